@@ -1,0 +1,351 @@
+// out = A·B on row-major matrices. Memory: A is [m,k] (or [k,m] in memory when transA), B is [k,n] (or [n,k]), out is
+// [m,n], all dense; `scratch` is [packed A | packed B | one tile], see memory.ts.
+//
+// Everything comes down to one register tile of 4 rows by 2 vectors (4×8 in f32, 4×4 in f64): 8 accumulators, 2
+// vectors of B, one broadcast element of A. The packed form of A is panels of 4 rows, [k][4]; that of B panels of 2
+// vectors, [k][2 lanes]. Blocks follow Goto and van de Geijn, *Anatomy of high-performance matrix multiplication*,
+// ACM TOMS 34 (2008): a panel of B stays in the first cache, a block of A in the second.
+
+import { blockK, blockM, blockN, panelABytes, panelBBytes } from './memory'
+import { fma, lanes, storePartial } from './simd'
+
+/** Rows of a tile. */
+const rows: usize = 4
+
+export function matmul_f32(
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+): void {
+  matmul<f32>(transA, transB, m, k, n, a, b, out, scratch)
+}
+
+export function matmul_f64(
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+): void {
+  matmul<f64>(transA, transB, m, k, n, a, b, out, scratch)
+}
+
+function matmul<T>(
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+): void {
+  if (m == 0 || n == 0) return
+  if (k == 0) {
+    memory.fill(out, 0, m * n * sizeof<T>())
+  } else if (n == 1) {
+    if (transA) combineRows<T>(k, m, b, a, out)
+    else dotRows<T>(m, k, a, b, out)
+  } else if (m == 1) {
+    if (transB) dotRows<T>(n, k, b, a, out)
+    else combineRows<T>(k, n, a, b, out)
+  } else {
+    multiply<T>(transA, transB, m, k, n, a, b, out, scratch)
+  }
+}
+
+/** Packs B unless it is small and row-major already, and A when its rows would be read often enough to pay for it. */
+function multiply<T>(
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+): void {
+  const size: usize = sizeof<T>()
+  const width: usize = 2 * lanes<T>()
+  const packedA = scratch
+  const packedB = scratch + panelABytes
+  const tileScratch = packedB + panelBBytes
+  const packA = n > 256
+  const packB = transB || n > 64 || m > 1024
+  // Strides in bytes of one step along the rows and along k, as A lies in memory.
+  const aRow: usize = transA ? size : k * size
+  const aStep: usize = transA ? m * size : size
+  const bRow: usize = transB ? size : n * size
+  const bColumn: usize = transB ? k * size : size
+  const outRow = n * size
+
+  for (let j0: usize = 0; j0 < n; j0 += blockN) {
+    const nb = min(blockN, n - j0)
+    for (let p0: usize = 0; p0 < k; p0 += blockK) {
+      const kb = min(blockK, k - p0)
+      const bBlock = b + p0 * bRow + j0 * bColumn
+      if (packB) {
+        for (let j: usize = 0; j < nb; j += width) {
+          const source = bBlock + j * bColumn
+          const panel = packedB + j * kb * size
+          if (transB) packColumns<T>(min(width, nb - j), kb, source, bColumn, panel, width)
+          else packRows<T>(kb, source, bRow, panel, width)
+        }
+      }
+      for (let i0: usize = 0; i0 < m; i0 += blockM) {
+        const mb = min(blockM, m - i0)
+        const aBlock = a + i0 * aRow + p0 * aStep
+        if (packA) {
+          for (let i: usize = 0; i < mb; i += rows) {
+            const source = aBlock + i * aRow
+            const panel = packedA + i * kb * size
+            if (transA) packRows<T>(kb, source, aStep, panel, rows)
+            else packColumns<T>(min(rows, mb - i), kb, source, aRow, panel, rows)
+          }
+        }
+        for (let j: usize = 0; j < nb; j += width) {
+          const bTile = packB ? packedB + j * kb * size : bBlock + j * bColumn
+          const bStep: usize = packB ? width * size : bRow
+          const columns = min(width, nb - j)
+          for (let i: usize = 0; i < mb; i += rows) {
+            const height = min(rows, mb - i)
+            const target = out + (i0 + i) * outRow + (j0 + j) * size
+            const whole = height == rows && columns == width
+            const c = whole ? target : tileScratch
+            const cRow: usize = whole ? outRow : width * size
+            if (!whole && p0 > 0) copyTile<T>(height, columns, target, outRow, c, cRow)
+            if (packA) {
+              tile<T>(kb, packedA + i * kb * size, rows * size, bTile, bStep, c, cRow, p0 > 0)
+            } else if (transA) {
+              tile<T>(kb, aBlock + i * aRow, aStep, bTile, bStep, c, cRow, p0 > 0)
+            } else {
+              tileOfRows<T>(kb, aBlock + i * aRow, aRow, height, bTile, bStep, c, cRow, p0 > 0)
+            }
+            if (!whole) copyTile<T>(height, columns, c, cRow, target, outRow)
+          }
+        }
+      }
+    }
+  }
+}
+
+/** C (+)= A·B for one tile: A as [k][4] with `aStep` bytes from one k to the next, B as [k][2 vectors] with `bStep`. */
+function tile<T>(k: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, accumulate: bool): void {
+  let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
+  if (accumulate) {
+    c00 = v128.load(c)
+    c01 = v128.load(c, 16)
+    c10 = v128.load(c1)
+    c11 = v128.load(c1, 16)
+    c20 = v128.load(c2)
+    c21 = v128.load(c2, 16)
+    c30 = v128.load(c3)
+    c31 = v128.load(c3, 16)
+  }
+  const end = b + k * bStep
+  do {
+    const b0 = v128.load(b), b1 = v128.load(b, 16)
+    const a0 = v128.load_splat<T>(a)
+    c00 = fma<T>(a0, b0, c00)
+    c01 = fma<T>(a0, b1, c01)
+    const a1 = v128.load_splat<T>(a, sizeof<T>())
+    c10 = fma<T>(a1, b0, c10)
+    c11 = fma<T>(a1, b1, c11)
+    const a2 = v128.load_splat<T>(a, 2 * sizeof<T>())
+    c20 = fma<T>(a2, b0, c20)
+    c21 = fma<T>(a2, b1, c21)
+    const a3 = v128.load_splat<T>(a, 3 * sizeof<T>())
+    c30 = fma<T>(a3, b0, c30)
+    c31 = fma<T>(a3, b1, c31)
+    a += aStep
+    b += bStep
+  } while (b != end)
+  v128.store(c, c00)
+  v128.store(c, c01, 16)
+  v128.store(c1, c10)
+  v128.store(c1, c11, 16)
+  v128.store(c2, c20)
+  v128.store(c2, c21, 16)
+  v128.store(c3, c30)
+  v128.store(c3, c31, 16)
+}
+
+/** The same with A row-major, `aRow` bytes from row to row. Rows beyond `height` repeat the first. */
+function tileOfRows<T>(
+  k: usize, a0: usize, aRow: usize, height: usize, b: usize, bStep: usize, c: usize, cRow: usize, accumulate: bool,
+): void {
+  let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
+  if (accumulate) {
+    c00 = v128.load(c)
+    c01 = v128.load(c, 16)
+    c10 = v128.load(c1)
+    c11 = v128.load(c1, 16)
+    c20 = v128.load(c2)
+    c21 = v128.load(c2, 16)
+    c30 = v128.load(c3)
+    c31 = v128.load(c3, 16)
+  }
+  let a1 = height > 1 ? a0 + aRow : a0
+  let a2 = height > 2 ? a0 + 2 * aRow : a0
+  let a3 = height > 3 ? a0 + 3 * aRow : a0
+  const end = a0 + k * sizeof<T>()
+  do {
+    const b0 = v128.load(b), b1 = v128.load(b, 16)
+    const x0 = v128.load_splat<T>(a0)
+    c00 = fma<T>(x0, b0, c00)
+    c01 = fma<T>(x0, b1, c01)
+    const x1 = v128.load_splat<T>(a1)
+    c10 = fma<T>(x1, b0, c10)
+    c11 = fma<T>(x1, b1, c11)
+    const x2 = v128.load_splat<T>(a2)
+    c20 = fma<T>(x2, b0, c20)
+    c21 = fma<T>(x2, b1, c21)
+    const x3 = v128.load_splat<T>(a3)
+    c30 = fma<T>(x3, b0, c30)
+    c31 = fma<T>(x3, b1, c31)
+    a0 += sizeof<T>()
+    a1 += sizeof<T>()
+    a2 += sizeof<T>()
+    a3 += sizeof<T>()
+    b += bStep
+  } while (a0 != end)
+  v128.store(c, c00)
+  v128.store(c, c01, 16)
+  v128.store(c1, c10)
+  v128.store(c1, c11, 16)
+  v128.store(c2, c20)
+  v128.store(c2, c21, 16)
+  v128.store(c3, c30)
+  v128.store(c3, c31, 16)
+}
+
+function copyTile<T>(height: usize, columns: usize, from: usize, fromRow: usize, to: usize, toRow: usize): void {
+  for (let i: usize = 0; i < height; i++) {
+    for (let j: usize = 0; j < columns * sizeof<T>(); j += sizeof<T>()) store<T>(to + j, load<T>(from + j))
+    from += fromRow
+    to += toRow
+  }
+}
+
+/** panel[p][0…width) = the first `width` elements at source + p·stride. */
+function packRows<T>(k: usize, source: usize, stride: usize, panel: usize, width: usize): void {
+  const bytes: usize = width * sizeof<T>()
+  for (const end = panel + k * bytes; panel < end; panel += bytes) {
+    v128.store(panel, v128.load(source))
+    if (bytes == 32) v128.store(panel, v128.load(source, 16), 16)
+    source += stride
+  }
+}
+
+/** panel[p][c] = element p at source + c·stride, c < width. Columns beyond `columns` repeat the first. */
+function packColumns<T>(columns: usize, k: usize, source: usize, stride: usize, panel: usize, width: usize): void {
+  const step: usize = width * sizeof<T>()
+  for (let c: usize = 0; c < width; c += lanes<T>()) {
+    const s0 = source + (c < columns ? c * stride : 0)
+    const s1 = source + (c + 1 < columns ? (c + 1) * stride : 0)
+    if (sizeof<T>() == 4) {
+      const s2 = source + (c + 2 < columns ? (c + 2) * stride : 0)
+      const s3 = source + (c + 3 < columns ? (c + 3) * stride : 0)
+      packFour(k, s0, s1, s2, s3, panel + c * sizeof<T>(), step)
+    } else {
+      packTwo(k, s0, s1, panel + c * sizeof<T>(), step)
+    }
+  }
+}
+
+function packFour(k: usize, s0: usize, s1: usize, s2: usize, s3: usize, panel: usize, step: usize): void {
+  let p: usize = 0
+  const bytes = k * 4
+  for (const whole = bytes & ~15; p < whole; p += 16) {
+    const r0 = v128.load(s0 + p), r1 = v128.load(s1 + p), r2 = v128.load(s2 + p), r3 = v128.load(s3 + p)
+    const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7)
+    const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7)
+    v128.store(panel, v128.shuffle<f64>(low01, low23, 0, 2))
+    v128.store(panel + step, v128.shuffle<f64>(low01, low23, 1, 3))
+    v128.store(panel + 2 * step, v128.shuffle<f64>(high01, high23, 0, 2))
+    v128.store(panel + 3 * step, v128.shuffle<f64>(high01, high23, 1, 3))
+    panel += 4 * step
+  }
+  for (; p < bytes; p += 4) {
+    store<f32>(panel, load<f32>(s0 + p))
+    store<f32>(panel, load<f32>(s1 + p), 4)
+    store<f32>(panel, load<f32>(s2 + p), 8)
+    store<f32>(panel, load<f32>(s3 + p), 12)
+    panel += step
+  }
+}
+
+function packTwo(k: usize, s0: usize, s1: usize, panel: usize, step: usize): void {
+  let p: usize = 0
+  const bytes = k * 8
+  for (const whole = bytes & ~15; p < whole; p += 16) {
+    const r0 = v128.load(s0 + p), r1 = v128.load(s1 + p)
+    v128.store(panel, v128.shuffle<f64>(r0, r1, 0, 2))
+    v128.store(panel + step, v128.shuffle<f64>(r0, r1, 1, 3))
+    panel += 2 * step
+  }
+  if (p < bytes) {
+    store<f64>(panel, load<f64>(s0 + p))
+    store<f64>(panel, load<f64>(s1 + p), 8)
+  }
+}
+
+/** out[i] = Σ_p a[i,p] x[p] */
+function dotRows<T>(m: usize, k: usize, a: usize, x: usize, out: usize): void {
+  const row = k * sizeof<T>()
+  const whole = row & ~15
+  for (let i: usize = 0; i < m; i += rows) {
+    const height = min(rows, m - i)
+    let a0 = a
+    let a1 = height > 1 ? a0 + row : a0
+    let a2 = height > 2 ? a0 + 2 * row : a0
+    let a3 = height > 3 ? a0 + 3 * row : a0
+    let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+    let p: usize = 0
+    for (; p < whole; p += 16) {
+      const v = v128.load(x + p)
+      s0 = fma<T>(v128.load(a0 + p), v, s0)
+      s1 = fma<T>(v128.load(a1 + p), v, s1)
+      s2 = fma<T>(v128.load(a2 + p), v, s2)
+      s3 = fma<T>(v128.load(a3 + p), v, s3)
+    }
+    let t0 = sumLanes<T>(s0), t1 = sumLanes<T>(s1), t2 = sumLanes<T>(s2), t3 = sumLanes<T>(s3)
+    for (; p < row; p += sizeof<T>()) {
+      const v = load<T>(x + p)
+      t0 += load<T>(a0 + p) * v
+      t1 += load<T>(a1 + p) * v
+      t2 += load<T>(a2 + p) * v
+      t3 += load<T>(a3 + p) * v
+    }
+    store<T>(out, t0)
+    if (height > 1) store<T>(out, t1, sizeof<T>())
+    if (height > 2) store<T>(out, t2, 2 * sizeof<T>())
+    if (height > 3) store<T>(out, t3, 3 * sizeof<T>())
+    a += rows * row
+    out += rows * sizeof<T>()
+  }
+}
+
+/** out[j] = Σ_p x[p] b[p,j] */
+function combineRows<T>(k: usize, n: usize, x: usize, b: usize, out: usize): void {
+  const row = n * sizeof<T>()
+  const end = x + k * sizeof<T>()
+  let j: usize = 0
+  for (; j + 64 <= row; j += 64) {
+    let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+    let source = b + j
+    for (let p = x; p < end; p += sizeof<T>()) {
+      const v = v128.load_splat<T>(p)
+      s0 = fma<T>(v, v128.load(source), s0)
+      s1 = fma<T>(v, v128.load(source, 16), s1)
+      s2 = fma<T>(v, v128.load(source, 32), s2)
+      s3 = fma<T>(v, v128.load(source, 48), s3)
+      source += row
+    }
+    v128.store(out + j, s0)
+    v128.store(out + j, s1, 16)
+    v128.store(out + j, s2, 32)
+    v128.store(out + j, s3, 48)
+  }
+  for (; j < row; j += 16) {
+    let sum = v128.splat<T>(0)
+    let source = b + j
+    for (let p = x; p < end; p += sizeof<T>()) {
+      sum = fma<T>(v128.load_splat<T>(p), v128.load(source), sum)
+      source += row
+    }
+    storePartial<T>(out + j, sum, row - j)
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function sumLanes<T>(v: v128): T {
+  if (sizeof<T>() == 4) {
+    const pairs = f32x4.add(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1))
+    return <T>(f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1))
+  }
+  return <T>(f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1))
+}

@@ -1,0 +1,249 @@
+/**
+ * The table of kernels. Every backend (js, wasm, gpu) implements it with the same names and argument order, so
+ * that the three sources read side by side. Kernels work on flat, contiguous, row-major buffers; they know nothing
+ * of tensors or derivatives, allocate nothing that outlives the call, and trust their arguments: shapes and
+ * indices are checked once, in the layer above.
+ *
+ * Conventions
+ * - `out` (and every argument after it) is written completely; its previous contents do not matter.
+ * - `out` may be the same buffer as an input only in `map`, `affine`, `power` and `zip` with equal strides.
+ * - shapes and strides are in elements; a stride of 0 broadcasts. Rank 0 is the empty list and means one element.
+ * - size 0 in any place is legal and leaves `out` empty (reductions over nothing give the identity of the op).
+ * - masks are 0/1 in the dtype of the operands; any non-zero value (NaN included) counts as true.
+ * - NaN and ±Inf go through as IEEE 754 says; maximum, minimum, max, min, argmax and pooling propagate NaN.
+ */
+
+export type DType = 'f32' | 'f64' | 'i32'
+export type Shape = readonly number[]
+export type Strides = readonly number[]
+export type TypedArray = Float32Array | Float64Array | Int32Array
+
+/** A run of `length` numbers that a backend owns. In the js backend it is the typed array itself. */
+export interface Buffer {
+  readonly length: number
+}
+
+/** Elementwise functions of one argument. `normalCdf` is Φ(x) = ½ erfc(−x/√2), accurate in both tails;
+ *  `step` is the derivative of relu, 1 where x > 0, else 0; `geluTanh` is the tanh approximation of gelu. */
+export const MAP_OPS = [
+  'abs', 'cos', 'erf', 'exp', 'expm1', 'gelu', 'geluTanh', 'log', 'log1p', 'neg', 'normalCdf', 'reciprocal', 'relu',
+  'rsqrt', 'sigmoid', 'sign', 'silu', 'sin', 'softplus', 'sqrt', 'square', 'step', 'tanh',
+] as const
+export type MapOp = (typeof MAP_OPS)[number]
+
+/** Elementwise functions of two arguments. Comparisons give 0/1. */
+export const ZIP_OPS = [
+  'add', 'sub', 'mul', 'div', 'pow', 'maximum', 'minimum', 'equal', 'notEqual', 'less', 'lessEqual', 'greater',
+  'greaterEqual',
+] as const
+export type ZipOp = (typeof ZIP_OPS)[number]
+
+/** Reductions. `sumSquares` is Σ x². Identities: 0, 0, −Inf, +Inf (i32: smallest, largest). */
+export const REDUCE_OPS = ['sum', 'sumSquares', 'max', 'min'] as const
+export type ReduceOp = (typeof REDUCE_OPS)[number]
+
+/** Recurrences on power series: y = φ(x) with x = Σ x_k z^k. `normalCdf` is the Φ of gelu. */
+export const SERIES_OPS = [
+  'exp', 'log', 'tanh', 'sigmoid', 'softplus', 'erf', 'normalCdf', 'reciprocal', 'sqrt', 'rsqrt',
+] as const
+export type SeriesOp = (typeof SERIES_OPS)[number]
+
+/** Geometry of a 2-D convolution in NCHW; weights are [outChannels, inChannels / groups, kernelH, kernelW]. */
+export interface Conv2dGeometry {
+  readonly batch: number
+  readonly inChannels: number
+  readonly height: number
+  readonly width: number
+  readonly outChannels: number
+  readonly kernelH: number
+  readonly kernelW: number
+  readonly strideH: number
+  readonly strideW: number
+  readonly padH: number
+  readonly padW: number
+  readonly dilationH: number
+  readonly dilationW: number
+  readonly groups: number
+  readonly outH: number
+  readonly outW: number
+}
+
+/** Geometry of 2-D pooling; `planes` = batch × channels, every plane is height × width. */
+export interface Pool2dGeometry {
+  readonly planes: number
+  readonly height: number
+  readonly width: number
+  readonly kernelH: number
+  readonly kernelW: number
+  readonly strideH: number
+  readonly strideW: number
+  readonly padH: number
+  readonly padW: number
+  readonly outH: number
+  readonly outW: number
+}
+
+/** One row per kernel: how it reads, which dtypes it takes, and what its sums are accumulated in
+ *  (`wide`: f64 in js, the buffer's own precision in wasm and gpu; `none`: no sum). */
+export interface KernelContract {
+  readonly signature: string
+  readonly dtypes: readonly DType[]
+  readonly accumulates: 'none' | 'wide'
+}
+
+const real = ['f32', 'f64'] as const
+const all = ['f32', 'f64', 'i32'] as const
+
+export const contract = {
+  fill: { signature: 'value -> [n]', dtypes: all, accumulates: 'none' },
+  cast: { signature: '[n] -> [n] of another dtype', dtypes: all, accumulates: 'none' },
+  copy: { signature: 'strided [shape] -> strided [shape]', dtypes: all, accumulates: 'none' },
+  map: { signature: '[n] -> [n]', dtypes: real, accumulates: 'none' },
+  affine: { signature: '[n] -> scale·[n] + shift', dtypes: all, accumulates: 'none' },
+  power: { signature: '[n] -> [n]^r', dtypes: real, accumulates: 'none' },
+  zip: { signature: '[shape], [shape] -> [shape]', dtypes: all, accumulates: 'none' },
+  where: { signature: '[shape], [shape], [shape] -> [shape]', dtypes: all, accumulates: 'none' },
+  reduce: { signature: '[shape] -> [shape without axes]', dtypes: all, accumulates: 'wide' },
+  argmax: { signature: '[outer,n,inner] -> i32[outer,inner]', dtypes: all, accumulates: 'none' },
+  matmul: { signature: '[...,m,k], [...,k,n] -> [...,m,n]', dtypes: real, accumulates: 'wide' },
+  conv2d: { signature: '[b,c,h,w], [o,c/g,p,q] -> [b,o,h′,w′]', dtypes: real, accumulates: 'wide' },
+  conv2dInputGrad: { signature: '[b,o,h′,w′], [o,c/g,p,q] -> [b,c,h,w]', dtypes: real, accumulates: 'wide' },
+  conv2dWeightGrad: { signature: '[b,c,h,w], [b,o,h′,w′] -> [o,c/g,p,q]', dtypes: real, accumulates: 'wide' },
+  maxPool2dIndices: { signature: '[planes,h,w] -> i32[planes,h′,w′]', dtypes: real, accumulates: 'none' },
+  avgPool2d: { signature: '[planes,h,w] -> [planes,h′,w′]', dtypes: real, accumulates: 'wide' },
+  avgPool2dGrad: { signature: '[planes,h′,w′] -> [planes,h,w]', dtypes: real, accumulates: 'wide' },
+  softmax: { signature: '[rows,n] -> [rows,n]', dtypes: real, accumulates: 'wide' },
+  logSoftmax: { signature: '[rows,n] -> [rows,n]', dtypes: real, accumulates: 'wide' },
+  softmaxGrad: { signature: 'y[rows,n], ȳ[lead,rows,n] -> [lead,rows,n]', dtypes: real, accumulates: 'wide' },
+  logSoftmaxGrad: { signature: 'y[rows,n], ȳ[lead,rows,n] -> [lead,rows,n]', dtypes: real, accumulates: 'wide' },
+  layerNorm: { signature: '[rows,n], [n], [n] -> [rows,n]', dtypes: real, accumulates: 'wide' },
+  layerNormGrad: { signature: '[rows,n], [n], ȳ[rows,n] -> [rows,n], [n], [n]', dtypes: real, accumulates: 'wide' },
+  rmsNorm: { signature: '[rows,n], [n] -> [rows,n]', dtypes: real, accumulates: 'wide' },
+  rmsNormGrad: { signature: '[rows,n], [n], ȳ[rows,n] -> [rows,n], [n]', dtypes: real, accumulates: 'wide' },
+  gather: { signature: '[outer,axis,inner], i32[count] -> [outer,count,inner]', dtypes: all, accumulates: 'none' },
+  scatterAdd: { signature: '[outer,count,inner], i32[count] -> [outer,axis,inner]', dtypes: all, accumulates: 'wide' },
+  random: { signature: 'seed, offset -> [n]', dtypes: all, accumulates: 'none' },
+  cauchy: { signature: '[p,n], [q,n] -> [orders,n]', dtypes: real, accumulates: 'wide' },
+  correlate: { signature: '[p,n], [q,n] -> [orders,n]', dtypes: real, accumulates: 'wide' },
+  series: { signature: '[p,n] -> [orders,n]', dtypes: real, accumulates: 'wide' },
+  seriesPower: { signature: '[p,n]^r -> [orders,n]', dtypes: real, accumulates: 'wide' },
+  seriesSinCos: { signature: '[p,n] -> [orders,n], [orders,n]', dtypes: real, accumulates: 'wide' },
+  seriesDiv: { signature: '[p,n] / [q,n] -> [orders,n]', dtypes: real, accumulates: 'wide' },
+  seriesSoftmax: { signature: '[p,rows,n] -> [orders,rows,n]', dtypes: real, accumulates: 'wide' },
+} as const satisfies Record<string, KernelContract>
+
+export type KernelName = keyof typeof contract
+
+/** The kernels of one backend on its buffers `B`. All float buffers of one call share one dtype. */
+export interface Kernels<B extends Buffer> {
+  fill(value: number, out: B): void
+  /** Converts between dtypes; to i32 truncates toward zero (NaN gives 0), to f32 rounds to nearest even. */
+  cast(x: B, out: B): void
+  /** out[outOffset + Σ i·outStrides] = x[xOffset + Σ i·xStrides] for every index of `shape`; strides may be negative.
+   *  Elements of `out` that are not addressed keep their value. */
+  copy(shape: Shape, x: B, xOffset: number, xStrides: Strides, out: B, outOffset: number, outStrides: Strides): void
+  map(op: MapOp, x: B, out: B): void
+  /** out = scale·x + shift */
+  affine(x: B, scale: number, shift: number, out: B): void
+  /** out = x^r, as Math.pow */
+  power(x: B, r: number, out: B): void
+  /** out is contiguous [shape]; strides address a and b, 0 broadcasts. */
+  zip(op: ZipOp, shape: Shape, a: B, aStrides: Strides, b: B, bStrides: Strides, out: B): void
+  /** out = c ≠ 0 ? a : b. `c` has the dtype of `a` and `b`. */
+  where(shape: Shape, c: B, cStrides: Strides, a: B, aStrides: Strides, b: B, bStrides: Strides, out: B): void
+  /** Reduces the (sorted, non-negative) `axes` of contiguous `x` [shape]; out is the remaining axes, contiguous. */
+  reduce(op: ReduceOp, shape: Shape, axes: readonly number[], x: B, out: B): void
+  /** Index of the first largest element; the first NaN wins. out is i32. */
+  argmax(outer: number, n: number, inner: number, x: B, out: B): void
+  /** For every index of `batch`: out = A·B, with A [m,k] (or, transposed in memory, [k,m]) at Σ i·aStrides of `a`,
+   *  B [k,n] (or [n,k]) at Σ i·bStrides of `b`; strides of 0 broadcast. out is contiguous [batch...,m,n]. */
+  matmul(
+    batch: Shape, m: number, k: number, n: number,
+    a: B, aStrides: Strides, transA: boolean,
+    b: B, bStrides: Strides, transB: boolean,
+    out: B,
+  ): void
+  conv2d(g: Conv2dGeometry, x: B, w: B, out: B): void
+  conv2dInputGrad(g: Conv2dGeometry, gy: B, w: B, gx: B): void
+  conv2dWeightGrad(g: Conv2dGeometry, x: B, gy: B, gw: B): void
+  /** out (i32) holds, for every window, the index into the whole of `x` of its first largest element; padding never
+   *  wins; the first NaN of a window wins. */
+  maxPool2dIndices(g: Pool2dGeometry, x: B, out: B): void
+  /** Mean over the window, padding counted as zeros (divisor kernelH·kernelW). */
+  avgPool2d(g: Pool2dGeometry, x: B, out: B): void
+  avgPool2dGrad(g: Pool2dGeometry, gy: B, gx: B): void
+  /** exp(x − max) / Σ exp(x − max) over each row */
+  softmax(rows: number, n: number, x: B, out: B): void
+  /** x − max − log Σ exp(x − max) over each row */
+  logSoftmax(rows: number, n: number, x: B, out: B): void
+  /** gx = y ⊙ (ȳ − Σ ȳ y), for each of `lead` stacked cotangents */
+  softmaxGrad(lead: number, rows: number, n: number, y: B, gy: B, gx: B): void
+  /** gx = ȳ − exp(y) Σ ȳ, for each of `lead` stacked cotangents */
+  logSoftmaxGrad(lead: number, rows: number, n: number, y: B, gy: B, gx: B): void
+  /** w ⊙ (x − mean)/√(mean((x − mean)²) + eps) + b over each row (two-pass variance) */
+  layerNorm(rows: number, n: number, eps: number, x: B, w: B, b: B, out: B): void
+  layerNormGrad(rows: number, n: number, eps: number, x: B, w: B, gy: B, gx: B, gw: B, gb: B): void
+  /** w ⊙ x/√(mean(x²) + eps) over each row */
+  rmsNorm(rows: number, n: number, eps: number, x: B, w: B, out: B): void
+  rmsNormGrad(rows: number, n: number, eps: number, x: B, w: B, gy: B, gx: B, gw: B): void
+  /** out[o,i,·] = x[o, index[i], ·]; `index` is i32 with 0 ≤ index < axis */
+  gather(outer: number, axis: number, inner: number, index: B, x: B, out: B): void
+  /** out[o, index[i], ·] += y[o,i,·], starting from zeros */
+  scatterAdd(outer: number, axis: number, inner: number, index: B, y: B, out: B): void
+  /** Numbers `offset`, `offset`+1, … of the stream of `seed` (a safe integer ≥ 0): Philox4x32-10, so that same seed
+   *  and offset give the same bits on every backend. `uniform` is in [0,1); `normal` has mean 0, variance 1; `bits`
+   *  are raw 32-bit words (i32 buffers only). */
+  random(kind: 'uniform' | 'normal' | 'bits', seed: number, offset: number, out: B): void
+  // Series. Coefficient k of element i is at [k, i]. An input that stores p < orders coefficients has zeros beyond.
+  /** out_k = Σ_j a_j b_{k−j}, k < orders */
+  cauchy(orders: number, n: number, a: B, b: B, out: B): void
+  /** out_j = Σ_{k ≥ j} c_k b_{k−j}, j < orders: the adjoint of `cauchy` in its other factor */
+  correlate(orders: number, n: number, c: B, b: B, out: B): void
+  series(op: SeriesOp, orders: number, n: number, x: B, out: B): void
+  seriesPower(r: number, orders: number, n: number, x: B, out: B): void
+  seriesSinCos(orders: number, n: number, x: B, sin: B, cos: B): void
+  /** out = a / b */
+  seriesDiv(orders: number, n: number, a: B, b: B, out: B): void
+  /** softmax of a series over each row: k·y_{i,k} = Σ_{j=1}^{k} (j x_{i,j} − M_j) y_{i,k−j} */
+  seriesSoftmax(orders: number, rows: number, n: number, x: B, out: B): void
+}
+
+export interface MemoryReport {
+  /** Bytes in live buffers. */
+  readonly bytes: number
+  /** Live buffers. */
+  readonly buffers: number
+  /** Bytes the backend holds in all, free ones included. */
+  readonly reserved: number
+}
+
+/**
+ * A backend: kernels and the buffers they work on. Backends are values that are passed in, never registered by an
+ * import. In the js backend a buffer is a typed array and lives as long as it is referenced; elsewhere it is a
+ * refcounted region of a memory that the garbage collector does not see.
+ */
+export interface Backend<B extends Buffer = Buffer> {
+  readonly name: 'js' | 'wasm' | 'gpu'
+  readonly kernels: Kernels<B>
+  /** true, or one sentence that says why this kernel does not run natively on this dtype. */
+  supports(kernel: KernelName, dtype: DType): true | string
+  /** A new buffer with reference count 1; contents are undefined. Throws RangeError when memory is exhausted. */
+  alloc(dtype: DType, length: number): B
+  /** One more owner. */
+  retain(buffer: B): void
+  /** One owner less; the last one frees the memory. Releasing a freed buffer throws. */
+  release(buffer: B): void
+  /** Asks the garbage collector to release the buffer's one reference if its owner is collected. */
+  watch(buffer: B): void
+  /** Withdraws `watch`. */
+  unwatch(buffer: B): void
+  /** `length` elements of `buffer` from `offset`, sharing its memory, without a reference of its own. */
+  view(buffer: B, offset: number, length: number): B
+  write(buffer: B, data: TypedArray): void
+  read(buffer: B): Promise<TypedArray>
+  /** A copy of the contents; absent where the backend cannot wait. */
+  readSync?(buffer: B): TypedArray
+  memory(): MemoryReport
+  /** How often a kernel ran on another backend's code because this one does not support it: `matmul f64` → 12. */
+  fallbacks(): ReadonlyMap<string, number>
+}

@@ -1,0 +1,60 @@
+import type { Backend, DType, KernelName, Kernels, TypedArray } from '../contract.js'
+import { jsOnHeap } from './fallback.js'
+import type { Module } from './load.js'
+import { Heap } from './memory.js'
+import { addressOf, type Region } from './region.js'
+
+/** What a file of native kernels needs: the compiled module, the heap, and the js version of every kernel. */
+export interface Context {
+  readonly exports: Module['exports']
+  readonly heap: Heap
+  readonly js: Kernels<Region>
+}
+
+/** The dtypes that each kernel has machine code for. */
+const native: Partial<Record<KernelName, readonly DType[]>> = {}
+
+function supports(kernel: KernelName, dtype: DType): true | string {
+  const dtypes = native[kernel]
+  if (dtypes?.includes(dtype)) return true
+  if (kernel === 'random') return 'random numbers come from the js kernel, so that every backend makes the same bits'
+  if (dtypes === undefined) return `${kernel} has no WebAssembly kernel yet; the js kernel runs`
+  return `${kernel} has a WebAssembly kernel for ${dtypes.join(' and ')} only; the js kernel runs on ${dtype}`
+}
+
+/** The backend on one instance of the module. */
+export function createBackend({ exports, memory }: Module): Backend<Region> {
+  const heap = new Heap(memory, exports.heapBase())
+  const counts = new Map<string, number>()
+  const js = jsOnHeap(heap, counts)
+  const kernels: Kernels<Region> = { ...js }
+
+  function write(buffer: Region, data: TypedArray): void {
+    if (data.length !== buffer.length) {
+      throw new RangeError(`write: the buffer has ${buffer.length} elements, the data ${data.length}.`)
+    }
+    const start = addressOf(buffer)
+    if (buffer.dtype === 'f32') heap.f32.set(data, start >>> 2)
+    else if (buffer.dtype === 'f64') heap.f64.set(data, start / 8)
+    else heap.i32.set(data, start >>> 2)
+  }
+
+  const readSync = (buffer: Region): TypedArray => heap.array(buffer).slice()
+
+  return {
+    name: 'wasm',
+    kernels,
+    supports,
+    alloc: (dtype, length) => heap.alloc(dtype, length),
+    retain: buffer => heap.retain(buffer),
+    release: buffer => heap.release(buffer),
+    watch: buffer => heap.watch(buffer),
+    unwatch: buffer => heap.unwatch(buffer),
+    view: (buffer, offset, length) => heap.view(buffer, offset, length),
+    write,
+    read: async buffer => readSync(buffer),
+    readSync,
+    memory: () => heap.report(),
+    fallbacks: () => counts,
+  }
+}

@@ -1,0 +1,135 @@
+import type { DType, TypedArray } from '../contract.js'
+import { Allocator } from './allocator.js'
+import { addressOf, assertOwner, Region } from './region.js'
+
+export const pageBytes = 65_536
+/** One page short of 4 GiB, so that the address after any buffer fits in 32 bits. */
+const maxPages = 65_535
+/** Vector loads may read this far past the end of a buffer; the end of the memory is never handed out. */
+const guardBytes = 256
+/** Memory grows by at least this share of what it is, and at least by this much. */
+const growthShare = 1 / 8
+const growthBytes = 1 << 20
+
+export const bytesPerElement: Readonly<Record<DType, number>> = { f32: 4, f64: 8, i32: 4 }
+
+/** A memory that may grow as far as the engine lets it. */
+export function newMemory(initial: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial, maximum: maxPages })
+  } catch {
+    return new WebAssembly.Memory({ initial, maximum: maxPages >>> 2 }) // engines that reserve the maximum at once
+  }
+}
+
+const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+
+/** The refcounted buffers of one WebAssembly memory. Nothing else may grow that memory. */
+export class Heap {
+  readonly #memory: WebAssembly.Memory
+  readonly #allocator: Allocator
+  readonly #collected: FinalizationRegistry<Region['block']>
+  #maximum = maxPages * pageBytes
+  // The whole memory under each dtype; growing the memory detaches them.
+  f32!: Float32Array
+  f64!: Float64Array
+  i32!: Int32Array
+
+  /** Buffers take the addresses from `base` on. */
+  constructor(memory: WebAssembly.Memory, base: number, maximum = maxPages * pageBytes) {
+    this.#memory = memory
+    this.#maximum = maximum
+    this.#attach()
+    const align = (address: number) => Math.ceil(address / 16) * 16
+    this.#allocator = new Allocator(align(base), memory.buffer.byteLength - guardBytes, end => this.#grow(end))
+    this.#collected = new FinalizationRegistry(block => this.#allocator.release(block))
+  }
+
+  alloc(dtype: DType, length: number): Region {
+    const bytes = length * bytesPerElement[dtype]
+    const block = this.#allocator.alloc(bytes)
+    if (block === undefined) throw this.#exhausted(dtype, length, bytes)
+    return new Region(dtype, length, block.start * 16, block)
+  }
+
+  retain(region: Region): void {
+    assertOwner(region, 'retain')
+    region.references++
+  }
+
+  release(region: Region): void {
+    assertOwner(region, 'release')
+    if (--region.references > 0) return
+    this.unwatch(region)
+    this.#allocator.release(region.block)
+  }
+
+  watch(region: Region): void {
+    assertOwner(region, 'retain')
+    if (region.watched) return
+    region.watched = true
+    this.#collected.register(region, region.block, region)
+  }
+
+  unwatch(region: Region): void {
+    if (!region.watched) return
+    region.watched = false
+    this.#collected.unregister(region)
+  }
+
+  view(region: Region, offset: number, length: number): Region {
+    const start = addressOf(region) + offset * bytesPerElement[region.dtype]
+    return new Region(region.dtype, length, start, region.block, region.owner)
+  }
+
+  /** A typed array on the region's memory, good until the next allocation. */
+  array(region: Region): TypedArray {
+    const start = addressOf(region)
+    const { buffer } = this.f32
+    if (region.dtype === 'f32') return new Float32Array(buffer, start, region.length)
+    if (region.dtype === 'f64') return new Float64Array(buffer, start, region.length)
+    return new Int32Array(buffer, start, region.length)
+  }
+
+  report() {
+    const { bytes, blocks } = this.#allocator
+    return { bytes, buffers: blocks, reserved: this.#memory.buffer.byteLength }
+  }
+
+  #attach(): void {
+    const { buffer } = this.#memory
+    this.f32 = new Float32Array(buffer)
+    this.f64 = new Float64Array(buffer)
+    this.i32 = new Int32Array(buffer)
+  }
+
+  /** Makes the addresses below `end` usable if possible; returns the end of what is usable. */
+  #grow(end: number): number {
+    const size = this.#memory.buffer.byteLength
+    const least = Math.ceil((end + guardBytes) / pageBytes) * pageBytes
+    const amply = Math.ceil((size + Math.max(size * growthShare, growthBytes)) / pageBytes) * pageBytes
+    if (least <= this.#maximum) {
+      const grown = this.#growTo(Math.min(Math.max(least, amply), this.#maximum)) || this.#growTo(least)
+      if (grown) this.#attach()
+    }
+    return this.#memory.buffer.byteLength - guardBytes
+  }
+
+  #growTo(size: number): boolean {
+    try {
+      this.#memory.grow((size - this.#memory.buffer.byteLength) / pageBytes)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  #exhausted(dtype: DType, length: number, bytes: number): RangeError {
+    const { bytes: used, buffers, reserved } = this.report()
+    return new RangeError(
+      `Out of WebAssembly memory: ${dtype}[${length}] needs ${megabytes(bytes)}, ${buffers} live buffers hold ` +
+        `${megabytes(used)}, ${megabytes(reserved)} are reserved of at most ${megabytes(this.#maximum)}. ` +
+        'Release buffers that are no longer needed, or work in smaller batches.',
+    )
+  }
+}

@@ -1,0 +1,130 @@
+import { chainCounts, treeCounts } from './counts.js'
+import type { Orders } from './orders.js'
+import { estimateRadius } from './radius.js'
+import { componentwisePade, vectorEpsilon } from './resummation.js'
+import { bestTruncation, norm, orderNorms, remainders, shares } from './spectrum.js'
+import { expansionWarnings } from './warnings.js'
+
+/** What an expansion says about the network, beside its coefficients. Numbers that do not exist are null. */
+export interface Analysis {
+  readonly expansion: Orders['expansion']
+  readonly blocks: number
+  /** Largest order kept. */
+  readonly orders: number
+  /** λ, or λ_1..λ_n where they differ. */
+  readonly scale: number | readonly number[]
+  /** Root mean square over the batch of the Euclidean norm of each order. */
+  readonly norms: readonly number[]
+  /** norms² / Σ norms² */
+  readonly share: readonly number[]
+  /** Of the whole output (or gradient). */
+  readonly outputNorm: number
+  /** ‖output − Σ_{j≤k} order j‖ / ‖output‖ over the whole batch, k = 0.. */
+  readonly remainder: readonly number[]
+  /** Norm of everything beyond the last order (gated and gradient). */
+  readonly tailNorm: number | null
+  /** Truncation order with the smallest remainder. */
+  readonly bestOrder: number | null
+  /** Distinct terms of each order: rooted trees for taylor, chains for gated and gradient. */
+  readonly terms: readonly bigint[]
+  /** C(n, k) */
+  readonly chains: readonly bigint[]
+  /** Radius of convergence in λ (or, with unequal λ_l, in multiples of them), its spread, and λ/estimate; taylor only.
+   *  `estimate: Infinity` for a polynomial. */
+  readonly radius: {
+    readonly estimate: number
+    readonly low: number
+    readonly high: number
+    readonly ratio: number
+  } | null
+  /** Smallest λ at which a gate of a piecewise-linear network flips away from its state at λ = 0; null without gates. */
+  readonly kinkRadius: number | null
+  /** Remainder after resummation of the series; taylor only. */
+  readonly resummed: {
+    readonly epsilon: { readonly remainder: number }
+    readonly pade: { readonly remainder: number; readonly numerator: number; readonly denominator: number }
+  } | null
+  readonly warnings: readonly string[]
+}
+
+export interface AnalyseOptions {
+  /** The largest remainder that still counts as an approximation of the network (default 0.01). */
+  readonly tolerance?: number
+}
+
+/**
+ * Everything worth knowing before an expansion's orders are believed: sizes and shares, the measured remainder at every
+ * truncation, counts, for `taylor` the radius of convergence with its spread, the kink radius and resummed values, and
+ * warnings in plain words (mathematics: Dherin & Munn, arXiv 2510.03470; Veit et al., arXiv 1605.06431).
+ */
+export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOptions = {}): Promise<Analysis> {
+  const { coefficients, total, scales, expansion: kind } = expansion
+  const rows = coefficients.shape[0]!
+  const batch = total.shape[0] ?? 1
+  const size = total.size
+  const c = Float64Array.from(await coefficients.data())
+  const output = Float64Array.from(await total.data())
+  const norms = orderNorms(c, rows, batch, size / batch)
+  const remainder = remainders(c, output, rows)
+  const outputNorm = norm(output, batch)
+  const chains = chainCounts(scales.length, rows - 1)
+  const equal = scales.every(s => s === scales[0])
+  const scale = equal ? (scales[0] ?? 1) : scales
+  // The radius in λ; where scales differ, in multiples of them.
+  const unit = typeof scale === 'number' ? Math.abs(scale) : 1
+  const taylor = kind === 'taylor'
+  const epsilon = coefficients.dtype === 'f64' ? 2 ** -52 : 2 ** -23
+  const inMultiples = taylor && unit > 0 ? estimateRadius(norms, epsilon) : null
+  const radius = inMultiples && {
+    estimate: inMultiples.estimate * unit,
+    low: inMultiples.low * unit,
+    high: inMultiples.high * unit,
+    ratio: inMultiples.ratio,
+  }
+  const kink = taylor ? (expansion.kink ?? null) : null
+  return {
+    expansion: kind,
+    blocks: scales.length,
+    orders: rows - 1,
+    scale,
+    norms: [...norms],
+    share: [...shares(norms)],
+    outputNorm,
+    remainder: [...remainder],
+    tailNorm: taylor ? null : remainder[rows - 1]! * outputNorm,
+    bestOrder: bestTruncation(remainder),
+    terms: taylor ? treeCounts(scales.length, rows - 1) : chains,
+    chains,
+    radius,
+    kinkRadius: kink === null ? null : kink * unit,
+    resummed: taylor ? resummed(c, output, rows, batch) : null,
+    warnings: expansionWarnings({
+      expansion: kind,
+      scale:
+        typeof scale === 'number'
+          ? String(scale)
+          : `(${scale.slice(0, 3).join(', ')}${scales.length > 3 ? ', …' : ''})`,
+      blocks: scales.length,
+      norms,
+      outputNorm,
+      remainder,
+      tolerance,
+      radius,
+      piecewise: taylor && expansion.kink !== null,
+      kink,
+      epsilon,
+    }),
+  }
+}
+
+/** Remainders of the two resummed values; the Padé degrees are the diagonal ones that the orders allow. */
+function resummed(c: Float64Array, output: Float64Array, rows: number, batch: number): Analysis['resummed'] {
+  const left = (values: Float64Array) => remainders(values, output, 1)[0]!
+  const denominator = Math.floor((rows - 1) / 2)
+  const numerator = rows - 1 - denominator
+  const pade = componentwisePade(c, rows, output.length, numerator, denominator)
+  return {
+    epsilon: { remainder: left(vectorEpsilon(c, rows, output.length, batch)) },
+    pade: { remainder: left(pade.values), numerator, denominator },
+  }
+}

@@ -1,0 +1,42 @@
+import { run, type Tower } from '@unravel/resnet'
+import { addAligned, padded, release, reshape, scope, type Tensor, trimmedSeries } from '@unravel/tensor'
+import { KinkFinder } from './kink.js'
+import { checkOrders, type Orders } from './orders.js'
+
+/**
+ * The Residual Expansion Theorem to any order (Dherin & Munn, arXiv 2510.03470): the power series in λ, about λ = 0,
+ * of f_λ = γ ∘ (s_n + λF_n) ∘ … ∘ (s_1 + λF_1) ∘ α on a batch x `[batch, ...]`. Coefficient k is the total of order k
+ * — every rooted tree of k blocks — times λ^k.
+ *
+ * h^(0) = α(x), h^(l)(z) = s_l(h^(l−1)(z)) + z λ_l F_l(h^(l−1)(z)), f = γ(h^(n)(z)), all modulo z^(orders+1).
+ * Time O(n·orders) applications of each linear map and O(n·orders²) scalar work; memory O(orders·batch·width), whatever
+ * n is. Branches that are only piecewise analytic (ReLU, max pooling) are expanded with the pieces of λ = 0.
+ *
+ * The series means something only within its radius of convergence: see `analyse`.
+ *
+ * @param onBlock called with the number of blocks done
+ * @throws RangeError when `orders` is not an integer of at least 0
+ */
+export function taylor(tower: Tower, x: Tensor, orders: number, onBlock?: (done: number) => void): Orders {
+  checkOrders('taylor', orders)
+  const kinks = new KinkFinder()
+  const expand = (f: (h: Tensor) => Tensor, h: Tensor, order: number) => trimmedSeries(f, h, order, kinks.observer)
+  return scope(() => {
+    const encoded = tower.encode(x)
+    let h = reshape(encoded, [1, ...encoded.shape])
+    tower.blocks.forEach((block, l) => {
+      const before = h
+      h = scope(() => {
+        const skipped = block.skip === undefined ? before : expand(block.skip, before, orders)
+        // z·F needs F to order − 1 only.
+        if (orders === 0) return addAligned(skipped, skipped, 0, 0)
+        return addAligned(skipped, expand(block.branch, before, orders - 1), 1, block.scale)
+      })
+      release(before)
+      onBlock?.(l + 1)
+    })
+    const coefficients = padded(expand(tower.decode, h, orders), orders + 1)
+    const scales = tower.blocks.map(b => b.scale)
+    return { expansion: 'taylor' as const, coefficients, total: run(tower, x), scales, kink: kinks.nearest }
+  })
+}

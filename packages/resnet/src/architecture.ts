@@ -1,0 +1,47 @@
+import type { Tensor } from '@unravel/tensor'
+import type { z } from 'zod'
+import type { Tower } from './tower.js'
+
+/** Tensors of a model by their names in the state dict (PyTorch's names and layouts). */
+export type Tensors = Readonly<Record<string, Tensor>>
+
+/** What one name of a state dict must be. */
+export interface TensorSpec {
+  readonly shape: readonly number[]
+  /** Absent tensors stand for zeros (biases) or ones (learned scales). */
+  readonly optional?: boolean
+  /** Buffers are state that no optimiser moves, such as running statistics. */
+  readonly kind: 'parameter' | 'buffer'
+  /** How a fresh one starts: `weight` by an initialiser, the others by their number. */
+  readonly start: 'weight' | number
+}
+
+/** What a forward pass in training does differently. */
+export interface TrainingPass {
+  /** Told the mean and the biased variance of every batch-normalised layer, and how many values each is over. */
+  moments(layer: string, moments: { mean: Tensor; variance: Tensor }, count: number): void
+}
+
+/**
+ * A family of models: how its configuration reads, which tensors it has, and the tower that they make. A new family
+ * is one file that exports one of these, and one entry in `architectures`.
+ */
+export interface Architecture<C extends { readonly architecture: string } = { readonly architecture: string }> {
+  readonly name: C['architecture']
+  readonly schema: z.ZodType<C>
+  /** Every tensor name of a model of this configuration. */
+  tensors(config: C): Record<string, TensorSpec>
+  /** Number of residual blocks. */
+  depth(config: C): number
+  /** Shape of one input without the batch axis, and whether inputs are numbers or integer ids. */
+  input(config: C): { readonly shape: readonly (number | string)[]; readonly kind: 'real' | 'ids' }
+  /** The tower, with branch scales λ_1..λ_n. */
+  tower(config: C, tensors: Tensors, scales: readonly number[], training?: TrainingPass): Tower
+}
+
+/** A configuration and its tensors. */
+export interface Model<C extends { readonly architecture: string } = { readonly architecture: string }> {
+  readonly architecture: Architecture<C>
+  readonly config: C
+  readonly tensors: Tensors
+}

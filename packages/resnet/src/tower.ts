@@ -1,0 +1,32 @@
+import { add, mul, type Tensor } from '@unravel/tensor'
+
+/** One residual block h ↦ skip(h) + λ·branch(h). */
+export interface Block {
+  /** The residual branch F, learned scalars included, λ not. */
+  branch(h: Tensor): Tensor
+  /** The skip map; identity when absent. */
+  skip?(h: Tensor): Tensor
+  /** λ, the scale of the branch. */
+  readonly scale: number
+}
+
+/**
+ * A residual tower f_λ = γ ∘ (s_n + λ_n F_n) ∘ … ∘ (s_1 + λ_1 F_1) ∘ α. Models implement it; the expansion consumes
+ * it. All maps are ordinary tensor code, batches first.
+ */
+export interface Tower {
+  /** α */
+  encode(x: Tensor): Tensor
+  readonly blocks: readonly Block[]
+  /** γ */
+  decode(h: Tensor): Tensor
+}
+
+export const skip = (block: Block, h: Tensor): Tensor => (block.skip === undefined ? h : block.skip(h))
+
+/** The tower's output on a batch. */
+export function run(tower: Tower, x: Tensor): Tensor {
+  let h = tower.encode(x)
+  for (const block of tower.blocks) h = add(skip(block, h), mul(block.branch(h), block.scale))
+  return tower.decode(h)
+}

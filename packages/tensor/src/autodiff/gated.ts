@@ -1,0 +1,91 @@
+import type { DType, Shape } from '@unravel/kernels'
+import { describe, RuleError } from '../errors.js'
+import { apply, type Op } from '../op.js'
+import { reshape } from '../ops/reshape.js'
+import { type Dense, Tensor } from '../tensor.js'
+import { atFreshLevel } from './recording.js'
+import { aligned, checkOrder, head } from './series.js'
+
+/** One run of `gated`: paths are counted up to `order`. */
+export class Gating {
+  constructor(
+    readonly level: number,
+    readonly order: number,
+  ) {}
+
+  /** The stacked path sums of an input; a constant is a path of order 0. With `rank`, items get axes of length 1 in
+   *  front up to that rank. */
+  stack(x: Tensor, rank = x.rank): Tensor {
+    return aligned(this.has(x) ? x.stack : reshape(x, [1, ...x.shape]), rank)
+  }
+  /** The run's own value of an input. */
+  value(x: Tensor): Tensor {
+    return this.has(x) ? x.value : x
+  }
+  has(x: Tensor): x is Paths {
+    if (!(x instanceof Paths) || x.level !== this.level) return false
+    if (x.gating !== this) throw new RuleError(`${describe(x)} escaped from another gated()`)
+    return true
+  }
+  paths(value: Tensor, stack: Tensor): Paths {
+    return new Paths(this, value, head(stack, this.order + 1))
+  }
+}
+
+/** A value of the run, taken apart by path length: path sums S_0, S_1, … stacked on a leading order axis; all of them
+ *  together (none cut) sum to the value. */
+export class Paths extends Tensor {
+  constructor(
+    readonly gating: Gating,
+    /** The run's value, `shape`. */
+    readonly value: Tensor,
+    /** `[stored orders, ...shape]`; orders beyond are known to vanish. */
+    readonly stack: Tensor,
+  ) {
+    super()
+  }
+  override get shape(): Shape {
+    return this.value.shape
+  }
+  override get dtype(): DType {
+    return this.value.dtype
+  }
+  override get level(): number {
+    return this.gating.level
+  }
+  override dense(): readonly Dense[] {
+    return [...this.value.dense(), ...this.stack.dense()]
+  }
+
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+    const at = this.gating
+    if (typeof op.gate === 'function') return op.gate(inputs, attrs, at)
+    if (op.gate === undefined && op.body !== undefined) return op.body(inputs, attrs)
+    if (op.gate === undefined && op.vjp === undefined)
+      return apply(
+        op,
+        inputs.map(x => at.value(x)),
+        attrs,
+      )
+    throw new RuleError(`${op.name} has no canonical gate: ${op.gate ?? 'it is used by rules only'}`)
+  }
+}
+
+/**
+ * Runs `f` on a value that is a sum of paths and returns the value and the path sums of the result, with every gate
+ * frozen at the run. `stack` is `[stored orders, ...value.shape]` and sums to `value`; the result's stack is cut after
+ * `order` and leaves out trailing orders that are known to vanish.
+ */
+export function gated(
+  f: (x: Tensor) => Tensor,
+  value: Tensor,
+  stack: Tensor,
+  order: number,
+): { value: Tensor; stack: Tensor } {
+  checkOrder('gated', order)
+  return atFreshLevel(level => {
+    const at = new Gating(level, order)
+    const y = f(at.paths(value, stack))
+    return { value: at.value(y), stack: at.stack(y) }
+  })
+}

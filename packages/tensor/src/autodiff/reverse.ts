@@ -1,0 +1,170 @@
+import type { DType, Shape } from '@unravel/kernels'
+import { onesLike, zeros } from '../create.js'
+import { describe, RuleError, ShapeError } from '../errors.js'
+import { apply, type Op } from '../op.js'
+import { add } from '../ops/add.js'
+import { scope } from '../scope.js'
+import { sameShape } from '../shape.js'
+import { type Dense, Tensor } from '../tensor.js'
+import { leaves, mapTree, type Tree } from '../tree.js'
+import { atFreshLevel, tapesRecording, whileRecording } from './recording.js'
+
+// biome-ignore lint/suspicious/noExplicitAny: a tape holds applications of every op
+interface Node<A = any> {
+  readonly op: Op<A>
+  readonly attrs: A
+  /** The inputs as values one level down. */
+  readonly inputs: readonly Tensor[]
+  readonly output: Tensor
+  /** For each input the tape index of what made it; −1 for constants. */
+  readonly parents: readonly number[]
+}
+
+/** The applications of one differentiated function, in the order they ran; variables come first, as null. */
+class Tape {
+  readonly nodes: (Node | null)[] = []
+  constructor(readonly level: number) {}
+}
+
+/** A value that a tape follows. */
+class Traced extends Tensor {
+  constructor(
+    readonly tape: Tape,
+    readonly index: number,
+    readonly value: Tensor,
+  ) {
+    super()
+  }
+  override get shape(): Shape {
+    return this.value.shape
+  }
+  override get dtype(): DType {
+    return this.value.dtype
+  }
+  override get level(): number {
+    return this.tape.level
+  }
+  override dense(): readonly Dense[] {
+    return this.value.dense()
+  }
+
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+    if (op.vjp === undefined && op.body !== undefined) return op.body(inputs, attrs)
+    const tape = this.tape
+    const lower = new Array<Tensor>(inputs.length)
+    const parents = new Array<number>(inputs.length)
+    for (let i = 0; i < inputs.length; i++) {
+      const x = inputs[i]!
+      if (x instanceof Traced && x.level === tape.level) {
+        if (x.tape !== tape) throw new RuleError(`${op.name}: ${describe(x)} escaped from another grad or vjp`)
+        lower[i] = x.value
+        parents[i] = x.index
+      } else {
+        lower[i] = x
+        parents[i] = -1
+      }
+    }
+    const output = apply(op, lower, attrs)
+    if (op.vjp === undefined) return output
+    return new Traced(tape, tape.nodes.push({ op, attrs, inputs: lower, output, parents }) - 1, output)
+  }
+}
+
+/** Cotangents of the tape's first `variables` entries, from one of entry `last`. */
+function backward(tape: Tape, last: number, variables: number, cotangent: Tensor): (Tensor | undefined)[] {
+  const cotangents = new Array<Tensor | undefined>(last + 1)
+  cotangents[last] = cotangent
+  for (let i = last; i >= variables; i--) {
+    const c = cotangents[i]
+    const node = tape.nodes[i]
+    if (c === undefined || node === null || node === undefined) continue
+    const { op, attrs, inputs, output, parents } = node
+    const contributions = op.vjp!({ inputs, output, attrs, wants: parents.map(p => p >= 0) }, c)
+    for (let j = 0; j < parents.length; j++) {
+      const p = parents[j]!
+      const g = contributions[j]
+      if (p < 0 || g === null || g === undefined) continue
+      const before = cotangents[p]
+      cotangents[p] = before === undefined ? g : add(before, g)
+    }
+    cotangents[i] = undefined
+  }
+  return cotangents.slice(0, variables)
+}
+
+export interface Pullback<T extends Tree, Aux = undefined> {
+  readonly value: Tensor
+  /** What `f` returned beside its value, tracing removed. */
+  readonly aux: Aux
+  /** The cotangents of the inputs, for a cotangent of the value of shape `[lead..., ...value.shape]`; any number of
+   *  leading axes is carried through, so that many cotangents cost one pass. May be called repeatedly. */
+  pullback(cotangent: Tensor): T
+}
+
+/** A tensor, or a tensor and something on the side that is not differentiated. */
+export type WithAux<Aux> = Tensor | readonly [Tensor, Aux]
+
+/**
+ * Runs `f` on a tree of tensors and remembers how to pull cotangents back through it (reverse mode).
+ * Inputs that `f` does not depend on get zeros. `f` may return `[value, aux]`.
+ */
+export function vjp<T extends Tree, Aux = undefined>(f: (inputs: T) => WithAux<Aux>, inputs: T): Pullback<T, Aux> {
+  return atFreshLevel(level => {
+    const tape = new Tape(level)
+    const variables = leaves(inputs)
+    const traced = mapTree(t => new Traced(tape, tape.nodes.push(null) - 1, t), inputs) as T
+    const result = whileRecording(() => f(traced))
+    const [output, aux] = Array.isArray(result) ? (result as [Tensor, Aux]) : [result as Tensor, undefined]
+    if (!(output instanceof Tensor)) throw new TypeError('vjp wants a function that returns a tensor, or [tensor, aux]')
+    const strip = (t: Tensor) => (t instanceof Traced && t.tape === tape ? t.value : t)
+    const value = strip(output)
+    return {
+      value,
+      aux: mapTree(strip, aux) as Aux,
+      pullback(cotangent: Tensor): T {
+        const lead = cotangent.shape.slice(0, Math.max(0, cotangent.rank - value.rank))
+        if (!sameShape(cotangent.shape.slice(lead.length), value.shape) || cotangent.dtype !== value.dtype) {
+          const wanted = { name: 'pullback', signature: `[lead..., ${value.shape.join(',')}] of dtype ${value.dtype}` }
+          throw new ShapeError(wanted, [cotangent])
+        }
+        const followed = output instanceof Traced && output.tape === tape
+        const found = followed ? backward(tape, output.index, variables.length, cotangent) : []
+        let i = 0
+        return mapTree(t => found[i++] ?? zeros([...lead, ...t.shape], like(t)), inputs) as T
+      },
+    }
+  })
+}
+
+const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.dense()[0]!.backend })
+
+// biome-ignore lint/suspicious/noExplicitAny: further arguments are passed on as they are
+type Rest = any[]
+
+/**
+ * A function that gives `[value, gradient, aux]` of a scalar function with respect to its first argument, a tree of
+ * tensors. Further arguments are passed on and not differentiated. Intermediate memory is freed before it returns.
+ * Throws ShapeError when the value is not a scalar.
+ */
+export function valueAndGrad<T extends Tree, R extends Rest, Aux = undefined>(
+  f: (inputs: T, ...rest: R) => WithAux<Aux>,
+): (inputs: T, ...rest: R) => [value: Tensor, gradient: T, aux: Aux] {
+  return (inputs, ...rest) => {
+    const both = (): [Tensor, T, Aux] => {
+      const { value, aux, pullback } = vjp<T, Aux>(x => f(x, ...rest), inputs)
+      if (value.rank !== 0) {
+        throw new ShapeError({ name: 'grad', signature: 'a function to a scalar []; reduce with sum or mean' }, [value])
+      }
+      return [value, pullback(onesLike(value)), aux]
+    }
+    return tapesRecording() > 0 ? both() : scope(both)
+  }
+}
+
+/** The gradient of a scalar function with respect to its first argument; see `valueAndGrad`. */
+export function grad<T extends Tree, R extends Rest>(
+  f: (inputs: T, ...rest: R) => WithAux<unknown>,
+): (inputs: T, ...rest: R) => T {
+  const all = valueAndGrad(f)
+  return (inputs, ...rest) => all(inputs, ...rest)[1]
+}

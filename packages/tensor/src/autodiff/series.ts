@@ -1,0 +1,181 @@
+import type { DType, Shape } from '@unravel/kernels'
+import { zeros } from '../create.js'
+import { describe, RuleError, ShapeError } from '../errors.js'
+import { apply, backendOf, type Op } from '../op.js'
+import { addAligned } from '../ops/addAligned.js'
+import { concat } from '../ops/concat.js'
+import { reshape } from '../ops/reshape.js'
+import { slice } from '../ops/slice.js'
+import { sameShape } from '../shape.js'
+import { type Dense, Tensor } from '../tensor.js'
+import { leaves, mapTree, type Tree } from '../tree.js'
+import { atFreshLevel } from './recording.js'
+
+/** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, and the stacks
+ *  `[stored orders, ...shape]` it would have acted on. */
+export type SelectionObserver = (op: string, stacks: readonly Tensor[]) => void
+
+/** One run of `series`: arithmetic modulo z^(order+1). */
+export class Expansion {
+  constructor(
+    readonly level: number,
+    readonly order: number,
+    readonly observer?: SelectionObserver,
+  ) {}
+
+  /** The stacked coefficients of an input: of a series its own, of a constant just its value. With `rank`, items get
+   *  axes of length 1 in front up to that rank, so that stacks of different items broadcast. */
+  stack(x: Tensor, rank = x.rank): Tensor {
+    return aligned(this.has(x) ? x.stack : reshape(x, [1, ...x.shape]), rank)
+  }
+
+  /** Σ_j f(a_j, b_{k−j}) of two stacks, for f bilinear and broadcasting over a leading axis of its second argument:
+   *  one call for each stored order of a. */
+  convolve(a: Tensor, b: Tensor, f: (aj: Tensor, b: Tensor) => Tensor): Tensor {
+    let out: Tensor | undefined
+    for (let j = 0; j < a.shape[0]! && j <= this.order; j++) {
+      const aj = reshape(slice(a, [j], [j + 1]), a.shape.slice(1))
+      const term = f(aj, head(b, this.order + 1 - j))
+      out = out === undefined ? term : addAligned(out, term, j)
+    }
+    return out!
+  }
+
+  /** Whether `x` is a series of this expansion. Throws when it belongs to another one of the same level. */
+  has(x: Tensor): x is Series {
+    if (!(x instanceof Series) || x.level !== this.level) return false
+    if (x.expansion !== this) throw new RuleError(`${describe(x)} escaped from another series()`)
+    return true
+  }
+
+  /** The series with these coefficients, cut at the order of the expansion. */
+  series(stack: Tensor): Series {
+    const most = this.order + 1
+    return new Series(this, stack.shape[0]! > most ? head(stack, most) : stack)
+  }
+}
+
+/**
+ * A power series Σ_k c_k z^k: ordinary Taylor coefficients, stacked on a leading order axis. Coefficients beyond the
+ * stack are known to vanish and cost nothing.
+ */
+export class Series extends Tensor {
+  override readonly shape: Shape
+  constructor(
+    readonly expansion: Expansion,
+    /** `[stored orders, ...shape]` */
+    readonly stack: Tensor,
+  ) {
+    super()
+    this.shape = stack.shape.slice(1)
+  }
+  override get dtype(): DType {
+    return this.stack.dtype
+  }
+  override get level(): number {
+    return this.expansion.level
+  }
+  /** Number of stored coefficients, at least 1. */
+  get stored(): number {
+    return this.stack.shape[0]!
+  }
+  /** Coefficient k, of the series' shape. */
+  at(k: number): Tensor {
+    if (k >= this.stored) return zeros(this.shape, { dtype: this.dtype, backend: backendOf(this) })
+    return reshape(slice(this.stack, [k], [k + 1]), this.shape)
+  }
+  override dense(): readonly Dense[] {
+    return this.stack.dense()
+  }
+
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+    const at = this.expansion
+    if (op.series !== undefined) return op.series(inputs, attrs, at)
+    if (op.body !== undefined) return op.body(inputs, attrs)
+    at.observer?.(
+      op.name,
+      inputs.map(x => at.stack(x)),
+    )
+    return apply(
+      op,
+      inputs.map(x => (at.has(x) ? x.at(0) : x)),
+      attrs,
+    )
+  }
+}
+
+/** The first n entries of the leading axis. */
+export function head(stack: Tensor, n: number): Tensor {
+  return stack.shape[0]! <= n ? stack : slice(stack, [0], [n])
+}
+
+/** `stack` with zeros appended on the leading axis up to n entries. */
+export function padded(stack: Tensor, n: number): Tensor {
+  const missing = n - stack.shape[0]!
+  if (missing <= 0) return stack
+  const nothing = zeros([missing, ...stack.shape.slice(1)], { dtype: stack.dtype, backend: backendOf(stack) })
+  return concat([stack, nothing], 0)
+}
+
+/** A stack whose items have axes of length 1 in front, up to `rank`. */
+export function aligned(stack: Tensor, rank: number): Tensor {
+  const missing = rank - (stack.rank - 1)
+  if (missing <= 0) return stack
+  return reshape(stack, [stack.shape[0]!, ...new Array<number>(missing).fill(1), ...stack.shape.slice(1)])
+}
+
+/**
+ * Taylor coefficients of t ↦ f(x(t)) up to `order`, for x(t) = Σ_k c_k t^k given by its ordinary coefficients
+ * (c_k = x^{(k)}(0)/k!, never multiplied by k!). `coefficients` is a tree whose tensors are stacks
+ * `[stored orders, ...shape]`; the result is the stack `[order + 1, ...value.shape]`.
+ */
+export function series<T extends Tree>(f: (x: T) => Tensor, coefficients: T, order: number): Tensor {
+  return padded(trimmedSeries(f, coefficients, order), order + 1)
+}
+
+/** As `series`, without the trailing orders that are known to vanish: `[1 to order + 1 orders, ...value.shape]`. */
+export function trimmedSeries<T extends Tree>(
+  f: (x: T) => Tensor,
+  coefficients: T,
+  order: number,
+  observer?: SelectionObserver,
+): Tensor {
+  checkOrder('series', order)
+  return atFreshLevel(level => {
+    const at = new Expansion(level, order, observer)
+    const x = mapTree(stack => {
+      if (stack.rank === 0 || stack.shape[0] === 0) {
+        throw new ShapeError({ name: 'series', signature: '[stored orders,...], at least one order' }, [stack])
+      }
+      return at.series(stack)
+    }, coefficients) as T
+    return at.stack(f(x))
+  })
+}
+
+/**
+ * The value of `f` at `primals` and its directional derivative along `tangents` (forward mode), a tree of the same
+ * structure: `series` cut at order 1.
+ */
+export function jvp<T extends Tree>(f: (x: T) => Tensor, primals: T, tangents: T): [value: Tensor, tangent: Tensor] {
+  const v = leaves(tangents)
+  leaves(primals).forEach((x, i) => {
+    if (v[i] === undefined || !sameShape(x.shape, v[i].shape) || x.dtype !== v[i].dtype) {
+      throw new ShapeError({ name: 'jvp', signature: `a tangent of type ${describe(x)} for every primal` }, v)
+    }
+  })
+  const both = mapTree(
+    (x, dx) => concat([reshape(x, [1, ...x.shape]), reshape(dx!, [1, ...x.shape])], 0),
+    primals,
+    tangents,
+  ) as T
+  const stack = series(f, both, 1)
+  const item = stack.shape.slice(1)
+  return [reshape(slice(stack, [0], [1]), item), reshape(slice(stack, [1], [2]), item)]
+}
+
+export function checkOrder(what: string, order: number): void {
+  if (!Number.isSafeInteger(order) || order < 0) {
+    throw new RangeError(`${what}: the order must be an integer of at least 0, got ${order}`)
+  }
+}

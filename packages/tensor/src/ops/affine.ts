@@ -1,0 +1,28 @@
+import { apply, type Op } from '../op.js'
+import { allocate, type Tensor } from '../tensor.js'
+import { addToOrder0 } from './elementwise.js'
+
+export const affineOp: Op<{ scale: number; shift: number }> = {
+  name: 'affine',
+  signature: '[...] -> [...]',
+  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
+  run([x], { scale, shift }, type) {
+    const out = allocate(x!.backend, type.shape, type.dtype, 'affine')
+    x!.backend.kernels.affine(x!.buffer, scale, shift, out.buffer)
+    return out
+  },
+  vjp: ({ attrs: { scale } }, c) => [affine(c, scale, 0)],
+  series: ([x], { scale, shift }, at) => at.series(onStack(at.stack(x!), scale, shift)),
+  gate: ([x], { scale, shift }, at) =>
+    at.paths(affine(at.value(x!), scale, shift), onStack(at.stack(x!), scale, shift)),
+}
+
+const onStack = (stack: Tensor, scale: number, shift: number) => {
+  const scaled = affine(stack, scale, 0)
+  return shift === 0 ? scaled : addToOrder0(scaled, shift)
+}
+
+/** scale·x + shift, for numbers scale and shift. */
+export function affine(x: Tensor, scale: number, shift: number): Tensor {
+  return scale === 1 && shift === 0 ? x : apply(affineOp, [x], { scale, shift })
+}

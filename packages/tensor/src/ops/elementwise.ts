@@ -1,0 +1,130 @@
+import type { Backend, Buffer, DType, Kernels, MapOp, SeriesOp } from '@unravel/kernels'
+import { atFreshLevel } from '../autodiff/recording.js'
+import { Expansion, head } from '../autodiff/series.js'
+import { scalarLike } from '../create.js'
+import { apply, commonDType, type Op } from '../op.js'
+import { sizeOf } from '../shape.js'
+import { allocate, type Tensor } from '../tensor.js'
+import { add } from './add.js'
+import { addAligned } from './addAligned.js'
+import { equal } from './compare.js'
+import { stack } from './concat.js'
+import { correlate } from './correlate.js'
+import { div } from './div.js'
+import { mul } from './mul.js'
+import { reshape } from './reshape.js'
+import { slice } from './slice.js'
+import { where } from './where.js'
+
+/** The pieces of an elementwise function φ of one tensor. */
+export interface Elementwise {
+  readonly name: string
+  /** The kernel that computes it. */
+  readonly map: MapOp | ((kernels: Kernels<Buffer>, x: Buffer, out: Buffer) => void)
+  /** φ′(x), from x and y = φ(x). */
+  derivative(x: Tensor, y: Tensor): Tensor
+  /** φ of a series: a fused recurrence, or a formula in ops. Default: from the derivative, by y′ = φ′(x) x′. */
+  readonly recurrence?:
+    | SeriesOp
+    | ((backend: Backend, dtype: DType, orders: number, n: number, x: Buffer, out: Buffer) => void)
+  readonly taylor?: (x: Tensor) => Tensor
+  /** The secant gate (φ(x) − φ(0))/x, with its limit φ′(0) at x = 0; or why there is none. */
+  readonly secant: ((x: Tensor, y: Tensor) => Tensor) | string
+  /** φ(0), which joins the bias of the gated op. */
+  readonly atZero?: number
+}
+
+export function elementwise(phi: Elementwise): Op {
+  const self: Op = {
+    name: phi.name,
+    signature: '[...] -> [...]',
+    infer: inputs => ({ shape: inputs[0]!.shape, dtype: commonDType(self, inputs) }),
+    run([x], _, type) {
+      const out = allocate(x!.backend, type.shape, type.dtype, phi.name)
+      const { kernels } = x!.backend
+      if (typeof phi.map === 'string') kernels.map(phi.map, x!.buffer, out.buffer)
+      else phi.map(kernels, x!.buffer, out.buffer)
+      return out
+    },
+    vjp: ({ inputs: [x], output }, c) => [mul(c, phi.derivative(x!, output))],
+    series([x], _, at) {
+      if (phi.taylor !== undefined) return phi.taylor(x!)
+      const coefficients = at.stack(x!)
+      if (phi.recurrence === undefined) return at.series(integrate(self, phi, coefficients, at.order))
+      return at.series(apply(recurrenceOp, [coefficients], { self, phi, orders: at.order + 1 }))
+    },
+    gate:
+      typeof phi.secant === 'string'
+        ? phi.secant
+        : ([x], _, at) => {
+            const run = at.value(x!)
+            const y = apply(self, [run], undefined)
+            const gate = (phi.secant as (x: Tensor, y: Tensor) => Tensor)(run, y)
+            const through = mul(at.stack(x!), gate)
+            const bias = phi.atZero ?? 0
+            return at.paths(y, bias === 0 ? through : addToOrder0(through, bias))
+          },
+  }
+  return self
+}
+
+/** A stack with a constant added to its order 0. */
+export function addToOrder0(orders: Tensor, constant: number): Tensor {
+  return addAligned(orders, reshape(scalarLike(constant, orders), new Array<number>(orders.rank).fill(1)), 0)
+}
+
+/** Coefficients of φ(x) from k y_k = Σ_{j=1}^{k} j x_j w_{k−j}, w = φ′(x): any φ, any kind of tensor below. */
+function integrate(self: Op, phi: Elementwise, x: Tensor, order: number): Tensor {
+  const shape = x.shape.slice(1)
+  const coefficient = (s: Tensor, k: number) => reshape(slice(s, [k], [k + 1]), shape)
+  const y = [apply(self, [coefficient(x, 0)], undefined)]
+  for (let k = 1; k <= order; k++) {
+    const w = derivativeSeries(phi, head(x, k), stack(y, 0), k - 1)
+    let sumOfProducts: Tensor | undefined
+    for (let j = 1; j <= k && j < x.shape[0]!; j++) {
+      if (k - j >= w.shape[0]!) continue
+      const term = mul(mul(coefficient(x, j), coefficient(w, k - j)), j / k)
+      sumOfProducts = sumOfProducts === undefined ? term : add(sumOfProducts, term)
+    }
+    if (sumOfProducts === undefined) sumOfProducts = mul(y[0]!, 0)
+    y.push(sumOfProducts)
+  }
+  return stack(y, 0)
+}
+
+/** The stack of φ′(x), from the stacks of x and y = φ(x). */
+function derivativeSeries(phi: Elementwise, x: Tensor, y: Tensor, order: number): Tensor {
+  return atFreshLevel(level => {
+    const at = new Expansion(level, order)
+    return at.stack(phi.derivative(at.series(x), at.series(y)))
+  })
+}
+
+/** The fused recurrence of an elementwise function on a stack. */
+export const recurrenceOp: Op<{ self: Op; phi: Elementwise; orders: number }> = {
+  name: 'recurrence',
+  signature: '[p,...] -> [orders,...]',
+  infer: (inputs, { orders }) => ({
+    shape: [orders, ...inputs[0]!.shape.slice(1)],
+    dtype: commonDType(recurrenceOp, inputs),
+  }),
+  run([x], { phi, orders }, type) {
+    const out = allocate(x!.backend, type.shape, type.dtype, phi.name)
+    const n = sizeOf(type.shape) / orders
+    if (typeof phi.recurrence === 'string') x!.backend.kernels.series(phi.recurrence, orders, n, x!.buffer, out.buffer)
+    else phi.recurrence!(x!.backend, type.dtype, orders, n, x!.buffer, out.buffer)
+    return out
+  },
+  vjp({ inputs: [x], output, attrs: { phi, orders } }, c) {
+    const w = derivativeSeries(phi, x!, output, orders - 1)
+    return [correlate(c, w, x!.shape[0]!, x!.rank - 1)]
+  },
+  series: ([x], { self, phi, orders }) => integrate(self, phi, x!, orders - 1),
+  gate: 'it is used by Taylor rules only',
+}
+
+/** numerator / x, and `limit` where x = 0. */
+export function quotient(numerator: Tensor, x: Tensor, limit: number): Tensor {
+  const zero = equal(x, scalarLike(0, x))
+  return where(zero, scalarLike(limit, x), div(numerator, where(zero, scalarLike(1, x), x)))
+}

@@ -1,0 +1,78 @@
+import { ShapeError } from '../errors.js'
+import { apply, type Op } from '../op.js'
+import { fromEnd, sizeOf } from '../shape.js'
+import { allocate, type Dense, type Tensor } from '../tensor.js'
+import { linear } from './builders.js'
+
+interface Attrs {
+  /** Negative: the axis of x that is indexed. */
+  readonly axis: number
+  /** Length of that axis. */
+  readonly length: number
+}
+
+export const gatherOp: Op<Attrs> = linear<Attrs>({
+  name: 'gather',
+  signature: '[...,n,...], i32[...] -> [...,i32 shape,...]',
+  infer(inputs, { axis, length }) {
+    const [x, index] = inputs as [Tensor, Tensor]
+    if (index.dtype !== 'i32') throw new ShapeError(gatherOp, inputs, 'indices must be i32')
+    const at = x.rank + axis
+    if (x.shape[at] !== length) throw new ShapeError(gatherOp, inputs)
+    return { shape: [...x.shape.slice(0, at), ...index.shape, ...x.shape.slice(at + 1)], dtype: x.dtype }
+  },
+  run([x, index], { axis, length }, type) {
+    checkIndices(index!, length)
+    const at = x!.rank + axis
+    const out = allocate(x!.backend, type.shape, type.dtype, 'gather')
+    const [outer, inner] = [sizeOf(x!.shape.slice(0, at)), sizeOf(x!.shape.slice(at + 1))]
+    x!.backend.kernels.gather(outer, length, inner, index!.buffer, x!.buffer, out.buffer)
+    return out
+  },
+  vjp: ({ inputs: [_x, index], attrs: { axis, length } }, c) =>
+    apply(scatterAddOp, [c, index!], { length, after: -axis - 1 }),
+})
+
+/** The adjoint of gather: adds y's slices into zeros at their indices. `after` axes follow the indexed one. */
+export const scatterAddOp: Op<{ length: number; after: number }> = linear<{ length: number; after: number }>({
+  name: 'scatterAdd',
+  signature: '[...,i32 shape,...], i32[...] -> [...,n,...]',
+  infer(inputs, { length, after }) {
+    const [y, index] = inputs as [Tensor, Tensor]
+    const lead = y.rank - after - index.rank
+    const fits = lead >= 0 && index.shape.every((n, i) => n === y.shape[lead + i])
+    if (!fits || index.dtype !== 'i32') throw new ShapeError(scatterAddOp, inputs)
+    return { shape: [...y.shape.slice(0, lead), length, ...y.shape.slice(y.rank - after)], dtype: y.dtype }
+  },
+  run([y, index], { length, after }, type) {
+    checkIndices(index!, length)
+    const out = allocate(y!.backend, type.shape, type.dtype, 'scatterAdd')
+    const inner = sizeOf(y!.shape.slice(y!.rank - after))
+    const outer = sizeOf(y!.shape.slice(0, y!.rank - after - index!.rank))
+    y!.backend.kernels.scatterAdd(outer, length, inner, index!.buffer, y!.buffer, out.buffer)
+    return out
+  },
+  vjp: ({ inputs: [, index], attrs: { length, after } }, c) =>
+    apply(gatherOp, [c, index!], { axis: -after - 1, length }),
+})
+
+function checkIndices(index: Dense, length: number): void {
+  const values = index.dataSync()
+  for (let i = 0; i < values.length; i++) {
+    if (values[i]! < 0 || values[i]! >= length) {
+      throw new RangeError(`gather: index ${values[i]} at position ${i} is outside 0..${length - 1}`)
+    }
+  }
+}
+
+/** Slices of x at `index` (i32, any shape) along `axis`, as NumPy's take. Throws RangeError for an index outside. */
+export function gather(x: Tensor, index: Tensor, axis = 0): Tensor {
+  const at = fromEnd(axis, x.rank, 'gather')
+  return apply(gatherOp, [x, index], { axis: at, length: x.shape[x.rank + at]! })
+}
+
+/** Zeros of `length` along `axis` with the slices of y added at `index`; y has the shape that gather would give. */
+export function scatterAdd(y: Tensor, index: Tensor, length: number, axis = 0): Tensor {
+  const rank = y.rank - index.rank + 1
+  return apply(scatterAddOp, [y, index], { length, after: -1 - fromEnd(axis, rank, 'scatterAdd') })
+}

@@ -1,0 +1,49 @@
+import { onesLike } from '../create.js'
+import { apply, type Op } from '../op.js'
+import type { Tensor } from '../tensor.js'
+import { elementwise } from './elementwise.js'
+import { exp } from './exp.js'
+import { log } from './log.js'
+import { mul } from './mul.js'
+import { sub } from './sub.js'
+import { unbroadcast } from './unbroadcast.js'
+import { type Operand, zipped } from './zipped.js'
+
+/** x^r for one number r. */
+export function powerOp(r: number): Op {
+  const integer = Number.isInteger(r) && r >= 0
+  return elementwise({
+    name: 'power',
+    map: (kernels, x, out) => kernels.power(x, r, out),
+    derivative: x => mul(pow(x, r - 1), r),
+    // A polynomial for integer r ≥ 0, also where x_0 = 0; else k x_0 y_k = Σ (j(r+1) − k) x_j y_{k−j}.
+    ...(integer
+      ? { taylor: x => repeatedProduct(x, r) }
+      : { recurrence: (backend, _, orders, n, x, out) => backend.kernels.seriesPower(r, orders, n, x, out) }),
+    secant: r < 1 ? `x^${r} has no finite slope at 0` : x => pow(x, r - 1),
+  })
+}
+
+function repeatedProduct(x: Tensor, r: number): Tensor {
+  if (r === 0) return onesLike(x)
+  const half = r === 1 ? x : repeatedProduct(mul(x, x), Math.floor(r / 2))
+  return r === 1 ? x : r % 2 === 0 ? half : mul(half, x)
+}
+
+/** a^b for tensors; a > 0 where derivatives with respect to b are taken. */
+export const powOp: Op = {
+  ...zipped('pow', 'pow'),
+  vjp: ({ inputs: [a, b], output, wants }, c) => [
+    wants[0] ? unbroadcast(mul(mul(c, b!), pow(a!, sub(b!, 1))), output.rank, a!.shape) : null,
+    wants[1] ? unbroadcast(mul(c, mul(output, log(a!))), output.rank, b!.shape) : null,
+  ],
+  series: ([a, b]) => exp(mul(b!, log(a!))),
+  gate: 'take the power of a number: pow(x, r)',
+}
+
+/** a^b, elementwise with NumPy's broadcasting; b may be a number. */
+export function pow(a: Tensor, b: Operand): Tensor {
+  if (typeof b !== 'number') return apply(powOp, [a, b], undefined)
+  if (b === 1) return a
+  return apply(powerOp(b), [a], undefined)
+}

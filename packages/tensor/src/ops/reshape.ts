@@ -1,0 +1,44 @@
+import type { Shape } from '@unravel/kernels'
+import { ShapeError } from '../errors.js'
+import { apply, type Op } from '../op.js'
+import { sameShape, sizeOf } from '../shape.js'
+import { Dense, type Tensor } from '../tensor.js'
+import { linear } from './builders.js'
+
+export const reshapeOp: Op<{ from: Shape; to: Shape }> = linear<{ from: Shape; to: Shape }>({
+  name: 'reshape',
+  signature: '[...] -> [...]',
+  infer([x], { from, to }) {
+    if (sizeOf(from) !== sizeOf(to)) {
+      throw new ShapeError(reshapeOp, [x!], `[${from}] has ${sizeOf(from)} elements, [${to}] has ${sizeOf(to)}`)
+    }
+    return { shape: [...x!.shape.slice(0, x!.rank - from.length), ...to], dtype: x!.dtype }
+  },
+  run([x], _, type) {
+    x!.backend.retain(x!.buffer)
+    return new Dense(type.shape, type.dtype, x!.backend, x!.buffer, 'reshape')
+  },
+  vjp: ({ attrs: { from, to } }, c) => apply(reshapeOp, [c], { from: to, to: from }),
+})
+
+/** The same numbers in another shape; one length may be −1 and follows from the others. Shares memory. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const known = shape.filter(n => n !== -1)
+  const to = known.length === shape.length - 1 ? shape.map(n => (n === -1 ? x.size / sizeOf(known) : n)) : shape
+  if (to.some(n => !Number.isSafeInteger(n) || n < 0)) {
+    throw new ShapeError(reshapeOp, [x], `cannot become [${shape}]`)
+  }
+  return sameShape(x.shape, to) ? x : apply(reshapeOp, [x], { from: x.shape, to })
+}
+
+/** The last `rank` axes of x in shape `to`; axes before them stay. */
+export function reshapeLast(x: Tensor, rank: number, to: Shape): Tensor {
+  const from = x.shape.slice(x.rank - rank)
+  return sameShape(from, to) ? x : apply(reshapeOp, [x], { from, to })
+}
+
+/** x with an axis of length 1 at `axis` of the result (negative counts from the end). */
+export function expandDims(x: Tensor, axis: number): Tensor {
+  const at = axis < 0 ? axis + x.rank + 1 : axis
+  return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
+}

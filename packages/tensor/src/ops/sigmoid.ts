@@ -1,0 +1,21 @@
+import { apply } from '../op.js'
+import type { Tensor } from '../tensor.js'
+import { elementwise, quotient } from './elementwise.js'
+import { mul } from './mul.js'
+import { sub } from './sub.js'
+import { tanh } from './tanh.js'
+
+export const sigmoidOp = elementwise({
+  name: 'sigmoid',
+  map: 'sigmoid',
+  derivative: (_, y) => mul(y, sub(1, y)),
+  recurrence: 'sigmoid',
+  // σ(x) − ½ = ½ tanh(x/2), without cancellation
+  secant: x => quotient(mul(tanh(mul(x, 0.5)), 0.5), x, 0.25),
+  atZero: 0.5,
+})
+
+/** 1/(1 + e⁻ˣ) */
+export function sigmoid(x: Tensor): Tensor {
+  return apply(sigmoidOp, [x], undefined)
+}

@@ -1,0 +1,18 @@
+import { apply, type Op } from '../op.js'
+import { Dense, type Tensor } from '../tensor.js'
+
+/** No rule: every interpreter sees a constant (order 0 of a series, the value of a run). */
+export const stopGradientOp: Op = {
+  name: 'stopGradient',
+  signature: '[...] -> [...]',
+  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
+  run([x], _, type) {
+    x!.backend.retain(x!.buffer)
+    return new Dense(type.shape, type.dtype, x!.backend, x!.buffer, 'stopGradient')
+  },
+}
+
+/** x, as a constant to derivatives, series and paths. */
+export function stopGradient(x: Tensor): Tensor {
+  return x.level === 0 ? x : apply(stopGradientOp, [x], undefined)
+}

@@ -1,0 +1,40 @@
+import type { DType, ZipOp } from '@unravel/kernels'
+import { ShapeError } from '../errors.js'
+import { commonDType, type Op } from '../op.js'
+import { broadcastShapes, broadcastStrides } from '../shape.js'
+import { allocate, type Tensor } from '../tensor.js'
+
+/** What ops of two arguments take: a tensor, or a number of the other's dtype. */
+export type Operand = Tensor | number
+
+/** The part that all elementwise ops of two tensors share: NumPy's broadcasting, and one kernel. */
+export function zipped(
+  name: string,
+  zip: ZipOp,
+  dtypes: readonly DType[] = ['f32', 'f64'],
+): Pick<Op, 'name' | 'signature' | 'infer' | 'run'> {
+  const self = {
+    name,
+    signature: '[...], [...] -> [...]',
+    infer(inputs: readonly Tensor[]) {
+      const shape = broadcastShapes(inputs[0]!.shape, inputs[1]!.shape)
+      if (shape === null) throw new ShapeError(self, inputs, 'the shapes do not broadcast')
+      return { shape, dtype: commonDType(self, inputs, dtypes) }
+    },
+    run: (([a, b], _, type) => {
+      const out = allocate(a!.backend, type.shape, type.dtype, name)
+      const { shape } = type
+      a!.backend.kernels.zip(
+        zip,
+        shape,
+        a!.buffer,
+        broadcastStrides(a!.shape, shape),
+        b!.buffer,
+        broadcastStrides(b!.shape, shape),
+        out.buffer,
+      )
+      return out
+    }) as Op['run'],
+  }
+  return self
+}

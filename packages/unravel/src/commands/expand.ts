@@ -1,0 +1,160 @@
+import { type Analysis, analyse, gated, gradient, type Orders, taylor } from '@unravel/expansion'
+import { run, type ScaleRule, type Tower, towerOf } from '@unravel/resnet'
+import { readModel } from '@unravel/resnet/node'
+import { formatNpz, scope, type Tensor } from '@unravel/tensor'
+import { Argument, Command, Option } from 'commander'
+import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
+import { documentOf, nestedLists } from '../document.js'
+import { UsageError } from '../errors.js'
+import { expansionTable } from '../expansionTable.js'
+import { checkWritable, writeAtomically } from '../files.js'
+import { readInput } from '../input.js'
+import { at, type Io } from '../io.js'
+import { progressBar } from '../progress.js'
+import { integer, orders, scale } from '../values.js'
+
+const expansions = ['taylor', 'gated', 'gradient'] as const
+
+interface ExpandOptions {
+  readonly input: string
+  readonly expansion: (typeof expansions)[number] | 'subsets'
+  readonly orders: number | 'all'
+  readonly scale?: ScaleRule
+  readonly target: number
+  readonly dtype: 'f32' | 'f64'
+  readonly backend: BackendName
+  readonly values?: true
+  readonly out?: string
+  readonly json?: true
+}
+
+/** The most orders of a Taylor series: memory grows in proportion to them, the work of elementwise rules as their square. */
+const MAX_ORDERS = 1000
+/** The most numbers that --json prints; more would not fit the longest string there is. */
+const MAX_PRINTED = 2 ** 24
+
+export function expandCommand(io: Io): Command {
+  return new Command('expand')
+    .description('Expand a network on a batch of inputs by the number of residual branches that a path takes.')
+    .addArgument(new Argument('<MODEL>', 'folder with config.json and model.safetensors'))
+    .requiredOption('--input <X.npy>', 'batch of inputs, batches first')
+    .addOption(
+      new Option('--expansion <name>', 'which expansion').choices([...expansions, 'subsets']).default('taylor'),
+    )
+    .option(
+      '--orders <K>',
+      `keep orders 0..K, at most ${MAX_ORDERS} for taylor; 'all' for gated and gradient`,
+      orders,
+      8,
+    )
+    .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
+    .option('--target <I>', 'gradient: the output element to differentiate', integer(), 0)
+    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f64', 'f32']).default('f64'))
+    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .option('--values', 'include the coefficients and the output themselves')
+    .option('--out <FILE.npz>', 'write values, output, norms and remainder as NumPy arrays')
+    .option('--json', 'print one JSON document instead of a table')
+    .action((model: string, options: ExpandOptions) => expand(model, options, io))
+}
+
+async function expand(folder: string, options: ExpandOptions, io: Io): Promise<void> {
+  checkOptions(options, io)
+  const { dtype, json, values } = options
+  const backend = backendNamed(options.backend)
+  const model = readModel(at(io, folder), { dtype, backend })
+  const x = readInput(io, options.input, model, dtype, backend)
+  const tower = towerOf(model, options.scale === undefined ? {} : { scale: options.scale })
+
+  const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, options, io))
+  const { coefficients, total } = expansion
+  const printed = json && values ? coefficients.size + total.size : 0
+  if (printed > MAX_PRINTED) {
+    throw new UsageError(`--json --values would print ${printed} numbers, more than ${MAX_PRINTED}; use --out FILE.npz`)
+  }
+  if (options.out !== undefined) writeAtomically(at(io, options.out), await archive(expansion, analysis))
+  const provenance = { model: folder, dtype, backend: backend.name as 'js' | 'wasm', seconds }
+  if (json) {
+    for (const warning of analysis.warnings) io.err(`warning: ${warning}\n`)
+    const arrays = values && {
+      values: nestedLists(await coefficients.data(), coefficients.shape),
+      output: nestedLists(await total.data(), total.shape),
+    }
+    io.out(`${JSON.stringify(documentOf(analysis, { ...provenance, ...(arrays && { arrays }) }))}\n`)
+    return
+  }
+  const target = options.expansion === 'gradient' ? { target: options.target } : {}
+  io.out(expansionTable(analysis, { ...provenance, batch: x.shape[0]!, ...target }))
+  if (values) io.out(`\n${await valuesText(expansion)}`)
+}
+
+function checkOptions({ expansion, orders, out }: ExpandOptions, io: Io): void {
+  if (expansion === 'subsets') {
+    throw new UsageError(`--expansion subsets is not available in this version; use ${expansions.join(', ')}`)
+  }
+  if (expansion === 'taylor' && orders === 'all') {
+    throw new UsageError(`--orders all: a Taylor series has no last order; give a number up to ${MAX_ORDERS}`)
+  }
+  if (expansion === 'taylor' && orders > MAX_ORDERS) {
+    throw new UsageError(`--orders ${orders}: at most ${MAX_ORDERS} orders of a Taylor series fit in memory and time`)
+  }
+  if (out !== undefined) checkWritable(at(io, out), '--out')
+}
+
+/** The expansion that the options name, and what it says. */
+async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io) {
+  const { forward, width } = timedForward(tower, x)
+  if (options.expansion === 'gradient') {
+    if (options.target >= width) {
+      throw new UsageError(`--target ${options.target}: the model's outputs are 0 to ${width - 1}`)
+    }
+    if (x.dtype === 'i32')
+      throw new UsageError('--expansion gradient: integer ids have no gradient; use taylor or gated')
+  }
+  const started = performance.now()
+  const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')
+  try {
+    const expansion = expandBy(options, tower, x, done => bar.update(done))
+    const analysis = await analyse(expansion)
+    return { expansion, analysis, seconds: { total: (performance.now() - started) / 1000, forward } }
+  } finally {
+    bar.stop()
+  }
+}
+
+function expandBy(options: ExpandOptions, tower: Tower, x: Tensor, onBlock: (done: number) => void): Orders {
+  if (options.expansion === 'gated') return gated(tower, x, options.orders, onBlock)
+  if (options.expansion === 'gradient') return gradient(tower, x, options.target, options.orders, onBlock)
+  return taylor(tower, x, options.orders as number, onBlock)
+}
+
+/** Seconds of one forward pass, after one that warms up, and the number of elements of one output. */
+function timedForward(tower: Tower, x: Tensor): { forward: number; width: number } {
+  const width = scope(() => run(tower, x).shape.at(-1)!)
+  const started = performance.now()
+  scope(() => void run(tower, x))
+  return { forward: (performance.now() - started) / 1000, width }
+}
+
+/** The numbers of an expansion as a .npz archive. */
+async function archive({ coefficients, total }: Orders, analysis: Analysis): Promise<Uint8Array> {
+  const list = (numbers: readonly number[]) => ({ shape: [numbers.length], data: Float64Array.from(numbers) })
+  return formatNpz({
+    values: { shape: coefficients.shape, data: await coefficients.data() },
+    output: { shape: total.shape, data: await total.data() },
+    norms: list(analysis.norms),
+    remainder: list(analysis.remainder),
+  })
+}
+
+/** The coefficients of the first input, the first few numbers of each order. */
+async function valuesText({ coefficients, total }: Orders): Promise<string> {
+  const SHOWN = 8
+  const size = total.size / total.shape[0]!
+  const c = await coefficients.data()
+  const rows = Array.from({ length: coefficients.shape[0]! }, (_, k) => {
+    const values = Array.from(c.subarray(k * total.size, k * total.size + Math.min(size, SHOWN)), String)
+    return `order ${k}: ${values.join(', ')}${size > SHOWN ? ', …' : ''}\n`
+  })
+  const all = total.shape[0]! > 1 || size > SHOWN ? ' (--json prints and --out writes all of them)' : ''
+  return `values of the first input${all}\n${rows.join('')}`
+}

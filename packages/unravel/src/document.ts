@@ -1,0 +1,108 @@
+import type { Analysis } from '@unravel/expansion'
+import { z } from 'zod'
+
+/** null where a quantity does not exist or is not finite. */
+const quantity = z.number().nullable()
+/** Row-major lists in lists, as deep as the array has axes. */
+export type Nested = number | null | Nested[]
+const nested: z.ZodType<Nested> = z.lazy(() => z.union([quantity, z.array(nested)]))
+const exactCount = z.string().regex(/^\d+$/)
+
+/** The one JSON document of `unravel expand --json`. */
+export const expansionDocument = z.strictObject({
+  expansion: z.enum(['taylor', 'gated', 'gradient']),
+  /** The model's folder, as it was named. */
+  model: z.string(),
+  blocks: z.int().min(0),
+  /** Largest order kept; every list below by order has one entry more. */
+  orders: z.int().min(0),
+  dtype: z.enum(['f32', 'f64']),
+  backend: z.enum(['js', 'wasm']),
+  /** λ, or λ_1..λ_n where they differ. */
+  scale: z.union([z.number(), z.array(z.number())]),
+  /** `[orders + 1][batch]…[output]`, λ^k included. */
+  values: nested.optional(),
+  norms: z.array(quantity),
+  share: z.array(quantity),
+  output: nested.optional(),
+  output_norm: quantity,
+  remainder: z.array(quantity),
+  /** gated and gradient: the norm of all orders beyond the last. */
+  tail_norm: quantity,
+  terms: z.array(exactCount),
+  chains: z.array(exactCount),
+  radius: z.strictObject({ estimate: quantity, low: quantity, high: quantity, ratio: quantity }).nullable(),
+  kink_radius: quantity,
+  resummed: z
+    .strictObject({
+      epsilon: z.strictObject({ remainder: quantity }),
+      pade: z.strictObject({ remainder: quantity, numerator: z.int(), denominator: z.int() }),
+    })
+    .nullable(),
+  warnings: z.array(z.string()),
+  /** Of the expansion with its checks, and of one forward pass of the network. */
+  seconds: z.strictObject({ total: z.number(), forward: z.number() }),
+})
+export type ExpansionDocument = z.output<typeof expansionDocument>
+
+/** What a document says beside the analysis. */
+export interface Provenance {
+  readonly model: string
+  readonly dtype: 'f32' | 'f64'
+  readonly backend: 'js' | 'wasm'
+  readonly seconds: { readonly total: number; readonly forward: number }
+  /** With --values: the coefficients and the output. */
+  readonly arrays?: { readonly values: Nested; readonly output: Nested }
+}
+
+/** The document of an analysis. Numbers that are not finite become null. */
+export function documentOf(
+  analysis: Analysis,
+  { model, dtype, backend, seconds, arrays }: Provenance,
+): ExpansionDocument {
+  const { radius, resummed } = analysis
+  return {
+    expansion: analysis.expansion,
+    model,
+    blocks: analysis.blocks,
+    orders: analysis.orders,
+    dtype,
+    backend,
+    scale: typeof analysis.scale === 'number' ? analysis.scale : [...analysis.scale],
+    ...(arrays === undefined ? {} : { values: arrays.values }),
+    norms: analysis.norms.map(finite),
+    share: analysis.share.map(finite),
+    ...(arrays === undefined ? {} : { output: arrays.output }),
+    output_norm: finite(analysis.outputNorm),
+    remainder: analysis.remainder.map(finite),
+    tail_norm: finite(analysis.tailNorm),
+    terms: analysis.terms.map(String),
+    chains: analysis.chains.map(String),
+    radius: radius && {
+      estimate: finite(radius.estimate),
+      low: finite(radius.low),
+      high: finite(radius.high),
+      ratio: finite(radius.ratio),
+    },
+    kink_radius: finite(analysis.kinkRadius),
+    resummed: resummed && {
+      epsilon: { remainder: finite(resummed.epsilon.remainder) },
+      pade: { ...resummed.pade, remainder: finite(resummed.pade.remainder) },
+    },
+    warnings: [...analysis.warnings],
+    seconds: { ...seconds },
+  }
+}
+
+const finite = (x: number | null): number | null => (x !== null && Number.isFinite(x) ? x : null)
+
+/** A row-major array `[...shape]` as nested lists. */
+export function nestedLists(data: ArrayLike<number>, shape: readonly number[]): Nested {
+  let level: Nested[] = Array.from(data, finite)
+  for (let axis = shape.length - 1; axis > 0; axis--) {
+    const extent = shape[axis]!
+    const count = shape.slice(0, axis).reduce((a, b) => a * b, 1)
+    level = Array.from({ length: count }, (_, i) => level.slice(i * extent, (i + 1) * extent))
+  }
+  return shape.length === 0 ? level[0]! : level
+}

@@ -1,0 +1,35 @@
+/** Something wrong with what the caller gave: reported in one line, exit status 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** A run that was asked to stop: exit status 130, as shells give it for SIGINT. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+}
+
+/** What the operating system's error codes mean to a caller. */
+const systemErrors: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a folder, not a file',
+  ENOTDIR: 'a part of the path is not a folder',
+  ENOSPC: 'no space is left on the device',
+  EEXIST: 'it exists already',
+}
+
+/** The meaning of a file-system error, or undefined for any other error. */
+export function systemError(error: unknown): string | undefined {
+  const { code, path } = error as NodeJS.ErrnoException
+  const meaning = code === undefined ? undefined : systemErrors[code]
+  return meaning && `${path ?? 'a file'}: ${meaning}`
+}
+
+/** Several lines as one. */
+export const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, ' ')
+
+/** Whether an allocation failed, on any backend. */
+export const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof RangeError && /memory|allocation failed|array length/i.test(error.message)

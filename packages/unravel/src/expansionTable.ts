@@ -1,0 +1,84 @@
+import type { Analysis } from '@unravel/expansion'
+import { columns, count, percent, significant } from './table.js'
+
+/** What a table is headed by. */
+export interface Heading {
+  readonly model: string
+  readonly batch: number
+  readonly dtype: string
+  readonly backend: string
+  /** Of one output element, for `gradient`. */
+  readonly target?: number
+}
+
+/** An analysis for a person to read: a row for each order, then what the orders mean, then the warnings. */
+export function expansionTable(analysis: Analysis, heading: Heading): string {
+  const { model, batch, dtype, backend, target } = heading
+  const what = target === undefined ? analysis.expansion : `${analysis.expansion} (of output ${target})`
+  const of = analysis.expansion === 'gradient' ? 'gradient' : 'output'
+  return [
+    `${what} expansion of ${model}`,
+    `${plural(analysis.blocks, 'block')}, λ = ${scaleText(analysis.scale)}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
+    '',
+    columns([
+      ['order', 'norm', 'share', 'remainder', 'terms', 'chains'],
+      ...analysis.norms.map((norm, k) => [
+        String(k),
+        significant(norm),
+        percent(analysis.share[k]!),
+        significant(analysis.remainder[k]!, 3),
+        count(analysis.terms[k]!),
+        count(analysis.chains[k]!),
+      ]),
+    ]),
+    columns(facts(analysis, of), 2),
+    ...analysis.warnings.map(warning => `Warning: ${warning}`),
+  ]
+    .join('\n')
+    .trimEnd()
+    .concat('\n')
+}
+
+function facts(analysis: Analysis, of: string): string[][] {
+  const { radius, kinkRadius, resummed, bestOrder, tailNorm } = analysis
+  const rows = [[of, `norm ${significant(analysis.outputNorm)}`]]
+  if (tailNorm !== null && analysis.orders < analysis.blocks) {
+    rows.push(['tail', `norm ${significant(tailNorm)} in orders ${analysis.orders + 1} to ${analysis.blocks}`])
+  }
+  if (bestOrder !== null) {
+    rows.push(['best truncation', `order ${bestOrder}, remainder ${significant(analysis.remainder[bestOrder]!, 3)}`])
+  }
+  if (analysis.expansion === 'taylor') rows.push(['radius', radiusText(radius, analysis.scale)])
+  if (kinkRadius !== null) rows.push(['kink radius', kinkText(kinkRadius, analysis.scale)])
+  if (resummed !== null) {
+    const { epsilon, pade } = resummed
+    rows.push([
+      'resummed',
+      `remainder ${significant(epsilon.remainder, 3)} by the epsilon algorithm, ` +
+        `${significant(pade.remainder, 3)} by Padé [${pade.numerator}/${pade.denominator}]`,
+    ])
+  }
+  return rows
+}
+
+function radiusText(radius: Analysis['radius'], scale: Analysis['scale']): string {
+  if (radius === null) return 'not known'
+  if (radius.estimate === Infinity) return 'infinite: the series is a polynomial'
+  const range = `${significant(radius.low, 3)} to ${significant(radius.high, 3)}`
+  return `${unit(scale)} ${significant(radius.estimate, 3)} (${range}); λ is at ${significant(radius.ratio, 3)} of it`
+}
+
+function kinkText(kink: number, scale: Analysis['scale']): string {
+  if (kink === Infinity) return 'infinite: no gate flips at any λ'
+  return `${unit(scale)} ${significant(kink, 3)}: the first gate flips there`
+}
+
+/** What a radius is measured in. */
+const unit = (scale: Analysis['scale']): string => (typeof scale === 'number' ? '|λ| =' : 'multiple of λ =')
+
+function scaleText(scale: Analysis['scale']): string {
+  if (typeof scale === 'number') return String(Number(scale.toPrecision(6)))
+  return `${significant(Math.min(...scale), 3)} to ${significant(Math.max(...scale), 3)} by block`
+}
+
+const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`

@@ -1,0 +1,52 @@
+import { FormatError, RuleError } from '@unravel/tensor'
+import { CommanderError } from 'commander'
+import { Interrupted, isOutOfMemory, oneLine, systemError, UsageError } from './errors.js'
+import type { Io } from './io.js'
+import { program } from './program.js'
+
+/**
+ * Runs the program `unravel` on its arguments.
+ *
+ * @param argv arguments after the program's name
+ * @returns the exit status: 0; 2 for bad arguments or bad input, told in one line; 130 when stopped; 1 for a failure
+ *   of the program itself
+ */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    await program(io).parseAsync([...argv], { from: 'user' })
+    return 0
+  } catch (error) {
+    return report(error, io)
+  }
+}
+
+function report(error: unknown, io: Io): number {
+  if (error instanceof Interrupted) {
+    if (error.message !== '') io.err(`${oneLine(error.message)}\n`)
+    return 130
+  }
+  if (error instanceof CommanderError && error.exitCode === 0) return 0 // --help and --version
+  const mistake = complaint(error)
+  if (mistake !== undefined) {
+    io.err(`unravel: ${oneLine(mistake)}\n`)
+    return 2
+  }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error))
+  if (process.env.UNRAVEL_DEBUG === '1') io.err(`${stack}\n`)
+  else io.err(`unravel: internal failure: ${oneLine(message)} (UNRAVEL_DEBUG=1 shows where)\n`)
+  return 1
+}
+
+/** What the caller has to put right; undefined if the failure is the program's own. */
+function complaint(error: unknown): string | undefined {
+  if (error instanceof CommanderError) {
+    const message = error.code === 'commander.help' ? 'a command is missing' : error.message.replace(/^error: /, '')
+    return message.includes('. ') || message.includes('(Did')
+      ? message
+      : `${message}; unravel --help tells what there is`
+  }
+  if (error instanceof UsageError || error instanceof FormatError) return error.message
+  if (error instanceof RuleError) return `${error.message}; choose another --expansion`
+  if (isOutOfMemory(error)) return 'not enough memory: use fewer orders, a smaller batch or --dtype f32'
+  return systemError(error)
+}

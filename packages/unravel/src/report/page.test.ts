@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest'
+import { escaped, type Part, reportPage } from './page.js'
+import { barPlot, linePlot, palette } from './plot.js'
+
+const line = linePlot({
+  title: 'a < b & c',
+  x: { name: 'order' },
+  y: { name: 'remainder', log: true },
+  curves: [
+    {
+      name: 'λ = 1',
+      color: palette[0],
+      marks: true,
+      points: [
+        [0, 1],
+        [1, 0],
+        [2, Number.NaN],
+        [3, null],
+        [4, 1e-3],
+        [5, 1e-4],
+      ],
+    },
+  ],
+})
+
+function page(...parts: Part[]): string {
+  return reportPage({ title: '<i>t</i>', lead: 'a & b', sections: [{ heading: '"h"', parts }] })
+}
+
+test('text is escaped, wherever it stands', () => {
+  const hostile = `<script>alert("1")</script> & 'x'`
+  const html = page(
+    { kind: 'text', text: hostile },
+    { kind: 'list', items: [hostile] },
+    { kind: 'code', text: hostile },
+    { kind: 'table', caption: hostile, head: [hostile], rows: [[hostile]] },
+    { kind: 'figure', svg: [], caption: hostile },
+  )
+  expect(html).not.toContain('<script')
+  expect(html.split(escaped(hostile))).toHaveLength(8)
+  expect(html).toContain('<title>&lt;i&gt;t&lt;/i&gt;</title>')
+  expect(line).toContain('a &lt; b &amp; c')
+})
+
+test('a page needs nothing but itself', () => {
+  const html = page({ kind: 'figure', svg: [line], caption: 'c' })
+  const addresses = [...html.matchAll(/https?:[^"'\s)]*/g)].map(match => match[0])
+  expect(addresses.filter(address => !address.startsWith('http://www.w3.org/'))).toEqual([])
+  expect(html).not.toMatch(/<script|<link|<img|@import|\ssrc=/)
+})
+
+test('tables and figures are numbered through the page', () => {
+  const figure: Part = { kind: 'figure', svg: [], caption: 'c' }
+  const table: Part = { kind: 'table', caption: 'c', head: ['a'], rows: [['1']] }
+  const html = page(figure, table, figure)
+  expect([...html.matchAll(/<b>((?:Table|Figure) \d)\./g)].map(match => match[1])).toEqual([
+    'Figure 1',
+    'Table 1',
+    'Figure 2',
+  ])
+})
+
+test('points that a logarithmic axis cannot show are left out', () => {
+  expect(line).not.toMatch(/NaN|Infinity|undefined/)
+  const marked = [...line.matchAll(/ecmeta_data_index="(\d)" ecmeta_ssr_type="chart"/g)].map(match => Number(match[1]))
+  expect(marked).toEqual([0, 4, 5])
+})
+
+test('bars carry their values, and none where there is none', () => {
+  const svg = barPlot({
+    title: 't',
+    y: { name: 'accuracy', min: 0, max: 1 },
+    bars: [
+      { name: 'one', value: 0.5, color: palette[0] },
+      { name: 'two', value: null, color: palette[1] },
+    ],
+    format: value => `${100 * value} %`,
+  })
+  expect(svg).toContain('>50 %<')
+  expect(svg).toContain('>two<')
+  expect(svg).not.toContain(palette[1])
+})
+
+test('figures of one page do not share the ids of their definitions', () => {
+  const another = linePlot({ title: 't', x: { name: 'x' }, y: { name: 'y' }, curves: [] })
+  const ids = (svg: string) => [...svg.matchAll(/\sid="([^"]*)"/g)].map(match => match[1])
+  const classes = (svg: string) => [...svg.matchAll(/\.(zr[\w-]+)\s*\{/g)].map(match => match[1])
+  const first = new Set([...ids(line), ...classes(line)])
+  expect([...ids(another), ...classes(another)].filter(name => first.has(name))).toEqual([])
+})

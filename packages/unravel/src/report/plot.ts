@@ -1,0 +1,159 @@
+import { BarChart, LineChart } from 'echarts/charts'
+import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components'
+import { init, use } from 'echarts/core'
+import { SVGRenderer } from 'echarts/renderers'
+
+use([BarChart, LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
+
+/** A curve; points whose y is null, not finite, or not positive on a logarithmic axis are left out. */
+export interface Curve {
+  readonly name: string
+  readonly points: readonly (readonly [x: number, y: number | null])[]
+  readonly color: string
+  /** Marks at the points, for curves of few of them. */
+  readonly marks?: boolean
+  readonly dashed?: boolean
+}
+
+export interface Axis {
+  readonly name: string
+  readonly log?: boolean
+  readonly min?: number
+  readonly max?: number
+  /** How a tick reads (default: the number, powers of ten on a logarithmic axis). */
+  readonly format?: (value: number) => string
+}
+
+export interface LinePlot {
+  readonly title: string
+  readonly x: Axis
+  readonly y: Axis
+  readonly curves: readonly Curve[]
+  readonly width?: number
+  readonly height?: number
+}
+
+/** Curves over a common x, as SVG. */
+export function linePlot({ title, x, y, curves, width = 430, height = 320 }: LinePlot): string {
+  const shown = (value: number | null) => value !== null && Number.isFinite(value) && (!y.log || value > 0)
+  const series = curves.map(({ name, points, color, marks, dashed }) => ({
+    type: 'line' as const,
+    silent: true,
+    name,
+    data: points.map(([at, value]) => [at, shown(value) ? value : '-']),
+    showSymbol: marks ?? false,
+    symbol: 'circle',
+    symbolSize: 5,
+    color,
+    lineStyle: { width: 1.5, type: dashed ? 'dashed' : 'solid' },
+  }))
+  return svg(width, height, {
+    ...frame(title),
+    legend: { ...legend, data: curves.map(curve => curve.name) },
+    xAxis: { ...axis(x), nameLocation: 'middle', nameGap: 28 },
+    yAxis: { ...axis(y), nameLocation: 'middle', nameGap: 48, nameRotate: 90 },
+    series,
+  })
+}
+
+export interface BarPlot {
+  readonly title: string
+  readonly y: Axis
+  readonly bars: readonly { readonly name: string; readonly value: number | null; readonly color: string }[]
+  readonly format: (value: number) => string
+  readonly width?: number
+  readonly height?: number
+}
+
+/** Named values as bars, each with its value written above it, as SVG. */
+export function barPlot({ title, y, bars, format, width = 430, height = 320 }: BarPlot): string {
+  return svg(width, height, {
+    ...frame(title),
+    grid: { ...grid, bottom: 40 },
+    xAxis: {
+      type: 'category',
+      data: bars.map(bar => bar.name),
+      ...lines,
+      splitLine: { show: false },
+      axisTick: { show: false },
+    },
+    yAxis: { ...axis(y), nameLocation: 'middle', nameGap: 48, nameRotate: 90 },
+    series: [
+      {
+        type: 'bar',
+        silent: true,
+        barWidth: '45%',
+        data: bars.map(({ value, color }) => ({ value: value ?? '-', itemStyle: { color } })),
+        label: {
+          show: true,
+          position: 'top',
+          color: ink.text,
+          formatter: ({ value }: { value: unknown }) => (typeof value === 'number' ? format(value) : ''),
+        },
+      },
+    ],
+  })
+}
+
+/** Colours that remain distinct to colour-blind readers (Okabe & Ito). */
+export const palette = ['#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'] as const
+
+const ink = { text: '#1a1a1a', faint: '#6b6b6b', rule: '#e4e4e4' }
+const grid = { left: 66, right: 16, top: 40, bottom: 78 }
+const legend = {
+  bottom: 0,
+  selectedMode: false,
+  icon: 'roundRect',
+  itemWidth: 16,
+  itemHeight: 3,
+  textStyle: { color: ink.text, fontSize: 12 },
+}
+const lines = {
+  axisLine: { show: true, lineStyle: { color: ink.faint } },
+  axisLabel: { color: ink.text, fontSize: 11 },
+  splitLine: { show: true, lineStyle: { color: ink.rule, width: 1 } },
+}
+
+function frame(title: string) {
+  return {
+    animation: false,
+    backgroundColor: 'transparent',
+    textStyle: { fontFamily: 'ui-sans-serif, system-ui, sans-serif' },
+    title: { text: title, left: 'center', top: 4, textStyle: { fontSize: 13, fontWeight: 600, color: ink.text } },
+    grid,
+  } as const
+}
+
+function axis({ name, log, min, max, format }: Axis) {
+  const ticks = format ?? (log ? powerOfTen : undefined)
+  return {
+    type: log ? ('log' as const) : ('value' as const),
+    name,
+    nameTextStyle: { color: ink.text, fontSize: 12 },
+    ...lines,
+    axisLabel: { ...lines.axisLabel, ...(ticks && { formatter: ticks }) },
+    ...(min === undefined ? {} : { min }),
+    ...(max === undefined ? {} : { max }),
+  }
+}
+
+const superscripts = '⁰¹²³⁴⁵⁶⁷⁸⁹'
+
+/** 10⁻³ for 0.001; nothing for what is no power of ten. */
+function powerOfTen(value: number): string {
+  const exponent = Math.round(Math.log10(value))
+  if (Math.abs(value / 10 ** exponent - 1) > 1e-9) return ''
+  if (exponent === 0) return '1'
+  const digits = [...String(Math.abs(exponent))].map(digit => superscripts[Number(digit)]!)
+  return `10${exponent < 0 ? '⁻' : ''}${digits.join('')}`
+}
+
+function svg(width: number, height: number, option: object): string {
+  const chart = init(null, undefined, { renderer: 'svg', ssr: true, width, height })
+  try {
+    chart.setOption(option)
+    return chart.renderToSVGString()
+  } finally {
+    chart.dispose()
+  }
+}

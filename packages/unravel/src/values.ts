@@ -1,0 +1,44 @@
+import type { ScaleRule } from '@unravel/resnet'
+import { InvalidArgumentError } from 'commander'
+
+/** Readers of option values: text in, value out, or an error that the argument parser reports. */
+
+const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
+
+/** A finite decimal number, in a range. */
+export const number =
+  ({ above = -Infinity, from = -Infinity, below = Infinity }: { above?: number; from?: number; below?: number } = {}) =>
+  (text: string): number => {
+    const value = decimal.test(text) ? Number(text) : Number.NaN
+    if (Number.isFinite(value) && value > above && value >= from && value < below) return value
+    const range = [
+      above > -Infinity && ` above ${above}`,
+      from > -Infinity && ` of at least ${from}`,
+      below < Infinity && ` and below ${below}`,
+    ]
+    throw new InvalidArgumentError(`It must be a finite number${range.filter(Boolean).join('')}.`)
+  }
+
+/** An integer from `from` to `to`. */
+export const integer =
+  (from = 0, to = Number.MAX_SAFE_INTEGER) =>
+  (text: string): number => {
+    const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN
+    if (Number.isSafeInteger(value) && value >= from && value <= to) return value
+    const range = to === Number.MAX_SAFE_INTEGER ? `of at least ${from}` : `from ${from} to ${to}`
+    throw new InvalidArgumentError(`It must be an integer ${range}.`)
+  }
+
+/** `all`, or an order. */
+export const orders = (text: string): number | 'all' => {
+  if (text === 'all') return text
+  if (/^\+?\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
+  throw new InvalidArgumentError("It must be an integer of at least 0, or 'all' (gated and gradient).")
+}
+
+/** λ, `1/n` or `1/sqrt(n)`. */
+export const scale = (text: string): ScaleRule => {
+  if (text === '1/n' || text === '1/sqrt(n)') return { rule: text }
+  if (decimal.test(text) && Number.isFinite(Number(text))) return { rule: 'constant', value: Number(text) }
+  throw new InvalidArgumentError("It must be a finite number, '1/n' or '1/sqrt(n)'.")
+}
