@@ -44,7 +44,7 @@ export const constant = (value: number, trainable = false): ScalePreset => prese
 export const inverseDepth = (trainable = false): ScalePreset => preset({ rule: '1/n' }, trainable)
 export const inverseSqrtDepth = (trainable = false): ScalePreset => preset({ rule: '1/sqrt(n)' }, trainable)
 export const perBlock = (values: readonly number[], trainable = false): ScalePreset =>
-  preset({ rule: 'per-block', values }, trainable)
+  preset({ rule: 'per-block', values: [...values] }, trainable)
 export const skipInit = (): ScalePreset => ({ rule: { rule: 'constant', value: 1 }, learned: 0 })
 export const reZero = (): ScalePreset => ({ rule: { rule: 'constant', value: 1 }, learned: 0 })
 

@@ -15,6 +15,7 @@ export {
 export * from './create.js'
 export * from './errors.js'
 export { type GradcheckOptions, gradcheck } from './gradcheck.js'
+export * from './io/index.js'
 export { fromNdarray, toNdarray } from './ndarray.js'
 export { apply, backendOf, type Op } from './op.js'
 export { addAligned } from './ops/addAligned.js'

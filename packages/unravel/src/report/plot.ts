@@ -148,7 +148,7 @@ function powerOfTen(value: number): string {
   return `10${exponent < 0 ? '⁻' : ''}${digits.join('')}`
 }
 
-function svg(width: number, height: number, option: object): string {
+function svg(width: number, height: number, option: Record<string, unknown>): string {
   const chart = init(null, undefined, { renderer: 'svg', ssr: true, width, height })
   try {
     chart.setOption(option)

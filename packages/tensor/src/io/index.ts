@@ -1,0 +1,5 @@
+export type { ArrayData } from './array.js'
+export { FormatError } from './errors.js'
+export { formatNpy, parseNpy } from './npy.js'
+export { formatNpz, parseNpz } from './npz.js'
+export { formatSafetensors, parseSafetensors, type StoredTensor } from './safetensors.js'

@@ -1,0 +1,263 @@
+import fc from 'fast-check'
+import { zipSync } from 'fflate'
+import { describe, expect, it } from 'vitest'
+import {
+  type ArrayData,
+  FormatError,
+  formatNpy,
+  formatNpz,
+  formatSafetensors,
+  parseNpy,
+  parseNpz,
+  parseSafetensors,
+} from './index.js'
+import { fromBfloat, fromHalf } from './numbers.js'
+
+const ascii = (s: string) => Uint8Array.from(s, c => c.charCodeAt(0))
+const join = (...parts: (Uint8Array | number[])[]) => Uint8Array.from(parts.flatMap(p => [...p]))
+const doubles = (...x: number[]) => new Uint8Array(Float64Array.from(x).buffer)
+
+const arrays: fc.Arbitrary<ArrayData> = fc
+  .tuple(fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 }), fc.constantFrom('f32', 'f64', 'i32' as const))
+  .chain(([shape, dtype]) => {
+    const n = shape.reduce((a, b) => a * b, 1)
+    const size = { minLength: n, maxLength: n }
+    const data = dtype === 'i32' ? fc.int32Array(size) : dtype === 'f32' ? fc.float32Array(size) : fc.float64Array(size)
+    return data.map(values => ({ shape, dtype, data: values as ArrayData['data'] }))
+  })
+
+/** Whatever is done to a valid file, it is read as a whole or refused as a FormatError. */
+function survives(parse: (bytes: Uint8Array) => unknown, bytes: Uint8Array): void {
+  try {
+    parse(bytes)
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error
+    expect(error.message).not.toContain('\n')
+  }
+}
+
+const header = (dict: string, version = 1) => {
+  const text = `${dict}\n`
+  const length = version === 1 ? [text.length & 255, text.length >> 8] : [text.length & 255, text.length >> 8, 0, 0]
+  return join([0x93], ascii('NUMPY'), [version, 0], length, ascii(text))
+}
+
+describe('npy', () => {
+  it('gives back what it wrote', () => {
+    fc.assert(
+      fc.property(arrays, a => {
+        const bytes = formatNpy(a)
+        const b = parseNpy(bytes)
+        expect([b.shape, b.dtype]).toEqual([a.shape, a.dtype])
+        expect(b.data).toEqual(a.data)
+        expect((bytes.length - a.data.byteLength) % 64).toBe(0)
+      }),
+    )
+  })
+
+  it('reads and writes the very bytes that the format prescribes', () => {
+    const dict = "{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }"
+    const golden = join([0x93], ascii('NUMPY'), [1, 0, 118, 0], ascii(dict.padEnd(117)), [10], doubles(1.5, -2))
+    expect(formatNpy({ shape: [2], dtype: 'f64', data: Float64Array.of(1.5, -2) })).toEqual(golden)
+    expect([...parseNpy(golden).data]).toEqual([1.5, -2])
+  })
+
+  it('reads other versions, orders and types', () => {
+    const fortran = "{'shape': (2, 2), 'fortran_order': True, 'descr': '<f8'}"
+    for (const version of [1, 2, 3]) {
+      expect([...parseNpy(join(header(fortran, version), doubles(1, 2, 3, 4))).data]).toEqual([1, 3, 2, 4])
+    }
+    const of = (descr: string, shape = '(2,)') =>
+      header(`{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`)
+    expect([...parseNpy(join(of('<i8'), [1, 0, 0, 0, 0, 0, 0, 0], new Array(8).fill(255))).data]).toEqual([1, -1])
+    expect([...parseNpy(join(of('|b1'), [1, 0])).data]).toEqual([1, 0])
+    expect([...parseNpy(join(of('<f2'), [0, 0x3c, 0, 0xc0])).data]).toEqual([1, -2])
+    expect(parseNpy(join(of('<f8', '()'), doubles(7))).shape).toEqual([])
+    expect(parseNpy(join(of('<f8'), doubles(1, 2)), 'f32').dtype).toBe('f32')
+  })
+
+  it.each([
+    ['text', ascii('not an array at all'), 'numpy.save'],
+    ['an unknown version', join([0x93], ascii('NUMPY'), [9, 0, 0, 0]), 'version 9.0'],
+    ['a header beyond the end', join([0x93], ascii('NUMPY'), [1, 0, 255, 255], ascii('{')), 'claims 65535 bytes'],
+    [
+      'a huge shape',
+      join(header("{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999, 999999999999), }")),
+      'shape',
+    ],
+    [
+      'a shape beyond the file',
+      join(header("{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }"), doubles(1)),
+      'needs 24 bytes',
+    ],
+    [
+      'bytes too many',
+      join(header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }"), doubles(1, 2)),
+      'has 16',
+    ],
+    [
+      'big-endian numbers',
+      join(header("{'descr': '>f8', 'fortran_order': False, 'shape': (1,), }"), doubles(1)),
+      "astype('<f8')",
+    ],
+    ['code for a header', join(header("{'descr': __import__('os'), 'shape': (1,)}")), 'cannot be read'],
+    [
+      'an integer of 64 bits',
+      join(header("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }"), [0, 0, 0, 0, 1, 0, 0, 0]),
+      'element 0 is 4294967296',
+    ],
+  ])('refuses %s', (_, bytes, message) => {
+    expect(() => parseNpy(bytes)).toThrow(FormatError)
+    expect(() => parseNpy(bytes)).toThrow(message)
+  })
+
+  it('survives every truncation and every changed byte of the header', () => {
+    const bytes = formatNpy({ shape: [2, 2], dtype: 'f64', data: Float64Array.of(1, 2, 3, 4) })
+    for (let n = 0; n < bytes.length; n++) {
+      expect(() => parseNpy(bytes.subarray(0, n))).toThrow(FormatError)
+      if (n >= 128) continue
+      for (const value of [0, 32, 40, 49, 57, 255])
+        survives(
+          parseNpy,
+          bytes.map((b, i) => (i === n ? value : b)),
+        )
+    }
+  })
+})
+
+describe('npz', () => {
+  it('gives back what it wrote', () => {
+    fc.assert(
+      fc.property(arrays, arrays, (a, b) => {
+        const read = parseNpz(formatNpz({ a, b }))
+        expect([...read.keys()]).toEqual(['a', 'b'])
+        expect(read.get('b')!.data).toEqual(b.data)
+      }),
+      { numRuns: 20 },
+    )
+  })
+
+  it('refuses what is no archive of arrays, and archives that inflate too far', () => {
+    expect(() => parseNpz(ascii('PK nothing'))).toThrow(FormatError)
+    expect(() => parseNpz(zipSync({ 'readme.txt': ascii('x') }))).toThrow('readme.txt')
+    expect(() => parseNpz(zipSync({ 'a.npy': new Uint8Array(100_000) }), 1000)).toThrow('more than 1000 bytes')
+    const bytes = formatNpz({ a: { shape: [1], dtype: 'f64', data: Float64Array.of(1) } })
+    for (let n = 0; n < bytes.length; n++) survives(parseNpz, bytes.subarray(0, n))
+  })
+})
+
+describe('safetensors', () => {
+  const file = (json: string, data: Uint8Array | number[] = []) =>
+    join([json.length & 255, json.length >> 8, 0, 0, 0, 0, 0, 0], ascii(json), data)
+  const one = (fields: string, data: Uint8Array | number[] = doubles(1)) => file(`{"t":{${fields}}}`, data)
+
+  it('gives back what it wrote', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), arrays), fc.dictionary(fc.string(), fc.string()), (tensors, metadata) => {
+        fc.pre(!('__metadata__' in tensors))
+        const read = parseSafetensors(formatSafetensors(tensors, metadata))
+        expect(read.metadata).toEqual(metadata)
+        expect(read.tensors.size).toBe(Object.keys(tensors).length)
+        for (const [name, { shape, dtype, data }] of Object.entries(tensors)) {
+          expect(read.tensors.get(name)!.read()).toEqual({ shape, dtype, data })
+        }
+      }),
+    )
+  })
+
+  it('writes the very bytes that the format prescribes', () => {
+    const json = '{"t":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}'
+    const written = formatSafetensors({ t: { shape: [1], dtype: 'f64', data: Float64Array.of(2.5) } })
+    expect(written).toEqual(file(json.padEnd(56), doubles(2.5)))
+  })
+
+  it('reads half, bfloat and 64-bit integers, from any byte on', () => {
+    const json =
+      '{"h":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"b":{"dtype":"BF16","shape":[1],"data_offsets":[2,4]},' +
+      '"i":{"dtype":"I64","shape":[1],"data_offsets":[4,12]},"d":{"dtype":"F64","shape":[],"data_offsets":[12,20]}}'
+    const { tensors } = parseSafetensors(
+      file(json, join([0, 0x3e, 0x80, 0xbf], [254, ...new Array(7).fill(255)], doubles(0.1))),
+    )
+    expect([...tensors.values()].map(t => t.read().data[0])).toEqual([1.5, -1, -2, 0.1])
+    expect(tensors.get('d')!.read('f32').data).toEqual(Float32Array.of(0.1))
+    expect(() => tensors.get('d')!.read('i32')).toThrow('tensor "d" holds f64')
+  })
+
+  it.each([
+    ['no header', new Uint8Array(4), '4 bytes'],
+    [
+      'a header longer than the file',
+      join([255, 255, 255, 255, 255, 255, 255, 127]),
+      'claims 9223372036854775807 bytes',
+    ],
+    ['a header that is not JSON', file('{"t":'), 'not JSON'],
+    ['a header that is no object', file('[1]'), 'not a JSON object'],
+    [
+      'a name twice',
+      file(
+        '{"t":{"dtype":"F64","shape":[0],"data_offsets":[0,0]},"t":{"dtype":"F64","shape":[0],"data_offsets":[0,0]}}',
+      ),
+      '"t" twice',
+    ],
+    ['an unknown dtype', one('"dtype":"F128","shape":[1],"data_offsets":[0,8]'), 'tensor "t" has dtype "F128"'],
+    ['a dtype of Object.prototype', one('"dtype":"constructor","shape":[1],"data_offsets":[0,8]'), 'has dtype'],
+    ['a negative shape', one('"dtype":"F64","shape":[-1],"data_offsets":[0,8]'), 'shape [-1]'],
+    ['a shape that overflows', one('"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,8]'), 'shape'],
+    ['a shape of another size', one('"dtype":"F64","shape":[2],"data_offsets":[0,8]'), 'has 8 bytes; expected 16'],
+    ['offsets beyond the end', one('"dtype":"F64","shape":[2],"data_offsets":[0,16]'), 'the data are 8 bytes'],
+    ['offsets in reverse', one('"dtype":"F64","shape":[1],"data_offsets":[8,0]'), '[8, 0]'],
+    [
+      'bytes that no tensor has',
+      one('"dtype":"F64","shape":[1],"data_offsets":[0,8]', doubles(1, 2)),
+      'the file has 16',
+    ],
+    ['a hole', one('"dtype":"F64","shape":[1],"data_offsets":[8,16]', doubles(1, 2)), 'leaves a hole'],
+    [
+      'an overlap',
+      file(
+        '{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]},"b":{"dtype":"F64","shape":[1],"data_offsets":[4,12]}}',
+        doubles(1, 2),
+      ),
+      'tensor "b" begins at byte 4 of the data and overlaps',
+    ],
+    ['metadata of numbers', file('{"__metadata__":{"a":1}}'), '__metadata__'],
+    ['a tensor that is no object', file('{"t":3}'), 'tensor "t"'],
+  ])('refuses %s', (_, bytes, message) => {
+    expect(() => parseSafetensors(bytes)).toThrow(FormatError)
+    expect(() => parseSafetensors(bytes)).toThrow(message)
+  })
+
+  it('survives every truncation and every changed byte of the header', () => {
+    const bytes = formatSafetensors({ t: { shape: [1, 2], dtype: 'f64', data: Float64Array.of(1, 2) } }, { k: 'v' })
+    for (let n = 0; n < bytes.length; n++) {
+      expect(() => parseSafetensors(bytes.subarray(0, n))).toThrow(FormatError)
+      for (const value of [0, 32, 34, 44, 57, 91, 125, 255])
+        survives(
+          parseSafetensors,
+          bytes.map((b, i) => (i === n ? value : b)),
+        )
+    }
+  })
+
+  it('has a tensor called __proto__ like any other', () => {
+    const bytes = file('{"__proto__":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}', doubles(3))
+    expect(parseSafetensors(bytes).tensors.get('__proto__')!.read().data[0]).toBe(3)
+  })
+})
+
+describe('small floats', () => {
+  it('are what IEEE 754 and bfloat16 say, at every kind of value', () => {
+    expect([0x0000, 0x0001, 0x03ff, 0x0400, 0x7bff, 0x7c00, 0xfc00].map(fromHalf)).toEqual([
+      0,
+      2 ** -24,
+      1023 * 2 ** -24,
+      2 ** -14,
+      65504,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+    ])
+    expect(Object.is(fromHalf(0x8000), -0)).toBe(true)
+    expect(fromHalf(0x7e00)).toBeNaN()
+    expect([0x3f80, 0xc000, 0x0001, 0x7f80].map(fromBfloat)).toEqual([1, -2, 2 ** -133, Number.POSITIVE_INFINITY])
+  })
+})
