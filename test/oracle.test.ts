@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
 import { type ExpansionDocument, expansionDocument, main } from 'unravel'
+import { afterAll, describe, expect, test } from 'vitest'
 
 /**
  * Orders against an independent program: Cauchy's formula in 80-bit arithmetic for `taylor`, enumeration of every
@@ -83,7 +83,9 @@ describe.each(['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm'])('%s', name => {
     expectOrders(document.values, expected.gated.orders, tolerance)
     expectConsistent(document)
     expect(document.remainder.at(-1)).toBeLessThan(tolerance)
-    expect(norm(difference(flat(document.output), flat(expected.output))) / norm(flat(expected.output))).toBeLessThan(tolerance)
+    expect(norm(difference(flat(document.output), flat(expected.output))) / norm(flat(expected.output))).toBeLessThan(
+      tolerance,
+    )
   })
 
   test('gradient: every order of the gradient by path length', async () => {
@@ -110,7 +112,9 @@ describe.each(['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm'])('%s', name => {
       const document = await expand(name, '--orders', String(expected.orders), '--backend', backend)
       expect(document).toMatchObject({ blocks: expected.blocks, scale: expected.scale, backend })
       expectOrders(document.values, coefficients, tolerance + noise)
-      expect(norm(difference(flat(document.output), flat(expected.output))) / norm(flat(expected.output))).toBeLessThan(tolerance)
+      expect(norm(difference(flat(document.output), flat(expected.output))) / norm(flat(expected.output))).toBeLessThan(
+        tolerance,
+      )
       expectConsistent(document)
     }
   })

@@ -70,7 +70,7 @@ describe('taylor', () => {
       const { coefficients } = taylor(tower, x, orders)
       const decode = (h: Tensor) => sub(tower.decode(h), tower.decode(zerosLike(h))) // linear part
       for (let k = 1; k <= orders; k++) {
-        let total = zerosLike(h0)
+        let total: Tensor = zerosLike(h0)
         // `value` is shared by equal subtrees; the weight of a tree is one over its symmetry.
         for (const tree of enumerateTrees(depth, k)) total = add(total, mul(value(tree), toNumber(weight(tree))))
         expect(distance(order(coefficients, k), decode(total))).toBeLessThan(1e-12)

@@ -1,5 +1,6 @@
 import type { Tensor } from '@unravel/tensor'
 import type { z } from 'zod'
+import type { ScaleRule } from './scale.js'
 import type { Tower } from './tower.js'
 
 /** Tensors of a model by their names in the state dict (PyTorch's names and layouts). */
@@ -12,8 +13,12 @@ export interface TensorSpec {
   readonly optional?: boolean
   /** Buffers are state that no optimiser moves, such as running statistics. */
   readonly kind: 'parameter' | 'buffer'
-  /** How a fresh one starts: `weight` by an initialiser, the others by their number. */
-  readonly start: 'weight' | number
+  /**
+   * How a fresh one starts: `weight` by an initialiser; `branch-end`, the last weight of a residual branch, by an
+   * initialiser of its own; `scale`, a learned multiplier of a branch, by the scale preset, and absent without one that
+   * learns; the others by their number.
+   */
+  readonly start: 'weight' | 'branch-end' | 'scale' | number
 }
 
 /** What a forward pass in training does differently. */
@@ -22,11 +27,18 @@ export interface TrainingPass {
   moments(layer: string, moments: { mean: Tensor; variance: Tensor }, count: number): void
 }
 
+/** The part of config.json that every architecture has. */
+export interface Config {
+  readonly architecture: string
+  /** λ of the branches; constant 1 when absent. */
+  readonly scale?: ScaleRule | undefined
+}
+
 /**
  * A family of models: how its configuration reads, which tensors it has, and the tower that they make. A new family
  * is one file that exports one of these, and one entry in `architectures`.
  */
-export interface Architecture<C extends { readonly architecture: string } = { readonly architecture: string }> {
+export interface Architecture<C extends Config = Config> {
   readonly name: C['architecture']
   readonly schema: z.ZodType<C>
   /** Every tensor name of a model of this configuration. */
@@ -40,7 +52,7 @@ export interface Architecture<C extends { readonly architecture: string } = { re
 }
 
 /** A configuration and its tensors. */
-export interface Model<C extends { readonly architecture: string } = { readonly architecture: string }> {
+export interface Model<C extends Config = Config> {
   readonly architecture: Architecture<C>
   readonly config: C
   readonly tensors: Tensors

@@ -1,4 +1,22 @@
-export type { Architecture, Model, Tensors, TensorSpec, TrainingPass } from './architecture.js'
-export { type Activation, activations, residualMlp, type ResidualMlpConfig } from './residualMlp.js'
+export type { Architecture, Model, TensorSpec, Tensors, TrainingPass } from './architecture.js'
+export { formatCheckpoint, parseCheckpoint, type RunDescription } from './checkpoint.js'
+export { type Batch, batchIndices, batchOf, type Dataset, datasetFrom } from './dataset.js'
+export { type IdxArray, parseIdx } from './idx.js'
+export * from './initialise.js'
+export {
+  architectures,
+  type LoadOptions,
+  modelFiles,
+  modelFrom,
+  parametersOf,
+  parseConfig,
+  scalesOfModel,
+  type TowerOptions,
+  towerOf,
+} from './models.js'
+export { type AdamWOptions, adamw, type Named, type Optimiser, type SgdOptions, sgd } from './optimisers.js'
+export { type Activation, activations, type ResidualMlpConfig, residualMlp } from './residualMlp.js'
 export * from './scale.js'
+export { constantRate, cosine, type Schedule, stepDecay, warmUp } from './schedules.js'
 export { type Block, run, skip, type Tower } from './tower.js'
+export { accuracy, type StepMetrics, type TrainingState, type TrainOptions, type TrainResult, train } from './train.js'

@@ -1,8 +1,21 @@
 import {
-  batchMoments, batchNorm, gelu, geluTanh, layerNorm, linear, mul, relu, rmsNorm, sigmoid, silu, softplus, tanh, type Tensor,
+  batchMoments,
+  batchNorm,
+  gelu,
+  geluTanh,
+  layerNorm,
+  linear,
+  mul,
+  relu,
+  rmsNorm,
+  sigmoid,
+  silu,
+  softplus,
+  type Tensor,
+  tanh,
 } from '@unravel/tensor'
 import { z } from 'zod'
-import type { Architecture, Tensors, TensorSpec, TrainingPass } from './architecture.js'
+import type { Architecture, TensorSpec, Tensors, TrainingPass } from './architecture.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
@@ -18,15 +31,21 @@ export const activations = {
 } as const
 export type Activation = keyof typeof activations
 
-const length = z.int().min(1).max(1 << 24)
+const length = z
+  .int()
+  .min(1)
+  .max(1 << 24)
 
-const schema = z.object({
+const schema = z.looseObject({
   architecture: z.literal('residual-mlp'),
   input: length,
   width: length,
   hidden: length,
   output: length,
-  depth: z.int().min(0).max(1 << 20),
+  depth: z
+    .int()
+    .min(0)
+    .max(1 << 20),
   activation: z.enum(Object.keys(activations) as [Activation, ...Activation[]]),
   norm: z.enum(['none', 'layer', 'rms', 'batch']).default('none'),
   norm_eps: z.number().min(0).default(1e-5),
@@ -47,8 +66,8 @@ export const residualMlp: Architecture<ResidualMlpConfig> = {
 
   tensors({ input, width, hidden, output, depth, norm }) {
     const specs: Record<string, TensorSpec> = {}
-    const weight = (name: string, shape: number[]) => {
-      specs[name] = { shape, kind: 'parameter', start: 'weight' }
+    const weight = (name: string, shape: number[], start: 'weight' | 'branch-end' = 'weight') => {
+      specs[name] = { shape, kind: 'parameter', start }
     }
     const vector = (name: string, n: number, start: number) => {
       specs[name] = { shape: [n], kind: 'parameter', start }
@@ -68,9 +87,9 @@ export const residualMlp: Architecture<ResidualMlpConfig> = {
       }
       weight(`${block}fc1.weight`, [hidden, width])
       bias(`${block}fc1.bias`, hidden)
-      weight(`${block}fc2.weight`, [width, hidden])
+      weight(`${block}fc2.weight`, [width, hidden], 'branch-end')
       bias(`${block}fc2.bias`, width)
-      specs[`${block}scale`] = { shape: [], kind: 'parameter', start: 1, optional: true }
+      specs[`${block}scale`] = { shape: [], kind: 'parameter', start: 'scale', optional: true }
     }
     weight('decoder.weight', [output, width])
     bias('decoder.bias', output)
@@ -113,6 +132,6 @@ function normalise(
     const moments = { mean: tensors[`${name}.running_mean`]!, variance: tensors[`${name}.running_var`]! }
     return batchNorm(h, weight, shift, moments, eps)
   }
-  training.moments(name, batchMoments(h), h.shape[0]!)
+  training.moments(name, batchMoments(stopGradient(h)), h.shape[0]!)
   return batchNorm(h, weight, shift, undefined, eps)
 }

@@ -19,7 +19,8 @@ export function scalesOf(rule: ScaleRule, n: number): number[] {
         : rule.rule === '1/sqrt(n)'
           ? new Array<number>(n).fill(1 / Math.sqrt(n))
           : [...rule.values]
-  if (scales.length !== n) throw new RangeError(`scale per-block wants ${n} values, one per block, got ${scales.length}`)
+  if (scales.length !== n)
+    throw new RangeError(`scale per-block wants ${n} values, one per block, got ${scales.length}`)
   const bad = scales.findIndex(s => !Number.isFinite(s))
   if (bad >= 0) throw new RangeError(`the scale of block ${bad} must be a finite number, got ${scales[bad]}`)
   return scales
@@ -40,7 +41,8 @@ export interface ScalePreset {
   readonly learned?: number
 }
 
-export const constant = (value: number, trainable = false): ScalePreset => preset({ rule: 'constant', value }, trainable)
+export const constant = (value: number, trainable = false): ScalePreset =>
+  preset({ rule: 'constant', value }, trainable)
 export const inverseDepth = (trainable = false): ScalePreset => preset({ rule: '1/n' }, trainable)
 export const inverseSqrtDepth = (trainable = false): ScalePreset => preset({ rule: '1/sqrt(n)' }, trainable)
 export const perBlock = (values: readonly number[], trainable = false): ScalePreset =>

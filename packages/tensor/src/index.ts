@@ -14,6 +14,7 @@ export {
 } from './autodiff/series.js'
 export * from './create.js'
 export * from './errors.js'
+export * from './files.js'
 export { type GradcheckOptions, gradcheck } from './gradcheck.js'
 export * from './io/index.js'
 export { fromNdarray, toNdarray } from './ndarray.js'

@@ -1,4 +1,4 @@
-import { type Backend, js, wasm } from '@unravel/kernels'
+import { type Backend, js, wasm } from '@unravel/tensor'
 import { UsageError } from './errors.js'
 import type { Io } from './io.js'
 

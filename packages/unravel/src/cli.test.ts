@@ -63,9 +63,9 @@ function copyOf(name: string): string {
   return copy
 }
 
-function npy(values: Float64Array | Float32Array | Int32Array | BigInt64Array, shape: number[]): string {
+function npy(data: Float64Array | Int32Array, shape: number[]): string {
   const path = join(folder, `input-${made++}.npy`)
-  writeFileSync(path, formatNpy({ data: values, shape }))
+  writeFileSync(path, formatNpy({ data, shape, dtype: data instanceof Int32Array ? 'i32' : 'f64' }))
   return path
 }
 
@@ -119,7 +119,18 @@ describe('the arguments', () => {
   test('--help and --version succeed on standard output', async () => {
     const help = await run(['expand', '--help'])
     expect(help).toMatchObject({ status: 0, stderr: '' })
-    for (const option of ['input', 'expansion', 'orders', 'scale', 'target', 'dtype', 'backend', 'values', 'out', 'json']) {
+    for (const option of [
+      'input',
+      'expansion',
+      'orders',
+      'scale',
+      'target',
+      'dtype',
+      'backend',
+      'values',
+      'out',
+      'json',
+    ]) {
       expect(help.stdout).toContain(`--${option}`)
     }
     const { version } = JSON.parse(readFileSync(join(package_, 'package.json'), 'utf8'))
@@ -139,7 +150,7 @@ describe('the input', () => {
     ['too wide', () => npy(new Float64Array(12), [2, 6]), /shape \[batch, 5\], got \[2, 6\]/],
     ['no batch axis', () => npy(new Float64Array(5), [5]), /shape \[batch, 5\], got \[5\]/],
     ['empty batch', () => npy(new Float64Array(0), [0, 5]), /\[0, 5\] holds no inputs/],
-    ['integers', () => npy(new Int32Array(10), [2, 5]), /real numbers \(f4 or f8\), got i4/],
+    ['integers', () => npy(new Int32Array(10), [2, 5]), /real numbers \(f4 or f8\), got integers/],
     ['NaN', () => npy(withAt(7, Number.NaN), [2, 5]), /\[1, 2\] is NaN/],
     ['infinity', () => npy(withAt(0, -Infinity), [2, 5]), /\[0, 0\] is -Infinity/],
     ['beyond f32', () => npy(withAt(9, 1e300), [2, 5]), /\[1, 4\].*f32/, '--dtype', 'f32'],
@@ -162,6 +173,10 @@ describe('the model', () => {
 
   function rewriteBytes(model: string, change: (bytes: Buffer) => Uint8Array): void {
     writeFileSync(weights(model), change(readFileSync(weights(model))))
+  }
+  const written = (write: (bytes: Buffer) => unknown) => (bytes: Buffer) => {
+    write(bytes)
+    return bytes
   }
   /** Rewrites the JSON header of the weights, and their data if asked to. */
   function rewriteHeader(model: string, change: (header: Header) => void, data = (bytes: Buffer): Uint8Array => bytes) {
@@ -190,7 +205,11 @@ describe('the model', () => {
     ['no such folder', model => rmSync(model, { recursive: true }), /no such file or folder|does not exist/],
     ['no config', model => rmSync(join(model, 'config.json')), /config\.json/],
     ['no weights', model => rmSync(weights(model)), /model\.safetensors/],
-    ['config that is no JSON', model => writeFileSync(join(model, 'config.json'), '{"architecture": '), /config\.json.*JSON/],
+    [
+      'config that is no JSON',
+      model => writeFileSync(join(model, 'config.json'), '{"architecture": '),
+      /config\.json.*JSON/,
+    ],
     ['config that is no object', model => writeFileSync(join(model, 'config.json'), '[]'), /config\.json/],
     ['unknown architecture', set('architecture', 'perceiver'), /perceiver.*residual-mlp/],
     ['no architecture', set('architecture', undefined), /architecture.*residual-mlp/],
@@ -205,10 +224,22 @@ describe('the model', () => {
     ['fewer blocks than weights', set('depth', 7), /blocks\.7\./],
     ['another width', set('width', 9), /shape.*\[9|\[9.*shape/],
     ['empty weights', model => writeFileSync(weights(model), ''), /model\.safetensors/],
-    ['truncated weights', model => rewriteBytes(model, bytes => bytes.subarray(0, bytes.length - 8)), /safetensors|byte/],
+    [
+      'truncated weights',
+      model => rewriteBytes(model, bytes => bytes.subarray(0, bytes.length - 8)),
+      /safetensors|byte/,
+    ],
     ['truncated header', model => rewriteBytes(model, bytes => bytes.subarray(0, 40)), /header/],
-    ['an absurd header length', model => rewriteBytes(model, bytes => (bytes.writeBigUInt64LE(1n << 62n), bytes)), /header/],
-    ['a header that is no JSON', model => rewriteBytes(model, bytes => (bytes.write('nonsense', 8), bytes)), /header|JSON/],
+    [
+      'an absurd header length',
+      model => rewriteBytes(model, written(bytes => bytes.writeBigUInt64LE(1n << 62n))),
+      /header/,
+    ],
+    [
+      'a header that is no JSON',
+      model => rewriteBytes(model, written(bytes => bytes.write('nonsense', 8))),
+      /header|JSON/,
+    ],
     ['bytes too many', model => rewriteBytes(model, bytes => Buffer.concat([bytes, Buffer.alloc(8)])), /byte/],
     [
       'overlapping tensors',
@@ -264,33 +295,36 @@ describe('the model', () => {
 })
 
 describe('the document', () => {
-  test.each(['taylor', 'gated', 'gradient'])('%s: every field, and nothing else on standard output', async expansion => {
-    const argv = ['expand', fixture('mlp-tanh'), '--input', tanhInput, '--expansion', expansion, '--values']
-    const document = await documentFrom([...argv, '--orders', '4'])
-    expect(document).toMatchObject({
-      expansion,
-      model: fixture('mlp-tanh'),
-      blocks: 8,
-      orders: 4,
-      dtype: 'f64',
-      backend: 'wasm',
-      scale: 0.125,
-      chains: ['1', '8', '28', '56', '70'],
-    })
-    for (const list of [document.values, document.norms, document.share, document.remainder, document.terms]) {
-      expect(list).toHaveLength(5)
-    }
-    expect(document.share.reduce((a, b) => a! + b!)).toBeCloseTo(1, 12)
-    expect(document.seconds.total).toBeGreaterThan(0)
-    expect(document.seconds.forward).toBeGreaterThan(0)
-    if (expansion === 'taylor') {
-      expect(document.terms).toEqual(['1', '8', '28', '140', '742'].map((_, k) => document.terms[k]))
-      expect(document).toMatchObject({ tail_norm: null, radius: expect.anything(), resummed: expect.anything() })
-    } else {
-      expect(document).toMatchObject({ radius: null, kink_radius: null, resummed: null, terms: document.chains })
-      expect(document.tail_norm! / document.output_norm!).toBeCloseTo(document.remainder.at(-1)!, 12)
-    }
-  })
+  test.each(['taylor', 'gated', 'gradient'])(
+    '%s: every field, and nothing else on standard output',
+    async expansion => {
+      const argv = ['expand', fixture('mlp-tanh'), '--input', tanhInput, '--expansion', expansion, '--values']
+      const document = await documentFrom([...argv, '--orders', '4'])
+      expect(document).toMatchObject({
+        expansion,
+        model: fixture('mlp-tanh'),
+        blocks: 8,
+        orders: 4,
+        dtype: 'f64',
+        backend: 'wasm',
+        scale: 0.125,
+        chains: ['1', '8', '28', '56', '70'],
+      })
+      for (const list of [document.values, document.norms, document.share, document.remainder, document.terms]) {
+        expect(list).toHaveLength(5)
+      }
+      expect(document.share.reduce((a, b) => a! + b!)).toBeCloseTo(1, 12)
+      expect(document.seconds.total).toBeGreaterThan(0)
+      expect(document.seconds.forward).toBeGreaterThan(0)
+      if (expansion === 'taylor') {
+        expect(document.terms).toEqual(['1', '8', '28', '140', '742'].map((_, k) => document.terms[k]))
+        expect(document).toMatchObject({ tail_norm: null, radius: expect.anything(), resummed: expect.anything() })
+      } else {
+        expect(document).toMatchObject({ radius: null, kink_radius: null, resummed: null, terms: document.chains })
+        expect(document.tail_norm! / document.output_norm!).toBeCloseTo(document.remainder.at(-1)!, 12)
+      }
+    },
+  )
 
   test('defaults: taylor, orders 8, f64, wasm, without values', async () => {
     const document = await documentFrom(['expand', fixture('mlp-tanh'), '--input', tanhInput])
@@ -334,7 +368,8 @@ describe('the document', () => {
     expect(narrow).toMatchObject({ dtype: 'f32', backend: 'js' })
     const wide = await documentFrom(argv)
     const [a, b] = [narrow, wide].map(d => (d.output as number[][]).flat())
-    for (const [i, value] of b!.entries()) expect(Math.abs(a![i]! - value)).toBeLessThan(64 * 2 ** -23 * Math.abs(value) + 1e-6)
+    for (const [i, value] of b!.entries())
+      expect(Math.abs(a![i]! - value)).toBeLessThan(64 * 2 ** -23 * Math.abs(value) + 1e-6)
     expect((a as number[]).map(Math.fround)).toEqual(a)
   })
 
@@ -393,15 +428,15 @@ describe('the archive', () => {
     ])
     expect(readdirSync(place)).toEqual(['x.npz'])
     const arrays = parseNpz(readFileSync(join(place, 'x.npz')))
-    expect(Object.fromEntries(Object.entries(arrays).map(([name, { shape }]) => [name, shape]))).toEqual({
+    expect(Object.fromEntries([...arrays].map(([name, { shape }]) => [name, shape]))).toEqual({
       values: [4, 2, 3],
       output: [2, 3],
       norms: [4],
       remainder: [4],
     })
-    expect([...arrays.values!.data]).toEqual((document.values as number[][][]).flat(2))
-    expect([...arrays.output!.data]).toEqual((document.output as number[][]).flat())
-    expect([...arrays.norms!.data]).toEqual(document.norms)
+    expect([...arrays.get('values')!.data]).toEqual((document.values as number[][][]).flat(2))
+    expect([...arrays.get('output')!.data]).toEqual((document.output as number[][]).flat())
+    expect([...arrays.get('norms')!.data]).toEqual(document.norms)
   })
 
   test('replaces an earlier one, and leaves it alone when the run fails', async () => {

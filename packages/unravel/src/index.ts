@@ -1,7 +1,7 @@
-export { documentOf, type ExpansionDocument, expansionDocument, type Nested } from './document.js'
 export { demoReport } from './demo/report.js'
 export type { DemoResult, TowerResult } from './demo/result.js'
 export { inWords } from './demo/words.js'
+export { documentOf, type ExpansionDocument, expansionDocument, type Nested } from './document.js'
 export { expansionTable } from './expansionTable.js'
 export type { Io } from './io.js'
 export { main } from './main.js'

@@ -1,36 +1,58 @@
 import { readFileSync } from 'node:fs'
 import type { Model } from '@unravel/resnet'
-import { type Backend, type DType, parseNpy, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, FormatError, parseNpy, type Shape, type Tensor, tensor } from '@unravel/tensor'
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
 
 /**
- * Reads a batch of inputs for a model from a .npy file: `[batch, …input]`, f4 or f8 (converted to `dtype`), or i4 or i8
- * for models that take ids.
+ * Reads a batch of inputs for a model from a .npy file: `[batch, …input]` of real numbers, converted to `dtype`, or of
+ * integers for models that take ids.
  *
  * @throws UsageError or FormatError naming the file and what was expected of it
  */
 export function readInput(io: Io, path: string, model: Model, dtype: 'f32' | 'f64', backend: Backend): Tensor {
-  const array = parseNpy(readFileSync(at(io, path)), path)
+  const bytes = readFileSync(at(io, path))
+  const fail = (message: string): never => {
+    throw new UsageError(`${path}: ${message}`)
+  }
+  const { shape, data, dtype: found } = parsed(bytes, fail)
   const { shape: wanted, kind } = model.architecture.input(model.config)
-  const batches = `[batch, ${wanted.join(', ')}]`
-  const found = `[${array.shape.join(', ')}]`
-  const fits =
-    array.shape.length === wanted.length + 1 &&
-    wanted.every((extent, i) => typeof extent === 'string' || array.shape[i + 1] === extent)
-  if (!fits) throw new UsageError(`${path}: the model takes inputs of shape ${batches}, got ${found}`)
-  if (array.shape.some(extent => extent === 0)) {
-    throw new UsageError(`${path}: the shape ${found} holds no inputs; give at least one`)
+  const batches = `[${['batch', ...wanted].join(', ')}]`
+  const fits = shape.length === wanted.length + 1 && wanted.every((n, i) => typeof n === 'string' || shape[i + 1] === n)
+  if (!fits) fail(`the model takes inputs of shape ${batches}, got [${shape.join(', ')}]`)
+  if (data.length === 0) fail(`the shape [${shape.join(', ')}] holds no inputs; give at least one`)
+  if (kind === 'ids') {
+    if (found !== 'i32') fail(`the model takes integer ids (i4 or i8), got ${found}; convert with X.astype('int32')`)
+    return tensor(data, { shape, backend })
   }
-  const integers = array.dtype === 'i4' || array.dtype === 'i8'
-  if (integers !== (kind === 'ids')) {
-    throw new UsageError(
-      kind === 'ids'
-        ? `${path}: the model takes integer ids (i4 or i8), got ${array.dtype}`
-        : `${path}: the model takes real numbers (f4 or f8), got ${array.dtype}; convert it, for example X.astype('float64')`,
-    )
+  if (found === 'i32') fail("the model takes real numbers (f4 or f8), got integers; convert with X.astype('float64')")
+  const round = dtype === 'f32' ? Math.fround : (x: number) => x
+  for (let i = 0; i < data.length; i++) {
+    const x = data[i]!
+    if (Number.isFinite(round(x))) continue
+    const problem = Number.isFinite(x)
+      ? `${x}, beyond the range of f32; use --dtype f64`
+      : `${x}; inputs must be finite`
+    fail(`element [${indexOf(i, shape).join(', ')}] is ${problem}`)
   }
-  const to: DType = kind === 'ids' ? 'i32' : dtype
-  const x = tensor(array.data, { shape: array.shape, dtype: to, backend })
-  return x
+  return tensor(data, { shape, dtype, backend })
+}
+
+function parsed(bytes: Uint8Array, fail: (message: string) => never) {
+  try {
+    return parseNpy(bytes)
+  } catch (error) {
+    if (error instanceof FormatError) fail(error.message)
+    throw error
+  }
+}
+
+/** The index of element i of a row-major array. */
+function indexOf(i: number, shape: Shape): number[] {
+  const index: number[] = []
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    index.unshift(i % shape[axis]!)
+    i = Math.floor(i / shape[axis]!)
+  }
+  return index
 }

@@ -1,7 +1,7 @@
 import { type Analysis, analyse, gated, gradient, type Orders, taylor } from '@unravel/expansion'
 import { run, type ScaleRule, type Tower, towerOf } from '@unravel/resnet'
 import { readModel } from '@unravel/resnet/node'
-import { formatNpz, scope, type Tensor } from '@unravel/tensor'
+import { type ArrayData, formatNpz, scope, type Tensor } from '@unravel/tensor'
 import { Argument, Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { documentOf, nestedLists } from '../document.js'
@@ -94,7 +94,7 @@ function checkOptions({ expansion, orders, out }: ExpandOptions, io: Io): void {
   if (expansion === 'taylor' && orders === 'all') {
     throw new UsageError(`--orders all: a Taylor series has no last order; give a number up to ${MAX_ORDERS}`)
   }
-  if (expansion === 'taylor' && orders > MAX_ORDERS) {
+  if (expansion === 'taylor' && orders !== 'all' && orders > MAX_ORDERS) {
     throw new UsageError(`--orders ${orders}: at most ${MAX_ORDERS} orders of a Taylor series fit in memory and time`)
   }
   if (out !== undefined) checkWritable(at(io, out), '--out')
@@ -137,14 +137,20 @@ function timedForward(tower: Tower, x: Tensor): { forward: number; width: number
 
 /** The numbers of an expansion as a .npz archive. */
 async function archive({ coefficients, total }: Orders, analysis: Analysis): Promise<Uint8Array> {
-  const list = (numbers: readonly number[]) => ({ shape: [numbers.length], data: Float64Array.from(numbers) })
   return formatNpz({
-    values: { shape: coefficients.shape, data: await coefficients.data() },
-    output: { shape: total.shape, data: await total.data() },
-    norms: list(analysis.norms),
-    remainder: list(analysis.remainder),
+    values: await stored(coefficients),
+    output: await stored(total),
+    norms: listed(analysis.norms),
+    remainder: listed(analysis.remainder),
   })
 }
+
+const stored = async (t: Tensor): Promise<ArrayData> => ({ shape: t.shape, dtype: t.dtype, data: await t.data() })
+const listed = (numbers: readonly number[]): ArrayData => ({
+  shape: [numbers.length],
+  dtype: 'f64',
+  data: Float64Array.from(numbers),
+})
 
 /** The coefficients of the first input, the first few numbers of each order. */
 async function valuesText({ coefficients, total }: Orders): Promise<string> {

