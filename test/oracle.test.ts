@@ -33,7 +33,7 @@ async function expand(name: string, ...options: string[]): Promise<ExpansionDocu
     cwd: elsewhere,
     out: text => void (stdout += text),
     err: text => void (stderr += text),
-    signal: new AbortController().signal,
+    interruption: () => new AbortController().signal,
   })
   expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
   return expansionDocument.parse(JSON.parse(stdout))

@@ -44,5 +44,9 @@ export function parseIdx(bytes: Uint8Array): IdxArray {
         return view.getFloat64(p)
     }
   }
-  return { shape, data: bytes[2] === 8 ? bytes.slice(start) : Float64Array.from({ length: count }, (_, i) => at(i)) }
+  return {
+    shape,
+    data:
+      bytes[2] === 8 ? new Uint8Array(bytes.subarray(start)) : Float64Array.from({ length: count }, (_, i) => at(i)),
+  }
 }

@@ -1,5 +1,5 @@
 import { type Backend, type DType, full, type Random, type Tensor, zeros } from '@unravel/tensor'
-import type { Architecture, Model } from './architecture.js'
+import type { Architecture, Config, Model } from './architecture.js'
 import type { ScalePreset } from './scale.js'
 
 /** Draws a fresh weight `[out, in, ...]`. */
@@ -54,6 +54,8 @@ export interface InitialiseOptions {
   readonly random: Random
   /** How weights start (default LeCun normal). */
   readonly weights?: Initialiser
+  /** How the last weight of every branch starts (default: as the others; zero, for branches that start silent). */
+  readonly branchEnds?: Initialiser
   /** Its learned scalars, where it has some, become tensors of the model; its rule becomes the configuration's scale. */
   readonly scale?: ScalePreset
   readonly dtype?: DType
@@ -61,19 +63,17 @@ export interface InitialiseOptions {
 }
 
 /** A fresh model: weights drawn in order of their names, biases 0, norms the identity. Same seed, same numbers. */
-export function initialise<C extends { readonly architecture: string; readonly scale?: unknown }>(
+export function initialise<C extends Config>(
   architecture: Architecture<C>,
   config: C,
-  { random, weights = lecunNormal, scale, ...where }: InitialiseOptions,
+  { random, weights = lecunNormal, branchEnds = weights, scale, ...where }: InitialiseOptions,
 ): Model<C> {
   const tensors: Record<string, Tensor> = {}
-  for (const [name, spec] of Object.entries(architecture.tensors(config))) {
-    const learned = name.endsWith('.scale')
-    if (learned && scale?.learned === undefined) continue
-    tensors[name] =
-      spec.start === 'weight'
-        ? weights(random, spec.shape, where)
-        : full(spec.shape, learned ? scale!.learned! : spec.start, where)
+  for (const [name, { shape, start }] of Object.entries(architecture.tensors(config))) {
+    if (start === 'scale') {
+      if (scale?.learned !== undefined) tensors[name] = full(shape, scale.learned, where)
+    } else if (typeof start === 'number') tensors[name] = full(shape, start, where)
+    else tensors[name] = (start === 'branch-end' ? branchEnds : weights)(random, shape, where)
   }
   return { architecture, config: scale === undefined ? config : { ...config, scale: scale.rule }, tensors }
 }

@@ -76,7 +76,7 @@ describe('IDX data', () => {
     const { train, test } = readIdxFolder(folder)
     expect([train.size, train.shape, train.classes, test.classes]).toEqual([3, [1, 2], 3, 3])
     expect([...batchOf(test, [0], { dtype: 'f64' }).x.dataSync()]).toEqual([0, 0])
-    const x = batchOf(train, [0, 1, 2], { dtype: 'f64' }).x.dataSync()
+    const x = Float64Array.from(batchOf(train, [0, 1, 2], { dtype: 'f64' }).x.dataSync())
     expect(x.reduce((a, b) => a + b)).toBeCloseTo(0, 12)
     expect(x.reduce((a, b) => a + b * b, 0)).toBeCloseTo(6, 12)
     writeFileSync(join(folder, 't10k-labels-idx1-ubyte.gz'), 'not gzip')

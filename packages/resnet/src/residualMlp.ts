@@ -11,6 +11,7 @@ import {
   sigmoid,
   silu,
   softplus,
+  stopGradient,
   type Tensor,
   tanh,
 } from '@unravel/tensor'

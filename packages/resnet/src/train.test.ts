@@ -166,7 +166,9 @@ describe.each(backends)('train', backend => {
     const result = await train(model, {
       ...options(adamw(), 50),
       signal: stop.signal,
-      onStep: ({ step }) => step === 3 && stop.abort(),
+      onStep: ({ step }) => {
+        if (step === 3) stop.abort()
+      },
     })
     expect([result.ended, result.state.step, result.message]).toEqual(['aborted', 3, 'stopped after step 3 of 50'])
     expect(result.state.model.tensors['blocks.1.scale']!.item()).not.toBe(0)

@@ -26,7 +26,7 @@ async function run(argv: readonly string[], cwd = folder): Promise<Outcome> {
     cwd,
     out: text => void (stdout += text),
     err: text => void (stderr += text),
-    signal: new AbortController().signal,
+    interruption: () => new AbortController().signal,
   })
   return { status, stdout, stderr }
 }
@@ -232,12 +232,20 @@ describe('the model', () => {
     ['truncated header', model => rewriteBytes(model, bytes => bytes.subarray(0, 40)), /header/],
     [
       'an absurd header length',
-      model => rewriteBytes(model, written(bytes => bytes.writeBigUInt64LE(1n << 62n))),
+      model =>
+        rewriteBytes(
+          model,
+          written(bytes => bytes.writeBigUInt64LE(1n << 62n)),
+        ),
       /header/,
     ],
     [
       'a header that is no JSON',
-      model => rewriteBytes(model, written(bytes => bytes.write('nonsense', 8))),
+      model =>
+        rewriteBytes(
+          model,
+          written(bytes => bytes.write('nonsense', 8)),
+        ),
       /header|JSON/,
     ],
     ['bytes too many', model => rewriteBytes(model, bytes => Buffer.concat([bytes, Buffer.alloc(8)])), /byte/],

@@ -10,8 +10,8 @@ export interface Io {
   err(text: string): void
   /** Standard error as a terminal to draw progress on; absent where it is not one. */
   readonly terminal?: NodeJS.WriteStream
-  /** Aborted when the run is asked to stop. */
-  readonly signal: AbortSignal
+  /** From the first call on, a request to stop (SIGINT) aborts this signal instead of ending the process at once. */
+  interruption(): AbortSignal
 }
 
 /** A path as the caller wrote it, made absolute. */

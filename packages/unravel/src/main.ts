@@ -1,3 +1,4 @@
+import { FileError } from '@unravel/resnet/node'
 import { FormatError, RuleError } from '@unravel/tensor'
 import { CommanderError } from 'commander'
 import { Interrupted, isOutOfMemory, oneLine, systemError, UsageError } from './errors.js'
@@ -45,8 +46,8 @@ function complaint(error: unknown): string | undefined {
       ? message
       : `${message}; unravel --help tells what there is`
   }
-  if (error instanceof UsageError || error instanceof FormatError) return error.message
+  if (error instanceof UsageError || error instanceof FileError || error instanceof FormatError) return error.message
   if (error instanceof RuleError) return `${error.message}; choose another --expansion`
-  if (isOutOfMemory(error)) return 'not enough memory: use fewer orders, a smaller batch or --dtype f32'
+  if (isOutOfMemory(error)) return 'not enough memory: use a smaller batch, fewer orders or --dtype f32'
   return systemError(error)
 }

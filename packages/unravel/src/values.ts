@@ -1,4 +1,4 @@
-import type { ScaleRule } from '@unravel/resnet'
+import { reZero, type ScalePreset, type ScaleRule, skipInit } from '@unravel/resnet'
 import { InvalidArgumentError } from 'commander'
 
 /** Readers of option values: text in, value out, or an error that the argument parser reports. */
@@ -41,4 +41,21 @@ export const scale = (text: string): ScaleRule => {
   if (text === '1/n' || text === '1/sqrt(n)') return { rule: text }
   if (decimal.test(text) && Number.isFinite(Number(text))) return { rule: 'constant', value: Number(text) }
   throw new InvalidArgumentError("It must be a finite number, '1/n' or '1/sqrt(n)'.")
+}
+
+/** A way to scale the branches of a fresh network: λ, `constant:λ`, `1/n`, `1/sqrt(n)`, `skip-init`, `re-zero` or
+ *  `per-block:λ1,λ2,…`. */
+export const scalePreset = (text: string): ScalePreset => {
+  const [name, rest] = text.split(':', 2)
+  if (text === 'skip-init') return skipInit()
+  if (text === 're-zero') return reZero()
+  try {
+    if (name === 'constant') return { rule: { rule: 'constant', value: number()(rest ?? '') } }
+    if (name === 'per-block') return { rule: { rule: 'per-block', values: (rest ?? '').split(',').map(number()) } }
+    return { rule: scale(text) }
+  } catch {
+    throw new InvalidArgumentError(
+      "It must be a finite number, 'constant:λ', '1/n', '1/sqrt(n)', 'skip-init', 're-zero' or 'per-block:λ1,λ2,…'.",
+    )
+  }
 }

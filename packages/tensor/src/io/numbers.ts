@@ -58,7 +58,10 @@ const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
  */
 export function decode(bytes: Uint8Array, type: StoredType, count: number, dtype: DType, what: string): TypedArray {
   const Numbers = dtype === 'f64' ? Float64Array : dtype === 'f32' ? Float32Array : Int32Array
-  if (littleEndian && type === dtype) return new Numbers(bytes.slice(0, count * itemSize[type]).buffer)
+  if (littleEndian && type === dtype) {
+    // Copied to an aligned buffer; not by bytes.slice, which does not copy when it is Node's Buffer.
+    return new Numbers(new Uint8Array(bytes.subarray(0, count * itemSize[type])).buffer)
+  }
   const out = new Numbers(count)
   if (dtype === 'i32' && natural[type] !== 'i32') {
     throw new FormatError(`${what} holds ${type}; expected integers (i32 or i64)`)

@@ -1,13 +1,13 @@
 import { type Analysis, analyse, gated, gradient, type Orders, taylor } from '@unravel/expansion'
-import { run, type ScaleRule, type Tower, towerOf } from '@unravel/resnet'
-import { readModel } from '@unravel/resnet/node'
+import { type Model, run, type ScaleRule, type Tower, towerOf } from '@unravel/resnet'
+import { readModel, writeFileAtomically } from '@unravel/resnet/node'
 import { type ArrayData, formatNpz, scope, type Tensor } from '@unravel/tensor'
 import { Argument, Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { documentOf, nestedLists } from '../document.js'
 import { UsageError } from '../errors.js'
 import { expansionTable } from '../expansionTable.js'
-import { checkWritable, writeAtomically } from '../files.js'
+import { checkWritable } from '../files.js'
 import { readInput } from '../input.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
@@ -63,7 +63,7 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
   const backend = backendNamed(options.backend)
   const model = readModel(at(io, folder), { dtype, backend })
   const x = readInput(io, options.input, model, dtype, backend)
-  const tower = towerOf(model, options.scale === undefined ? {} : { scale: options.scale })
+  const tower = scaledTower(model, folder, options.scale)
 
   const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, options, io))
   const { coefficients, total } = expansion
@@ -71,7 +71,7 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
   if (printed > MAX_PRINTED) {
     throw new UsageError(`--json --values would print ${printed} numbers, more than ${MAX_PRINTED}; use --out FILE.npz`)
   }
-  if (options.out !== undefined) writeAtomically(at(io, options.out), await archive(expansion, analysis))
+  if (options.out !== undefined) writeFileAtomically(at(io, options.out), await archive(expansion, analysis))
   const provenance = { model: folder, dtype, backend: backend.name as 'js' | 'wasm', seconds }
   if (json) {
     for (const warning of analysis.warnings) io.err(`warning: ${warning}\n`)
@@ -98,6 +98,15 @@ function checkOptions({ expansion, orders, out }: ExpandOptions, io: Io): void {
     throw new UsageError(`--orders ${orders}: at most ${MAX_ORDERS} orders of a Taylor series fit in memory and time`)
   }
   if (out !== undefined) checkWritable(at(io, out), '--out')
+}
+
+function scaledTower(model: Model, folder: string, scale: ScaleRule | undefined): Tower {
+  try {
+    return towerOf(model, scale === undefined ? {} : { scale })
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`${folder}: ${error.message}`)
+    throw error
+  }
 }
 
 /** The expansion that the options name, and what it says. */

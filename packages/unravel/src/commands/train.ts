@@ -1,0 +1,294 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  accuracy,
+  activations,
+  adamw,
+  constantRate,
+  cosine,
+  type Dataset,
+  initialise,
+  initialisers,
+  type Model,
+  type Optimiser,
+  type RunDescription,
+  residualMlp,
+  type ScalePreset,
+  type Schedule,
+  type StepMetrics,
+  scalesOf,
+  sgd,
+  stepDecay,
+  type TrainingState,
+  train,
+  warmUp,
+} from '@unravel/resnet'
+import { jsonLines, readCheckpoint, writeCheckpoint, writeModel } from '@unravel/resnet/node'
+import { type Backend, Random } from '@unravel/tensor'
+import { Command, Option } from 'commander'
+import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
+import { datasetNamed, writeSample } from '../data.js'
+import { Interrupted, UsageError } from '../errors.js'
+import { checkWritable } from '../files.js'
+import { at, type Io } from '../io.js'
+import { progressBar } from '../progress.js'
+import { shellLine } from '../shell.js'
+import { percent, significant } from '../table.js'
+import { integer, number, scalePreset } from '../values.js'
+
+interface TrainOptions {
+  readonly data: string
+  readonly out: string
+  readonly depth: number
+  readonly width: number
+  readonly hidden?: number
+  readonly activation: keyof typeof activations
+  readonly norm: 'none' | 'layer' | 'rms' | 'batch'
+  readonly scale: ScalePreset
+  readonly trainableScale?: true
+  readonly init: keyof typeof initialisers
+  readonly epochs: number
+  readonly steps?: number
+  readonly batch: number
+  readonly optimizer: 'sgd' | 'adamw'
+  readonly lr?: number
+  readonly schedule: 'constant' | 'step' | 'cosine'
+  readonly warmup: number
+  readonly momentum: number
+  readonly weightDecay?: number
+  readonly clip?: number
+  readonly seed: number
+  readonly dtype: 'f32' | 'f64'
+  readonly backend: BackendName
+  readonly checkpoint?: string
+  readonly checkpointEvery: number
+  readonly resume?: true
+  readonly metrics?: string
+}
+
+export function trainCommand(io: Io): Command {
+  const size = integer(1, 2 ** 24)
+  return new Command('train')
+    .description('Train a residual network on images and write it as a folder that expand reads.')
+    .requiredOption('--data <name>', "'mnist', 'fashion' (Debian's dataset-fashion-mnist), or a folder of IDX files")
+    .requiredOption('--out <FOLDER>', 'where to write config.json, model.safetensors and sample.npy')
+    .optionsGroup('Network:')
+    .option('--depth <n>', 'residual blocks', integer(0, 2 ** 16), 20)
+    .option('--width <n>', 'width of the residual stream', size, 64)
+    .option('--hidden <n>', 'width inside a branch (default: --width)', size)
+    .addOption(new Option('--activation <name>', 'in every branch').choices(Object.keys(activations)).default('gelu'))
+    .addOption(
+      new Option('--norm <name>', 'first in a branch').choices(['none', 'layer', 'rms', 'batch']).default('none'),
+    )
+    .addOption(
+      new Option('--scale <rule>', "λ, '1/n', '1/sqrt(n)', 'skip-init', 're-zero' or 'per-block:λ1,λ2,…'")
+        .argParser(scalePreset)
+        .default(scalePreset('1/sqrt(n)'), '1/sqrt(n)'),
+    )
+    .option('--trainable-scale', 'learn a factor of the scale in every block')
+    .addOption(new Option('--init <name>', 'of weights').choices(Object.keys(initialisers)).default('lecun-normal'))
+    .optionsGroup('Training:')
+    .option('--epochs <n>', 'passes through the training set', integer(1), 1)
+    .addOption(new Option('--steps <n>', 'steps, in place of --epochs').argParser(integer(1)).conflicts('epochs'))
+    .option('--batch <n>', 'examples a step', integer(1), 64)
+    .addOption(new Option('--optimizer <name>', 'update rule').choices(['sgd', 'adamw']).default('adamw'))
+    .option('--lr <rate>', 'learning rate (default: 1e-3 for adamw, 0.05 for sgd)', number({ above: 0 }))
+    .addOption(
+      new Option('--schedule <name>', 'of the learning rate: step divides it by ten after each third')
+        .choices(['constant', 'step', 'cosine'])
+        .default('cosine'),
+    )
+    .option('--warmup <n>', 'steps in which the rate rises to the schedule', integer(), 0)
+    .option('--momentum <m>', 'of sgd', number({ from: 0, below: 1 }), 0.9)
+    .option('--weight-decay <w>', 'default: 0.01 for adamw, 0 for sgd', number({ from: 0 }))
+    .option('--clip <norm>', 'scale gradients of a larger norm down to it', number({ above: 0 }))
+    .option('--seed <n>', 'of the weights and of the order of the examples', integer(), 0)
+    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f32', 'f64']).default('f32'))
+    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .optionsGroup('Records:')
+    .option('--checkpoint <FILE>', 'write the state of training there, now and then and when interrupted')
+    .option('--checkpoint-every <n>', 'steps between two checkpoints', integer(1), 500)
+    .option('--resume', 'go on from the checkpoint')
+    .option('--metrics <FILE.jsonl>', 'write a line of JSON for every step')
+    .action((options: TrainOptions) => runTraining(options, io))
+}
+
+async function runTraining(options: TrainOptions, io: Io): Promise<void> {
+  const preset = presetOf(options)
+  const backend = backendNamed(options.backend)
+  const checkpoint = options.checkpoint && at(io, options.checkpoint)
+  const metrics = options.metrics && at(io, options.metrics)
+  if (checkpoint) checkWritable(checkpoint, '--checkpoint')
+  if (metrics) checkWritable(metrics, '--metrics')
+  checkResumption(options, checkpoint)
+
+  const data = datasetNamed(options.data, path => at(io, path))
+  if (options.batch > data.train.size) {
+    throw new UsageError(`--batch ${options.batch}: the training set has only ${data.train.size} examples`)
+  }
+  mkdirSync(at(io, options.out), { recursive: true })
+
+  await reportingFallbacks(io, backend, async () => {
+    const fresh = freshModel(options, preset, data.train, backend)
+    const plan = planOf(options, data.train)
+    const from =
+      options.resume && checkpoint
+        ? readCheckpoint(checkpoint, fresh, plan.optimiser, plan.run, { backend })
+        : undefined
+    const started = performance.now()
+    const state = await trained(fresh, plan, from, { options, data: data.train, checkpoint, metrics, io })
+    await conclude(state, (performance.now() - started) / 1000, options, data.test, io)
+  })
+}
+
+function presetOf({ scale, trainableScale, depth }: TrainOptions): ScalePreset {
+  try {
+    scalesOf(scale.rule, depth)
+  } catch (error) {
+    throw new UsageError(`--scale: ${(error as Error).message}`)
+  }
+  return trainableScale && scale.learned === undefined ? { ...scale, learned: 1 } : scale
+}
+
+function checkResumption({ resume }: TrainOptions, checkpoint: string | undefined): void {
+  if (resume && checkpoint === undefined) throw new UsageError('--resume: name the checkpoint with --checkpoint FILE')
+  if (checkpoint === undefined) return
+  if (resume && !existsSync(checkpoint)) {
+    throw new UsageError(`--resume: there is no checkpoint ${checkpoint} yet; leave --resume out to begin`)
+  }
+  if (!resume && existsSync(checkpoint)) {
+    throw new UsageError(`--checkpoint ${checkpoint} exists: add --resume to go on from it, or remove it`)
+  }
+}
+
+function freshModel(options: TrainOptions, scale: ScalePreset, data: Dataset, backend: Backend): Model {
+  const { depth, width, hidden = width, activation, norm, init, seed, dtype } = options
+  const input = data.shape.reduce((a, b) => a * b, 1)
+  const sizes = { input, width, hidden, output: data.classes, depth }
+  const config = { architecture: 'residual-mlp' as const, ...sizes, activation, norm, norm_eps: 1e-5 }
+  return initialise(residualMlp, config, {
+    random: new Random(seed),
+    weights: initialisers[init],
+    scale,
+    dtype,
+    backend,
+  }) as Model
+}
+
+/** How a run goes, apart from the model. */
+interface Plan {
+  readonly steps: number
+  readonly optimiser: Optimiser
+  readonly schedule: Schedule
+  /** What makes a run this one, for its checkpoints. */
+  readonly run: RunDescription
+}
+
+function planOf(options: TrainOptions, { size, mean, deviation }: Dataset): Plan {
+  const { batch, optimizer, momentum, weightDecay, schedule, warmup, clip, seed, dtype } = options
+  const steps = options.steps ?? options.epochs * Math.max(1, Math.floor(size / batch))
+  const rate = options.lr ?? (optimizer === 'sgd' ? 0.05 : 1e-3)
+  const decay = weightDecay === undefined ? {} : { weightDecay }
+  const schedules = {
+    constant: constantRate(rate),
+    step: stepDecay(rate, Math.ceil(steps / 3)),
+    cosine: cosine(rate, steps),
+  }
+  return {
+    steps,
+    optimiser: optimizer === 'sgd' ? sgd({ momentum, ...decay }) : adamw(decay),
+    schedule: warmup === 0 ? schedules[schedule] : warmUp(warmup, schedules[schedule]),
+    run: {
+      data: `${size} examples of mean ${mean} and deviation ${deviation}`,
+      ...{ steps, batch, seed, schedule, warmup, dtype },
+      'learning rate': rate,
+      clip: clip ?? 'none',
+    },
+  }
+}
+
+interface Setting {
+  readonly options: TrainOptions
+  readonly data: Dataset
+  readonly checkpoint: string | undefined
+  readonly metrics: string | undefined
+  readonly io: Io
+}
+
+/** Trains to the end, or throws Interrupted or, once the last sound model is written, UsageError. */
+async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined, setting: Setting) {
+  const { options, data, checkpoint, metrics, io } = setting
+  const { steps, optimiser, schedule, run } = plan
+  const record = metrics ? metricsWriter(metrics, from?.step ?? 0) : () => {}
+  const save = (state: TrainingState) => checkpoint && writeCheckpoint(checkpoint, state, optimiser, run)
+  const show = progressOf(io, steps)
+  const result = await train(fresh, {
+    data,
+    steps,
+    batchSize: options.batch,
+    optimiser,
+    schedule,
+    seed: options.seed,
+    signal: io.interruption(),
+    ...(options.clip === undefined ? {} : { clipNorm: options.clip }),
+    ...(from === undefined ? {} : { from }),
+    onStep(metrics, state) {
+      record(metrics)
+      show.step(metrics)
+      if (state.step % options.checkpointEvery === 0) save(state)
+    },
+  }).finally(() => show.stop())
+  if (result.ended === 'aborted') {
+    save(result.state)
+    const how = checkpoint
+      ? `run the same command with --resume to go on from ${options.checkpoint}`
+      : 'nothing is kept; with --checkpoint FILE a run can be resumed'
+    throw new Interrupted(`${result.message}: ${how}`)
+  }
+  if (result.ended === 'diverged') {
+    writeModel(at(io, options.out), result.state.model)
+    throw new UsageError(`training diverged: ${result.message} (they are in ${options.out})`)
+  }
+  save(result.state)
+  return result.state
+}
+
+/** Writes one line a step; on resumption the lines up to step `from` stay. */
+function metricsWriter(path: string, from: number): (metrics: StepMetrics) => void {
+  const earlier = from > 0 && existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []
+  const write = jsonLines(path)
+  for (const line of earlier) {
+    if (line === '') continue
+    const metrics = JSON.parse(line) as StepMetrics
+    if (metrics.step <= from) write(metrics)
+  }
+  return write
+}
+
+/** A bar on a terminal, else about twenty lines in all. */
+function progressOf(io: Io, steps: number) {
+  const bar = progressBar(io, 'train', steps, 'steps')
+  const every = Math.max(1, Math.floor(steps / 20))
+  return {
+    step({ step, loss }: StepMetrics) {
+      bar.update(step, `loss ${significant(loss)}`)
+      if (io.terminal === undefined && (step % every === 0 || step === steps)) {
+        io.err(`step ${step} of ${steps}  loss ${significant(loss)}\n`)
+      }
+    },
+    stop: () => bar.stop(),
+  }
+}
+
+/** Writes the model's folder and says what came out and what to do with it. */
+async function conclude(state: TrainingState, seconds: number, options: TrainOptions, test: Dataset, io: Io) {
+  const folder = at(io, options.out)
+  writeModel(folder, state.model)
+  writeSample(join(folder, 'sample.npy'), test)
+  const right = accuracy(state.model, test)
+  io.out(
+    `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
+  )
+  const sample = join(options.out, 'sample.npy')
+  io.out(`go on with: ${shellLine('unravel', 'expand', options.out, '--input', sample, '--expansion', 'gated')}\n`)
+}
