@@ -53,10 +53,14 @@ describe('the packed packages', () => {
   it('hold no tests, no build leftovers, and what they say they do', () => {
     for (const name of names) {
       const at = join(project, 'node_modules', name)
-      const files = readdirSync(at, { recursive: true }).map(String).filter(f => !f.includes('node_modules'))
+      const files = readdirSync(at, { recursive: true })
+        .map(String)
+        .filter(f => !f.includes('node_modules'))
       expect(files.filter(f => /\.test\.|tsbuildinfo|oracles/.test(f))).toEqual([])
       const { exports: entries, bin: bins } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8'))
-      const targets = [...Object.values(entries), bins ?? {}].flatMap(e => (typeof e === 'string' ? [e] : Object.values(e as object)))
+      const targets = [...Object.values(entries), bins ?? {}].flatMap(e =>
+        typeof e === 'string' ? [e] : Object.values(e as object),
+      )
       for (const target of targets) expect(files).toContain(target.replace('./', ''))
       expect(files).toContain('README.md')
       expect(files).toContain('LICENSE')
@@ -77,7 +81,15 @@ describe('the packed packages', () => {
     const at = join(project, moduleResolution)
     mkdirSync(at)
     writeFileSync(join(at, 'main.ts'), program)
-    const compilerOptions = { strict: true, noEmit: true, target: 'es2022', module, moduleResolution, skipLibCheck: false, types: [] }
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      target: 'es2022',
+      module,
+      moduleResolution,
+      skipLibCheck: false,
+      types: [],
+    }
     writeFileSync(join(at, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['main.ts'] }))
     const { stdout } = await exec(bin('tsc'), ['-p', at]).catch(e => e as { stdout: string })
     expect(stdout).toBe('')
@@ -87,7 +99,10 @@ describe('the packed packages', () => {
     const at = join(project, 'app')
     mkdirSync(at)
     writeFileSync(join(at, 'index.html'), '<script type="module" src="./main.js"></script>')
-    writeFileSync(join(at, 'main.js'), `import { add, tensor } from '@unravel/tensor'\nconsole.log(add(tensor([1]), 2).dataSync()[0])\n`)
+    writeFileSync(
+      join(at, 'main.js'),
+      `import { add, tensor } from '@unravel/tensor'\nconsole.log(add(tensor([1]), 2).dataSync()[0])\n`,
+    )
     await exec(bin('vite'), ['build', '--logLevel', 'error', at], { cwd: at })
     const script = readdirSync(join(at, 'dist/assets')).find(f => f.endsWith('.js'))!
     const text = readFileSync(join(at, 'dist/assets', script), 'utf8')

@@ -9,26 +9,32 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const run = promisify(execFile)
 
 /** The TypeScript examples of a README. */
-const examples = (file: string) => [...readFileSync(join(root, file), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(m => m[1]!)
+const examples = (file: string) =>
+  [...readFileSync(join(root, file), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(m => m[1]!)
 
-describe.each(['kernels', 'packages/tensor', 'packages/resnet', 'packages/expansion', 'packages/unravel'])('%s/README.md', folder => {
-  const found = examples(`${folder}/README.md`)
+describe.each(['kernels', 'packages/tensor', 'packages/resnet', 'packages/expansion', 'packages/unravel'])(
+  '%s/README.md',
+  folder => {
+    const found = examples(`${folder}/README.md`)
 
-  it('has an example', () => {
-    expect(found.length).toBeGreaterThan(0)
-  })
+    it('has an example', () => {
+      expect(found.length).toBeGreaterThan(0)
+    })
 
-  it.each(found)('runs as printed %#', async source => {
-    // Inside of the package, so that it finds just the dependencies of the package, and the package itself by name.
-    const at = mkdtempSync(join(root, folder, '.readme-'))
-    try {
-      const file = join(at, 'example.ts')
-      writeFileSync(file, source)
-      const { stdout } = await run(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', file], { cwd: at })
-      expect(stdout).not.toBe('')
-      expect(stdout).not.toMatch(/NaN|undefined|false/)
-    } finally {
-      rmSync(at, { recursive: true, force: true })
-    }
-  })
-})
+    it.each(found)('runs as printed %#', async source => {
+      // Inside of the package, so that it finds just the dependencies of the package, and the package itself by name.
+      const at = mkdtempSync(join(root, folder, '.readme-'))
+      try {
+        const file = join(at, 'example.ts')
+        writeFileSync(file, source)
+        const { stdout } = await run(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', file], {
+          cwd: at,
+        })
+        expect(stdout).not.toBe('')
+        expect(stdout).not.toMatch(/NaN|undefined|false/)
+      } finally {
+        rmSync(at, { recursive: true, force: true })
+      }
+    })
+  },
+)

@@ -86,7 +86,7 @@ describe('taylor', () => {
   })
 
   it.each(['layer', 'rms', 'batch'] as const)('follows %s norm: the remainder falls like λ^(K+1)', n => {
-    const sizes = [0.02, 0.01].map(scale => {
+    const sizes = [0.004, 0.002].map(scale => {
       const { tower, x } = randomTower({ depth: 5, scale, norm: n })
       const { coefficients, total } = taylor(tower, x, 3)
       return distance(sum(coefficients, 0), total)

@@ -4,7 +4,7 @@ import { type IdxArray, parseIdx } from './idx.js'
 /** Examples with labels. An input is (raw − mean)/deviation of its stored numbers. */
 export interface Dataset {
   /** `[size, ...shape]`, row-major. */
-  readonly inputs: Uint8Array | Float64Array
+  readonly inputs: Uint8Array | Float32Array | Float64Array
   /** Shape of one example. */
   readonly shape: readonly number[]
   readonly labels: Int32Array
@@ -24,12 +24,16 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Data
     throw new FormatError(`idx: ${size} examples and labels of shape [${y.shape}]; expected one label an example`)
   }
   if (size === 0) throw new FormatError('idx: the data set is empty')
+  const shape = x.shape.slice(1)
+  if (like !== undefined && String(shape) !== String(like.shape)) {
+    throw new FormatError(`idx: examples are [${shape}]; those of the training set are [${like.shape}]`)
+  }
   const labels = Int32Array.from(y.data)
   const classes = like?.classes ?? labels.reduce((m, v) => Math.max(m, v), 0) + 1
   const { mean, deviation } = like ?? moments(x)
   const dataset = {
     inputs: x.data,
-    shape: x.shape.slice(1),
+    shape,
     labels,
     size,
     classes,

@@ -1,4 +1,15 @@
-import { type Backend, type DType, full, type Random, type Tensor, zeros } from '@unravel/tensor'
+import {
+  type Backend,
+  type Dense,
+  type DType,
+  defaultBackend,
+  full,
+  js,
+  type Random,
+  scope,
+  type Tensor,
+  zeros,
+} from '@unravel/tensor'
 import type { Architecture, Config, Model } from './architecture.js'
 import type { ScalePreset } from './scale.js'
 
@@ -7,7 +18,7 @@ export type Initialiser = (
   random: Random,
   shape: readonly number[],
   where: { readonly dtype?: DType; readonly backend?: Backend },
-) => Tensor
+) => Dense
 
 /** Inputs and outputs of one unit of a weight `[out, in, ...receptive field]`. */
 function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
@@ -62,18 +73,33 @@ export interface InitialiseOptions {
   readonly backend?: Backend
 }
 
-/** A fresh model: weights drawn in order of their names, biases 0, norms the identity. Same seed, same numbers. */
+/**
+ * A fresh model: weights drawn in the order of the state dict, biases 0, norms the identity. Weights are drawn by the js
+ * kernels and then moved, so that a seed gives the same bits on every backend.
+ */
 export function initialise<C extends Config>(
   architecture: Architecture<C>,
   config: C,
-  { random, weights = lecunNormal, branchEnds = weights, scale, ...where }: InitialiseOptions,
+  {
+    random,
+    weights = lecunNormal,
+    branchEnds = weights,
+    scale,
+    dtype = 'f32',
+    backend = defaultBackend(),
+  }: InitialiseOptions,
 ): Model<C> {
-  const tensors: Record<string, Tensor> = {}
-  for (const [name, { shape, start }] of Object.entries(architecture.tensors(config))) {
-    if (start === 'scale') {
-      if (scale?.learned !== undefined) tensors[name] = full(shape, scale.learned, where)
-    } else if (typeof start === 'number') tensors[name] = full(shape, start, where)
-    else tensors[name] = (start === 'branch-end' ? branchEnds : weights)(random, shape, where)
-  }
+  const drawn = (draw: Initialiser, shape: readonly number[]) =>
+    draw(random, shape, { dtype, backend: js() }).to(backend)
+  const tensors = scope(() => {
+    const made: Record<string, Tensor> = {}
+    for (const [name, { shape, start }] of Object.entries(architecture.tensors(config))) {
+      if (start === 'weight') made[name] = drawn(weights, shape)
+      else if (start === 'branch-end') made[name] = drawn(branchEnds, shape)
+      else if (typeof start === 'number') made[name] = full(shape, start, { dtype, backend })
+      else if (scale?.learned !== undefined) made[name] = full(shape, scale.learned, { dtype, backend })
+    }
+    return made
+  })
   return { architecture, config: scale === undefined ? config : { ...config, scale: scale.rule }, tensors }
 }

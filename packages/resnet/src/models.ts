@@ -2,14 +2,17 @@ import {
   arrayData,
   type Backend,
   type DType,
+  defaultBackend,
   FormatError,
   formatSafetensors,
   parseSafetensors,
+  type StoredTensor,
+  scope,
   type Tensor,
   tensor,
 } from '@unravel/tensor'
 import type { z } from 'zod'
-import type { Architecture, Model, Tensors, TrainingPass } from './architecture.js'
+import type { Architecture, Config, Model, Tensors, TrainingPass } from './architecture.js'
 import { residualMlp } from './residualMlp.js'
 import { type ScaleRule, scalesOf } from './scale.js'
 import type { Tower } from './tower.js'
@@ -17,8 +20,8 @@ import type { Tower } from './tower.js'
 // biome-ignore lint/suspicious/noExplicitAny: families differ in their configuration
 export const architectures: Readonly<Record<string, Architecture<any>>> = { [residualMlp.name]: residualMlp }
 
-/** A configuration of some family, from the text of a config.json. Fields that the family does not know are left out.
- *  Throws FormatError that names the field. */
+/** A configuration of some family, from the text of a config.json. Fields that the family does not know are kept as they
+ *  are. Throws FormatError, one line that names every wrong field. */
 export function parseConfig(json: string): Pick<Model, 'architecture' | 'config'> {
   let config: unknown
   try {
@@ -33,13 +36,28 @@ export function parseConfig(json: string): Pick<Model, 'architecture' | 'config'
   }
   const architecture = architectures[name]!
   const parsed = architecture.schema.safeParse(config)
-  if (!parsed.success) throw new FormatError(`config.json: ${issues(parsed.error)}`)
-  return { architecture, config: parsed.data }
+  if (!parsed.success) throw new FormatError(`config.json: ${issues(parsed.error, config)}`)
+  const model = { architecture, config: parsed.data }
+  try {
+    scalesOfModel(model)
+  } catch (error) {
+    throw new FormatError(`config.json: ${(error as Error).message}`)
+  }
+  return model
 }
 
-/** Every complaint of a schema on one line. */
-const issues = (error: z.ZodError): string =>
-  error.issues.map(i => `${i.path.length > 0 ? `${i.path.join('.')}: ` : ''}${i.message}`).join('; ')
+/** Every complaint of a schema about `config`, on one line. */
+const issues = (error: z.ZodError, config: unknown): string =>
+  error.issues
+    .map(({ path, message }) => {
+      const found = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], config)
+      const got = found === undefined ? 'missing' : brief(JSON.stringify(found))
+      const wanted = message.replace(/^.*?expected/i, 'expected').replace(/, received .*$/, '')
+      return `${path.join('.')} is ${got}; ${wanted}`
+    })
+    .join(' — ')
+
+const brief = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}…` : text)
 
 export interface LoadOptions {
   /** Default f32. */
@@ -48,39 +66,54 @@ export interface LoadOptions {
 }
 
 /**
- * A model from the two files of its folder. Every tensor must be there, have its shape and be finite or not as it is;
- * nothing unknown may be there (PyTorch's batch counters are passed over). Throws FormatError naming the tensor.
+ * A model from the two files of its folder, weights converted to `dtype`. Every tensor must be there with its shape, and
+ * nothing unknown (PyTorch's batch counters are passed over). Throws FormatError naming the tensor; nothing is made then.
  */
-export function modelFrom(config: string, weights: Uint8Array, { dtype = 'f32', backend }: LoadOptions = {}): Model {
+export function modelFrom(
+  config: string,
+  weights: Uint8Array,
+  { dtype = 'f32', backend = defaultBackend() }: LoadOptions = {},
+): Model {
   const { architecture, config: parsed } = parseConfig(config)
-  const specs = architecture.tensors(parsed)
   const { tensors: stored } = parseSafetensors(weights)
-  const lists = (shape: readonly number[]) => `[${shape.join(',')}]`
-  for (const name of stored.keys()) {
-    if (!Object.hasOwn(specs, name) && !name.endsWith('.num_batches_tracked')) {
-      throw new FormatError(`model.safetensors: tensor "${name}" is not part of this ${architecture.name}`)
+  checkTensors(architecture, parsed, stored)
+  const tensors = scope(() => {
+    const made: Record<string, Tensor> = {}
+    for (const name of Object.keys(architecture.tensors(parsed))) {
+      const array = stored.get(name)?.read(dtype)
+      if (array !== undefined) made[name] = tensor(array.data, { shape: array.shape, dtype, backend })
     }
-  }
-  // Everything is checked before anything is made.
-  const found = Object.entries(specs).filter(([name, { shape, optional }]) => {
-    const t = stored.get(name)
-    if (t === undefined) {
-      if (optional) return false
-      throw new FormatError(`model.safetensors: tensor "${name}" ${lists(shape)} is missing`)
-    }
-    if (lists(t.shape) !== lists(shape)) {
-      throw new FormatError(
-        `model.safetensors: tensor "${name}" is ${lists(t.shape)}; config.json makes it ${lists(shape)}`,
-      )
-    }
-    return true
+    return made
   })
-  const arrays = found.map(([name]) => [name, stored.get(name)!.read(dtype)] as const)
-  const tensors = Object.fromEntries(
-    arrays.map(([name, { data, shape }]) => [name, tensor(data, { shape, dtype, ...(backend && { backend }) })]),
-  )
   return { architecture, config: parsed, tensors }
 }
+
+/** Throws FormatError unless the stored tensors are those of a model of this configuration. */
+function checkTensors(architecture: Architecture, config: Config, stored: ReadonlyMap<string, StoredTensor>): void {
+  const fail = (message: string): never => {
+    throw new FormatError(`model.safetensors: ${message}`)
+  }
+  // Every block has a tensor of its own: a depth that the file cannot hold is refused before it is spelt out.
+  const depth = architecture.depth(config)
+  if (depth > stored.size) fail(`the file has ${stored.size} tensors; config.json wants ${depth} blocks`)
+  const specs = architecture.tensors(config)
+  for (const [name, { shape, type }] of stored) {
+    if (isBatchCounter(name, specs)) continue
+    if (!Object.hasOwn(specs, name)) fail(`tensor "${name}" is not part of this ${architecture.name}`)
+    const wanted = specs[name]!.shape
+    if (String(shape) !== String(wanted)) fail(`tensor "${name}" is [${shape}]; config.json makes it [${wanted}]`)
+    if (!floats.has(type)) fail(`tensor "${name}" holds ${type}; expected f64, f32, f16 or bf16`)
+  }
+  for (const [name, { shape, optional }] of Object.entries(specs)) {
+    if (!optional && !stored.has(name)) fail(`tensor "${name}" [${shape}] is missing`)
+  }
+}
+
+const floats: ReadonlySet<StoredTensor['type']> = new Set(['f64', 'f32', 'f16', 'bf16'])
+
+/** PyTorch counts the batches of every batch norm, beside its running statistics. */
+const isBatchCounter = (name: string, specs: Readonly<Record<string, unknown>>): boolean =>
+  name.endsWith('.num_batches_tracked') && Object.hasOwn(specs, name.replace(/num_batches_tracked$/, 'running_mean'))
 
 /** The two files of a model's folder; weights in the model's own dtype. */
 export function modelFiles({ config, tensors }: Model): { config: string; weights: Uint8Array } {
@@ -97,8 +130,11 @@ export interface TowerOptions {
 }
 
 /** λ_1..λ_n of a model: its configuration's rule (default: constant 1), or another. */
-export function scalesOfModel({ architecture, config }: Model, scale?: ScaleRule): number[] {
-  const rule = scale ?? (config as { scale?: ScaleRule }).scale ?? { rule: 'constant', value: 1 }
+export function scalesOfModel(
+  { architecture, config }: Pick<Model, 'architecture' | 'config'>,
+  scale?: ScaleRule,
+): number[] {
+  const rule = scale ?? config.scale ?? { rule: 'constant', value: 1 }
   return scalesOf(rule, architecture.depth(config))
 }
 

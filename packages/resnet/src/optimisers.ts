@@ -1,4 +1,4 @@
-import { add, div, mul, sqrt, sub, type Tensor, zerosLike } from '@unravel/tensor'
+import { add, div, mul, scope, sqrt, sub, type Tensor, zerosLike } from '@unravel/tensor'
 
 /** Named tensors: parameters, gradients, and what an optimiser remembers. */
 export type Named = Readonly<Record<string, Tensor>>
@@ -8,7 +8,7 @@ export interface Optimiser {
   /** What it is and how it is set, for checkpoints. */
   readonly description: string
   init(parameters: Named): Named
-  /** Parameters and state after step `t` (the first is 1). Call inside scope(). */
+  /** Parameters and state after step `t` (the first is 1); those of before are left to their owner. */
   step(
     parameters: Named,
     gradients: Named,
@@ -18,12 +18,13 @@ export interface Optimiser {
   ): { parameters: Named; state: Named }
 }
 
-/** `f` of every parameter, which says its new value and the new values of its state. */
+/** `f` of every parameter, which says its new value and the new values of its state. What it makes on the way is freed
+ *  before the next one. */
 function each(parameters: Named, f: (name: string, p: Tensor) => { p: Tensor; state: Named }) {
   const updated: Record<string, Tensor> = {}
   const state: Record<string, Tensor> = {}
   for (const [name, p] of Object.entries(parameters)) {
-    const next = f(name, p)
+    const next = scope(() => f(name, p))
     updated[name] = next.p
     for (const [key, value] of Object.entries(next.state)) state[`${key}.${name}`] = value
   }

@@ -115,12 +115,12 @@ export function trainCommand(io: Io): Command {
 
 async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   const preset = presetOf(options)
-  const backend = backendNamed(options.backend)
   const checkpoint = options.checkpoint && at(io, options.checkpoint)
   const metrics = options.metrics && at(io, options.metrics)
   if (checkpoint) checkWritable(checkpoint, '--checkpoint')
   if (metrics) checkWritable(metrics, '--metrics')
   checkResumption(options, checkpoint)
+  const backend = backendNamed(options.backend)
 
   const data = datasetNamed(options.data, path => at(io, path))
   if (options.batch > data.train.size) {

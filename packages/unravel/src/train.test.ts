@@ -1,0 +1,227 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseNpy, parseSafetensors } from '@unravel/tensor'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { expansionDocument } from './document.js'
+import { main } from './main.js'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'unravel-train-'))
+  mkdirSync(join(folder, 'data'))
+  writeImages('train', 256)
+  writeImages('t10k', 64)
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Images of 4×4 whose label is the row that is lit: a problem that any network learns at once. */
+function writeImages(name: string, count: number): void {
+  const images = new Uint8Array(count * 16)
+  const labels = Uint8Array.from({ length: count }, (_, i) => (i * 7) % 4)
+  for (let i = 0; i < images.length; i++) {
+    images[i] = (Math.floor(i / 4) % 4 === labels[Math.floor(i / 16)] ? 200 : 0) + ((i * 31) % 17)
+  }
+  writeFileSync(join(folder, `data/${name}-images-idx3-ubyte`), idx([count, 4, 4], images))
+  writeFileSync(join(folder, `data/${name}-labels-idx1-ubyte`), idx([count], labels))
+}
+
+function idx(shape: number[], data: Uint8Array): Uint8Array {
+  const header = Buffer.alloc(4 + 4 * shape.length)
+  header.set([0, 0, 8, shape.length])
+  for (const [i, extent] of shape.entries()) header.writeUInt32BE(extent, 4 + 4 * i)
+  return Buffer.concat([header, data])
+}
+
+/** Runs the program; `stopAt` asks it to stop as soon as it writes that text on standard error. */
+async function run(argv: readonly string[], stopAt?: string) {
+  const controller = new AbortController()
+  let stdout = ''
+  let stderr = ''
+  const status = await main(argv, {
+    cwd: folder,
+    out: text => void (stdout += text),
+    err(text) {
+      stderr += text
+      if (stopAt !== undefined && text.includes(stopAt)) controller.abort()
+    },
+    interruption: () => controller.signal,
+  })
+  return { status, stdout, stderr }
+}
+
+const small = ['train', '--data', 'data', '--depth', '3', '--width', '8', '--batch', '16', '--activation', 'tanh']
+const weights = (name: string) => readFileSync(join(folder, name, 'model.safetensors'))
+const config = (name: string) => JSON.parse(readFileSync(join(folder, name, 'config.json'), 'utf8'))
+
+describe('a run', () => {
+  test('learns, writes a folder, and prints the line to go on with, which works', async () => {
+    const { status, stdout, stderr } = await run([...small, '--out', 'a b', '--steps', '60', '--lr', '0.01'])
+    expect({ status, lines: stderr.match(/^step \d+ of 60 {2}loss/gm)!.length }).toEqual({ status: 0, lines: 20 })
+    expect(readdirSync(join(folder, 'a b')).sort()).toEqual(['config.json', 'model.safetensors', 'sample.npy'])
+    expect(Number(/test accuracy ([\d.]+) %/.exec(stdout)![1])).toBeGreaterThan(90)
+
+    const sample = parseNpy(readFileSync(join(folder, 'a b/sample.npy')))
+    expect(sample.shape).toEqual([16, 16])
+    const [, line] = /go on with: unravel (.*)\n/.exec(stdout)!
+    const words = [...line!.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!)
+    const next = await run([...words, '--json'])
+    expect(expansionDocument.parse(JSON.parse(next.stdout))).toMatchObject({ expansion: 'gated', blocks: 3 })
+  })
+
+  test('is the same again with the same seed, and another with another', async () => {
+    const argv = [...small, '--steps', '4', '--out']
+    await run([...argv, 'first', '--seed', '5'])
+    await run([...argv, 'second', '--seed', '5'])
+    await run([...argv, 'third', '--seed', '6'])
+    expect(weights('first').equals(weights('second'))).toBe(true)
+    expect(weights('first').equals(weights('third'))).toBe(false)
+  })
+
+  test('an epoch is every whole batch of the training set', async () => {
+    const { stdout } = await run([...small, '--out', 'epochs', '--epochs', '2', '--batch', '100'])
+    expect(stdout).toContain('after 4 steps')
+  })
+
+  const presets: [scale: string, rule: object, learned: number | undefined, ...more: string[]][] = [
+    ['0.5', { rule: 'constant', value: 0.5 }, undefined],
+    ['constant:0.5', { rule: 'constant', value: 0.5 }, 1, '--trainable-scale'],
+    ['1/n', { rule: '1/n' }, undefined],
+    ['1/sqrt(n)', { rule: '1/sqrt(n)' }, undefined],
+    ['skip-init', { rule: 'constant', value: 1 }, 0],
+    ['re-zero', { rule: 'constant', value: 1 }, 0],
+    ['per-block:1,0.5,-2e-1', { rule: 'per-block', values: [1, 0.5, -0.2] }, undefined],
+  ]
+  test.each(presets)('--scale %s', async (scale, rule, learned, ...more) => {
+    // A rate this small leaves a learned scalar where it started.
+    const argv = [
+      ...small,
+      '--out',
+      'scaled',
+      '--steps',
+      '1',
+      '--lr',
+      '1e-30',
+      '--dtype',
+      'f64',
+      '--scale',
+      scale,
+      ...more,
+    ]
+    expect(await run(argv)).toMatchObject({ status: 0 })
+    expect(config('scaled').scale).toEqual(rule)
+    const { tensors } = parseSafetensors(weights('scaled'))
+    expect(tensors.get('blocks.0.scale')?.read('f64').data[0]).toEqual(
+      learned === undefined ? undefined : expect.closeTo(learned, 12),
+    )
+  })
+
+  test('every option of network and training reaches its place', async () => {
+    const argv = [
+      ...small,
+      '--out',
+      'options',
+      '--steps',
+      '3',
+      '--hidden',
+      '5',
+      '--norm',
+      'rms',
+      '--init',
+      'he-uniform',
+    ]
+    const sgd = ['--optimizer', 'sgd', '--momentum', '0.5', '--weight-decay', '1e-4', '--clip', '1']
+    const { status } = await run([
+      ...argv,
+      ...sgd,
+      '--schedule',
+      'step',
+      '--warmup',
+      '2',
+      '--lr',
+      '0.3',
+      '--metrics',
+      'm.jsonl',
+    ])
+    expect(status).toBe(0)
+    expect(config('options')).toMatchObject({ input: 16, width: 8, hidden: 5, output: 4, depth: 3, norm: 'rms' })
+    const metrics = readFileSync(join(folder, 'm.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    // Warm-up over two steps of a rate that falls to a tenth after each.
+    expect(metrics.map(m => m.learningRate)).toEqual([0.15, 0.03, expect.closeTo(0.003, 15)])
+    expect(metrics.map(m => Object.keys(m))).toEqual(Array(3).fill(['step', 'loss', 'learningRate', 'gradientNorm']))
+  })
+})
+
+test('an interrupted run writes its checkpoint and resumes to the same bits', async () => {
+  const argv = [...small, '--steps', '20', '--metrics', 'run.jsonl']
+  await run([...argv, '--out', 'whole'])
+  const stopping = [...argv, '--out', 'parts', '--checkpoint', 'run.ckpt', '--checkpoint-every', '4']
+  const stopped = await run(stopping, 'step 10 of 20')
+  expect(stopped).toMatchObject({ status: 130, stdout: '' })
+  expect(stopped.stderr).toMatch(/stopped after step 10 of 20: run the same command with --resume/)
+  expect(readdirSync(join(folder, 'parts'))).toEqual([])
+
+  const other = await run([...stopping, '--resume', '--lr', '0.5'])
+  expect(other.status).toBe(2)
+  expect(other.stderr).toMatch(/another run: learning rate is 0.001 there and 0.5 here/)
+
+  expect(await run([...stopping, '--resume'])).toMatchObject({ status: 0 })
+  expect(weights('parts').equals(weights('whole'))).toBe(true)
+  const steps = readFileSync(join(folder, 'run.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line).step)
+  expect(steps).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
+})
+
+test('without a checkpoint an interrupted run says that nothing is kept', async () => {
+  const { status, stderr } = await run([...small, '--out', 'gone', '--steps', '20'], 'step 3 of 20')
+  expect(status).toBe(130)
+  expect(stderr).toMatch(/stopped after step 3 of 20: nothing is kept; with --checkpoint FILE/)
+})
+
+test('a run that diverges says so and keeps the last sound weights', async () => {
+  const wild = ['--optimizer', 'sgd', '--lr', '1e30', '--activation', 'relu', '--schedule', 'constant']
+  const { status, stdout, stderr } = await run([...small, ...wild, '--out', 'wild', '--steps', '50'])
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+  expect(stderr).toMatch(/^unravel: training diverged: the loss became .* smaller learning rate.*\n$/m)
+  for (const [name, tensor] of parseSafetensors(weights('wild')).tensors) {
+    expect(tensor.read().data.every(Number.isFinite), name).toBe(true)
+  }
+})
+
+describe('bad arguments', () => {
+  const base = ['train', '--data', 'data', '--out', 'never', '--steps', '1']
+  const cases: [name: string, argv: string[], saying: RegExp][] = [
+    ['no data', ['train', '--out', 'never'], /required option '--data <name>'/],
+    ['no such data', ['train', '--data', 'nowhere', '--out', 'never'], /nowhere.*train-images/],
+    ['both epochs and steps', [...base, '--epochs', '2'], /'--steps <n>' cannot be used with .*'--epochs <n>'/],
+    ['no steps', [...base, '--steps', '0'], /'0' is invalid.*at least 1/],
+    ['a rate of zero', [...base, '--lr', '0'], /'0' is invalid.*above 0/],
+    ['a momentum of one', [...base, '--momentum', '1'], /'1' is invalid.*below 1/],
+    ['a batch beyond the data', [...base, '--batch', '257'], /only 256 examples/],
+    ['an unknown activation', [...base, '--activation', 'swish'], /relu, tanh/],
+    ['an unknown scale', [...base, '--scale', 'fast'], /'fast' is invalid.*skip-init/],
+    ['scales for another depth', [...base, '--scale', 'per-block:1,2'], /20 values.*got 2/],
+    ['a scale that is not finite', [...base, '--scale', 'constant:NaN'], /is invalid/],
+    ['resumption from nowhere', [...base, '--resume'], /--checkpoint FILE/],
+    ['resumption from nothing', [...base, '--resume', '--checkpoint', 'no.ckpt'], /no checkpoint .*no\.ckpt yet/],
+    ['a checkpoint in the way', [...base, '--checkpoint', 'data/t10k-labels-idx1-ubyte'], /exists: add --resume/],
+    ['metrics in no folder', [...base, '--metrics', 'no/where.jsonl'], /there is no folder/],
+    [
+      'a file in the way',
+      ['train', '--data', 'data', '--out', 'data/t10k-labels-idx1-ubyte'],
+      /t10k-labels-idx1-ubyte: it exists/,
+    ],
+  ]
+  test.each(cases)('%s: exit 2 and one line', async (_, argv, saying) => {
+    const { status, stdout, stderr } = await run(argv)
+    expect(stderr).toMatch(saying)
+    expect(stderr).toMatch(/^unravel: [^\n]+\n$/)
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(readdirSync(folder)).not.toContain('never')
+  })
+})
