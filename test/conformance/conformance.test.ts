@@ -27,7 +27,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { type Case, cases, type Domain } from './cases.js'
 
-const backends: readonly Backend[] = [js()]
+const backends: readonly Backend[] = [js(), wasm()]
 // biome-ignore lint/suspicious/noExplicitAny: ops differ in their attributes
 type AnyOp = Op<any>
 

@@ -2,6 +2,7 @@ import type { Backend, DType, KernelName, Kernels, TypedArray } from '../contrac
 import { jsOnHeap } from './fallback.js'
 import type { Module } from './load.js'
 import { Heap } from './memory.js'
+import { matmulKernel } from './matmul.js'
 import { addressOf, type Region } from './region.js'
 
 /** What a file of native kernels needs: the compiled module, the heap, and the js version of every kernel. */
@@ -12,7 +13,7 @@ export interface Context {
 }
 
 /** The dtypes that each kernel has machine code for. */
-const native: Partial<Record<KernelName, readonly DType[]>> = {}
+const native: Partial<Record<KernelName, readonly DType[]>> = { matmul: ['f32', 'f64'] }
 
 function supports(kernel: KernelName, dtype: DType): true | string {
   const dtypes = native[kernel]
@@ -24,10 +25,10 @@ function supports(kernel: KernelName, dtype: DType): true | string {
 
 /** The backend on one instance of the module. */
 export function createBackend({ exports, memory }: Module): Backend<Region> {
-  const heap = new Heap(memory, exports.heapBase())
+  const heap = new Heap(memory, exports.scratchBase() + exports.scratchBytes())
   const counts = new Map<string, number>()
   const js = jsOnHeap(heap, counts)
-  const kernels: Kernels<Region> = { ...js }
+  const kernels: Kernels<Region> = { ...js, matmul: matmulKernel({ exports, heap, js }) }
 
   function write(buffer: Region, data: TypedArray): void {
     if (data.length !== buffer.length) {

@@ -8,8 +8,23 @@ type Address = number
 
 /** What assembly/index.ts exports. */
 export interface Exports {
-  heapBase(): Address
+  scratchBase(): Address
+  scratchBytes(): number
+  matmul_f32: Matmul
+  matmul_f64: Matmul
 }
+
+type Matmul = (
+  transA: boolean,
+  transB: boolean,
+  m: number,
+  k: number,
+  n: number,
+  a: Address,
+  b: Address,
+  out: Address,
+  scratch: Address,
+) => void
 
 export interface Module {
   readonly build: Build

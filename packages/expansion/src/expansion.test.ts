@@ -319,7 +319,7 @@ describe('any tower', () => {
 })
 
 describe('depth', () => {
-  it.each([js()])(
+  it.each([js(), wasm()])(
     'takes 1000 blocks to order 64 without overflow, in memory that does not grow with depth',
     backend => {
       const before = useBackend(backend)

@@ -41,7 +41,9 @@ describe('model folders', () => {
 
   it('name the file that is missing or broken', () => {
     expect(() => readModel(join(root, 'nowhere'))).toThrow(FileError)
-    expect(() => readModel(join(root, 'nowhere'))).toThrow('config.json: there is no such file')
+    expect(() => readModel(join(root, 'nowhere'))).toThrow(
+      'there is no such file or folder; a model is a folder with config.json',
+    )
     const folder = join(root, 'broken')
     mkdirSync(folder)
     writeFileSync(join(folder, 'config.json'), JSON.stringify(config))

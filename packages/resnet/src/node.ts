@@ -47,6 +47,9 @@ function about<T>(path: string, action: () => T): T {
 
 const read = (path: string): Uint8Array => attempt('read', path, () => readFileSync(path))
 
+/** The most bytes that a gzipped file may unpack to. */
+const unpackedLimit = 2 ** 30
+
 /** Writes a file as a whole or not at all: to a temporary name beside it, which is then renamed. */
 export function writeFileAtomically(path: string, bytes: Uint8Array | string): void {
   const temporary = `${path}.${process.pid}.tmp`
@@ -63,6 +66,10 @@ export function writeFileAtomically(path: string, bytes: Uint8Array | string): v
 
 /** The model in a folder with config.json and model.safetensors. Throws FileError or FormatError. */
 export function readModel(folder: string, options: LoadOptions = {}): Model {
+  if (!existsSync(join(folder, 'config.json'))) {
+    const found = existsSync(folder) ? 'there is no config.json in it' : 'there is no such file or folder'
+    throw new FileError(`cannot read ${folder}: ${found}; a model is a folder with config.json and model.safetensors`)
+  }
   const config = Buffer.from(read(join(folder, 'config.json'))).toString('utf8')
   const weights = read(join(folder, 'model.safetensors'))
   return about(folder, () => modelFrom(config, weights, options))
@@ -112,7 +119,7 @@ function idxFile(folder: string, stem: string, rank: number): Uint8Array {
   const bytes = read(join(folder, name))
   if (!name.endsWith('.gz')) return bytes
   try {
-    return gunzipSync(bytes)
+    return gunzipSync(bytes, { maxOutputLength: unpackedLimit })
   } catch (error) {
     throw new FormatError(`${join(folder, name)}: the gzip file is broken (${(error as Error).message})`)
   }

@@ -27,7 +27,7 @@ import {
   warmUp,
 } from './index.js'
 
-const backends: Backend[] = [js()]
+const backends: Backend[] = [js(), wasm()]
 
 /** Two spirals' worth of nothing: points of the plane, labelled by quadrant. */
 function quadrants(size: number): Dataset {
@@ -272,7 +272,7 @@ describe('model files', () => {
     [{ ...config, scale: { rule: 'n' } }, "scale.rule is \"n\"; expected 'constant' | '1/n'"],
     [{ ...config, scale: { rule: 'per-block', values: [1] } }, 'config.json: scale per-block wants 3 values'],
     ['{"architecture": "residual-mlp", "norm_eps": NaN}', 'config.json is not JSON'],
-    [{ ...config, depth: 1 << 20 }, 'the file has 17 tensors; config.json wants 1048576 blocks'],
+    [{ ...config, depth: 1 << 20 }, 'the file has 19 tensors; config.json wants 1048576 blocks'],
     [{ ...config, depth: 4 }, 'tensor "blocks.3.fc1.weight" [8,6] is missing'],
     [{ ...config, depth: 2 }, 'tensor "blocks.2.fc1.weight" is not part of'],
     [{ ...config, hidden: 9 }, 'is [8,6]; config.json makes it [9,6]'],

@@ -54,7 +54,7 @@ export interface TrainOptions {
 }
 
 export interface TrainResult {
-  /** After the last step; after a divergence, the last state with a finite loss. */
+  /** After the last step; after a divergence, the last state whose loss was finite. */
   readonly state: TrainingState
   readonly ended: 'done' | 'diverged' | 'aborted'
   /** What happened and what to do, where training did not end by itself. */
@@ -68,8 +68,9 @@ const TURN = 50
 
 /**
  * Trains a classifier by cross-entropy. Deterministic: the same model, data, options and backend give the same bits, also
- * when training is interrupted and resumed from a state. Stops with a message as soon as a loss is not finite. Memory stays
- * flat: tensors of earlier steps are freed; those of the model and state that are passed in are not touched.
+ * when training is interrupted and resumed from a state. Stops with a message as soon as a loss, a gradient or the weights
+ * are not finite. Memory stays flat: tensors of earlier steps are freed; those that are passed in are not touched, those
+ * of the result are the caller's.
  *
  * @throws RangeError when a batch is larger than the data
  */
@@ -81,21 +82,20 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
   const indices = batchIndices(data.size, batchSize, seed)
   let state = from ?? { model, optimiser: scope(() => optimiser.init(parametersOf(model))), step: 0 }
   let before = state
-  const given = new Set([...tensorsOf(state), ...Object.values(model.tensors)])
+  const given = new Set([...Object.values(model.tensors), ...(from === undefined ? [] : tensorsOf(from))])
   let turned = performance.now()
   while (state.step < steps) {
     if (signal?.aborted) return { state, ended: 'aborted', message: `stopped after step ${state.step} of ${steps}` }
     const next = step(state, indices(state.step), options)
     if (next.state === null) {
-      // The loss at this state is not finite: the update that led here broke it.
-      free(state, before, given)
-      return {
-        state: before,
-        ended: 'diverged',
-        message:
-          `the loss became ${next.metrics.loss} at step ${next.metrics.step}; kept the weights of step ${before.step}: ` +
-          'use a smaller learning rate, a smaller scale, or clip the gradient',
+      // A loss that is not finite is the work of the update before it; a gradient, of this very state.
+      const { loss, gradientNorm, step } = next.metrics
+      if (Number.isFinite(loss)) {
+        free(before, state, given)
+        return diverged(`the norm of the gradient became ${gradientNorm} at step ${step}`, state)
       }
+      free(state, before, given)
+      return diverged(`the loss became ${loss} at step ${step}`, before)
     }
     if (before !== state) free(before, state, given)
     before = state
@@ -106,9 +106,25 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
       turned = performance.now()
     }
   }
-  if (before !== state) free(before, state, given)
+  if (before !== state && !Number.isFinite(squaredNorm(parametersOf(state.model)))) {
+    free(state, before, given)
+    return diverged(`the weights overflowed at step ${state.step}`, before)
+  }
+  free(before, state, given)
   return { state, ended: 'done' }
 }
+
+const diverged = (what: string, state: TrainingState): TrainResult => ({
+  state,
+  ended: 'diverged',
+  message:
+    `${what}; kept the weights of step ${state.step}: ` +
+    'use a smaller learning rate, a smaller scale, or clip the gradient',
+})
+
+/** Σ x² over all tensors. */
+const squaredNorm = (tensors: Named): number =>
+  Object.values(tensors).reduce((total, t) => total + scope(() => sum(mul(t, t)).item()), 0)
 
 const tensorsOf = (state: TrainingState): Tensor[] => [
   ...Object.values(state.model.tensors),
@@ -138,9 +154,8 @@ function step(
       const tower = towerOf(model, { tensors: { ...model.tensors, ...p }, training: recorder(seen) })
       return [crossEntropy(run(tower, x), labels), seen]
     })(parameters)
-    const squares = Object.values(gradients).reduce((total, g) => total + sum(mul(g, g)).item(), 0)
-    metrics = { ...metrics, loss: loss.item(), gradientNorm: Math.sqrt(squares) }
-    if (!Number.isFinite(metrics.loss)) return null
+    metrics = { ...metrics, loss: loss.item(), gradientNorm: Math.sqrt(squaredNorm(gradients)) }
+    if (!Number.isFinite(metrics.loss) || !Number.isFinite(metrics.gradientNorm)) return null
     const clip = clipNorm !== undefined && metrics.gradientNorm > clipNorm ? clipNorm / metrics.gradientNorm : 1
     const clipped =
       clip === 1 ? gradients : Object.fromEntries(Object.entries(gradients).map(([n, g]) => [n, mul(g, clip)]))
