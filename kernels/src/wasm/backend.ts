@@ -1,9 +1,13 @@
 import type { Backend, DType, KernelName, Kernels, TypedArray } from '../contract.js'
+import { copyKernel } from './copy.js'
+import { affineKernel, fillKernel, mapKernel, zipKernel } from './elementwise.js'
 import { jsOnHeap } from './fallback.js'
 import type { Module } from './load.js'
-import { Heap } from './memory.js'
 import { matmulKernel } from './matmul.js'
+import { Heap } from './memory.js'
+import { reduceKernel } from './reduce.js'
 import { addressOf, type Region } from './region.js'
+import { seriesKernels } from './series.js'
 
 /** What a file of native kernels needs: the compiled module, the heap, and the js version of every kernel. */
 export interface Context {
@@ -12,8 +16,24 @@ export interface Context {
   readonly js: Kernels<Region>
 }
 
-/** The dtypes that each kernel has machine code for. */
-const native: Partial<Record<KernelName, readonly DType[]>> = { matmul: ['f32', 'f64'] }
+const real: readonly DType[] = ['f32', 'f64']
+
+/** The dtypes that each kernel has machine code for: of map all but sin and cos, of zip all but pow, of reduce sums over
+ *  neighbouring axes. What is left out runs on the js kernel and is counted. */
+const native: Partial<Record<KernelName, readonly DType[]>> = {
+  fill: real,
+  copy: ['f32', 'f64', 'i32'],
+  map: real,
+  affine: real,
+  zip: real,
+  reduce: real,
+  matmul: real,
+  cauchy: real,
+  correlate: real,
+  series: real,
+  seriesPower: real,
+  seriesDiv: real,
+}
 
 function supports(kernel: KernelName, dtype: DType): true | string {
   const dtypes = native[kernel]
@@ -28,7 +48,18 @@ export function createBackend({ exports, memory }: Module): Backend<Region> {
   const heap = new Heap(memory, exports.scratchBase() + exports.scratchBytes())
   const counts = new Map<string, number>()
   const js = jsOnHeap(heap, counts)
-  const kernels: Kernels<Region> = { ...js, matmul: matmulKernel({ exports, heap, js }) }
+  const context: Context = { exports, heap, js }
+  const kernels: Kernels<Region> = {
+    ...js,
+    fill: fillKernel(context),
+    copy: copyKernel(context),
+    map: mapKernel(context),
+    affine: affineKernel(context),
+    zip: zipKernel(context),
+    reduce: reduceKernel(context),
+    matmul: matmulKernel(context),
+    ...seriesKernels(context),
+  }
 
   function write(buffer: Region, data: TypedArray): void {
     if (data.length !== buffer.length) {

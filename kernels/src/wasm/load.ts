@@ -10,21 +10,48 @@ type Address = number
 export interface Exports {
   scratchBase(): Address
   scratchBytes(): number
+  copy_4: Copy
+  copy_8: Copy
+  fill_f32: Fill
+  fill_f64: Fill
+  map_f32: MapCode
+  map_f64: MapCode
+  affine_f32: Affine
+  affine_f64: Affine
+  zip_f32: Zip
+  zip_f64: Zip
+  sum_f32: Sum
+  sum_f64: Sum
   matmul_f32: Matmul
   matmul_f64: Matmul
+  cauchy_f32: Product
+  cauchy_f64: Product
+  correlate_f32: Product
+  correlate_f64: Product
+  series_f32: Series
+  series_f64: Series
+  seriesDiv_f32: Divide
+  seriesDiv_f64: Divide
 }
 
-type Matmul = (
-  transA: boolean,
-  transB: boolean,
-  m: number,
-  k: number,
-  n: number,
-  a: Address,
-  b: Address,
-  out: Address,
-  scratch: Address,
-) => void
+type Code<Arguments extends unknown[]> = (...args: Arguments) => void
+type Matrix = [m: number, k: number, n: number, a: Address, b: Address, out: Address]
+type Operand = [from: Address, rowBytes: number, step: boolean]
+type Side = [from: Address, rowBytes: number, stepBytes: number]
+
+type Copy = Code<[rows: number, n: number, ...x: Side, ...out: Side]>
+type Fill = Code<[n: number, value: number, out: Address]>
+type MapCode = Code<[op: number, n: number, x: Address, out: Address]>
+type Affine = Code<[n: number, x: Address, scale: number, shift: number, out: Address]>
+type Zip = Code<[op: number, rows: number, n: number, ...a: Operand, ...b: Operand, out: Address]>
+type Sum = Code<[square: boolean, outer: number, n: number, inner: number, x: Address, out: Address]>
+type Matmul = Code<[transA: boolean, transB: boolean, ...Matrix, scratch: Address]>
+type Stacks = [orders: number, p: number, q: number, n: number, a: Address, b: Address, out: Address]
+type Product = Code<Stacks>
+type Divide = Code<[...Stacks, scratch: Address]>
+type Series = Code<
+  [op: number, r: number, orders: number, stored: number, n: number, x: Address, out: Address, scratch: Address]
+>
 
 export interface Module {
   readonly build: Build

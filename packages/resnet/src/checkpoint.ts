@@ -1,4 +1,12 @@
-import { arrayData, FormatError, formatSafetensors, parseSafetensors, type Tensor, tensor } from '@unravel/tensor'
+import {
+  arrayData,
+  FormatError,
+  formatSafetensors,
+  parseSafetensors,
+  scope,
+  type Tensor,
+  tensor,
+} from '@unravel/tensor'
 import type { Model } from './architecture.js'
 import { type LoadOptions, parametersOf } from './models.js'
 import type { Optimiser } from './optimisers.js'
@@ -49,16 +57,16 @@ export function parseCheckpoint(
     Object.fromEntries(
       Object.entries(like).map(([name, t]) => {
         const stored = tensors.get(`${prefix}.${name}`)
-        if (stored === undefined || String(stored.shape) !== String(t.shape)) {
-          throw new FormatError(`the checkpoint has no tensor "${prefix}.${name}" of shape [${t.shape}]`)
+        if (stored === undefined || String(stored.shape) !== String(t.shape) || stored.type !== t.dtype) {
+          throw new FormatError(`the checkpoint has no tensor "${prefix}.${name}" ${t.dtype}[${t.shape}]`)
         }
         const { data, shape } = stored.read(t.dtype)
         return [name, tensor(data, { shape, dtype: t.dtype, ...(backend && { backend }) })]
       }),
     )
-  return {
-    model: { ...model, tensors: take('model', model.tensors) },
+  const taken = scope(() => ({
+    model: take('model', model.tensors),
     optimiser: take('optimiser', optimiser.init(parametersOf(model))),
-    step,
-  }
+  }))
+  return { model: { ...model, tensors: taken.model }, optimiser: taken.optimiser, step }
 }

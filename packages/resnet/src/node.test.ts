@@ -81,8 +81,25 @@ describe('IDX data', () => {
     const x = Float64Array.from(batchOf(train, [0, 1, 2], { dtype: 'f64' }).x.dataSync())
     expect(x.reduce((a, b) => a + b)).toBeCloseTo(0, 12)
     expect(x.reduce((a, b) => a + b * b, 0)).toBeCloseTo(6, 12)
+    writeFileSync(join(folder, 't10k-images-idx3-ubyte.gz'), gzipSync(idx([1, 2, 1], [125, 125])))
+    expect(() => readIdxFolder(folder)).toThrow('examples are [2,1]; those of the training set are [1,2]')
     writeFileSync(join(folder, 't10k-labels-idx1-ubyte.gz'), 'not gzip')
     expect(() => readIdxFolder(folder)).toThrow('the gzip file is broken')
+  })
+
+  it('may hold any of the types of the format, big-endian', () => {
+    const of = (type: number, size: number, set: (view: DataView, at: number) => void) => {
+      const bytes = new Uint8Array(8 + size)
+      bytes.set([0, 0, type, 1, 0, 0, 0, 1])
+      set(new DataView(bytes.buffer), 8)
+      return [...parseIdx(bytes).data]
+    }
+    expect(of(8, 1, (view, at) => view.setUint8(at, 200))).toEqual([200])
+    expect(of(9, 1, (view, at) => view.setInt8(at, -7))).toEqual([-7])
+    expect(of(11, 2, (view, at) => view.setInt16(at, -300))).toEqual([-300])
+    expect(of(12, 4, (view, at) => view.setInt32(at, -70000))).toEqual([-70000])
+    expect(of(13, 4, (view, at) => view.setFloat32(at, 0.1))).toEqual([Math.fround(0.1)])
+    expect(of(14, 8, (view, at) => view.setFloat64(at, 0.1))).toEqual([0.1])
   })
 
   it('is refused when the file is not what its header says', () => {

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -175,6 +176,27 @@ test('an interrupted run writes its checkpoint and resumes to the same bits', as
     .split('\n')
     .map(line => JSON.parse(line).step)
   expect(steps).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
+})
+
+test('SIGINT ends a real process with 130, in good order', async () => {
+  const bin = join(import.meta.dirname, 'bin.ts')
+  const argv = [...small, '--out', 'stopped', '--steps', '100000', '--checkpoint', 'stopped.ckpt']
+  const child = spawn(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', bin, ...argv], {
+    cwd: import.meta.dirname,
+    env: { ...process.env, INIT_CWD: folder },
+  })
+  let stderr = ''
+  child.stderr.on('data', chunk => {
+    stderr += chunk
+    if (!child.killed && stderr.includes('step 5000 of')) child.kill('SIGINT')
+  })
+  const status = await new Promise(done => child.on('close', done))
+  expect(stderr).toMatch(
+    /stopped after step \d+ of 100000: run the same command with --resume to go on from stopped\.ckpt\n$/,
+  )
+  expect(status).toBe(130)
+  const step = Number(/after step (\d+)/.exec(stderr)![1])
+  expect(parseSafetensors(readFileSync(join(folder, 'stopped.ckpt'))).metadata.step).toBe(String(step))
 })
 
 test('without a checkpoint an interrupted run says that nothing is kept', async () => {

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { analyse, gated, taylor } from '@unravel/expansion'
 import {
   accuracy,
-  adamw,
   batchOf,
   cosine,
   type Dataset,
@@ -11,6 +10,7 @@ import {
   type Model,
   residualMlp,
   type ScaleRule,
+  sgd,
   towerOf,
   train,
 } from '@unravel/resnet'
@@ -27,12 +27,13 @@ import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
 import { shellLine } from '../shell.js'
 import { columns, percent, significant } from '../table.js'
-import { integer } from '../values.js'
+import { integer, number } from '../values.js'
 
 interface DemoOptions {
   readonly out: string
   readonly depth: number
   readonly steps: number
+  readonly lr: number
   readonly seed: number
   readonly backend: BackendName
 }
@@ -48,7 +49,7 @@ const towers: readonly { readonly name: string; readonly rule: ScaleRule; readon
 const ACTIVATION = 'tanh'
 const WIDTH = 64
 const BATCH = 64
-const LEARNING_RATE = 1e-3
+const MOMENTUM = 0.9
 /** Test images that are expanded, and orders of the Taylor series. */
 const EXPANDED = 32
 const ORDERS = 16
@@ -61,6 +62,7 @@ export function demoCommand(io: Io): Command {
     .option('--out <FOLDER>', 'where to write the report and the networks', 'unravel-demo')
     .option('--depth <n>', 'residual blocks of each', integer(1, 1000), 50)
     .option('--steps <n>', 'training steps of each', integer(1), 500)
+    .option('--lr <rate>', 'learning rate of SGD with momentum 0.9, falling along a cosine', number({ above: 0 }), 0.01)
     .option('--seed <n>', 'of the weights and of the order of the examples', integer(), 0)
     .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
     .action((options: DemoOptions) => demo(options, io))
@@ -115,7 +117,7 @@ interface Setting {
 /** Trains one tower, writes its folder, and measures it before and after. */
 async function trainedTower(tower: (typeof towers)[number], setting: Setting): Promise<TowerResult> {
   const { options, data, backend, io, signal } = setting
-  const { depth, steps, seed } = options
+  const { depth, steps, lr, seed } = options
   const sizes = { input: 784, width: WIDTH, hidden: WIDTH, output: data.train.classes, depth }
   const config = {
     architecture: 'residual-mlp' as const,
@@ -139,8 +141,8 @@ async function trainedTower(tower: (typeof towers)[number], setting: Setting): P
     data: data.train,
     steps,
     batchSize: BATCH,
-    optimiser: adamw(),
-    schedule: cosine(LEARNING_RATE, steps),
+    optimiser: sgd({ momentum: MOMENTUM }),
+    schedule: cosine(lr, steps),
     seed,
     signal,
     onStep({ step, loss }) {

@@ -101,8 +101,9 @@ figcaption b { color: var(--ink); font-weight: 600; }
 .panels svg { max-width: 100%; height: auto; }
 .table div { overflow-x: auto; }
 table { border-collapse: collapse; margin-top: .5rem; font: .8125rem/1.4 ui-sans-serif, system-ui, sans-serif; font-variant-numeric: tabular-nums; border-block: 1px solid var(--ink); }
-th, td { padding: .3rem .6rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
+th, td { padding: .3rem .5rem; text-align: right; }
+td { white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom: 1px solid var(--ink); font-weight: 600; vertical-align: bottom; }
 tbody tr + tr td { border-top: 1px solid var(--rule); }
 pre { overflow-x: auto; background: #f6f6f6; padding: .75rem 1rem; font-size: .8125rem; line-height: 1.5; }

@@ -1,0 +1,228 @@
+// Functions of two f64 at a time. They read only the tables below, in static memory. Relative errors, in units in the last
+// place, are measured by src/wasm/accuracy.test.ts; coefficients are Taylor's or our own fits (see src/js/special.ts).
+
+/** 1/k!, k = 0..13 */
+const FACTORIALS = memory.data<f64>([
+  1.0, 1.0, 0.5, 0.16666666666666666,
+  0.041666666666666664, 0.008333333333333333, 0.001388888888888889, 0.0001984126984126984,
+  2.48015873015873e-05, 2.7557319223985893e-06, 2.755731922398589e-07, 2.505210838544172e-08,
+  2.08767569878681e-09, 1.6059043836821613e-10,
+])
+/** 2/(2k + 1), k = 1..11: log((1 + s)/(1 − s)) = 2s + s·(z·2/3 + z²·2/5 + …), z = s² */
+const ATANH = memory.data<f64>([
+  0.6666666666666666, 0.4, 0.2857142857142857, 0.2222222222222222,
+  0.18181818181818182, 0.15384615384615385, 0.13333333333333333, 0.11764705882352941,
+  0.10526315789473684, 0.09523809523809523, 0.08695652173913043,
+])
+/** erf(x)/x in powers of x², |x| ≤ 1 */
+const ERF_SMALL = memory.data<f64>([
+  1.1283791670955126, -0.37612638903183754, 0.1128379167095512, -0.026866170645129854,
+  0.005223977625423455, -0.0008548327021945428, 0.00012055332903350668, -1.4925647581008593e-05,
+  1.6462045711013026e-06, -1.6364645854816389e-07, 1.479243542696247e-08, -1.2164764337224506e-09,
+  8.709755232851789e-11, -4.2320376764874594e-12,
+])
+/** (1 + 2u)·exp(u²)·erfc(u), a Chebyshev series in (u − 3.5)/(u + 3.5), u ≥ 0 */
+const ERFC_TAIL = memory.data<f64>([
+  1.177632731636124, -0.001630177283414629, -0.08733682573463146, 0.05800974837029327,
+  -0.024340115396182225, 0.007529483715635749, -0.0017438817577112521, 0.00028269829816555584,
+  -2.31849116112635e-05, -2.111766698133041e-06, 8.765760156892822e-07, -6.105702635086118e-08,
+  -1.7116664716341917e-08, 3.391360268611259e-09, 2.54661619366046e-10, -1.2482784079516295e-10,
+  -2.2122757753433792e-12, 4.4272603638230294e-12, -3.367266128031013e-14, -1.6519256000923578e-13,
+  1.9024103044538835e-15, 6.601187937172832e-15, 2.880282449409004e-17, -2.7791709635743296e-16,
+  -1.0764465740332641e-17, 1.1885144203998814e-17, 1.0933660522821855e-18,
+])
+
+const LN2: f64 = 0.6931471805599453
+/** ln 2 in two parts; products of the first with integers below 2^11 are exact. */
+const LN2_HIGH: f64 = 0.693147180369123816490
+const LN2_LOW: f64 = 1.90821492927058770002e-10
+/** Adding it rounds to an integer and leaves that integer in the low bits. */
+const ROUND: f64 = 6755399441055744
+
+// @ts-ignore: decorator
+@inline
+function c(x: f64): v128 {
+  return f64x2.splat(x)
+}
+// @ts-ignore: decorator
+@inline
+function select(mask: v128, a: v128, b: v128): v128 {
+  return v128.bitselect(a, b, mask)
+}
+// @ts-ignore: decorator
+@inline
+function mad(a: v128, b: v128, d: v128): v128 {
+  return f64x2.add(f64x2.mul(a, b), d)
+}
+// @ts-ignore: decorator
+@inline
+function nan(x: v128): v128 {
+  return f64x2.ne(x, x)
+}
+
+/** 2^k for integers k given as k + ROUND, −1022 ≤ k ≤ 1023. */
+// @ts-ignore: decorator
+@inline
+function powerOfTwo(k: v128): v128 {
+  return i64x2.shl(i64x2.add(k, i64x2.splat(1023)), 52)
+}
+
+/** Σ_{i=from}^{13} r^(i−from)/i! */
+// @ts-ignore: decorator
+@inline
+function exponentialTail(r: v128, from: usize): v128 {
+  let p = v128.load64_splat(FACTORIALS, 104)
+  for (let i: usize = 12; i >= from; i--) p = mad(p, r, v128.load64_splat(FACTORIALS + i * 8))
+  return p
+}
+
+/** e^x */
+export function exp(x: v128): v128 {
+  // Beyond these bounds the result is 0 or infinite anyway.
+  const y = f64x2.pmin(c(710), f64x2.pmax(c(-746), x))
+  const shifted = f64x2.add(f64x2.mul(y, c(1 / LN2)), c(ROUND))
+  const k = f64x2.sub(shifted, c(ROUND))
+  const r = f64x2.sub(f64x2.sub(y, f64x2.mul(k, c(LN2_HIGH))), f64x2.mul(k, c(LN2_LOW)))
+  // 1 + (r + r²·…): the small terms first
+  const p = f64x2.add(c(1), mad(f64x2.mul(r, r), exponentialTail(r, 2), r))
+  // In two steps, so that subnormal results round once and large ones overflow.
+  const half = f64x2.floor(f64x2.mul(k, c(0.5)))
+  const first = powerOfTwo(f64x2.add(half, c(ROUND)))
+  const second = powerOfTwo(f64x2.add(f64x2.sub(k, half), c(ROUND)))
+  return select(nan(x), x, f64x2.mul(f64x2.mul(p, first), second))
+}
+
+/** e^x − 1 for x ≤ 40 (larger ones overflow early) */
+// @ts-ignore: decorator
+@inline
+function expm1Moderate(x: v128): v128 {
+  const shifted = f64x2.add(f64x2.mul(x, c(1 / LN2)), c(ROUND))
+  const k = f64x2.sub(shifted, c(ROUND))
+  const r = f64x2.sub(f64x2.sub(x, f64x2.mul(k, c(LN2_HIGH))), f64x2.mul(k, c(LN2_LOW)))
+  const p = mad(f64x2.mul(r, r), exponentialTail(r, 2), r)
+  const two = powerOfTwo(shifted)
+  return f64x2.add(f64x2.sub(two, c(1)), f64x2.mul(two, p))
+}
+
+export function expm1(x: v128): v128 {
+  const moderate = expm1Moderate(f64x2.pmin(c(38), f64x2.pmax(c(-40), x)))
+  // x itself keeps signed zeros, subnormals and NaN.
+  const tiny = f64x2.lt(f64x2.abs(x), c(1e-300))
+  return select(v128.or(tiny, nan(x)), x, select(f64x2.gt(x, c(37)), exp(x), moderate))
+}
+
+export function tanh(x: v128): v128 {
+  const a = f64x2.pmin(c(20), f64x2.abs(x))
+  const e = expm1Moderate(f64x2.add(a, a))
+  // e/(e + 2) where that is small, 1 − 2/(e + 2) elsewhere
+  const d = f64x2.add(e, c(2))
+  const y = select(f64x2.lt(a, c(0.55)), f64x2.div(e, d), f64x2.sub(c(1), f64x2.div(c(2), d)))
+  const sign = v128.and(x, c(-0.0))
+  const tiny = f64x2.lt(a, c(1e-9))
+  return select(v128.or(tiny, nan(x)), x, v128.or(y, sign))
+}
+
+export function sigmoid(x: v128): v128 {
+  const z = exp(f64x2.neg(f64x2.abs(x)))
+  const d = f64x2.add(c(1), z)
+  return f64x2.div(select(f64x2.lt(x, c(0)), z, c(1)), d)
+}
+
+/** log x, by x = 2^k·m with √½ ≤ m < √2 */
+export function log(x: v128): v128 {
+  const subnormal = f64x2.lt(x, c(2.2250738585072014e-308))
+  const y = select(subnormal, f64x2.mul(x, c(18014398509481984)), x)
+  // The exponent of y/√½, so that m lies around 1.
+  const bits = i64x2.sub(y, i64x2.splat(0x3fe6a09e667f3bcd))
+  const whole = i64x2.shr_s(bits, 52)
+  const m = i64x2.sub(y, i64x2.shl(whole, 52))
+  let k = f64x2.convert_low_i32x4_s(i8x16.shuffle(whole, whole, 0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11))
+  k = select(subnormal, f64x2.sub(k, c(54)), k)
+  const f = f64x2.sub(m, c(1))
+  const s = f64x2.div(f, f64x2.add(c(2), f))
+  const z = f64x2.mul(s, s)
+  let r = v128.load64_splat(ATANH, 80)
+  for (let i: i32 = 9; i >= 0; i--) r = mad(r, z, v128.load64_splat(ATANH + <usize>i * 8))
+  r = f64x2.mul(r, z)
+  // log(1 + f) = f − f²/2 + s·(f²/2 + r)
+  const h = f64x2.mul(c(0.5), f64x2.mul(f, f))
+  const low = mad(s, f64x2.add(h, r), f64x2.mul(k, c(LN2_LOW)))
+  const finite = f64x2.sub(f64x2.mul(k, c(LN2_HIGH)), f64x2.sub(f64x2.sub(h, low), f))
+  const zero = f64x2.eq(x, c(0))
+  const special = v128.or(f64x2.eq(x, c(Infinity)), nan(x))
+  const result = select(f64x2.lt(x, c(0)), c(NaN), select(special, x, finite))
+  return select(zero, c(-Infinity), result)
+}
+
+/** log(1 + x): log u with u = 1 + x rounded, corrected by what rounding lost */
+export function log1p(x: v128): v128 {
+  const u = f64x2.add(c(1), x)
+  const lost = f64x2.sub(x, f64x2.sub(u, c(1)))
+  const y = f64x2.add(log(u), f64x2.div(lost, u))
+  const itself = v128.or(v128.or(f64x2.lt(f64x2.abs(x), c(1e-16)), nan(x)), f64x2.eq(x, c(Infinity)))
+  return select(itself, x, select(f64x2.le(x, c(-1)), log(u), y))
+}
+
+export function softplus(x: v128): v128 {
+  const y = f64x2.add(f64x2.pmax(c(0), x), log1p(exp(f64x2.neg(f64x2.abs(x)))))
+  return select(nan(x), x, y)
+}
+
+/** exp(u²)·erfc(u), u ≥ 0 */
+function scaledErfc(u: v128): v128 {
+  const y = f64x2.div(f64x2.sub(u, c(3.5)), f64x2.add(u, c(3.5)))
+  const y2 = f64x2.add(y, y)
+  let b1 = c(0)
+  let b2 = c(0)
+  for (let i: usize = 26; i > 0; i--) {
+    const b = f64x2.add(f64x2.sub(f64x2.mul(y2, b1), b2), v128.load64_splat(ERFC_TAIL + i * 8))
+    b2 = b1
+    b1 = b
+  }
+  const sum = f64x2.add(f64x2.sub(f64x2.mul(y, b1), b2), v128.load64_splat(ERFC_TAIL))
+  return f64x2.div(sum, f64x2.add(c(1), f64x2.add(u, u)))
+}
+
+/** exp(−scale·x²) without the error of rounding x²: x = high + low with high² exact */
+// @ts-ignore: decorator
+@inline
+function gaussian(x: v128, scale: f64): v128 {
+  const high = v128.and(x, i64x2.splat(-0x8000000))
+  const rest = f64x2.mul(f64x2.sub(x, high), f64x2.add(x, high))
+  return f64x2.mul(exp(f64x2.mul(f64x2.mul(high, high), c(-scale))), exp(f64x2.mul(rest, c(-scale))))
+}
+
+export function erf(x: v128): v128 {
+  const a = f64x2.abs(x)
+  const z = f64x2.mul(x, x)
+  let p = v128.load64_splat(ERF_SMALL, 104)
+  for (let i: i32 = 12; i >= 0; i--) p = mad(p, z, v128.load64_splat(ERF_SMALL + <usize>i * 8))
+  const b = f64x2.pmin(c(6), a)
+  const large = v128.or(f64x2.sub(c(1), f64x2.mul(gaussian(b, 1), scaledErfc(b))), v128.and(x, c(-0.0)))
+  return select(nan(x), x, select(f64x2.le(a, c(1)), f64x2.mul(x, p), large))
+}
+
+/** Φ(x) = ½ erfc(−x/√2) */
+export function normalCdf(x: v128): v128 {
+  const a = f64x2.pmin(c(39), f64x2.abs(x))
+  const tail = f64x2.mul(f64x2.mul(c(0.5), gaussian(a, 0.5)), scaledErfc(f64x2.mul(a, c(0.7071067811865476))))
+  return select(nan(x), x, select(f64x2.lt(x, c(0)), tail, f64x2.sub(c(1), tail)))
+}
+
+/** x·gate, where the gate falls faster than x grows: −0 far to the left */
+// @ts-ignore: decorator
+@inline
+function gatedBy(x: v128, gate: v128): v128 {
+  return select(f64x2.eq(x, c(-Infinity)), c(-0.0), f64x2.mul(x, gate))
+}
+
+export function gelu(x: v128): v128 {
+  return gatedBy(x, normalCdf(x))
+}
+export function silu(x: v128): v128 {
+  return gatedBy(x, sigmoid(x))
+}
+export function geluTanh(x: v128): v128 {
+  const cube = f64x2.mul(f64x2.mul(x, x), x)
+  return gatedBy(x, sigmoid(f64x2.mul(c(1.5957691216057308), mad(c(0.044715), cube, x))))
+}

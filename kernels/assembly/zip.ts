@@ -1,0 +1,79 @@
+// out[r,i] = f(a[r,i], b[r,i]) for `rows` rows of n elements: out is dense; a and b have a stride in bytes from row to row
+// and, within a row, either consecutive elements (step 1) or one element for all (step 0). out may be a or b where their
+// elements lie as in out. Functions are numbered as in src/wasm/elementwise.ts.
+
+import { storePartial } from './simd'
+
+export function zip_f32(
+  op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
+): void {
+  zip<f32>(op, rows, n, a, aRow, aStep, b, bRow, bStep, out)
+}
+export function zip_f64(
+  op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
+): void {
+  zip<f64>(op, rows, n, a, aRow, aStep, b, bRow, bStep, out)
+}
+
+function zip<T>(
+  op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
+): void {
+  for (const end = out + rows * n * sizeof<T>(); out < end; out += n * sizeof<T>()) {
+    switch (op) {
+      case 0: row<T>(0, n, a, aStep, b, bStep, out); break
+      case 1: row<T>(1, n, a, aStep, b, bStep, out); break
+      case 2: row<T>(2, n, a, aStep, b, bStep, out); break
+      case 3: row<T>(3, n, a, aStep, b, bStep, out); break
+      case 4: row<T>(4, n, a, aStep, b, bStep, out); break
+      case 5: row<T>(5, n, a, aStep, b, bStep, out); break
+      case 6: row<T>(6, n, a, aStep, b, bStep, out); break
+      case 7: row<T>(7, n, a, aStep, b, bStep, out); break
+      case 8: row<T>(8, n, a, aStep, b, bStep, out); break
+      case 9: row<T>(9, n, a, aStep, b, bStep, out); break
+      case 10: row<T>(10, n, a, aStep, b, bStep, out); break
+      case 11: row<T>(11, n, a, aStep, b, bStep, out); break
+    }
+    a += aRow
+    b += bRow
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function row<T>(op: i32, n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  if (aStep && bStep) {
+    for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, value<T>(op, v128.load(a + i), v128.load(b + i)))
+    if (whole < bytes) storePartial<T>(out + whole, value<T>(op, v128.load(a + whole), v128.load(b + whole)), bytes - whole)
+  } else if (aStep) {
+    const y = v128.load_splat<T>(b)
+    for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, value<T>(op, v128.load(a + i), y))
+    if (whole < bytes) storePartial<T>(out + whole, value<T>(op, v128.load(a + whole), y), bytes - whole)
+  } else {
+    const x = v128.load_splat<T>(a)
+    // One element of each when neither steps.
+    const y = v128.load_splat<T>(b)
+    for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, value<T>(op, x, bStep ? v128.load(b + i) : y))
+    if (whole < bytes) storePartial<T>(out + whole, value<T>(op, x, bStep ? v128.load(b + whole) : y), bytes - whole)
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function value<T>(op: i32, x: v128, y: v128): v128 {
+  const one = v128.splat<T>(1)
+  if (op == 0) return v128.add<T>(x, y)
+  if (op == 1) return v128.sub<T>(x, y)
+  if (op == 2) return v128.mul<T>(x, y)
+  if (op == 3) return v128.div<T>(x, y)
+  // x where it is larger (smaller) or NaN, else y, which may be NaN
+  if (op == 4) return v128.bitselect(x, y, v128.or(v128.gt<T>(x, y), v128.ne<T>(x, x)))
+  if (op == 5) return v128.bitselect(x, y, v128.or(v128.lt<T>(x, y), v128.ne<T>(x, x)))
+  if (op == 6) return v128.and(v128.eq<T>(x, y), one)
+  if (op == 7) return v128.and(v128.ne<T>(x, y), one)
+  if (op == 8) return v128.and(v128.lt<T>(x, y), one)
+  if (op == 9) return v128.and(v128.le<T>(x, y), one)
+  if (op == 10) return v128.and(v128.gt<T>(x, y), one)
+  return v128.and(v128.ge<T>(x, y), one)
+}

@@ -1,0 +1,25 @@
+import type { Kernels } from '../contract.js'
+import { eachRow } from '../js/rows.js'
+import type { Context } from './backend.js'
+import { bytesPerElement } from './memory.js'
+import { addressOf, type Region } from './region.js'
+
+/** copy on the module, for every dtype: two axes at a time. */
+export const copyKernel =
+  ({ exports }: Context): Kernels<Region>['copy'] =>
+  (shape, x, xOffset, xStrides, out, outOffset, outStrides) => {
+    const size = bytesPerElement[out.dtype]
+    const run = size === 4 ? exports.copy_4 : exports.copy_8
+    const p = addressOf(x) + xOffset * size
+    const q = addressOf(out) + outOffset * size
+    const rank = shape.length
+    if (rank === 0) {
+      run(1, 1, p, 0, size, q, 0, size)
+      return
+    }
+    const n = shape[rank - 1]!
+    const [xStep, outStep] = [xStrides[rank - 1]! * size, outStrides[rank - 1]! * size]
+    eachRow(shape.slice(0, -1), xStrides.slice(0, -1), outStrides.slice(0, -1), (rows, from, xRow, to, outRow) => {
+      run(rows, n, p + from * size, xRow * size, xStep, q + to * size, outRow * size, outStep)
+    })
+  }

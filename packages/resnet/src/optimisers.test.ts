@@ -1,0 +1,37 @@
+import { type Dense, js, tensor } from '@unravel/tensor'
+import { describe, expect, it } from 'vitest'
+import { adamw, type Optimiser, sgd } from './index.js'
+
+describe('optimisers', () => {
+  const where = { dtype: 'f64' as const, backend: js() }
+  /** Three steps on one number, with gradients 1, −2, 0.5. */
+  function path(optimiser: Optimiser): number[] {
+    let parameters: Readonly<Record<string, ReturnType<typeof tensor> | Dense>> = { p: tensor(1, where) }
+    let state = optimiser.init(parameters)
+    return [1, -2, 0.5].map((g, i) => {
+      const next = optimiser.step(parameters, { p: tensor(g, where) }, state, 0.1, i + 1)
+      parameters = next.parameters as typeof parameters
+      state = next.state
+      return next.parameters.p!.item()
+    })
+  }
+  const expectPath = (got: number[], want: number[]) => want.forEach((x, i) => expect(got[i]).toBeCloseTo(x, 12))
+
+  it('are what their formulas say', () => {
+    expectPath(path(sgd()), [0.9, 1.1, 1.05])
+    // v: 1, −1.1, −0.49
+    expectPath(path(sgd({ momentum: 0.9 })), [0.9, 1.01, 1.059])
+    // steps: 1 + 0.9·1, −2 + 0.9·(−1.1), 0.5 + 0.9·(−0.49)
+    expectPath(path(sgd({ momentum: 0.9, nesterov: true })), [0.81, 1.109, 1.1031])
+    expectPath(path(sgd({ weightDecay: 0.5 })), [0.85, 1.0075, 0.907125])
+    let [p, m, v] = [1, 0, 0]
+    const want = [1, -2, 0.5].map((g, i) => {
+      m = 0.9 * m + 0.1 * g
+      v = 0.999 * v + 0.001 * g * g
+      p = p * (1 - 0.1 * 0.01) - (0.1 * (m / (1 - 0.9 ** (i + 1)))) / (Math.sqrt(v / (1 - 0.999 ** (i + 1))) + 1e-8)
+      return p
+    })
+    expectPath(path(adamw()), want)
+    expect(() => sgd({ nesterov: true })).toThrow('momentum')
+  })
+})
