@@ -1,5 +1,5 @@
 // Functions of two f64 at a time. They read only the tables below, in static memory. Relative errors, in units in the last
-// place, are measured by src/wasm/accuracy.test.ts; coefficients are Taylor's or our own fits (see src/js/special.ts).
+// place, are measured by src/accuracy.test.ts; coefficients are Taylor's or our own fits (see src/js/special.ts).
 
 /** 1/k!, k = 0..13 */
 const FACTORIALS = memory.data<f64>([

@@ -26,14 +26,46 @@ export interface Buffer {
 /** Elementwise functions of one argument. `normalCdf` is Φ(x) = ½ erfc(−x/√2), accurate in both tails;
  *  `step` is the derivative of relu, 1 where x > 0, else 0; `geluTanh` is the tanh approximation of gelu. */
 export const MAP_OPS = [
-  'abs', 'cos', 'erf', 'exp', 'expm1', 'gelu', 'geluTanh', 'log', 'log1p', 'neg', 'normalCdf', 'reciprocal', 'relu',
-  'rsqrt', 'sigmoid', 'sign', 'silu', 'sin', 'softplus', 'sqrt', 'square', 'step', 'tanh',
+  'abs',
+  'cos',
+  'erf',
+  'exp',
+  'expm1',
+  'gelu',
+  'geluTanh',
+  'log',
+  'log1p',
+  'neg',
+  'normalCdf',
+  'reciprocal',
+  'relu',
+  'rsqrt',
+  'sigmoid',
+  'sign',
+  'silu',
+  'sin',
+  'softplus',
+  'sqrt',
+  'square',
+  'step',
+  'tanh',
 ] as const
 export type MapOp = (typeof MAP_OPS)[number]
 
 /** Elementwise functions of two arguments. Comparisons give 0/1. */
 export const ZIP_OPS = [
-  'add', 'sub', 'mul', 'div', 'pow', 'maximum', 'minimum', 'equal', 'notEqual', 'less', 'lessEqual', 'greater',
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'pow',
+  'maximum',
+  'minimum',
+  'equal',
+  'notEqual',
+  'less',
+  'lessEqual',
+  'greater',
   'greaterEqual',
 ] as const
 export type ZipOp = (typeof ZIP_OPS)[number]
@@ -44,7 +76,16 @@ export type ReduceOp = (typeof REDUCE_OPS)[number]
 
 /** Recurrences on power series: y = φ(x) with x = Σ x_k z^k. `normalCdf` is the Φ of gelu. */
 export const SERIES_OPS = [
-  'exp', 'log', 'tanh', 'sigmoid', 'softplus', 'erf', 'normalCdf', 'reciprocal', 'sqrt', 'rsqrt',
+  'exp',
+  'log',
+  'tanh',
+  'sigmoid',
+  'softplus',
+  'erf',
+  'normalCdf',
+  'reciprocal',
+  'sqrt',
+  'rsqrt',
 ] as const
 export type SeriesOp = (typeof SERIES_OPS)[number]
 
@@ -158,9 +199,16 @@ export interface Kernels<B extends Buffer> {
   /** For every index of `batch`: out = A·B, with A [m,k] (or, transposed in memory, [k,m]) at Σ i·aStrides of `a`,
    *  B [k,n] (or [n,k]) at Σ i·bStrides of `b`; strides of 0 broadcast. out is contiguous [batch...,m,n]. */
   matmul(
-    batch: Shape, m: number, k: number, n: number,
-    a: B, aStrides: Strides, transA: boolean,
-    b: B, bStrides: Strides, transB: boolean,
+    batch: Shape,
+    m: number,
+    k: number,
+    n: number,
+    a: B,
+    aStrides: Strides,
+    transA: boolean,
+    b: B,
+    bStrides: Strides,
+    transB: boolean,
     out: B,
   ): void
   conv2d(g: Conv2dGeometry, x: B, w: B, out: B): void

@@ -2,7 +2,7 @@
  * Two-level segregated fit over a linear address space (Masmano et al., *TLSF: a new dynamic memory allocator for
  * real-time systems*, ECRTS 2004): constant time, immediate coalescing. Sizes are rounded up to their size class
  * (1/32 of a power of two, so at most 3 % is lost), and every block found in a class fits every request of the class:
- * a program that repeats its requests reaches a steady state and never grows again.
+ * a program that repeats its requests reaches a steady state after few rounds and never grows again.
  *
  * Bookkeeping lives in ordinary objects, outside the memory that is handed out. Sizes are counted in units of 16 bytes,
  * the alignment of every block.

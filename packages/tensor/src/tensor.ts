@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, Buffer, DType, Shape, TypedArray } from '@unravel/kernels'
 import { js } from '@unravel/kernels'
 import { DisposedError, describe, RuleError } from './errors.js'

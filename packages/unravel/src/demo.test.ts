@@ -32,10 +32,10 @@ test('a short demonstration trains, tabulates, reports, and prints lines that wo
     const sum = shares.reduce((total, row) => total + row[column]!, 0)
     expect(Math.abs(sum - 100)).toBeLessThan(8 * 0.05 + 0.2)
   }
-  expect(stdout).toMatch(/^After 2 steps on batches of 64/m)
+  expect(stdout).toMatch(/^After 2 steps of SGD \(rate 0\.01, batches of 64\)/m)
   expect(stdout.match(/^λ = \S+: /gm)).toHaveLength(3)
 
-  const lines = [...stdout.matchAll(/^ {2}unravel (.*)$/gm)].map(([, line]) => line!.split(' '))
+  const lines = [...stdout.matchAll(/^ {2}(?:npx .* )?unravel (.*)$/gm)].map(([, line]) => line!.split(' '))
   expect(lines).toHaveLength(3)
   for (const [i, line] of lines.entries()) {
     const document = expansionDocument.parse(JSON.parse((await run(...line, '--json')).stdout))

@@ -64,7 +64,7 @@ describe('a run', () => {
 
     const sample = parseNpy(readFileSync(join(folder, 'a b/sample.npy')))
     expect(sample.shape).toEqual([16, 16])
-    const [, line] = /go on with: unravel (.*)\n/.exec(stdout)!
+    const [, line] = /go on with: (?:npx .* )?unravel (.*)\n/.exec(stdout)!
     const words = [...line!.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!)
     const next = await run([...words, '--json'])
     expect(expansionDocument.parse(JSON.parse(next.stdout))).toMatchObject({ expansion: 'gated', blocks: 3 })

@@ -28,7 +28,7 @@ export function stackType(
 export function runStacks(
   origin: string,
   [a, b]: readonly Dense[],
-  { orders, rank }: StackAttrs,
+  { rank }: StackAttrs,
   type: { shape: Shape; dtype: 'f32' | 'f64' | 'i32' },
   kernel: (backend: Backend, n: number, a: Buffer, b: Buffer, out: Buffer) => void,
 ): Dense {

@@ -25,7 +25,7 @@ import { inWords } from '../demo/words.js'
 import { Interrupted } from '../errors.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
-import { shellLine } from '../shell.js'
+import { programLine } from '../shell.js'
 import { columns, percent, significant } from '../table.js'
 import { integer, number } from '../values.js'
 
@@ -81,21 +81,20 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
     return import('../demo/report.js')
   })
   const result: DemoResult = {
-    ...{
-      blocks: options.depth,
-      width: WIDTH,
-      activation: ACTIVATION,
-      steps: options.steps,
-      batch: BATCH,
-      seed: options.seed,
-    },
+    blocks: options.depth,
+    width: WIDTH,
+    activation: ACTIVATION,
+    steps: options.steps,
+    batch: BATCH,
+    learningRate: options.lr,
+    seed: options.seed,
     expanded: EXPANDED,
     tested: data.test.size,
     towers: results,
   }
   const commands = towers.map(tower => {
     const model = join(options.out, tower.folder)
-    return shellLine('unravel', 'expand', model, '--input', join(model, 'sample.npy'))
+    return programLine('expand', model, '--input', join(model, 'sample.npy'))
   })
   writeFileAtomically(join(folder, 'report.html'), demoReport(result, commands))
 

@@ -32,7 +32,7 @@ import { Interrupted, UsageError } from '../errors.js'
 import { checkWritable } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
-import { shellLine } from '../shell.js'
+import { programLine } from '../shell.js'
 import { percent, significant } from '../table.js'
 import { integer, number, scalePreset } from '../values.js'
 
@@ -290,5 +290,5 @@ async function conclude(state: TrainingState, seconds: number, options: TrainOpt
     `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
   )
   const sample = join(options.out, 'sample.npy')
-  io.out(`go on with: ${shellLine('unravel', 'expand', options.out, '--input', sample, '--expansion', 'gated')}\n`)
+  io.out(`go on with: ${programLine('expand', options.out, '--input', sample, '--expansion', 'gated')}\n`)
 }

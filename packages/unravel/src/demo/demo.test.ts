@@ -54,6 +54,7 @@ const demo = (...towers: TowerResult[]): DemoResult => ({
   activation: 'tanh',
   steps: 500,
   batch: 64,
+  learningRate: 0.01,
   seed: 1,
   expanded: 32,
   tested: 10_000,
@@ -72,30 +73,34 @@ describe('the words', () => {
     const [, still] = inWords(demo(tower('a')))
     const [, moved] = inWords(demo(tower('a', { trained: { ...tower('a').trained, gated: up } })))
     expect(still).toContain(
-      'the mean order of the energy stays, from 0.120 at initialisation (95 % of it in orders 0 to 1)',
+      'λ = a: The mean order of the energy stays, from 0.120 at initialisation (95 % of it in orders 0 to 1)',
     )
     expect(moved).toContain('moves up, from 0.120')
-    expect(moved).toContain('to 1.60 after training (95 % of it in orders 0 to 2)')
+    expect(moved).toContain('to 1.60 after training (95 % of it in orders 0 to 2).')
   })
 
-  test('call a series faithful only if it is', () => {
-    const good = inWords(demo(tower('a')))[1]
-    const taylor = analysis([0, 0], [3, 7], { radius: radius(0.1, 10), bestOrder: 0 })
-    const bad = inWords(demo(tower('a', { trained: { ...tower('a').trained, taylor } })))[1]
-    expect(good).toContain('inside the radius of its Taylor series (λ is 0.0500 of it)')
-    expect(good).toContain('order 1, leaves 1.00e-4 of the output: a faithful approximation')
-    expect(bad).toContain('beyond the radius of its Taylor series (λ is 10.0 of it)')
-    expect(bad).toContain('leaves 3.00 of the output: not an approximation')
+  test('call a series faithful only if it is, whatever its radius', () => {
+    const words = (taylor: Analysis) => inWords(demo(tower('a', { trained: { ...tower('a').trained, taylor } })))[1]
+    const close = analysis([0.9, 0.1], [0.3, 1e-4], { radius: radius(2, 0.05) })
+    const far = analysis([0, 0], [3, 7], { radius: radius(0.1, 10), bestOrder: 0 })
+    expect(words(close)).toContain('put λ at 0.0500 of the radius of convergence, where the series converges')
+    expect(words(close)).toContain('order 1, misses 1.00e-4 of the output: a faithful approximation.')
+    expect(words(far)).toContain('put λ at 10.0 of the radius of convergence, where the series diverges')
+    expect(words(far)).toContain('order 0, misses 3.00 of the output: not an approximation to rely on.')
+    expect(words({ ...far, radius: radius(Infinity, 0) })).toContain('not an approximation to rely on.')
+    expect(words({ ...close, radius: null })).toContain(
+      'cannot be estimated; its best truncation, order 1, misses 1.00e-4',
+    )
   })
 
   test('tell of cancellation and of divergence only where there is some', () => {
-    const calm = inWords(demo(tower('a')))[1]
-    expect(calm).not.toMatch(/explode|diverged/)
+    expect(inWords(demo(tower('a')))[1]).not.toMatch(/explode|diverged/)
     const exploded = analysis([0.2, 0.8], [9, 0], { norms: [50, 100], outputNorm: 1 })
     const wild = tower('a', { divergedAt: 17, trained: { ...tower('a').trained, gated: exploded } })
     const words = inWords(demo(wild))[1]
-    expect(words).toContain('training diverged at step 17')
-    expect(words).toContain('orders explode and cancel: after training the largest is 100 times the output')
+    expect(words).toContain('Training diverged at step 17;')
+    expect(words).toContain('explode and cancel: the largest is 0.949 times the output at initialisation')
+    expect(words).toContain('and 100 times after training.')
   })
 
   test('survive numbers that are not finite', () => {
@@ -134,7 +139,7 @@ test('the report holds the words, the numbers, the plots and the lines to go on 
   const html = demoReport(result, ['unravel expand a && b'])
   expect(html.match(/<svg /g)).toHaveLength(6)
   expect(html.match(/<figcaption>/g)).toHaveLength(4)
-  expect(html).toContain('diverged at step 3')
+  expect(html).toContain('Training diverged at step 3;')
   expect(html).toContain('unravel expand a &amp;&amp; b')
   expect(html).not.toMatch(/NaN|undefined/)
 })

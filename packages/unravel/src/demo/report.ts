@@ -11,14 +11,14 @@ import { inWords } from './words.js'
  * @param commands lines to go on with
  */
 export function demoReport(demo: DemoResult, commands: readonly string[]): string {
-  const { towers, blocks, width, activation, steps, batch, seed, expanded, tested } = demo
+  const { towers, blocks, width, activation, steps, batch, learningRate, seed, expanded, tested } = demo
   const [head, when, ...rows] = demoTable(demo)
   const named = (head as string[]).map((name, i) => (name === '' ? '' : `${name}, ${when![i]}`))
   return reportPage({
     title: `${blocks} residual blocks at ${towers.length} scales`,
     lead:
       `${towers.length} normalization-free residual networks of ${blocks} blocks (width ${width}, ${activation}) that differ only in the ` +
-      `scale λ of their branches, trained alike on MNIST (${steps} steps on batches of ${batch}, seed ${seed}) and expanded by ` +
+      `scale λ of their branches, trained alike on MNIST (${steps} steps of SGD on batches of ${batch}, rate ${learningRate}, seed ${seed}) and expanded by ` +
       `the number of branches that a path takes. Expansions are of ${expanded} test images in f64; accuracy is on ${tested} test images.`,
     sections: [
       { heading: 'What is seen', parts: [{ kind: 'list', items: inWords(demo) }] },
@@ -31,7 +31,7 @@ export function demoReport(demo: DemoResult, commands: readonly string[]): strin
               'Shares are those of the gated expansion, whose orders sum to the output at any λ. The radius is that of the Taylor series in λ; ' +
               'the remainder is what the best truncation of that series misses, relative to the output.',
             head: named,
-            rows: rows,
+            rows,
           },
         ],
       },
@@ -91,7 +91,7 @@ export function demoReport(demo: DemoResult, commands: readonly string[]): strin
             ],
             caption:
               'What is missed when the Taylor series in λ is cut after order k, relative to the output. ' +
-              'A curve that keeps falling is a series that converges, here inside its radius; one that turns upwards diverges, and its lowest point is the best that the series gives. ' +
+              'A curve that keeps falling is a series that converges; one that turns upwards diverges, and its lowest point is the best that the series gives. ' +
               'The dashed line marks the size of the output itself: above it, the truncated series is worse than the constant zero.',
           },
         ],

@@ -29,6 +29,7 @@ export interface DemoResult {
   readonly activation: string
   readonly steps: number
   readonly batch: number
+  readonly learningRate: number
   readonly seed: number
   /** Test images in the batch that was expanded, and in the set that accuracy was measured on. */
   readonly expanded: number

@@ -10,31 +10,34 @@ export function inWords(demo: DemoResult): string[] {
   return [accuracies(demo), ...demo.towers.map(tower => aboutTower(tower))]
 }
 
-function accuracies({ towers, steps, batch }: DemoResult): string {
+function accuracies({ towers, steps, batch, learningRate }: DemoResult): string {
   const ranked = [...towers].sort((a, b) => b.trained.accuracy - a.trained.accuracy)
   const list = ranked.map(t => `${percent(t.trained.accuracy)} at λ = ${t.name}`)
-  return `After ${steps} steps on batches of ${batch}, the same data and the same seed, the towers classify ${joined(list)} of the test images correctly.`
+  return (
+    `After ${steps} steps of SGD (rate ${learningRate}, batches of ${batch}), the same for all, the towers classify ` +
+    `${joined(list)} of the test images correctly.`
+  )
 }
 
-function aboutTower(tower: TowerResult): string {
-  const { name, initial, trained, divergedAt } = tower
+function aboutTower({ name, initial, trained, divergedAt }: TowerResult): string {
   const sentences = [
-    divergedAt === null
-      ? null
-      : `training diverged at step ${divergedAt}, and "trained" is the state of the last finite loss`,
+    divergedAt !== null && `Training diverged at step ${divergedAt}; "trained" is the state of the last finite loss.`,
     energy(initial.gated, trained.gated),
     cancellation(initial.gated, trained.gated),
     series(trained.taylor),
   ]
-  return `λ = ${name}: ${sentences.filter(s => s !== null).join('; ')}.`
+  return `λ = ${name}: ${sentences.filter(s => typeof s === 'string').join(' ')}`
 }
 
 /** Where the energy of the gated orders lies. */
 function energy(initial: Analysis, trained: Analysis): string {
   const [before, after] = [meanOrder(initial), meanOrder(trained)]
-  if (!Number.isFinite(before) || !Number.isFinite(after)) return 'the gated orders are not all finite'
+  if (!Number.isFinite(before) || !Number.isFinite(after)) return 'The gated orders are not all finite.'
   const direction = after > 1.1 * before ? 'moves up' : after < before / 1.1 ? 'moves down' : 'stays'
-  return `the mean order of the energy ${direction}, from ${significant(before, 3)} at initialisation (${span(initial)}) to ${significant(after, 3)} after training (${span(trained)})`
+  return (
+    `The mean order of the energy ${direction}, from ${significant(before, 3)} at initialisation (${span(initial)}) ` +
+    `to ${significant(after, 3)} after training (${span(trained)}).`
+  )
 }
 
 /** The fewest orders, from 0, that hold 95 % of the energy. */
@@ -47,25 +50,25 @@ function span({ share }: Analysis): string {
 /** Orders that are far larger than what they sum to. */
 function cancellation(initial: Analysis, trained: Analysis): string | null {
   const [before, after] = [initial, trained].map(a => Math.max(...a.norms) / a.outputNorm)
-  const worst = Math.max(before!, after!)
-  if (!(worst > 2)) return null
-  const when = after! >= before! ? 'after training' : 'at initialisation'
-  return `its orders explode and cancel: ${when} the largest is ${significant(worst, 3)} times the output`
+  if (!(Math.max(before!, after!) > 2)) return null
+  return (
+    `Its orders explode and cancel: the largest is ${significant(before!, 3)} times the output at initialisation ` +
+    `and ${significant(after!, 3)} times after training.`
+  )
 }
 
-/** What the Taylor series is worth. */
+/** What the Taylor series of the trained tower is worth. */
 function series(taylor: Analysis): string {
   const { radius, bestOrder } = taylor
+  const place =
+    radius === null
+      ? 'The radius of convergence of the trained tower’s Taylor series cannot be estimated'
+      : `The coefficients of the trained tower’s Taylor series put λ at ${significant(radius.ratio, 3)} of the radius of ` +
+        `convergence, where the series ${radius.ratio < 1 ? 'converges' : 'diverges'}`
+  if (bestOrder === null) return `${place}; no truncation gives finite numbers.`
   const remainder = bestRemainder(taylor)
-  const best =
-    bestOrder === null
-      ? 'no truncation gives finite numbers'
-      : `the best truncation, order ${bestOrder}, leaves ${significant(remainder, 3)} of the output`
   const verdict = remainder <= TOLERANCE ? 'a faithful approximation' : 'not an approximation to rely on'
-  const judged = bestOrder === null ? best : `${best}: ${verdict}`
-  if (radius === null) return `the radius of its Taylor series cannot be estimated, and ${judged}`
-  const place = radius.ratio < 1 ? 'inside' : 'beyond'
-  return `the trained tower stands ${place} the radius of its Taylor series (λ is ${significant(radius.ratio, 3)} of it) and ${judged}`
+  return `${place}; its best truncation, order ${bestOrder}, misses ${significant(remainder, 3)} of the output: ${verdict}.`
 }
 
 const joined = (items: readonly string[]): string =>

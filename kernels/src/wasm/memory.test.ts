@@ -1,0 +1,118 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { createBackend } from './backend.js'
+import { load } from './load.js'
+import { Heap, newMemory } from './memory.js'
+import { DisposedError } from './region.js'
+
+const backend = () => createBackend(load())
+
+describe('buffers of the wasm backend', () => {
+  it('are freed by their last owner, and then are poison', () => {
+    const wasm = backend()
+    const x = wasm.alloc('f64', 10)
+    const view = wasm.view(x, 2, 3)
+    wasm.retain(x)
+    wasm.release(x)
+    expect(wasm.memory()).toMatchObject({ bytes: 80, buffers: 1 })
+    wasm.kernels.fill(2, x)
+    expect(wasm.readSync!(view)).toEqual(Float64Array.of(2, 2, 2))
+    wasm.release(x)
+    expect(wasm.memory()).toMatchObject({ bytes: 0, buffers: 0 })
+    for (const use of [
+      () => wasm.kernels.fill(1, x),
+      () => wasm.readSync!(view),
+      () => wasm.write(x, new Float64Array(10)),
+      () => wasm.retain(x),
+      () => wasm.release(x),
+      () => wasm.view(x, 0, 1),
+    ]) {
+      expect(use).toThrow(DisposedError)
+      expect(use).toThrow(/f64\[\d+\]\) was released/)
+    }
+  })
+
+  it('keep their numbers when the memory grows', () => {
+    const wasm = backend()
+    const x = wasm.alloc('f32', 1000)
+    const data = Float32Array.from({ length: 1000 }, (_, i) => i)
+    wasm.write(x, data)
+    const before = wasm.memory().reserved
+    const big = wasm.alloc('f64', before / 4)
+    expect(wasm.memory().reserved).toBeGreaterThan(before)
+    expect(wasm.readSync!(x)).toEqual(data)
+    wasm.release(big)
+    wasm.release(x)
+  })
+
+  it('refuse data of another length', () => {
+    const wasm = backend()
+    const x = wasm.alloc('f32', 3)
+    expect(() => wasm.write(x, new Float32Array(4))).toThrow('the buffer has 3 elements, the data 4')
+  })
+
+  it('say what is held when the memory is exhausted, and go on', () => {
+    const memory = newMemory(1)
+    const heap = new Heap(memory, 0, 4 * 65_536)
+    const x = heap.alloc('f32', 1000)
+    expect(() => heap.alloc('f64', 10 ** 6)).toThrow(
+      /Out of WebAssembly memory: f64\[1000000\] needs 7\.6 MiB, 1 live buffers hold 0\.0 MiB.*at most 0\.3 MiB/,
+    )
+    expect(() => heap.alloc('f64', 2 ** 40)).toThrow(RangeError)
+    const y = heap.alloc('f32', 1000)
+    heap.release(x)
+    heap.release(y)
+    expect(heap.report()).toMatchObject({ bytes: 0, buffers: 0 })
+  })
+
+  it('steady work reserves nothing new', () => {
+    const wasm = backend()
+    const step = () => {
+      const [a, b, c] = [wasm.alloc('f32', 5000), wasm.alloc('f64', 333), wasm.alloc('i32', 7)]
+      wasm.release(b)
+      const d = wasm.alloc('f64', 900)
+      for (const x of [a, c, d]) wasm.release(x)
+    }
+    step()
+    const { reserved } = wasm.memory()
+    for (let i = 0; i < 10_000; i++) step()
+    expect(wasm.memory()).toEqual({ bytes: 0, buffers: 0, reserved })
+  })
+
+  it('come back through the garbage collector when they are watched and forgotten', async () => {
+    const source = `
+      const { wasm } = await import(${JSON.stringify(new URL('./index.ts', import.meta.url).href)})
+      const backend = wasm()
+      const kept = backend.alloc('f64', 100)
+      backend.watch(kept)
+      for (let i = 0; i < 50; i++) backend.watch(backend.alloc('f64', 1000))
+      const unwatched = backend.alloc('f64', 10)
+      backend.watch(unwatched)
+      backend.unwatch(unwatched)
+      for (let i = 0; i < 200 && backend.memory().buffers > 2; i++) {
+        globalThis.gc()
+        await new Promise(resolve => setTimeout(resolve, 5))
+      }
+      console.log(JSON.stringify([backend.memory().bytes, kept.length]))`
+    const flags = ['--expose-gc', '--import', 'tsx', '--input-type=module', '--eval', source]
+    const cwd = fileURLToPath(new URL('../../..', import.meta.url))
+    const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd })
+    expect(JSON.parse(stdout)).toEqual([880, 100])
+  })
+})
+
+describe('kernels without machine code', () => {
+  it('run as the js kernels and are counted', () => {
+    const wasm = backend()
+    const x = wasm.alloc('f64', 3)
+    wasm.write(x, Float64Array.of(0, 1, 2))
+    expect([...wasm.fallbacks()]).toEqual([])
+    wasm.kernels.random('uniform', 1, 0, x)
+    wasm.kernels.random('uniform', 1, 0, x)
+    expect([...wasm.fallbacks()]).toEqual([['random f64', 2]])
+    expect(wasm.supports('random', 'f64')).toMatch('same bits')
+    expect(wasm.supports('matmul', 'f32')).toBe(true)
+  })
+})
