@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { main } from './main.js'
 
 // A reader that has seen enough (`unravel … | head`) is no failure.
