@@ -1,7 +1,7 @@
 // What the module exports. Names end in the dtype they work on; every argument is a number, an address in bytes
 // or a count of elements (both `usize`).
 export { copy_4, copy_8 } from './copy'
-export { affine_f32, affine_f64, fill_f32, fill_f64, map_f32, map_f64 } from './map'
+export { affine_f32, affine_f64, axpy_f32, axpy_f64, fill_f32, fill_f64, map_f32, map_f64 } from './map'
 export { matmul_f32, matmul_f64 } from './matmul'
 export { scratchBase, scratchBytes } from './memory'
 export { sum_f32, sum_f64 } from './reduce'

@@ -1,7 +1,8 @@
 // out[i] = φ(x[i]), i < n; x and out dense, and possibly the same. Functions are numbered as in src/wasm/elementwise.ts.
 
 import { erf, exp, expm1, gelu, geluTanh, log, log1p, normalCdf, sigmoid, silu, softplus, tanh } from './math'
-import { storePartial } from './simd'
+import { exp as exp4, gelu as gelu4, sigmoid as sigmoid4, tanh as tanh4 } from './math32'
+import { fma, storePartial } from './simd'
 import { load2, store2 } from './wide'
 
 export function map_f32(op: i32, n: usize, x: usize, out: usize): void {
@@ -22,16 +23,16 @@ function map<T>(op: i32, n: usize, x: usize, out: usize): void {
     case 6: return simple<T>(6, n, x, out)
     case 7: return simple<T>(7, n, x, out)
     case 8: return simple<T>(8, n, x, out)
-    case 9: return each<T>(exp, n, x, out)
+    case 9: return sizeof<T>() == 4 ? four(exp4, n, x, out) : each<T>(exp, n, x, out)
     case 10: return each<T>(expm1, n, x, out)
     case 11: return each<T>(log, n, x, out)
     case 12: return each<T>(log1p, n, x, out)
-    case 13: return each<T>(tanh, n, x, out)
-    case 14: return each<T>(sigmoid, n, x, out)
+    case 13: return sizeof<T>() == 4 ? four(tanh4, n, x, out) : each<T>(tanh, n, x, out)
+    case 14: return sizeof<T>() == 4 ? four(sigmoid4, n, x, out) : each<T>(sigmoid, n, x, out)
     case 15: return each<T>(softplus, n, x, out)
     case 16: return each<T>(erf, n, x, out)
     case 17: return each<T>(normalCdf, n, x, out)
-    case 18: return each<T>(gelu, n, x, out)
+    case 18: return sizeof<T>() == 4 ? four(gelu4, n, x, out) : each<T>(gelu, n, x, out)
     case 19: return each<T>(silu, n, x, out)
     case 20: return each<T>(geluTanh, n, x, out)
   }
@@ -72,6 +73,16 @@ function each<T>(f: (x: v128) => v128, n: usize, x: usize, out: usize): void {
   for (let i: usize = 0; i < n; i += 2, x += step, out += step) store2<T>(out, f(load2<T>(x)), n - i)
 }
 
+/** Functions of f32x4. */
+// @ts-ignore: decorator
+@inline
+function four(f: (x: v128) => v128, n: usize, x: usize, out: usize): void {
+  const bytes = n * 4
+  const whole = bytes & ~15
+  for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, f(v128.load(x + i)))
+  if (whole < bytes) storePartial<f32>(out + whole, f(v128.load(x + whole)), bytes - whole)
+}
+
 /** out = scale·x + shift; without a shift the sign of a zero survives. */
 export function affine_f32(n: usize, x: usize, scale: f64, shift: f64, out: usize): void {
   affine<f32>(n, x, scale, shift, out)
@@ -107,4 +118,20 @@ function fill<T>(n: usize, value: f64, out: usize): void {
   const v = v128.splat<T>(<T>value)
   for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, v)
   if (whole < bytes) storePartial<T>(out + whole, v, bytes - whole)
+}
+
+/** out = x + scale·y */
+export function axpy_f32(n: usize, x: usize, scale: f64, y: usize, out: usize): void {
+  axpy<f32>(n, x, scale, y, out)
+}
+export function axpy_f64(n: usize, x: usize, scale: f64, y: usize, out: usize): void {
+  axpy<f64>(n, x, scale, y, out)
+}
+
+function axpy<T>(n: usize, x: usize, scale: f64, y: usize, out: usize): void {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  const s = v128.splat<T>(<T>scale)
+  for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, fma<T>(v128.load(y + i), s, v128.load(x + i)))
+  if (whole < bytes) storePartial<T>(out + whole, fma<T>(v128.load(y + whole), s, v128.load(x + whole)), bytes - whole)
 }

@@ -1,5 +1,6 @@
-// out = A·B on row-major matrices. Memory: A is [m,k] (or [k,m] in memory when transA), B is [k,n] (or [n,k]), out is
-// [m,n], all dense; `scratch` is [packed A | packed B | one tile], see memory.ts.
+// out = add + scale·(A·B + bias) on row-major matrices. Memory: A is [m,k] (or [k,m] in memory when transA), B is [k,n]
+// (or [n,k]), bias is [n], add and out are [m,n] and apart, all dense; bias and add are absent at address 0. `scratch` is
+// [packed A | packed B | one tile], see memory.ts.
 //
 // Everything comes down to one register tile of 4 rows by 2 vectors (4×8 in f32, 4×4 in f64): 8 accumulators, 2
 // vectors of B, one broadcast element of A. The packed form of A is panels of 4 rows, [k][4]; that of B panels of 2
@@ -13,37 +14,48 @@ import { fma, lanes, storePartial } from './simd'
 const rows: usize = 4
 
 export function matmul_f32(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
+  out: usize, scratch: usize,
 ): void {
-  matmul<f32>(transA, transB, m, k, n, a, b, out, scratch)
+  matmul<f32>(transA, transB, m, k, n, a, b, bias, scale, add, out, scratch)
 }
 
 export function matmul_f64(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
+  out: usize, scratch: usize,
 ): void {
-  matmul<f64>(transA, transB, m, k, n, a, b, out, scratch)
+  matmul<f64>(transA, transB, m, k, n, a, b, bias, scale, add, out, scratch)
 }
 
 function matmul<T>(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
+  out: usize, scratch: usize,
 ): void {
   if (m == 0 || n == 0) return
+  if (k > 0 && n > 1 && m > 1) {
+    multiply<T>(transA, transB, m, k, n, a, b, bias, scale, add, out, scratch)
+    return
+  }
   if (k == 0) {
     memory.fill(out, 0, m * n * sizeof<T>())
   } else if (n == 1) {
     if (transA) combineRows<T>(k, m, b, a, out)
     else dotRows<T>(m, k, a, b, out)
-  } else if (m == 1) {
-    if (transB) dotRows<T>(n, k, b, a, out)
-    else combineRows<T>(k, n, a, b, out)
+  } else if (transB) {
+    dotRows<T>(n, k, b, a, out)
   } else {
-    multiply<T>(transA, transB, m, k, n, a, b, out, scratch)
+    combineRows<T>(k, n, a, b, out)
+  }
+  if (bias != 0 || add != 0 || scale != 1) {
+    const row = n * sizeof<T>()
+    for (let i: usize = 0; i < m; i++) finish<T>(1, n, out + i * row, row, bias, scale, add == 0 ? 0 : add + i * row, row, out + i * row, row)
   }
 }
 
 /** Packs B unless it is small and row-major already, and A when its rows would be read often enough to pay for it. */
 function multiply<T>(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
+  out: usize, scratch: usize,
 ): void {
   const size: usize = sizeof<T>()
   const width: usize = 2 * lanes<T>()
@@ -52,6 +64,7 @@ function multiply<T>(
   const tileScratch = packedB + panelBBytes
   const packA = n > 256
   const packB = transB || n > 64 || m > 1024
+  const plain = bias == 0 && add == 0 && scale == 1
   // Strides in bytes of one step along the rows and along k, as A lies in memory.
   const aRow: usize = transA ? size : k * size
   const aStep: usize = transA ? m * size : size
@@ -63,6 +76,7 @@ function multiply<T>(
     const nb = min(blockN, n - j0)
     for (let p0: usize = 0; p0 < k; p0 += blockK) {
       const kb = min(blockK, k - p0)
+      const last = !plain && p0 + kb == k
       const bBlock = b + p0 * bRow + j0 * bColumn
       if (packB) {
         for (let j: usize = 0; j < nb; j += width) {
@@ -87,9 +101,11 @@ function multiply<T>(
           const bTile = packB ? packedB + j * kb * size : bBlock + j * bColumn
           const bStep: usize = packB ? width * size : bRow
           const columns = min(width, nb - j)
+          const biasTile = bias == 0 ? 0 : bias + (j0 + j) * size
           for (let i: usize = 0; i < mb; i += rows) {
             const height = min(rows, mb - i)
-            const target = out + (i0 + i) * outRow + (j0 + j) * size
+            const at = (i0 + i) * outRow + (j0 + j) * size
+            const target = out + at
             const whole = height == rows && columns == width
             const c = whole ? target : tileScratch
             const cRow: usize = whole ? outRow : width * size
@@ -101,11 +117,38 @@ function multiply<T>(
             } else {
               tileOfRows<T>(kb, aBlock + i * aRow, aRow, height, bTile, bStep, c, cRow, p0 > 0)
             }
-            if (!whole) copyTile<T>(height, columns, c, cRow, target, outRow)
+            if (last) finish<T>(height, columns, c, cRow, biasTile, scale, add == 0 ? 0 : add + at, outRow, target, outRow)
+            else if (!whole) copyTile<T>(height, columns, c, cRow, target, outRow)
           }
         }
       }
     }
+  }
+}
+
+/** out = add + scale·(c + bias) on `height` rows. The tile is still in the first cache. */
+function finish<T>(
+  height: usize, columns: usize, c: usize, cRow: usize, bias: usize, scale: f64, add: usize, addRow: usize, out: usize, outRow: usize,
+): void {
+  const bytes = columns * sizeof<T>()
+  const whole = bytes & ~15
+  const s = v128.splat<T>(<T>scale)
+  const zero = v128.splat<T>(0)
+  for (let i: usize = 0; i < height; i++) {
+    let j: usize = 0
+    for (; j < whole; j += 16) {
+      const x = bias == 0 ? v128.load(c + j) : v128.add<T>(v128.load(c + j), v128.load(bias + j))
+      const y = v128.mul<T>(x, s)
+      v128.store(out + j, add == 0 ? y : v128.add<T>(v128.load(add + j), y))
+    }
+    if (j < bytes) {
+      const x = v128.add<T>(v128.load(c + j), bias == 0 ? zero : v128.load(bias + j))
+      const y = v128.mul<T>(x, s)
+      storePartial<T>(out + j, add == 0 ? y : v128.add<T>(v128.load(add + j), y), bytes - j)
+    }
+    c += cRow
+    out += outRow
+    if (add != 0) add += addRow
   }
 }
 

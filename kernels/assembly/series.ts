@@ -1,45 +1,67 @@
 // Recurrences on stacks of Taylor coefficients. A stack is dense [orders][n]; `stored` of its orders are in memory, the
-// others are zero. Two elements at a time: their coefficients are copied to `scratch`, [orders] vectors of f64x2 for each of
-// x (times j), y and w, on which the order loops run. Rules are numbered as in src/wasm/series.ts.
+// others are zero. Four elements at a time: their coefficients are copied to `scratch`, [orders] pairs of f64x2 for each of
+// x (times j), y, w and v, on which the order loops run. Rules are numbered as in src/wasm/series.ts.
 //
 // Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 13.
 
 import { erf, exp, log, normalCdf, sigmoid, softplus, tanh } from './math'
+import { fma } from './simd'
 import { load2, store2 } from './wide'
 
+/** Elements 2h and 2h + 1 of coefficient k. */
 // @ts-ignore: decorator
 @inline
-function at(base: usize, k: usize): v128 {
-  return v128.load(base + (k << 4))
+function at(base: usize, k: usize, h: usize): v128 {
+  return v128.load(base + (k << 5) + (h << 4))
 }
 // @ts-ignore: decorator
 @inline
-function put(base: usize, k: usize, v: v128): void {
-  v128.store(base + (k << 4), v)
+function put(base: usize, k: usize, h: usize, v: v128): void {
+  v128.store(base + (k << 5) + (h << 4), v)
 }
 
-/** Σ_{j=from}^{to} a_j b_{k−j}, in two accumulators */
-// @ts-ignore: decorator
-@inline
-function product(a: usize, b: usize, k: usize, from: usize, to: usize): v128 {
-  let s = f64x2.splat(0)
-  let t = s
-  let p = a + (from << 4)
-  let q = b + ((k - from) << 4)
-  const end = a + ((to + 1) << 4)
-  for (; p + 16 < end; p += 32, q -= 32) {
-    s = f64x2.add(s, f64x2.mul(v128.load(p), v128.load(q)))
-    t = f64x2.add(t, f64x2.mul(v128.load(p, 16), v128.load(q - 16)))
+/** sum = Σ_{j=from}^{to} a_j b_{k−j}, in two accumulators for each half */
+function convolve(sum: usize, a: usize, b: usize, k: usize, from: usize, to: usize): void {
+  let s0 = f64x2.splat(0), s1 = s0, t0 = s0, t1 = s0
+  let p = a + (from << 5)
+  let q = b + ((k - from) << 5)
+  const end = a + ((to + 1) << 5)
+  for (; p + 32 < end; p += 64, q -= 64) {
+    s0 = fma<f64>(v128.load(p), v128.load(q), s0)
+    s1 = fma<f64>(v128.load(p, 16), v128.load(q, 16), s1)
+    t0 = fma<f64>(v128.load(p, 32), v128.load(q - 32), t0)
+    t1 = fma<f64>(v128.load(p, 48), v128.load(q - 32, 16), t1)
   }
-  if (p < end) s = f64x2.add(s, f64x2.mul(v128.load(p), v128.load(q)))
-  return f64x2.add(s, t)
+  if (p < end) {
+    s0 = fma<f64>(v128.load(p), v128.load(q), s0)
+    s1 = fma<f64>(v128.load(p, 16), v128.load(q, 16), s1)
+  }
+  v128.store(sum, f64x2.add(s0, t0))
+  v128.store(sum, f64x2.add(s1, t1), 16)
 }
 
-/** (1/k) Σ_{j=1}^{k} (j x_j) w_{k−j}: coefficient k of ∫ w dx, from the stack of j x_j */
+/** y_k = (scale/k) Σ_{j=1}^{k} (j x_j) w_{k−j}: coefficient k of scale·∫ w dx, from the stack of j x_j */
 // @ts-ignore: decorator
 @inline
-function integral(jx: usize, w: usize, k: usize, stored: usize): v128 {
-  return f64x2.div(product(jx, w, k, 1, min(k, stored - 1)), f64x2.splat(<f64>k))
+function integrate(y: usize, jx: usize, w: usize, k: usize, stored: usize, scale: f64): void {
+  const target = y + (k << 5)
+  convolve(target, jx, w, k, 1, min(k, stored - 1))
+  const s = f64x2.splat(scale / <f64>k)
+  put(y, k, 0, f64x2.mul(at(y, k, 0), s))
+  put(y, k, 1, f64x2.mul(at(y, k, 1), s))
+}
+
+/** sum = coefficient k of y²: every product but the middle one twice. */
+// @ts-ignore: decorator
+@inline
+function square(sum: usize, y: usize, k: usize): void {
+  convolve(sum, y, y, k, 0, (k - 1) >> 1)
+  for (let h: usize = 0; h < 2; h++) {
+    let s = v128.load(sum + (h << 4))
+    s = f64x2.add(s, s)
+    if (!(k & 1)) s = fma<f64>(at(y, k >> 1, h), at(y, k >> 1, h), s)
+    v128.store(sum + (h << 4), s)
+  }
 }
 
 export function series_f32(op: i32, r: f64, orders: usize, stored: usize, n: usize, x: usize, out: usize, scratch: usize): void {
@@ -51,118 +73,151 @@ export function series_f64(op: i32, r: f64, orders: usize, stored: usize, n: usi
 
 function series<T>(op: i32, r: f64, orders: usize, stored: usize, n: usize, x: usize, out: usize, scratch: usize): void {
   const stride = n * sizeof<T>()
+  const second: usize = 2 * sizeof<T>()
   const jx = scratch
-  const y = jx + (orders << 4)
-  const w = y + (orders << 4)
-  const v = w + (orders << 4)
-  for (let i: usize = 0; i < n; i += 2) {
-    const x0 = load2<T>(x)
-    for (let k: usize = 1; k < stored; k++) put(jx, k, f64x2.mul(load2<T>(x + k * stride), f64x2.splat(<f64>k)))
-    switch (op) {
-      case 0: exponential(x0, jx, y, orders, stored); break
-      case 1: logarithm(x0, jx, y, w, orders, stored); break
-      case 2: tangent(x0, jx, y, w, orders, stored); break
-      case 3: logistic(x0, jx, y, w, orders, stored); break
-      case 4: plus(x0, jx, y, w, v, orders, stored); break
-      case 5: fromGaussian(erf(x0), 1, 1.1283791670955126, x0, jx, y, w, v, orders, stored); break
-      case 6: fromGaussian(normalCdf(x0), 0.5, 0.3989422804014327, x0, jx, y, w, v, orders, stored); break
-      case 7: power(f64x2.div(f64x2.splat(1), x0), -1, x0, jx, y, orders, stored); break
-      case 8: power(f64x2.sqrt(x0), 0.5, x0, jx, y, orders, stored); break
-      case 9: power(f64x2.div(f64x2.splat(1), f64x2.sqrt(x0)), -0.5, x0, jx, y, orders, stored); break
-      // Any other power: order 0 of out is there already.
-      case 10: power(load2<T>(out), r, x0, jx, y, orders, stored); break
+  const y = jx + (orders << 5)
+  const w = y + (orders << 5)
+  const v = w + (orders << 5)
+  for (let i: usize = 0; i < n; i += 4) {
+    for (let k: usize = 0, p = x; k < stored; k++, p += stride) {
+      // Order 0 as it is, the others times k.
+      const times = f64x2.splat(k == 0 ? 1 : <f64>k)
+      put(jx, k, 0, f64x2.mul(load2<T>(p), times))
+      put(jx, k, 1, f64x2.mul(load2<T>(p + second), times))
     }
-    for (let k: usize = 0; k < orders; k++) store2<T>(out + k * stride, at(y, k), n - i)
-    x += 2 * sizeof<T>()
-    out += 2 * sizeof<T>()
+    switch (op) {
+      case 0: exponential(jx, y, orders, stored); break
+      case 1: logarithm(jx, y, w, orders, stored); break
+      case 2: tangent(jx, y, w, orders, stored); break
+      case 3: logistic(jx, y, w, orders, stored); break
+      case 4: plus(jx, y, w, v, orders, stored); break
+      case 5: fromGaussian(true, jx, y, w, v, orders, stored); break
+      case 6: fromGaussian(false, jx, y, w, v, orders, stored); break
+      default: {
+        for (let h: usize = 0; h < 2; h++) {
+          const x0 = at(jx, 0, h)
+          let y0 = f64x2.sqrt(x0)
+          if (op == 7) y0 = f64x2.div(f64x2.splat(1), x0)
+          if (op == 9) y0 = f64x2.div(f64x2.splat(1), y0)
+          // Any other power: order 0 of out is there already.
+          if (op == 10) y0 = load2<T>(out + h * second)
+          put(y, 0, h, y0)
+        }
+        power(op == 7 ? -1 : op == 8 ? 0.5 : op == 9 ? -0.5 : r, jx, y, orders, stored)
+      }
+    }
+    const left = n - i
+    for (let k: usize = 0, p = out; k < orders; k++, p += stride) {
+      store2<T>(p, at(y, k, 0), left)
+      if (left > 2) store2<T>(p + second, at(y, k, 1), left - 2)
+    }
+    x += 2 * second
+    out += 2 * second
   }
 }
 
-function exponential(x0: v128, jx: usize, y: usize, orders: usize, stored: usize): void {
-  put(y, 0, exp(x0))
-  for (let k: usize = 1; k < orders; k++) put(y, k, integral(jx, y, k, stored))
+/** From x_0 in jx */
+function exponential(jx: usize, y: usize, orders: usize, stored: usize): void {
+  put(y, 0, 0, exp(at(jx, 0, 0)))
+  put(y, 0, 1, exp(at(jx, 0, 1)))
+  for (let k: usize = 1; k < orders; k++) integrate(y, jx, y, k, stored, 1)
 }
 
 // y′ x = x′, with w = j y_j: k x_0 y_k = k x_k − Σ_{j=1}^{k−1} (j y_j) x_{k−j}
-function logarithm(x0: v128, jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
-  put(y, 0, log(x0))
-  for (let k: usize = 1; k < orders; k++) {
-    let s = k < stored ? at(jx, k) : f64x2.splat(0)
-    for (let m: usize = 1; m < k && m < stored; m++) {
-      const xm = f64x2.div(at(jx, m), f64x2.splat(<f64>m))
-      s = f64x2.sub(s, f64x2.mul(at(w, k - m), xm))
+function logarithm(jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
+  for (let h: usize = 0; h < 2; h++) {
+    const x0 = at(jx, 0, h)
+    put(y, 0, h, log(x0))
+    for (let k: usize = 1; k < orders; k++) {
+      let s = k < stored ? at(jx, k, h) : f64x2.splat(0)
+      for (let m: usize = 1; m < k && m < stored; m++) {
+        const xm = f64x2.div(at(jx, m, h), f64x2.splat(<f64>m))
+        s = f64x2.sub(s, f64x2.mul(at(w, k - m, h), xm))
+      }
+      const wk = f64x2.div(s, x0)
+      put(w, k, h, wk)
+      put(y, k, h, f64x2.div(wk, f64x2.splat(<f64>k)))
     }
-    const wk = f64x2.div(s, x0)
-    put(w, k, wk)
-    put(y, k, f64x2.div(wk, f64x2.splat(<f64>k)))
   }
 }
 
 // y′ = (1 − y²) x′
-function tangent(x0: v128, jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
-  const y0 = tanh(x0)
-  put(y, 0, y0)
-  put(w, 0, f64x2.sub(f64x2.splat(1), f64x2.mul(y0, y0)))
+function tangent(jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
+  for (let h: usize = 0; h < 2; h++) {
+    const y0 = tanh(at(jx, 0, h))
+    put(y, 0, h, y0)
+    put(w, 0, h, f64x2.sub(f64x2.splat(1), f64x2.mul(y0, y0)))
+  }
   for (let k: usize = 1; k < orders; k++) {
-    put(y, k, integral(jx, w, k, stored))
-    put(w, k, f64x2.neg(square(y, k)))
+    integrate(y, jx, w, k, stored, 1)
+    if (k + 1 == orders) return
+    square(w + (k << 5), y, k)
+    put(w, k, 0, f64x2.neg(at(w, k, 0)))
+    put(w, k, 1, f64x2.neg(at(w, k, 1)))
   }
 }
 
-/** Coefficient k of y²: every product but the middle one twice. */
-// @ts-ignore: decorator
-@inline
-function square(y: usize, k: usize): v128 {
-  const half = (k - 1) >> 1
-  const s = product(y, y, k, 0, half)
-  const twice = f64x2.add(s, s)
-  return k & 1 ? twice : f64x2.add(twice, f64x2.mul(at(y, k >> 1), at(y, k >> 1)))
-}
-
 // y′ = (y − y²) x′
-function logistic(x0: v128, jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
-  const y0 = sigmoid(x0)
-  put(y, 0, y0)
-  put(w, 0, f64x2.mul(y0, sigmoid(f64x2.neg(x0))))
+function logistic(jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
+  for (let h: usize = 0; h < 2; h++) {
+    const x0 = at(jx, 0, h)
+    const y0 = sigmoid(x0)
+    put(y, 0, h, y0)
+    put(w, 0, h, f64x2.mul(y0, sigmoid(f64x2.neg(x0))))
+  }
   for (let k: usize = 1; k < orders; k++) {
-    put(y, k, integral(jx, w, k, stored))
-    put(w, k, f64x2.sub(at(y, k), square(y, k)))
+    integrate(y, jx, w, k, stored, 1)
+    square(w + (k << 5), y, k)
+    put(w, k, 0, f64x2.sub(at(y, k, 0), at(w, k, 0)))
+    put(w, k, 1, f64x2.sub(at(y, k, 1), at(w, k, 1)))
   }
 }
 
 // y′ = σ(x) x′
-function plus(x0: v128, jx: usize, y: usize, w: usize, v: usize, orders: usize, stored: usize): void {
-  logistic(x0, jx, v, w, orders, stored)
-  put(y, 0, softplus(x0))
-  for (let k: usize = 1; k < orders; k++) put(y, k, integral(jx, v, k, stored))
+function plus(jx: usize, y: usize, w: usize, v: usize, orders: usize, stored: usize): void {
+  logistic(jx, v, w, orders, stored)
+  put(y, 0, 0, softplus(at(jx, 0, 0)))
+  put(y, 0, 1, softplus(at(jx, 0, 1)))
+  for (let k: usize = 1; k < orders; k++) integrate(y, jx, v, k, stored, 1)
 }
 
-// y′ = scale·exp(−c x²) x′: with e = −c x², first j e_j into v, then its exponential into w
-function fromGaussian(
-  y0: v128, c: f64, scale: f64, x0: v128, jx: usize, y: usize, w: usize, v: usize, orders: usize, stored: usize,
-): void {
+// erf: y′ = 2/√π·exp(−x²) x′; Φ: y′ = 1/√(2π)·exp(−x²/2) x′. With e = −c x², j e_j goes to v and exp(e) to w.
+function fromGaussian(isErf: bool, jx: usize, y: usize, w: usize, v: usize, orders: usize, stored: usize): void {
+  const c: f64 = isErf ? 1 : 0.5
   // k (x²)_k = 2 Σ_{j=1}^{k} (j x_j) x_{k−j}; x_{k−j} is in y until y is made.
-  put(y, 0, x0)
-  for (let k: usize = 1; k < stored; k++) put(y, k, f64x2.div(at(jx, k), f64x2.splat(<f64>k)))
-  for (let k: usize = stored; k < orders; k++) put(y, k, f64x2.splat(0))
-  for (let k: usize = 1; k < orders; k++) {
-    put(v, k, f64x2.mul(product(jx, y, k, 1, min(k, stored - 1)), f64x2.splat(-2 * c)))
+  for (let h: usize = 0; h < 2; h++) {
+    const x0 = at(jx, 0, h)
+    put(y, 0, h, x0)
+    put(v, 0, h, f64x2.mul(f64x2.mul(x0, x0), f64x2.splat(-c)))
+    for (let k: usize = 1; k < stored; k++) put(y, k, h, f64x2.div(at(jx, k, h), f64x2.splat(<f64>k)))
+    for (let k: usize = stored; k < orders; k++) put(y, k, h, f64x2.splat(0))
   }
-  exponential(f64x2.mul(f64x2.mul(x0, x0), f64x2.splat(-c)), v, w, orders, orders)
-  put(y, 0, y0)
-  for (let k: usize = 1; k < orders; k++) put(y, k, f64x2.mul(integral(jx, w, k, stored), f64x2.splat(scale)))
+  const s = f64x2.splat(-2 * c)
+  for (let k: usize = 1; k < orders; k++) {
+    convolve(v + (k << 5), jx, y, k, 1, min(k, stored - 1))
+    put(v, k, 0, f64x2.mul(at(v, k, 0), s))
+    put(v, k, 1, f64x2.mul(at(v, k, 1), s))
+  }
+  exponential(v, w, orders, orders)
+  for (let h: usize = 0; h < 2; h++) {
+    const x0 = at(jx, 0, h)
+    put(y, 0, h, isErf ? erf(x0) : normalCdf(x0))
+  }
+  for (let k: usize = 1; k < orders; k++) integrate(y, jx, w, k, stored, isErf ? 1.1283791670955126 : 0.3989422804014327)
 }
 
 // k x_0 y_k = Σ_{j=1}^{k} (j(r+1) − k) x_j y_{k−j} = (r+1) Σ (j x_j) y_{k−j} − k Σ x_j y_{k−j}
-function power(y0: v128, r: f64, x0: v128, jx: usize, y: usize, orders: usize, stored: usize): void {
-  put(y, 0, y0)
+function power(r: f64, jx: usize, y: usize, orders: usize, stored: usize): void {
   for (let k: usize = 1; k < orders; k++) {
-    let s = f64x2.splat(0)
+    let s0 = f64x2.splat(0), s1 = s0
     for (let j: usize = 1; j <= k && j < stored; j++) {
-      const weight = (r + 1) - <f64>k / <f64>j
-      s = f64x2.add(s, f64x2.mul(f64x2.mul(at(jx, j), f64x2.splat(weight)), at(y, k - j)))
+      const weight = f64x2.splat((r + 1) - <f64>k / <f64>j)
+      s0 = fma<f64>(f64x2.mul(at(jx, j, 0), weight), at(y, k - j, 0), s0)
+      s1 = fma<f64>(f64x2.mul(at(jx, j, 1), weight), at(y, k - j, 1), s1)
     }
-    put(y, k, f64x2.div(s, f64x2.mul(x0, f64x2.splat(<f64>k))))
+    const order = f64x2.splat(<f64>k)
+    put(y, k, 0, f64x2.div(s0, f64x2.mul(at(jx, 0, 0), order)))
+    put(y, k, 1, f64x2.div(s1, f64x2.mul(at(jx, 0, 1), order)))
   }
 }
 
@@ -230,10 +285,10 @@ function divide<T>(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usi
     for (let k: usize = 0; k < orders; k++) {
       let s = k < p ? load2<T>(a + k * stride) : f64x2.splat(0)
       for (let j: usize = 1; j <= k && j < q; j++) {
-        s = f64x2.sub(s, f64x2.mul(load2<T>(b + j * stride), at(scratch, k - j)))
+        s = f64x2.sub(s, f64x2.mul(load2<T>(b + j * stride), v128.load(scratch + ((k - j) << 4))))
       }
       const quotient = f64x2.div(s, b0)
-      put(scratch, k, quotient)
+      v128.store(scratch + (k << 4), quotient)
       store2<T>(out + k * stride, quotient, n - i)
     }
     a += 2 * sizeof<T>()

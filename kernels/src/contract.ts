@@ -6,7 +6,7 @@
  *
  * Conventions
  * - `out` (and every argument after it) is written completely; its previous contents do not matter.
- * - `out` may be the same buffer as an input only in `map`, `affine`, `power` and `zip` with equal strides.
+ * - `out` may be the same buffer as an input only in `map`, `affine`, `axpy`, `power` and `zip` with equal strides.
  * - shapes and strides are in elements; a stride of 0 broadcasts. Rank 0 is the empty list and means one element.
  * - size 0 in any place is legal and leaves `out` empty (reductions over nothing give the identity of the op).
  * - masks are 0/1 in the dtype of the operands; any non-zero value (NaN included) counts as true.
@@ -147,6 +147,8 @@ export const contract = {
   reduce: { signature: '[shape] -> [shape without axes]', dtypes: all, accumulates: 'wide' },
   argmax: { signature: '[outer,n,inner] -> i32[outer,inner]', dtypes: all, accumulates: 'none' },
   matmul: { signature: '[...,m,k], [...,k,n] -> [...,m,n]', dtypes: real, accumulates: 'wide' },
+  linear: { signature: '[m,k], [k,n], [n], [m,n] -> [m,n]', dtypes: real, accumulates: 'wide' },
+  axpy: { signature: '[n] + scale·[n] -> [n]', dtypes: real, accumulates: 'none' },
   conv2d: { signature: '[b,c,h,w], [o,c/g,p,q] -> [b,o,h′,w′]', dtypes: real, accumulates: 'wide' },
   conv2dInputGrad: { signature: '[b,o,h′,w′], [o,c/g,p,q] -> [b,c,h,w]', dtypes: real, accumulates: 'wide' },
   conv2dWeightGrad: { signature: '[b,c,h,w], [b,o,h′,w′] -> [o,c/g,p,q]', dtypes: real, accumulates: 'wide' },
@@ -211,6 +213,23 @@ export interface Kernels<B extends Buffer> {
     transB: boolean,
     out: B,
   ): void
+  /** out = add + scale·(A·B + bias), A and B as in `matmul`, bias [n] one row for all, add [m,n]; null stands for zeros.
+   *  out is not add. */
+  linear(
+    m: number,
+    k: number,
+    n: number,
+    a: B,
+    transA: boolean,
+    b: B,
+    transB: boolean,
+    bias: B | null,
+    scale: number,
+    add: B | null,
+    out: B,
+  ): void
+  /** out = x + scale·y */
+  axpy(x: B, scale: number, y: B, out: B): void
   conv2d(g: Conv2dGeometry, x: B, w: B, out: B): void
   conv2dInputGrad(g: Conv2dGeometry, gy: B, w: B, gx: B): void
   conv2dWeightGrad(g: Conv2dGeometry, x: B, gy: B, gw: B): void

@@ -271,6 +271,24 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
         )
       }),
     ),
+  linear: fc
+    .record({
+      m: size,
+      k: size,
+      n: size,
+      transA: fc.boolean(),
+      transB: fc.boolean(),
+      bias: fc.boolean(),
+      add: fc.boolean(),
+    })
+    .chain(({ m, k, n, transA, transB, bias, add }) =>
+      call(
+        { sums: k + 6 },
+        ...[is(m), is(k), is(n), read(m * k), is(transA), read(k * n), is(transB)],
+        ...[bias ? read(n) : is(null), is(0.5), add ? read(m * n) : is(null), write(m * n)],
+      ),
+    ),
+  axpy: size.chain(n => call({ sums: 4 }, read(n), is(0.75), read(n), write(n))),
   conv2d: conv((g, terms) => call({ sums: terms }, is(g), read(image(g)), read(weights(g)), write(result(g)))),
   conv2dInputGrad: conv((g, terms) => call({ sums: terms }, is(g), read(result(g)), read(weights(g)), write(image(g)))),
   conv2dWeightGrad: conv((g, terms) =>

@@ -2,8 +2,8 @@ import type { Backend, DType, Kernels, TypedArray } from '../contract.js'
 import { conv2d, conv2dInputGrad, conv2dWeightGrad } from './conv2d.js'
 import { cast, copy, fill } from './copy.js'
 import { gather, scatterAdd } from './gather.js'
-import { affine, map, power } from './map.js'
-import { matmul } from './matmul.js'
+import { affine, axpy, map, power } from './map.js'
+import { linear, matmul } from './matmul.js'
 import { layerNorm, layerNormGrad, rmsNorm, rmsNormGrad } from './norm.js'
 import { avgPool2d, avgPool2dGrad, maxPool2dIndices } from './pool2d.js'
 import { random } from './random.js'
@@ -26,6 +26,8 @@ export const jsKernels: Kernels<TypedArray> = {
   reduce,
   argmax,
   matmul,
+  linear,
+  axpy,
   conv2d,
   conv2dInputGrad,
   conv2dWeightGrad,

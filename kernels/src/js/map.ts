@@ -115,3 +115,8 @@ export function affine(x: TypedArray, scale: number, shift: number, out: TypedAr
 export function power(x: TypedArray, r: number, out: TypedArray): void {
   for (let i = 0; i < out.length; i++) out[i] = x[i]! ** r
 }
+
+/** out = x + scale·y */
+export function axpy(x: TypedArray, scale: number, y: TypedArray, out: TypedArray): void {
+  for (let i = 0; i < out.length; i++) out[i] = x[i]! + scale * y[i]!
+}

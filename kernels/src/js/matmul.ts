@@ -203,3 +203,27 @@ function tile(
   const all = [c00, c01, c02, c03, c10, c11, c12, c13, c20, c21, c22, c23, c30, c31, c32, c33]
   for (let i = 0; i < height; i++) for (let j = 0; j < width; j++) c[r + i * n + j] = all[i * TILE + j]!
 }
+
+/** out = add + scale·(A·B + bias), rounded once. */
+export function linear(
+  m: number,
+  k: number,
+  n: number,
+  a: TypedArray,
+  transA: boolean,
+  b: TypedArray,
+  transB: boolean,
+  bias: TypedArray | null,
+  scale: number,
+  add: TypedArray | null,
+  out: TypedArray,
+): void {
+  const wide = out instanceof Float64Array ? out : new Float64Array(out.length)
+  matmul([], m, k, n, a, [], transA, b, [], transB, wide)
+  for (let i = 0, at = 0; i < m; i++) {
+    for (let j = 0; j < n; j++, at++) {
+      const value = scale * (wide[at]! + (bias === null ? 0 : bias[j]!))
+      out[at] = add === null ? value : add[at]! + value
+    }
+  }
+}

@@ -167,6 +167,11 @@ export const definitions: Defined = {
       }
     }
   },
+  linear(m, k, n, a, transA, b, transB, bias, scale, add, out) {
+    definitions.matmul([], m, k, n, a, [], transA, b, [], transB, out)
+    each(out, i => (add?.[i] ?? 0) + scale * (out[i]! + (bias?.[i % n] ?? 0)))
+  },
+  axpy: (x, scale, y, out) => each(out, i => x[i]! + scale * y[i]!),
   conv2d(g, x, w, out) {
     fill(out, 0)
     taps(g, (i, j, o) => (out[o]! += x[i]! * w[j]!))

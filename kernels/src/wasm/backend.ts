@@ -1,9 +1,9 @@
 import type { Backend, DType, KernelName, Kernels, TypedArray } from '../contract.js'
 import { copyKernel } from './copy.js'
-import { affineKernel, fillKernel, mapKernel, zipKernel } from './elementwise.js'
+import { affineKernel, axpyKernel, fillKernel, mapKernel, zipKernel } from './elementwise.js'
 import { jsOnHeap } from './fallback.js'
 import type { Module } from './load.js'
-import { matmulKernel } from './matmul.js'
+import { linearKernel, matmulKernel } from './matmul.js'
 import { Heap } from './memory.js'
 import { reduceKernel } from './reduce.js'
 import { addressOf, type Region } from './region.js'
@@ -28,6 +28,8 @@ const native: Partial<Record<KernelName, readonly DType[]>> = {
   zip: real,
   reduce: real,
   matmul: real,
+  linear: real,
+  axpy: real,
   cauchy: real,
   correlate: real,
   series: real,
@@ -58,6 +60,8 @@ export function createBackend({ exports, memory }: Module): Backend<Region> {
     zip: zipKernel(context),
     reduce: reduceKernel(context),
     matmul: matmulKernel(context),
+    linear: linearKernel(context),
+    axpy: axpyKernel(context),
     ...seriesKernels(context),
   }
 

@@ -72,6 +72,13 @@ export const affineKernel =
     run(out.length, addressOf(x), scale, shift, addressOf(out))
   }
 
+export const axpyKernel =
+  ({ exports }: Context): Kernels<Region>['axpy'] =>
+  (x, scale, y, out) => {
+    const run = out.dtype === 'f32' ? exports.axpy_f32 : exports.axpy_f64
+    run(out.length, addressOf(x), scale, addressOf(y), addressOf(out))
+  }
+
 export const zipKernel =
   ({ exports, js }: Context): Kernels<Region>['zip'] =>
   (op, shape, a, aStrides, b, bStrides, out) => {

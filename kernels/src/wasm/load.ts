@@ -18,6 +18,8 @@ export interface Exports {
   map_f64: MapCode
   affine_f32: Affine
   affine_f64: Affine
+  axpy_f32: Axpy
+  axpy_f64: Axpy
   zip_f32: Zip
   zip_f64: Zip
   sum_f32: Sum
@@ -35,7 +37,6 @@ export interface Exports {
 }
 
 type Code<Arguments extends unknown[]> = (...args: Arguments) => void
-type Matrix = [m: number, k: number, n: number, a: Address, b: Address, out: Address]
 type Operand = [from: Address, rowBytes: number, step: boolean]
 type Side = [from: Address, rowBytes: number, stepBytes: number]
 
@@ -43,9 +44,12 @@ type Copy = Code<[rows: number, n: number, ...x: Side, ...out: Side]>
 type Fill = Code<[n: number, value: number, out: Address]>
 type MapCode = Code<[op: number, n: number, x: Address, out: Address]>
 type Affine = Code<[n: number, x: Address, scale: number, shift: number, out: Address]>
+type Axpy = Code<[n: number, x: Address, scale: number, y: Address, out: Address]>
 type Zip = Code<[op: number, rows: number, n: number, ...a: Operand, ...b: Operand, out: Address]>
 type Sum = Code<[square: boolean, outer: number, n: number, inner: number, x: Address, out: Address]>
-type Matmul = Code<[transA: boolean, transB: boolean, ...Matrix, scratch: Address]>
+type Product3 = [m: number, k: number, n: number, a: Address, b: Address]
+type Epilogue = [bias: Address, scale: number, add: Address]
+type Matmul = Code<[transA: boolean, transB: boolean, ...Product3, ...Epilogue, out: Address, scratch: Address]>
 type Stacks = [orders: number, p: number, q: number, n: number, a: Address, b: Address, out: Address]
 type Product = Code<Stacks>
 type Divide = Code<[...Stacks, scratch: Address]>

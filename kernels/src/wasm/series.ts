@@ -19,10 +19,10 @@ const POWER = 10
 
 type SeriesKernels = Pick<Kernels<Region>, 'series' | 'seriesPower' | 'seriesDiv' | 'cauchy' | 'correlate'>
 
-/** The recurrences on the module. Four stacks of two elements are held in its scratch memory. */
+/** The recurrences on the module. Four stacks of four elements are held in its scratch memory. */
 export function seriesKernels({ exports, js }: Context): SeriesKernels {
   const scratch = exports.scratchBase()
-  const mostOrders = Math.floor(exports.scratchBytes() / (4 * 16))
+  const mostOrders = Math.floor(exports.scratchBytes() / (4 * 32))
   const stored = (x: Region, n: number, orders: number) => Math.min(orders, x.length / n)
   function recurrence(op: number, r: number, orders: number, n: number, x: Region, out: Region): void {
     const run = out.dtype === 'f32' ? exports.series_f32 : exports.series_f64
