@@ -52,6 +52,10 @@ export const MAP_OPS = [
 ] as const
 export type MapOp = (typeof MAP_OPS)[number]
 
+/** Functions whose derivative is a function of their value y: y, y > 0, y(1 − y), 1 − y². */
+export const MAP_GRAD_OPS = ['exp', 'relu', 'sigmoid', 'tanh'] as const
+export type MapGradOp = (typeof MAP_GRAD_OPS)[number]
+
 /** Elementwise functions of two arguments. Comparisons give 0/1. */
 export const ZIP_OPS = [
   'add',
@@ -124,6 +128,25 @@ export interface Pool2dGeometry {
   readonly outW: number
 }
 
+export interface SgdSettings {
+  readonly rate: number
+  readonly momentum: number
+  readonly nesterov: boolean
+  readonly weightDecay: number
+}
+
+export interface AdamwSettings {
+  readonly beta1: number
+  readonly beta2: number
+  readonly eps: number
+  /** The learning rate over 1 − β₁^t. */
+  readonly rate: number
+  /** 1/√(1 − β₂^t) */
+  readonly correction: number
+  /** 1 − learning rate·weight decay */
+  readonly shrink: number
+}
+
 /** One row per kernel: how it reads, which dtypes it takes, and what its sums are accumulated in
  *  (`wide`: f64 in js, the buffer's own precision in wasm and gpu; `none`: no sum). */
 export interface KernelContract {
@@ -141,6 +164,9 @@ export const contract = {
   copy: { signature: 'strided [shape] -> strided [shape]', dtypes: all, accumulates: 'none' },
   map: { signature: '[n] -> [n]', dtypes: real, accumulates: 'none' },
   affine: { signature: '[n] -> scale·[n] + shift', dtypes: all, accumulates: 'none' },
+  mapGrad: { signature: 'y[n], ȳ[lead,n] -> [lead,n]', dtypes: real, accumulates: 'none' },
+  sgd: { signature: 'p, ḡ, v -> p, v', dtypes: real, accumulates: 'none' },
+  adamw: { signature: 'p, ḡ, m, v -> p, m, v', dtypes: real, accumulates: 'none' },
   power: { signature: '[n] -> [n]^r', dtypes: real, accumulates: 'none' },
   zip: { signature: '[shape], [shape] -> [shape]', dtypes: all, accumulates: 'none' },
   where: { signature: '[shape], [shape], [shape] -> [shape]', dtypes: all, accumulates: 'none' },
@@ -188,6 +214,14 @@ export interface Kernels<B extends Buffer> {
   map(op: MapOp, x: B, out: B): void
   /** out = scale·x + shift */
   affine(x: B, scale: number, shift: number, out: B): void
+  /** gx = ȳ ⊙ φ′, φ′ from y = φ(x) */
+  mapGrad(op: MapGradOp, y: B, gy: B, gx: B): void
+  /** One step of stochastic gradient descent: g = gradient + weightDecay·p, v ← momentum·v + g,
+   *  p ← p − rate·(nesterov ? g + momentum·v : v). Outputs are not inputs. */
+  sgd(s: SgdSettings, p: B, g: B, v: B, pOut: B, vOut: B): void
+  /** One step of AdamW: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← shrink·p − rate·m/(√v·correction + eps). Outputs
+   *  are not inputs. */
+  adamw(s: AdamwSettings, p: B, g: B, m: B, v: B, pOut: B, mOut: B, vOut: B): void
   /** out = x^r, as Math.pow */
   power(x: B, r: number, out: B): void
   /** out is contiguous [shape]; strides address a and b, 0 broadcasts. */

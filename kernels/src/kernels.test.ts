@@ -7,6 +7,7 @@ import {
   contract,
   type DType,
   type KernelName,
+  MAP_GRAD_OPS,
   type Pool2dGeometry,
   REDUCE_OPS,
   SERIES_OPS,
@@ -289,6 +290,24 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
       ),
     ),
   axpy: size.chain(n => call({ sums: 4 }, read(n), is(0.75), read(n), write(n))),
+  mapGrad: fc
+    .tuple(fc.constantFrom(...MAP_GRAD_OPS), small, size)
+    .chain(([op, lead, n]) => call({ scale: 4 }, is(op), read(n), read(lead * n), write(lead * n))),
+  sgd: fc.tuple(size, fc.boolean()).chain(([n, nesterov]) => {
+    const settings = { rate: 0.125, momentum: 0.75, nesterov, weightDecay: 0.25 }
+    return call({ scale: 16 }, is(settings), read(n), read(n), read(n), write(n), write(n))
+  }),
+  adamw: size.chain(n => {
+    const settings = { beta1: 0.75, beta2: 0.875, eps: 0.01, rate: 0.25, correction: 1.5, shrink: 0.875 }
+    return call(
+      { scale: 64 },
+      is(settings),
+      ...[read(n), read(n), read(n), read(n, positive)],
+      write(n),
+      write(n),
+      write(n),
+    )
+  }),
   conv2d: conv((g, terms) => call({ sums: terms }, is(g), read(image(g)), read(weights(g)), write(result(g)))),
   conv2dInputGrad: conv((g, terms) => call({ sums: terms }, is(g), read(result(g)), read(weights(g)), write(image(g)))),
   conv2dWeightGrad: conv((g, terms) =>

@@ -1,4 +1,4 @@
-import type { Op } from '@unravel/tensor'
+import { mul, type Op, sub, type Tensor } from '@unravel/tensor'
 
 /** Random numbers that suit an op: where its derivatives exist and are of moderate size. */
 export type Domain = 'real' | 'positive' | 'distinct' | 'mask' | { readonly ids: number }
@@ -68,6 +68,7 @@ export const cases: Record<string, readonly Case[]> = {
     { inputs: [real(1, 2), real(1, 2)], attrs: { offset: 3, scale: -2, rank: 1 } },
     { inputs: [real(2, 3, 2), real(2, 2)], attrs: { offset: 0, scale: 1, rank: 1 } },
   ],
+  addScaled: pairs.map(c => ({ ...c, attrs: { scale: -0.5 } })),
   affine: [{ inputs: [real(2, 3)], attrs: { scale: -1.5, shift: 0.5 } }],
   argmax: [{ inputs: [distinct(2, 3)], attrs: { axis: -2 } }],
   avgPool2d: [{ inputs: [real(2, 1, 4, 5)], attrs: window }],
@@ -110,11 +111,21 @@ export const cases: Record<string, readonly Case[]> = {
   layerNorm: [{ inputs: [real(2, 4), real(4), real(4)], attrs: { eps: 1e-3 } }],
   less: [{ inputs: [real(2, 3), real(3)] }],
   lessEqual: [{ inputs: [real(2, 3), real(3)] }],
-  linear: [{ inputs: [real(2, 3), real(4, 3), real(4)] }, { inputs: [real(3), real(4, 3)] }],
+  linear: [
+    { inputs: [real(2, 3), real(4, 3), real(4)], attrs: {} },
+    { inputs: [real(3), real(4, 3)], attrs: {} },
+    { inputs: [real(2, 3, 2, 3), real(4, 3), real(4)], attrs: { stackOf: 2 }, paths: [] },
+  ],
   log: each(positive(2, 3)),
   log1p: each(positive(2, 3)),
   logSoftmax: each(real(2, 3)),
   logSoftmaxGrad: [{ inputs: [real(2, 3), real(2, 3)] }],
+  mapGrad: [
+    {
+      inputs: [real(2, 3), real(2, 3), real(2, 3)],
+      attrs: { name: 'tanh', grad: 'tanh', derivative: (_: Tensor, y: Tensor) => sub(1, mul(y, y)) },
+    },
+  ],
   matmul: [
     { inputs: [real(2, 3), real(3, 4)], attrs: { transposeA: false, transposeB: false }, paths: [0, 1] },
     { inputs: [real(2, 2, 3), real(4, 3)], attrs: { transposeA: false, transposeB: true }, paths: [0, 1] },

@@ -5,6 +5,7 @@ import { gather, scatterAdd } from './gather.js'
 import { affine, axpy, map, power } from './map.js'
 import { linear, matmul } from './matmul.js'
 import { layerNorm, layerNormGrad, rmsNorm, rmsNormGrad } from './norm.js'
+import { adamw, mapGrad, sgd } from './optimise.js'
 import { avgPool2d, avgPool2dGrad, maxPool2dIndices } from './pool2d.js'
 import { random } from './random.js'
 import { argmax, reduce } from './reduce.js'
@@ -28,6 +29,9 @@ export const jsKernels: Kernels<TypedArray> = {
   matmul,
   linear,
   axpy,
+  mapGrad,
+  sgd,
+  adamw,
   conv2d,
   conv2dInputGrad,
   conv2dWeightGrad,

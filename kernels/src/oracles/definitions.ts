@@ -172,6 +172,24 @@ export const definitions: Defined = {
     each(out, i => (add?.[i] ?? 0) + scale * (out[i]! + (bias?.[i % n] ?? 0)))
   },
   axpy: (x, scale, y, out) => each(out, i => x[i]! + scale * y[i]!),
+  mapGrad(op, y, gy, gx) {
+    const of = {
+      exp: (v: number) => v,
+      relu: (v: number) => Number(v > 0),
+      sigmoid: (v: number) => v - v * v,
+      tanh: (v: number) => 1 - v * v,
+    }
+    each(gx, i => gy[i]! * of[op](y[i % y.length]!))
+  },
+  sgd({ rate, momentum, nesterov, weightDecay }, p, g, v, pOut, vOut) {
+    each(vOut, i => momentum * v[i]! + g[i]! + weightDecay * p[i]!)
+    each(pOut, i => p[i]! - rate * (nesterov ? g[i]! + weightDecay * p[i]! + momentum * vOut[i]! : vOut[i]!))
+  },
+  adamw({ beta1, beta2, eps, rate, correction, shrink }, p, g, m, v, pOut, mOut, vOut) {
+    each(mOut, i => beta1 * m[i]! + (1 - beta1) * g[i]!)
+    each(vOut, i => beta2 * v[i]! + (1 - beta2) * g[i]! ** 2)
+    each(pOut, i => shrink * p[i]! - (rate * mOut[i]!) / (Math.sqrt(vOut[i]!) * correction + eps))
+  },
   conv2d(g, x, w, out) {
     fill(out, 0)
     taps(g, (i, j, o) => (out[o]! += x[i]! * w[j]!))

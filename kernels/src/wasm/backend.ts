@@ -5,6 +5,7 @@ import { jsOnHeap } from './fallback.js'
 import type { Module } from './load.js'
 import { linearKernel, matmulKernel } from './matmul.js'
 import { Heap } from './memory.js'
+import { optimiseKernels } from './optimise.js'
 import { reduceKernel } from './reduce.js'
 import { addressOf, type Region } from './region.js'
 import { seriesKernels } from './series.js'
@@ -30,6 +31,9 @@ const native: Partial<Record<KernelName, readonly DType[]>> = {
   matmul: real,
   linear: real,
   axpy: real,
+  mapGrad: real,
+  sgd: real,
+  adamw: real,
   cauchy: real,
   correlate: real,
   series: real,
@@ -62,6 +66,7 @@ export function createBackend({ exports, memory }: Module): Backend<Region> {
     matmul: matmulKernel(context),
     linear: linearKernel(context),
     axpy: axpyKernel(context),
+    ...optimiseKernels(context),
     ...seriesKernels(context),
   }
 

@@ -20,6 +20,12 @@ export interface Exports {
   affine_f64: Affine
   axpy_f32: Axpy
   axpy_f64: Axpy
+  mapGrad_f32: MapGrad
+  mapGrad_f64: MapGrad
+  sgd_f32: Sgd
+  sgd_f64: Sgd
+  adamw_f32: Adamw
+  adamw_f64: Adamw
   zip_f32: Zip
   zip_f64: Zip
   sum_f32: Sum
@@ -45,6 +51,12 @@ type Fill = Code<[n: number, value: number, out: Address]>
 type MapCode = Code<[op: number, n: number, x: Address, out: Address]>
 type Affine = Code<[n: number, x: Address, scale: number, shift: number, out: Address]>
 type Axpy = Code<[n: number, x: Address, scale: number, y: Address, out: Address]>
+type MapGrad = Code<[op: number, lead: number, n: number, y: Address, gy: Address, gx: Address]>
+type SgdNumbers = [rate: number, momentum: number, nesterov: boolean, weightDecay: number]
+type Sgd = Code<[n: number, ...SgdNumbers, p: Address, g: Address, v: Address, pOut: Address, vOut: Address]>
+type AdamwNumbers = [beta1: number, beta2: number, eps: number, rate: number, correction: number, shrink: number]
+type AdamwInputs = [p: Address, g: Address, m: Address, v: Address]
+type Adamw = Code<[n: number, ...AdamwNumbers, ...AdamwInputs, pOut: Address, mOut: Address, vOut: Address]>
 type Zip = Code<[op: number, rows: number, n: number, ...a: Operand, ...b: Operand, out: Address]>
 type Sum = Code<[square: boolean, outer: number, n: number, inner: number, x: Address, out: Address]>
 type Product3 = [m: number, k: number, n: number, a: Address, b: Address]

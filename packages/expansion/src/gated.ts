@@ -1,5 +1,5 @@
 import { run, type Tower } from '@unravel/resnet'
-import { add, addAligned, gated as freeze, mul, padded, release, reshape, scope, type Tensor } from '@unravel/tensor'
+import { addAligned, addScaled, gated as freeze, padded, release, reshape, scope, type Tensor } from '@unravel/tensor'
 import { checkOrders, type Orders } from './orders.js'
 
 /**
@@ -28,7 +28,7 @@ export function gated(tower: Tower, x: Tensor, orders: number | 'all', onBlock?:
         // Paths of length k through the branch come from paths of length k − 1 before it.
         const branch = freeze(block.branch, before.value, before.paths, Math.max(0, most - 1))
         return {
-          value: add(skipped.value, mul(branch.value, block.scale)),
+          value: addScaled(skipped.value, branch.value, block.scale),
           paths:
             most === 0
               ? addAligned(skipped.stack, skipped.stack, 0, 0)

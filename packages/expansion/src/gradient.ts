@@ -1,10 +1,9 @@
 import { run, skip, type Tower } from '@unravel/resnet'
 import {
-  add,
   addAligned,
+  addScaled,
   backendOf,
   head,
-  mul,
   padded,
   release,
   reshape,
@@ -39,7 +38,7 @@ export function gradient(
     const states = [tower.encode(x)]
     for (const block of tower.blocks) {
       const h = states[states.length - 1]!
-      states.push(scope(() => add(skip(block, h), mul(block.branch(h), block.scale))))
+      states.push(scope(() => addScaled(skip(block, h), block.branch(h), block.scale)))
     }
     let paths = scope(() => {
       const { value, pullback } = vjp(tower.decode, states[states.length - 1]!)

@@ -6,6 +6,11 @@ import type { Tower } from './tower.js'
 /** Tensors of a model by their names in the state dict (PyTorch's names and layouts). */
 export type Tensors = Readonly<Record<string, Tensor>>
 
+/** An input that a model does not take, such as ids outside its vocabulary; the message says what it takes. */
+export class InputError extends RangeError {
+  override readonly name = 'InputError'
+}
+
 /** What one name of a state dict must be. */
 export interface TensorSpec {
   readonly shape: readonly number[]
@@ -19,6 +24,8 @@ export interface TensorSpec {
    * learns; the others by their number.
    */
   readonly start: 'weight' | 'branch-end' | 'scale' | number
+  /** Whether a weight is stored `[in, out]`, not `[out, in, ...]`: initialisers count inputs and outputs by it. */
+  readonly inputsFirst?: boolean
 }
 
 /** What a forward pass in training does differently. */
@@ -43,6 +50,11 @@ export interface Architecture<C extends Config = Config> {
   readonly schema: z.ZodType<C>
   /** Every tensor name of a model of this configuration. */
   tensors(config: C): Record<string, TensorSpec>
+  /**
+   * The name in `tensors` of what a file stores as `name`, where files of the family have other names too; null for what
+   * is no part of a model's function. Several stored tensors may stand for one if they are equal. Default: the same.
+   */
+  standsFor?(name: string): string | null
   /** Number of residual blocks. */
   depth(config: C): number
   /** Shape of one input without the batch axis, and whether inputs are numbers or integer ids. */

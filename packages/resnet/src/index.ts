@@ -1,6 +1,14 @@
-export type { Architecture, Model, TensorSpec, Tensors, TrainingPass } from './architecture.js'
+export {
+  type Architecture,
+  InputError,
+  type Model,
+  type TensorSpec,
+  type Tensors,
+  type TrainingPass,
+} from './architecture.js'
 export { formatCheckpoint, parseCheckpoint, type RunDescription } from './checkpoint.js'
 export { type Batch, batchIndices, batchOf, type Dataset, datasetFrom } from './dataset.js'
+export { type Gpt2Config, gpt2 } from './gpt2.js'
 export { type IdxArray, parseIdx } from './idx.js'
 export * from './initialise.js'
 export {
@@ -16,7 +24,9 @@ export {
 } from './models.js'
 export { type AdamWOptions, adamw, type Named, type Optimiser, type SgdOptions, sgd } from './optimisers.js'
 export { type Activation, activations, type ResidualMlpConfig, residualMlp } from './residualMlp.js'
+export { type ResnetConfig, resnet } from './resnet.js'
 export * from './scale.js'
 export { constantRate, cosine, type Schedule, stepDecay, warmUp } from './schedules.js'
 export { type Block, run, skip, type Tower } from './tower.js'
 export { accuracy, type StepMetrics, type TrainingState, type TrainOptions, type TrainResult, train } from './train.js'
+export { type VitConfig, vit } from './vit.js'

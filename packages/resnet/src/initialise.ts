@@ -8,9 +8,10 @@ import {
   type Random,
   scope,
   type Tensor,
+  transpose,
   zeros,
 } from '@unravel/tensor'
-import type { Architecture, Config, Model } from './architecture.js'
+import type { Architecture, Config, Model, TensorSpec } from './architecture.js'
 import type { ScalePreset } from './scale.js'
 
 /** Draws a fresh weight `[out, in, ...]`. */
@@ -89,13 +90,16 @@ export function initialise<C extends Config>(
     backend = defaultBackend(),
   }: InitialiseOptions,
 ): Model<C> {
-  const drawn = (draw: Initialiser, shape: readonly number[]) =>
-    draw(random, shape, { dtype, backend: js() }).to(backend)
+  const drawn = (draw: Initialiser, { shape, inputsFirst }: TensorSpec) => {
+    const weight = (shape: readonly number[]) => draw(random, shape, { dtype, backend: js() })
+    return (inputsFirst ? (transpose(weight([...shape].reverse())) as Dense) : weight(shape)).to(backend)
+  }
   const tensors = scope(() => {
     const made: Record<string, Tensor> = {}
-    for (const [name, { shape, start }] of Object.entries(architecture.tensors(config))) {
-      if (start === 'weight') made[name] = drawn(weights, shape)
-      else if (start === 'branch-end') made[name] = drawn(branchEnds, shape)
+    for (const [name, spec] of Object.entries(architecture.tensors(config))) {
+      const { shape, start } = spec
+      if (start === 'weight') made[name] = drawn(weights, spec)
+      else if (start === 'branch-end') made[name] = drawn(branchEnds, spec)
       else if (typeof start === 'number') made[name] = full(shape, start, { dtype, backend })
       else if (scale?.learned !== undefined) made[name] = full(shape, scale.learned, { dtype, backend })
     }

@@ -13,12 +13,18 @@ import {
 } from '@unravel/tensor'
 import type { z } from 'zod'
 import type { Architecture, Config, Model, Tensors, TrainingPass } from './architecture.js'
+import { gpt2 } from './gpt2.js'
 import { residualMlp } from './residualMlp.js'
+import { resnet } from './resnet.js'
 import { type ScaleRule, scalesOf } from './scale.js'
 import type { Tower } from './tower.js'
+import { vit } from './vit.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: families differ in their configuration
-export const architectures: Readonly<Record<string, Architecture<any>>> = { [residualMlp.name]: residualMlp }
+export const architectures: Readonly<Record<string, Architecture<any>>> = Object.fromEntries(
+  // biome-ignore lint/suspicious/noExplicitAny: families differ in their configuration
+  [residualMlp, gpt2, resnet, vit].map((family: Architecture<any>) => [family.name, family]),
+)
 
 /** A configuration of some family, from the text of a config.json. Fields that the family does not know are kept as they
  *  are. Throws FormatError, one line that names every wrong field. */
@@ -76,11 +82,11 @@ export function modelFrom(
 ): Model {
   const { architecture, config: parsed } = parseConfig(config)
   const { tensors: stored } = parseSafetensors(weights)
-  checkTensors(architecture, parsed, stored)
+  const found = checkedTensors(architecture, parsed, stored)
   const tensors = scope(() => {
     const made: Record<string, Tensor> = {}
     for (const name of Object.keys(architecture.tensors(parsed))) {
-      const array = stored.get(name)?.read(dtype)
+      const array = found.get(name)?.read(dtype)
       if (array !== undefined) made[name] = tensor(array.data, { shape: array.shape, dtype, backend })
     }
     return made
@@ -88,8 +94,12 @@ export function modelFrom(
   return { architecture, config: parsed, tensors }
 }
 
-/** Throws FormatError unless the stored tensors are those of a model of this configuration. */
-function checkTensors(architecture: Architecture, config: Config, stored: ReadonlyMap<string, StoredTensor>): void {
+/** The stored tensors by the names of the model's own. Throws FormatError unless they are those of this configuration. */
+function checkedTensors(
+  architecture: Architecture,
+  config: Config,
+  stored: ReadonlyMap<string, StoredTensor>,
+): ReadonlyMap<string, StoredTensor> {
   const fail = (message: string): never => {
     throw new FormatError(`model.safetensors: ${message}`)
   }
@@ -97,16 +107,28 @@ function checkTensors(architecture: Architecture, config: Config, stored: Readon
   const depth = architecture.depth(config)
   if (depth > stored.size) fail(`the file has ${stored.size} tensors; config.json wants ${depth} blocks`)
   const specs = architecture.tensors(config)
-  for (const [name, { shape, type }] of stored) {
-    if (isBatchCounter(name, specs)) continue
-    if (!Object.hasOwn(specs, name)) fail(`tensor "${name}" is not part of this ${architecture.name}`)
+  const found = new Map<string, StoredTensor>()
+  for (const [as, array] of stored) {
+    const name = architecture.standsFor === undefined ? as : architecture.standsFor(as)
+    if (name === null || isBatchCounter(name, specs)) continue
+    if (!Object.hasOwn(specs, name)) fail(`tensor "${as}" is not part of this ${architecture.name}`)
+    const { shape, type } = array
     const wanted = specs[name]!.shape
-    if (String(shape) !== String(wanted)) fail(`tensor "${name}" is [${shape}]; config.json makes it [${wanted}]`)
-    if (!floats.has(type)) fail(`tensor "${name}" holds ${type}; expected f64, f32, f16 or bf16`)
+    if (String(shape) !== String(wanted)) fail(`tensor "${as}" is [${shape}]; config.json makes it [${wanted}]`)
+    if (!floats.has(type)) fail(`tensor "${as}" holds ${type}; expected f64, f32, f16 or bf16`)
+    const twin = found.get(name)
+    if (twin === undefined) found.set(name, array)
+    else if (!equal(twin, array)) fail(`tensor "${as}" differs from another that also stands for "${name}"`)
   }
   for (const [name, { shape, optional }] of Object.entries(specs)) {
-    if (!optional && !stored.has(name)) fail(`tensor "${name}" [${shape}] is missing`)
+    if (!optional && !found.has(name)) fail(`tensor "${name}" [${shape}] is missing`)
   }
+  return found
+}
+
+function equal(a: StoredTensor, b: StoredTensor): boolean {
+  const [x, y] = [a.read().data, b.read().data]
+  return x.every((value, i) => Object.is(value, y[i]))
 }
 
 const floats: ReadonlySet<StoredTensor['type']> = new Set(['f64', 'f32', 'f16', 'bf16'])

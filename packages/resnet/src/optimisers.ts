@@ -1,4 +1,4 @@
-import { add, div, mul, scope, sqrt, sub, type Tensor, zerosLike } from '@unravel/tensor'
+import { adamwUpdate, addScaled, scope, sgdUpdate, type Tensor, zerosLike } from '@unravel/tensor'
 
 /** Named tensors: parameters, gradients, and what an optimiser remembers. */
 export type Named = Readonly<Record<string, Tensor>>
@@ -50,11 +50,13 @@ export function sgd({ momentum = 0, nesterov = false, weightDecay = 0 }: SgdOpti
     init: parameters => (momentum === 0 ? {} : zerosFor(['velocity'], parameters)),
     step: (parameters, gradients, state, learningRate) =>
       each(parameters, (name, p): { p: Tensor; state: Named } => {
-        const g = weightDecay === 0 ? gradients[name]! : add(gradients[name]!, mul(p, weightDecay))
-        if (momentum === 0) return { p: sub(p, mul(g, learningRate)), state: {} }
-        const velocity = add(mul(state[`velocity.${name}`]!, momentum), g)
-        const direction = nesterov ? add(g, mul(velocity, momentum)) : velocity
-        return { p: sub(p, mul(direction, learningRate)), state: { velocity } }
+        const g = gradients[name]!
+        if (momentum === 0) {
+          return { p: addScaled(p, weightDecay === 0 ? g : addScaled(g, p, weightDecay), -learningRate), state: {} }
+        }
+        const settings = { rate: learningRate, momentum, nesterov, weightDecay }
+        const [next, velocity] = sgdUpdate(p, g, state[`velocity.${name}`]!, settings)
+        return { p: next, state: { velocity } }
       }),
   }
 }
@@ -75,12 +77,12 @@ export function adamw({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.
     init: parameters => zerosFor(['mean', 'square'], parameters),
     step: (parameters, gradients, state, learningRate, t) =>
       each(parameters, (name, p) => {
-        const g = gradients[name]!
-        const mean = add(mul(state[`mean.${name}`]!, beta1), mul(g, 1 - beta1))
-        const square = add(mul(state[`square.${name}`]!, beta2), mul(mul(g, g), 1 - beta2))
-        const deviation = add(mul(sqrt(square), 1 / Math.sqrt(1 - beta2 ** t)), eps)
-        const update = mul(div(mean, deviation), learningRate / (1 - beta1 ** t))
-        return { p: sub(mul(p, 1 - learningRate * weightDecay), update), state: { mean, square } }
+        const rate = learningRate / (1 - beta1 ** t)
+        const correction = 1 / Math.sqrt(1 - beta2 ** t)
+        const settings = { beta1, beta2, eps, rate, correction, shrink: 1 - learningRate * weightDecay }
+        const before = [state[`mean.${name}`]!, state[`square.${name}`]!] as const
+        const [next, mean, square] = adamwUpdate(p, gradients[name]!, ...before, settings)
+        return { p: next, state: { mean, square } }
       }),
   }
 }

@@ -1,22 +1,19 @@
 import {
-  batchMoments,
-  batchNorm,
   gelu,
   geluTanh,
   layerNorm,
-  linear,
   mul,
   relu,
   rmsNorm,
   sigmoid,
   silu,
   softplus,
-  stopGradient,
   type Tensor,
   tanh,
 } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors, TrainingPass } from './architecture.js'
+import { batchNormLayer, linearLayer, runningSpecs } from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
@@ -83,8 +80,7 @@ export const residualMlp: Architecture<ResidualMlpConfig> = {
       if (norm !== 'none') vector(`${block}norm.weight`, width, 1)
       if (norm === 'layer' || norm === 'batch') bias(`${block}norm.bias`, width)
       if (norm === 'batch') {
-        specs[`${block}norm.running_mean`] = { shape: [width], kind: 'buffer', start: 0 }
-        specs[`${block}norm.running_var`] = { shape: [width], kind: 'buffer', start: 1 }
+        Object.assign(specs, runningSpecs(`${block}norm`, width))
       }
       weight(`${block}fc1.weight`, [hidden, width])
       bias(`${block}fc1.bias`, hidden)
@@ -98,7 +94,7 @@ export const residualMlp: Architecture<ResidualMlpConfig> = {
   },
 
   tower(config, tensors, scales, training): Tower {
-    const dense = (name: string, x: Tensor) => linear(x, tensors[`${name}.weight`]!, tensors[`${name}.bias`])
+    const dense = (name: string, x: Tensor) => linearLayer(tensors, name, x)
     const phi = activations[config.activation]
     return {
       encode: x => dense('encoder', x),
@@ -128,11 +124,5 @@ function normalise(
   const bias = tensors[`${name}.bias`]
   if (norm === 'layer') return layerNorm(h, weight, bias, eps)
   if (norm === 'rms') return rmsNorm(h, weight, eps)
-  const shift = bias ?? mul(weight, 0)
-  if (training === undefined) {
-    const moments = { mean: tensors[`${name}.running_mean`]!, variance: tensors[`${name}.running_var`]! }
-    return batchNorm(h, weight, shift, moments, eps)
-  }
-  training.moments(name, batchMoments(stopGradient(h)), h.shape[0]!)
-  return batchNorm(h, weight, shift, undefined, eps)
+  return batchNormLayer(tensors, name, h, eps, training)
 }

@@ -1,4 +1,4 @@
-import { add, mul, type Tensor } from '@unravel/tensor'
+import { addScaled, type Tensor } from '@unravel/tensor'
 
 /** One residual block h ↦ skip(h) + λ·branch(h). */
 export interface Block {
@@ -27,6 +27,6 @@ export const skip = (block: Block, h: Tensor): Tensor => (block.skip === undefin
 /** The tower's output on a batch. */
 export function run(tower: Tower, x: Tensor): Tensor {
   let h = tower.encode(x)
-  for (const block of tower.blocks) h = add(skip(block, h), mul(block.branch(h), block.scale))
+  for (const block of tower.blocks) h = addScaled(skip(block, h), block.branch(h), block.scale)
   return tower.decode(h)
 }

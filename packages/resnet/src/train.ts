@@ -5,6 +5,7 @@ import {
   crossEntropy,
   type Dense,
   mul,
+  reshape,
   scope,
   sum,
   type Tensor,
@@ -152,7 +153,7 @@ function step(
     const [loss, gradients, moments] = valueAndGrad((p: Named): [Tensor, Named] => {
       const seen: Record<string, Tensor> = {}
       const tower = towerOf(model, { tensors: { ...model.tensors, ...p }, training: recorder(seen) })
-      return [crossEntropy(run(tower, x), labels), seen]
+      return [crossEntropy(run(tower, shaped(model, x, data)), labels), seen]
     })(parameters)
     metrics = { ...metrics, loss: loss.item(), gradientNorm: Math.sqrt(squaredNorm(gradients)) }
     if (!Number.isFinite(metrics.loss) || !Number.isFinite(metrics.gradientNorm)) return null
@@ -168,6 +169,13 @@ function step(
   })
   if (next === null) return { metrics, state: null }
   return { metrics, state: { model: { ...model, tensors: next.tensors }, optimiser: next.optimiser, step: done + 1 } }
+}
+
+/** Examples [batch, elements] in the shape that the model takes; images of one channel may come without its axis. */
+function shaped({ architecture, config }: Model, x: Tensor, { shape }: Dataset): Tensor {
+  const axes = architecture.input(config).shape.length
+  if (axes === 1) return x
+  return reshape(x, [x.shape[0]!, ...new Array<number>(Math.max(0, axes - shape.length)).fill(1), ...shape])
 }
 
 /** Keeps the moments of normalised layers under the names of their running statistics; variances unbiased. */
@@ -188,7 +196,7 @@ export function accuracy(model: Model, data: Dataset, batchSize = 512): number {
     const indices = Array.from({ length: Math.min(batchSize, data.size - begin) }, (_, i) => begin + i)
     scope(() => {
       const { x, labels } = batchOf(data, indices, where)
-      const guess = argmax(run(tower, x)).dataSync()
+      const guess = argmax(run(tower, shaped(model, x, data))).dataSync()
       const truth = labels.dataSync()
       for (let i = 0; i < guess.length; i++) if (guess[i] === truth[i]) right++
     })

@@ -8,7 +8,7 @@ let made: Dense[] | null = null
 
 /** Gives a new tensor its owner: the scope in force, or else the garbage collector. */
 export function adopt(tensor: Dense): void {
-  if (made === null) tensor.backend.watch(tensor.buffer)
+  if (made === null) tensor.watch()
   else made.push(tensor)
 }
 
@@ -45,7 +45,7 @@ export function keep<T extends Tensor>(tensor: T): T {
     const at = made?.indexOf(d) ?? -1
     if (at < 0) continue
     made!.splice(at, 1)
-    d.backend.watch(d.buffer)
+    d.watch()
   }
   return tensor
 }

@@ -48,38 +48,89 @@ export abstract class Tensor {
   }
 }
 
+/** Numbers that are computed when they are first read, unless they are first added to something. */
+export interface Pending {
+  /** out = scale·value, plus `add` on its first rows: `add` may be shorter than out. */
+  into(out: Buffer, scale: number, add: Buffer | null): void
+  /** Lets go of what the computation reads. */
+  free(): void
+}
+
 /** A tensor of numbers on a backend. */
 export class Dense extends Tensor {
   override readonly level = 0
   #buffer: Buffer | null
+  /** What is released in the end: the buffer, or the one it is a view into. */
+  #owner: Buffer | null
+  #pending: Pending | null
 
-  /** `buffer` brings one reference, which this tensor now owns. `origin` names the op that made it. */
+  /** `buffer` brings one reference, of `owner` where it is a view, which this tensor now owns. `origin` names the op that
+   *  made it. */
   constructor(
     override readonly shape: Shape,
     override readonly dtype: DType,
     readonly backend: Backend,
-    buffer: Buffer,
+    buffer: Buffer | Pending,
     readonly origin: string,
+    owner?: Buffer,
   ) {
     super()
-    this.#buffer = buffer
+    this.#pending = 'into' in buffer ? buffer : null
+    this.#buffer = 'into' in buffer ? null : buffer
+    this.#owner = owner ?? this.#buffer
     adopt(this)
   }
 
   /** The backend's buffer. Throws DisposedError after `dispose`. */
   get buffer(): Buffer {
-    if (this.#buffer === null) throw new DisposedError(this.origin, this)
-    return this.#buffer
+    return this.#buffer ?? this.#compute()
   }
   get disposed(): boolean {
-    return this.#buffer === null
+    return this.#buffer === null && this.#pending === null
+  }
+  /** The computation that still has to be done for these numbers; null when it is done. */
+  get pending(): Pending | null {
+    return this.#pending
+  }
+
+  #compute(): Buffer {
+    const pending = this.#pending
+    if (pending === null) throw new DisposedError(this.origin, this)
+    const out = this.backend.alloc(this.dtype, this.size)
+    pending.into(out, 1, null)
+    pending.free()
+    this.#pending = null
+    this.#buffer = this.#owner = out
+    return out
+  }
+
+  /** One more reference to the numbers, and the way to let go of it. */
+  hold(): () => void {
+    void this.buffer
+    const owner = this.#owner!
+    this.backend.retain(owner)
+    return () => this.backend.release(owner)
+  }
+  /** Asks the garbage collector to free the numbers when nothing refers to them. */
+  watch(): void {
+    void this.buffer
+    this.backend.watch(this.#owner!)
+  }
+
+  /** The `size of shape` numbers from `offset` on, in the same memory. */
+  share(shape: Shape, offset: number, origin: string): Dense {
+    const { backend, buffer, dtype } = this
+    const n = sizeOf(shape)
+    backend.retain(this.#owner!)
+    const whole = offset === 0 && n === buffer.length
+    return new Dense(shape, dtype, backend, whole ? buffer : backend.view(buffer, offset, n), origin, this.#owner!)
   }
 
   /** Gives the memory back; every later use throws. Disposing twice is harmless. */
   dispose(): void {
-    if (this.#buffer === null) return
-    this.backend.release(this.#buffer)
-    this.#buffer = null
+    this.#pending?.free()
+    if (this.#owner !== null) this.backend.release(this.#owner)
+    this.#pending = this.#buffer = this.#owner = null
   }
   [Symbol.dispose](): void {
     this.dispose()

@@ -36,6 +36,10 @@ export const addAlignedOp: Op<Attrs> = {
     const out = allocate(backend, type.shape, type.dtype, 'addAligned')
     const { lead, orders, item } = split(out, rank)
     const n = sizeOf(item)
+    if (lead.length === 0 && a!.size === split(a!, rank).orders * n && b!.size === split(b!, rank).orders * n) {
+      addRuns(a!, b!, offset, scale, out, n)
+      return out
+    }
     const to = { strides: stridesOf([0, ...item]) }
     const A = rowsOf(a!, rank, lead, item)
     const B = rowsOf(b!, rank, lead, item)
@@ -80,6 +84,41 @@ export const addAlignedOp: Op<Attrs> = {
     )
   },
   gate: 'it is used by rules only',
+}
+
+/** One stack, items alike: a run of orders at a time is one run of memory. */
+function addRuns(a: Dense, b: Dense, offset: number, scale: number, out: Dense, n: number): void {
+  const { kernels } = a.backend
+  const part = (t: Dense, from: number, count: number) => t.backend.view(t.buffer, from * n, count * n)
+  const copy = (t: Dense, from: number, count: number, to: number, by: number) => {
+    if (count <= 0) return
+    const [x, y] = [part(t, from, count), part(out, to, count)]
+    if (by === 1) kernels.copy([count * n], x, 0, [1], y, 0, [1])
+    else kernels.affine(x, by, 0, y)
+  }
+  const [p, q] = [a.size / n, b.size / n]
+  if (n === 0) return
+  const both = Math.max(0, Math.min(p - offset, q))
+  if (b.pending !== null) {
+    // Rows of b are added as they are made, beyond a's on nothing.
+    b.pending.into(part(out, offset, q), scale, both === 0 ? null : part(a, offset, both))
+    copy(a, 0, Math.min(p, offset), 0, 1)
+    if (p < offset) kernels.fill(0, part(out, p, offset - p))
+    copy(a, offset + both, p - offset - both, offset + both, 1)
+    return
+  }
+  copy(a, 0, Math.min(p, offset), 0, 1)
+  if (p < offset) kernels.fill(0, part(out, p, offset - p))
+  if (both > 0) {
+    const [x, y, z] = [part(a, offset, both), part(b, 0, both), part(out, offset, both)]
+    if (out.dtype !== 'i32') kernels.axpy(x, scale, y, z)
+    else {
+      kernels.affine(y, scale, 0, z)
+      kernels.zip('add', [both * n], x, [1], z, [1], z)
+    }
+  }
+  copy(a, offset + both, p - offset - both, offset + both, 1)
+  copy(b, both, q - both, offset + both, scale)
 }
 
 interface Split {

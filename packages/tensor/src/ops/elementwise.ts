@@ -1,4 +1,4 @@
-import type { Backend, Buffer, DType, Kernels, MapOp, SeriesOp } from '@unravel/kernels'
+import type { Backend, Buffer, DType, Kernels, MapGradOp, MapOp, SeriesOp } from '@unravel/kernels'
 import { atFreshLevel } from '../autodiff/recording.js'
 import { Expansion, head } from '../autodiff/series.js'
 import { scalarLike } from '../create.js'
@@ -23,6 +23,8 @@ export interface Elementwise {
   readonly map: MapOp | ((kernels: Kernels<Buffer>, x: Buffer, out: Buffer) => void)
   /** φ′(x), from x and y = φ(x). */
   derivative(x: Tensor, y: Tensor): Tensor
+  /** The kernel that multiplies a cotangent with φ′, where φ′ is a function of y. */
+  readonly grad?: MapGradOp
   /** φ of a series: a fused recurrence, or a formula in ops. Default: from the derivative, by y′ = φ′(x) x′. */
   readonly recurrence?:
     | SeriesOp
@@ -46,7 +48,9 @@ export function elementwise(phi: Elementwise): Op {
       else phi.map(kernels, x!.buffer, out.buffer)
       return out
     },
-    vjp: ({ inputs: [x], output }, c) => [mul(c, phi.derivative(x!, output))],
+    vjp: ({ inputs: [x], output }, c) => [
+      phi.grad === undefined ? mul(c, phi.derivative(x!, output)) : apply(mapGradOp, [c, x!, output], phi),
+    ],
     series([x], _, at) {
       if (phi.taylor !== undefined) return phi.taylor(x!)
       const coefficients = at.stack(x!)
@@ -66,6 +70,19 @@ export function elementwise(phi: Elementwise): Op {
           },
   }
   return self
+}
+
+/** ȳ ⊙ φ′ for stacked cotangents ȳ, in one pass; to interpreters it is what it stands for. */
+export const mapGradOp: Op<Elementwise> = {
+  name: 'mapGrad',
+  signature: '[...], [...], [...] -> [...]',
+  infer: (inputs, _) => ({ shape: inputs[0]!.shape, dtype: commonDType(mapGradOp, inputs) }),
+  run([c, , y], phi, type) {
+    const out = allocate(c!.backend, type.shape, type.dtype, phi.name)
+    c!.backend.kernels.mapGrad(phi.grad!, y!.buffer, c!.buffer, out.buffer)
+    return out
+  },
+  body: ([c, x, y], phi) => mul(c!, phi.derivative(x!, y!)),
 }
 
 /** A stack with a constant added to its order 0. */

@@ -6,6 +6,7 @@ import { expm1 } from './expm1.js'
 export const expOp = elementwise({
   name: 'exp',
   map: 'exp',
+  grad: 'exp',
   derivative: (_, y) => y,
   recurrence: 'exp',
   secant: x => quotient(expm1(x), x, 1),

@@ -1,5 +1,6 @@
 export { abs } from './abs.js'
 export { add } from './add.js'
+export { addScaled } from './addScaled.js'
 export { affine } from './affine.js'
 export { scaledDotProductAttention } from './attention.js'
 export { batchMoments, batchNorm } from './batchNorm.js'

@@ -7,6 +7,7 @@ import { step } from './step.js'
 export const reluOp = elementwise({
   name: 'relu',
   map: 'relu',
+  grad: 'relu',
   derivative: x => step(x),
   taylor: x => mul(x, step(x)),
   secant: x => step(x),

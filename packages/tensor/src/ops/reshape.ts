@@ -2,7 +2,7 @@ import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../errors.js'
 import { apply, type Op } from '../op.js'
 import { sameShape, sizeOf } from '../shape.js'
-import { Dense, type Tensor } from '../tensor.js'
+import type { Tensor } from '../tensor.js'
 import { linear } from './builders.js'
 
 export const reshapeOp: Op<{ from: Shape; to: Shape }> = linear<{ from: Shape; to: Shape }>({
@@ -14,10 +14,7 @@ export const reshapeOp: Op<{ from: Shape; to: Shape }> = linear<{ from: Shape; t
     }
     return { shape: [...x!.shape.slice(0, x!.rank - from.length), ...to], dtype: x!.dtype }
   },
-  run([x], _, type) {
-    x!.backend.retain(x!.buffer)
-    return new Dense(type.shape, type.dtype, x!.backend, x!.buffer, 'reshape')
-  },
+  run: ([x], _, type) => x!.share(type.shape, 0, 'reshape'),
   vjp: ({ attrs: { from, to } }, c) => apply(reshapeOp, [c], { from: to, to: from }),
 })
 

@@ -8,6 +8,7 @@ import { tanh } from './tanh.js'
 export const sigmoidOp = elementwise({
   name: 'sigmoid',
   map: 'sigmoid',
+  grad: 'sigmoid',
   derivative: (_, y) => mul(y, sub(1, y)),
   recurrence: 'sigmoid',
   // σ(x) − ½ = ½ tanh(x/2), without cancellation

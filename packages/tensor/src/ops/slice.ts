@@ -22,6 +22,13 @@ function addresses({ begin, step }: Box, shape: Shape) {
   return { offset, strides: strides.map((s, i) => (i < lead ? s : s * step[i - lead]!)) }
 }
 
+/** Whether a box is one run of its tensor: one element of some first axes, a range of the next, the rest whole. */
+function isRun({ size, step, from }: Box): boolean {
+  let d = 0
+  while (d < size.length && size[d] === 1) d++
+  return step[d] === undefined || (step[d] === 1 && size.every((n, i) => i <= d || n === from[i]))
+}
+
 const leadOf = (x: Tensor, box: Box) => x.shape.slice(0, x.rank - box.begin.length)
 
 export const sliceOp: Op<Box> = linear<Box>({
@@ -29,8 +36,9 @@ export const sliceOp: Op<Box> = linear<Box>({
   signature: '[...] -> [...]',
   infer: ([x], box) => ({ shape: [...leadOf(x!, box), ...box.size], dtype: x!.dtype }),
   run([x], box, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'slice')
     const { offset, strides } = addresses(box, x!.shape)
+    if (isRun(box) && x!.rank === box.from.length) return x!.share(type.shape, offset, 'slice')
+    const out = allocate(x!.backend, type.shape, type.dtype, 'slice')
     if (sizeOf(type.shape) > 0) {
       x!.backend.kernels.copy(type.shape, x!.buffer, offset, strides, out.buffer, 0, stridesOf(type.shape))
     }

@@ -1,15 +1,12 @@
 import { apply, type Op } from '../op.js'
-import { Dense, type Tensor } from '../tensor.js'
+import type { Tensor } from '../tensor.js'
 
 /** No rule: every interpreter sees a constant (order 0 of a series, the value of a run). */
 export const stopGradientOp: Op = {
   name: 'stopGradient',
   signature: '[...] -> [...]',
   infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
-  run([x], _, type) {
-    x!.backend.retain(x!.buffer)
-    return new Dense(type.shape, type.dtype, x!.backend, x!.buffer, 'stopGradient')
-  },
+  run: ([x], _, type) => x!.share(type.shape, 0, 'stopGradient'),
 }
 
 /** x, as a constant to derivatives, series and paths. */

@@ -2,6 +2,7 @@ import type { Op } from '../op.js'
 import { absOp } from './abs.js'
 import { addOp } from './add.js'
 import { addAlignedOp } from './addAligned.js'
+import { addScaledOp } from './addScaled.js'
 import { affineOp } from './affine.js'
 import { attentionOp } from './attention.js'
 import { batchNormOp, batchNormTrainingOp } from './batchNorm.js'
@@ -13,7 +14,7 @@ import { conv2dInputGradOp, conv2dOp, conv2dWeightGradOp } from './conv2d.js'
 import { correlateOp } from './correlate.js'
 import { cosOp } from './cos.js'
 import { divOp } from './div.js'
-import { recurrenceOp } from './elementwise.js'
+import { mapGradOp, recurrenceOp } from './elementwise.js'
 import { erfOp } from './erf.js'
 import { expOp } from './exp.js'
 import { expm1Op } from './expm1.js'
@@ -63,6 +64,7 @@ export const opTable: readonly Op<any>[] = [
   absOp,
   addOp,
   addAlignedOp,
+  addScaledOp,
   affineOp,
   attentionOp,
   batchNormOp,
@@ -83,6 +85,7 @@ export const opTable: readonly Op<any>[] = [
   cosOp,
   divOp,
   recurrenceOp,
+  mapGradOp,
   erfOp,
   expOp,
   expm1Op,

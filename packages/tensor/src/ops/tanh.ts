@@ -7,6 +7,7 @@ import { sub } from './sub.js'
 export const tanhOp = elementwise({
   name: 'tanh',
   map: 'tanh',
+  grad: 'tanh',
   derivative: (_, y) => sub(1, mul(y, y)),
   recurrence: 'tanh',
   secant: (x, y) => quotient(y, x, 1),

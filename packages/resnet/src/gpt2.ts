@@ -1,0 +1,135 @@
+import { add, gather, gelu, geluTanh, matmul, narrow, relu, silu, type Tensor, tanh } from '@unravel/tensor'
+import { z } from 'zod'
+import { type Architecture, InputError, type TensorSpec, type Tensors } from './architecture.js'
+import { layerNormLayer, normSpecs, parameter, selfAttention } from './layers.js'
+import { scaleSchema } from './scale.js'
+import type { Tower } from './tower.js'
+
+/** By Hugging Face's names. */
+const activations = { gelu_new: geluTanh, gelu_pytorch_tanh: geluTanh, gelu, relu, silu, swish: silu, tanh } as const
+type Activation = keyof typeof activations
+
+const length = z
+  .int()
+  .min(1)
+  .max(1 << 24)
+
+const schema = z
+  .looseObject({
+    architecture: z.literal('gpt2'),
+    vocab_size: length,
+    n_positions: length,
+    n_embd: length,
+    n_layer: z
+      .int()
+      .min(0)
+      .max(1 << 19),
+    n_head: length,
+    n_inner: length.nullish(),
+    layer_norm_epsilon: z.number().min(0).default(1e-5),
+    activation_function: z.enum(Object.keys(activations) as [Activation, ...Activation[]]).default('gelu_new'),
+    scale_attn_weights: z.boolean().default(true),
+    scale_attn_by_inverse_layer_idx: z.boolean().default(false),
+    add_cross_attention: z.literal(false).optional(),
+    tie_word_embeddings: z.literal(true).optional(),
+    scale: scaleSchema.optional(),
+  })
+  .refine(({ n_embd, n_head }) => n_embd % n_head === 0, {
+    path: ['n_head'],
+    message: 'expected a divisor of n_embd',
+  })
+
+export type Gpt2Config = z.output<typeof schema>
+
+/**
+ * GPT-2 (Radford et al. 2019) with Hugging Face's configuration and tensors: ids [batch, sequence] to logits
+ * [batch, sequence, vocab_size]. A layer is two blocks, h ← h + λ·attn(ln_1(h)) (block 2l, causal attention) and
+ * h ← h + λ·mlp(ln_2(h)) (block 2l + 1), on h [batch, sequence, n_embd]. The encoder adds embeddings of ids and of
+ * positions; the decoder is ln_f and the transpose of the embedding of ids.
+ *
+ * Encoding throws InputError for sequences longer than n_positions, ids outside the vocabulary, and inputs that are no
+ * ids [batch, sequence].
+ */
+export const gpt2: Architecture<Gpt2Config> = {
+  name: 'gpt2',
+  schema,
+  depth: config => 2 * config.n_layer,
+  input: () => ({ shape: ['sequence'], kind: 'ids' }),
+
+  tensors({ vocab_size: vocabulary, n_positions: positions, n_embd: width, n_layer: layers, n_inner }) {
+    const inner = n_inner ?? 4 * width
+    const specs: Record<string, TensorSpec> = {
+      'wte.weight': parameter([vocabulary, width], 'weight'),
+      'wpe.weight': parameter([positions, width], 'weight'),
+    }
+    for (let l = 0; l < layers; l++) {
+      Object.assign(
+        specs,
+        normSpecs(`h.${l}.ln_1`, width),
+        conv1dSpecs(`h.${l}.attn.c_attn`, width, 3 * width),
+        conv1dSpecs(`h.${l}.attn.c_proj`, width, width, 'branch-end'),
+        normSpecs(`h.${l}.ln_2`, width),
+        conv1dSpecs(`h.${l}.mlp.c_fc`, width, inner),
+        conv1dSpecs(`h.${l}.mlp.c_proj`, inner, width, 'branch-end'),
+      )
+    }
+    return Object.assign(specs, normSpecs('ln_f', width))
+  },
+
+  // State dicts also hold the causal mask of every layer, and the head that shares the weights of the embedding.
+  standsFor(stored) {
+    if (stored === 'lm_head.weight') return 'wte.weight'
+    const name = stored.replace(/^transformer\./, '')
+    return /^h\.\d+\.attn\.(bias|masked_bias)$/.test(name) ? null : name
+  },
+
+  tower(config, tensors, scales): Tower {
+    const { n_head: heads, layer_norm_epsilon: eps } = config
+    const phi = activations[config.activation_function]
+    const norm = (name: string, h: Tensor) => layerNormLayer(tensors, name, h, eps)
+    const attentionScale = (l: number) =>
+      (config.scale_attn_weights ? Math.sqrt(heads / config.n_embd) : 1) /
+      (config.scale_attn_by_inverse_layer_idx ? l + 1 : 1)
+    const attention = (l: number, h: Tensor) => {
+      const qkv = conv1d(tensors, `h.${l}.attn.c_attn`, norm(`h.${l}.ln_1`, h))
+      const mixed = selfAttention(qkv, heads, { causal: true, scale: attentionScale(l) })
+      return conv1d(tensors, `h.${l}.attn.c_proj`, mixed)
+    }
+    const mlp = (l: number, h: Tensor) =>
+      conv1d(tensors, `h.${l}.mlp.c_proj`, phi(conv1d(tensors, `h.${l}.mlp.c_fc`, norm(`h.${l}.ln_2`, h))))
+    const embeddings = tensors['wte.weight']!
+    return {
+      encode(ids) {
+        checkIds(ids, config)
+        return add(gather(embeddings, ids), narrow(tensors['wpe.weight']!, 0, 0, ids.shape[1]!))
+      },
+      blocks: scales.map((scale, i) => ({ scale, branch: h => (i % 2 === 0 ? attention : mlp)(i >> 1, h) })),
+      decode: h => matmul(norm('ln_f', h), embeddings, false, true),
+    }
+  },
+}
+
+/** A dense layer whose weight is stored `[in, out]`. */
+const conv1dSpecs = (name: string, from: number, out: number, start: 'weight' | 'branch-end' = 'weight') => ({
+  [`${name}.weight`]: { ...parameter([from, out], start), inputsFirst: true },
+  [`${name}.bias`]: parameter([out], 0),
+})
+
+const conv1d = (tensors: Tensors, name: string, x: Tensor): Tensor =>
+  add(matmul(x, tensors[`${name}.weight`]!), tensors[`${name}.bias`]!)
+
+function checkIds(ids: Tensor, { vocab_size: vocabulary, n_positions: positions }: Gpt2Config): void {
+  if (ids.dtype !== 'i32' || ids.rank !== 2) {
+    throw new InputError(`gpt2 takes i32 ids [batch, sequence], got ${ids.dtype}[${ids.shape}]`)
+  }
+  const sequence = ids.shape[1]!
+  if (sequence > positions) {
+    throw new InputError(`gpt2: a sequence of ${sequence} ids is longer than the model's n_positions, ${positions}`)
+  }
+  const values = ids.dense()[0]!.dataSync()
+  const bad = values.findIndex((id: number) => id < 0 || id >= vocabulary)
+  if (bad >= 0) {
+    const at = `[${Math.floor(bad / sequence)}, ${bad % sequence}]`
+    throw new InputError(`gpt2: id ${values[bad]} at ${at} is outside 0..${vocabulary - 1}, the model's vocabulary`)
+  }
+}

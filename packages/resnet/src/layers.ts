@@ -1,0 +1,97 @@
+import {
+  batchMoments,
+  batchNorm,
+  layerNorm,
+  linear,
+  mul,
+  narrow,
+  reshape,
+  scaledDotProductAttention,
+  stopGradient,
+  type Tensor,
+  transpose,
+} from '@unravel/tensor'
+import { InputError, type TensorSpec, type Tensors, type TrainingPass } from './architecture.js'
+
+type Specs = Record<string, TensorSpec>
+
+export const parameter = (shape: readonly number[], start: TensorSpec['start']): TensorSpec => ({
+  shape,
+  kind: 'parameter',
+  start,
+})
+
+/** `{name}.weight [out, in]` and `{name}.bias [out]` */
+export const linearSpecs = (
+  name: string,
+  out: number,
+  from: number,
+  start: 'weight' | 'branch-end' = 'weight',
+): Specs => ({
+  [`${name}.weight`]: parameter([out, from], start),
+  [`${name}.bias`]: parameter([out], 0),
+})
+
+/** `{name}.weight [width]` and `{name}.bias [width]` of a norm */
+export const normSpecs = (name: string, width: number): Specs => ({
+  [`${name}.weight`]: parameter([width], 1),
+  [`${name}.bias`]: parameter([width], 0),
+})
+
+/** `{name}.running_mean [width]` and `{name}.running_var [width]` of a batch norm */
+export const runningSpecs = (name: string, width: number): Specs => ({
+  [`${name}.running_mean`]: { shape: [width], kind: 'buffer', start: 0 },
+  [`${name}.running_var`]: { shape: [width], kind: 'buffer', start: 1 },
+})
+
+/** x Wᵀ + b for x [..., in], with the tensors of `name`. */
+export const linearLayer = (tensors: Tensors, name: string, x: Tensor): Tensor =>
+  linear(x, tensors[`${name}.weight`]!, tensors[`${name}.bias`])
+
+/** Layer norm of x [..., width], with the tensors of `name`. */
+export const layerNormLayer = (tensors: Tensors, name: string, x: Tensor, eps: number): Tensor =>
+  layerNorm(x, tensors[`${name}.weight`]!, tensors[`${name}.bias`], eps)
+
+/**
+ * Batch norm of x [batch, channels, ...] with the tensors of `name`: by the running statistics, or in training by those
+ * of the batch, which are reported.
+ */
+export function batchNormLayer(
+  tensors: Tensors,
+  name: string,
+  x: Tensor,
+  eps: number,
+  training?: TrainingPass,
+): Tensor {
+  const weight = tensors[`${name}.weight`]!
+  const bias = tensors[`${name}.bias`] ?? mul(weight, 0)
+  if (training === undefined) {
+    const moments = { mean: tensors[`${name}.running_mean`]!, variance: tensors[`${name}.running_var`]! }
+    return batchNorm(x, weight, bias, moments, eps)
+  }
+  training.moments(name, batchMoments(stopGradient(x)), x.size / x.shape[1]!)
+  return batchNorm(x, weight, bias, undefined, eps)
+}
+
+/** Throws InputError unless x is [batch, ...shape]; a length that is a name may be any. */
+export function checkImages(family: string, x: Tensor, shape: readonly (number | string)[]): void {
+  if (x.rank === shape.length + 1 && shape.every((n, i) => typeof n === 'string' || n === x.shape[i + 1])) return
+  throw new InputError(`${family} takes images [batch, ${shape.join(', ')}], got [${x.shape.join(', ')}]`)
+}
+
+/**
+ * Multi-head self-attention (Vaswani et al. 2017) of `qkv` [batch, positions, 3·width], queries, keys and values one
+ * after the other and each divided among `heads`: [batch, positions, width], heads side by side.
+ */
+export function selfAttention(
+  qkv: Tensor,
+  heads: number,
+  options: { readonly causal?: boolean; readonly scale?: number } = {},
+): Tensor {
+  const [batch, positions, three] = qkv.shape as [number, number, number]
+  const size = three / 3 / heads
+  const split = transpose(reshape(qkv, [batch, positions, 3, heads, size]), [2, 0, 3, 1, 4])
+  const part = (i: number) => reshape(narrow(split, 0, i, 1), [batch, heads, positions, size])
+  const mixed = scaledDotProductAttention(part(0), part(1), part(2), options)
+  return reshape(transpose(mixed, [0, 2, 1, 3]), [batch, positions, heads * size])
+}
