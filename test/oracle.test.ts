@@ -15,7 +15,7 @@ interface Expected {
   readonly output: number[][]
   readonly taylor?: { readonly coefficients: number[][][]; readonly noise: number }
   readonly gated: { readonly orders: number[][][]; readonly sum_error: number }
-  readonly gradient: { readonly orders: number[][][]; readonly target: number }
+  readonly gradient?: { readonly orders: number[][][]; readonly target: number }
 }
 
 const fixtures = resolve(import.meta.dirname, 'fixtures/oracle')
@@ -74,7 +74,7 @@ function expectConsistent(document: ExpansionDocument): void {
   expect(document.output_norm! / (norm(output) / Math.sqrt(batch))).toBeCloseTo(1, 12)
 }
 
-describe.each(['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm'])('%s', name => {
+describe.each(['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm', 'gpt2-tiny'])('%s', name => {
   const expected = expectedOf(name)
   const tolerance = rounding(expected.blocks)
 
@@ -88,13 +88,16 @@ describe.each(['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm'])('%s', name => {
     )
   })
 
-  test('gradient: every order of the gradient by path length', async () => {
-    const target = String(expected.gradient.target)
-    const document = await expand(name, '--expansion', 'gradient', '--orders', 'all', '--target', target)
-    expectOrders(document.values, expected.gradient.orders, tolerance)
-    expectConsistent(document)
-    expect(document.remainder.at(-1)).toBeLessThan(tolerance)
-  })
+  const wanted = expected.gradient
+  if (wanted !== undefined) {
+    test('gradient: every order of the gradient by path length', async () => {
+      const target = String(wanted!.target)
+      const document = await expand(name, '--expansion', 'gradient', '--orders', 'all', '--target', target)
+      expectOrders(document.values, wanted!.orders, tolerance)
+      expectConsistent(document)
+      expect(document.remainder.at(-1)).toBeLessThan(tolerance)
+    })
+  }
 
   test('fewer orders are the same orders, with the rest in the tail', async () => {
     const document = await expand(name, '--expansion', 'gated', '--orders', '2')

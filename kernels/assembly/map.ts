@@ -2,7 +2,7 @@
 
 import { erf, exp, expm1, gelu, geluTanh, log, log1p, normalCdf, sigmoid, silu, softplus, tanh } from './math'
 import { exp as exp4, gelu as gelu4, sigmoid as sigmoid4, tanh as tanh4 } from './math32'
-import { fma, storePartial } from './simd'
+import { storePartial } from './simd'
 import { load2, store2 } from './wide'
 
 export function map_f32(op: i32, n: usize, x: usize, out: usize): void {
@@ -132,6 +132,6 @@ function axpy<T>(n: usize, x: usize, scale: f64, y: usize, out: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   const s = v128.splat<T>(<T>scale)
-  for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, fma<T>(v128.load(y + i), s, v128.load(x + i)))
-  if (whole < bytes) storePartial<T>(out + whole, fma<T>(v128.load(y + whole), s, v128.load(x + whole)), bytes - whole)
+  for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, v128.add<T>(v128.load(x + i), v128.mul<T>(v128.load(y + i), s)))
+  if (whole < bytes) storePartial<T>(out + whole, v128.add<T>(v128.load(x + whole), v128.mul<T>(v128.load(y + whole), s)), bytes - whole)
 }

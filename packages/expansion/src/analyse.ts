@@ -17,15 +17,17 @@ export interface Analysis {
   readonly norms: readonly number[]
   /** norms² / Σ norms² */
   readonly share: readonly number[]
+  /** Standard error of each order, where they are sampled, as a norm like its own; null where they are exact. */
+  readonly standardError: readonly number[] | null
   /** Of the whole output (or gradient). */
   readonly outputNorm: number
   /** ‖output − Σ_{j≤k} order j‖ / ‖output‖ over the whole batch, k = 0.. */
   readonly remainder: readonly number[]
-  /** Norm of everything beyond the last order (gated and gradient). */
+  /** Norm of everything beyond the last order (all but taylor). */
   readonly tailNorm: number | null
   /** Truncation order with the smallest remainder. */
   readonly bestOrder: number | null
-  /** Distinct terms of each order: rooted trees for taylor, chains for gated and gradient. */
+  /** Distinct terms of each order: rooted trees for taylor, chains for the others. */
   readonly terms: readonly bigint[]
   /** C(n, k) */
   readonly chains: readonly bigint[]
@@ -58,13 +60,14 @@ export interface AnalyseOptions {
  * warnings in plain words (mathematics: Dherin & Munn, arXiv 2510.03470; Veit et al., arXiv 1605.06431).
  */
 export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOptions = {}): Promise<Analysis> {
-  const { coefficients, total, scales, expansion: kind } = expansion
+  const { coefficients, total, scales, expansion: kind, standardError } = expansion
   const rows = coefficients.shape[0]!
   const batch = total.shape[0] ?? 1
   const size = total.size
   const c = Float64Array.from(await coefficients.data())
   const output = Float64Array.from(await total.data())
   const norms = orderNorms(c, rows, batch, size / batch)
+  const errors = standardError && orderNorms(Float64Array.from(await standardError.data()), rows, batch, size / batch)
   const remainder = remainders(c, output, rows)
   const outputNorm = norm(output, batch)
   const chains = chainCounts(scales.length, rows - 1)
@@ -89,6 +92,7 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
     scale,
     norms: [...norms],
     share: [...shares(norms)],
+    standardError: errors ? [...errors] : null,
     outputNorm,
     remainder: [...remainder],
     tailNorm: taylor ? null : remainder[rows - 1]! * outputNorm,

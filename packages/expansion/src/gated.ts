@@ -1,6 +1,44 @@
-import { run, type Tower } from '@unravel/resnet'
-import { addAligned, addScaled, gated as freeze, padded, release, reshape, scope, type Tensor } from '@unravel/tensor'
+import { type Block, run, type Tower } from '@unravel/resnet'
+import {
+  addAligned,
+  addScaled,
+  gated as freeze,
+  narrow,
+  padded,
+  release,
+  reshape,
+  scope,
+  type Tensor,
+  vjp,
+} from '@unravel/tensor'
+import type { PathOptions } from './gradient.js'
 import { checkOrders, type Orders } from './orders.js'
+
+/** The run's value before a block and its path sums `[stored orders, ...value]`. */
+export interface GatedState {
+  readonly value: Tensor
+  readonly paths: Tensor
+}
+
+/** The state after a block, and the path sums that its branch made, λ not included. `weight` multiplies λ on paths. */
+export function gatedStep(
+  block: Block,
+  { value, paths }: GatedState,
+  orders: number,
+  weight = 1,
+): GatedState & { readonly branch: Tensor } {
+  const skipped = block.skip === undefined ? { value, stack: paths } : freeze(block.skip, value, paths, orders)
+  // Paths of length k through the branch come from paths of length k − 1 before it.
+  const branch = freeze(block.branch, value, paths, Math.max(0, orders - 1))
+  return {
+    value: addScaled(skipped.value, branch.value, block.scale),
+    paths:
+      orders === 0
+        ? addAligned(skipped.stack, skipped.stack, 0, 0)
+        : addAligned(skipped.stack, branch.stack, 1, block.scale * weight),
+    branch: branch.stack,
+  }
+}
 
 /**
  * The run at the given λ with its gates frozen, by path length: every branch becomes affine, F_l = A_l h + b_l, and
@@ -12,35 +50,45 @@ import { checkOrders, type Orders } from './orders.js'
  * @param orders order to stop at, or 'all' for the number of blocks
  * @throws RangeError when `orders` is not an integer of at least 0; RuleError for an op without a canonical gate
  */
-export function gated(tower: Tower, x: Tensor, orders: number | 'all', onBlock?: (done: number) => void): Orders {
+export function gated(
+  tower: Tower,
+  x: Tensor,
+  orders: number | 'all',
+  onBlock?: (done: number) => void,
+  { weights }: PathOptions = {},
+): Orders {
   const most = Math.min(orders === 'all' ? Number.POSITIVE_INFINITY : orders, tower.blocks.length)
   checkOrders('gated', most)
   return scope(() => {
-    let value = tower.encode(x)
-    let paths = reshape(value, [1, ...value.shape])
+    const encoded = tower.encode(x)
+    let state: GatedState = { value: encoded, paths: reshape(encoded, [1, ...encoded.shape]) }
     tower.blocks.forEach((block, l) => {
-      const before = { value, paths }
-      const after = scope(() => {
-        const skipped =
-          block.skip === undefined
-            ? { value: before.value, stack: before.paths }
-            : freeze(block.skip, before.value, before.paths, most)
-        // Paths of length k through the branch come from paths of length k − 1 before it.
-        const branch = freeze(block.branch, before.value, before.paths, Math.max(0, most - 1))
-        return {
-          value: addScaled(skipped.value, branch.value, block.scale),
-          paths:
-            most === 0
-              ? addAligned(skipped.stack, skipped.stack, 0, 0)
-              : addAligned(skipped.stack, branch.stack, 1, block.scale),
-        }
+      const before = state
+      state = scope(() => {
+        const { value, paths } = gatedStep(block, before, most, weights?.[l])
+        return { value, paths }
       })
-      value = after.value
-      paths = after.paths
       release(before.value, before.paths)
       onBlock?.(l + 1)
     })
-    const coefficients = padded(freeze(tower.decode, value, paths, most).stack, most + 1)
+    const coefficients = padded(freeze(tower.decode, state.value, state.paths, most).stack, most + 1)
     return { expansion: 'gated' as const, coefficients, total: run(tower, x), scales: tower.blocks.map(b => b.scale) }
   })
+}
+
+/** The linear part A of the map f with its gates frozen at `value`, on a stack `[count, ...value]`, without any bias. */
+export function frozen(f: (h: Tensor) => Tensor, value: Tensor, stack: Tensor): Tensor {
+  const count = stack.shape[0]!
+  // Biases join order 0, which is left out again.
+  const shifted = addAligned(reshape(value, [1, ...value.shape]), stack, 1)
+  return narrow(padded(freeze(f, value, shifted, count).stack, count + 1), 0, 1, count)
+}
+
+/** Aᵀ of the same map, on cotangents `[lead..., ...output]`. */
+export function frozenTransposed(f: (h: Tensor) => Tensor, value: Tensor, cotangents: Tensor): Tensor {
+  const stack = reshape(value, [1, ...value.shape])
+  const { value: out, pullback } = vjp((s: Tensor) => freeze(f, value, s, 0).stack, stack)
+  const lead = cotangents.shape.slice(0, cotangents.rank - (out.rank - 1))
+  const pulled = pullback(reshape(cotangents, [...lead, ...out.shape]))
+  return reshape(pulled, [...lead, ...value.shape])
 }

@@ -5,6 +5,7 @@ import {
   backendOf,
   head,
   padded,
+  RuleError,
   release,
   reshape,
   scope,
@@ -14,36 +15,47 @@ import {
 } from '@unravel/tensor'
 import { checkOrders, type Orders } from './orders.js'
 
+export interface PathOptions {
+  /** Called with the number of blocks done. */
+  readonly onBlock?: ((done: number) => void) | undefined
+  /** Multiplies λ_l on paths, one number for each block, while the run stays as it is. */
+  readonly weights?: readonly number[] | undefined
+}
+
+/** The states of the run: after the encoder, and after every block. */
+export function statesOf(tower: Tower, x: Tensor): Tensor[] {
+  const states = [tower.encode(x)]
+  for (const block of tower.blocks) {
+    const h = states[states.length - 1]!
+    states.push(scope(() => addScaled(skip(block, h), block.branch(h), block.scale)))
+  }
+  return states
+}
+
 /**
- * The gradient of one output element with respect to the input, by path length (Veit et al., arXiv 1605.06431): the
- * exact sum over all C(n,k) gradient paths of length k,
- * g_k^(l−1) = s_l′ᵀ g_k^(l) + λ_l F_l′ᵀ g_{k−1}^(l), from the last block down, with derivatives at the run.
- * All orders travel as one stack of cotangents: n block-vjps in all. Memory O(n·batch·width) for the run.
+ * Cotangents of the output pulled back along gradient paths, by the number of branches they take:
+ * g_k^(l−1) = s_l′ᵀ g_k^(l) + λ_l F_l′ᵀ g_{k−1}^(l), from the last block down, with derivatives at the run. All orders and
+ * all cotangents travel as one stack: n block-vjps in all. Memory O(n·batch·width) for the run.
  *
- * @param target index into the last axis of the output; of the last position where the output is `[batch, sequence, …]`
- * @param orders order to stop at, or 'all' for the number of blocks
- * @returns coefficients `[orders + 1, ...x.shape]`; `total` is the whole gradient `[...x.shape]`
- * @throws RangeError for orders that are no integer of at least 0, or a target outside the output
+ * @param seed the cotangents `[lead..., ...output]`, from the output
+ * @param visit told, before block l is passed, of the stack of cotangents after it and what comes of it through the branch
+ *   alone, λ_l not included
+ * @returns `[orders + 1, lead..., ...x]`
  */
-export function gradient(
+export function gradientPaths(
   tower: Tower,
   x: Tensor,
-  target: number,
-  orders: number | 'all',
-  onBlock?: (done: number) => void,
-): Orders {
-  const most = Math.min(orders === 'all' ? Number.POSITIVE_INFINITY : orders, tower.blocks.length)
-  checkOrders('gradient', most)
+  seed: (output: Tensor) => Tensor,
+  orders: number,
+  { onBlock, weights }: PathOptions = {},
+  visit?: (l: number, after: Tensor, through: Tensor, h: Tensor) => void,
+): Tensor {
   return scope(() => {
-    const states = [tower.encode(x)]
-    for (const block of tower.blocks) {
-      const h = states[states.length - 1]!
-      states.push(scope(() => addScaled(skip(block, h), block.branch(h), block.scale)))
-    }
+    const states = statesOf(tower, x)
     let paths = scope(() => {
       const { value, pullback } = vjp(tower.decode, states[states.length - 1]!)
-      const seed = oneElement(value, target)
-      return pullback(reshape(seed, [1, ...seed.shape]))
+      const cotangents = seed(value)
+      return pullback(reshape(cotangents, [1, ...cotangents.shape]))
     })
     for (let l = tower.blocks.length - 1; l >= 0; l--) {
       const after = paths
@@ -51,22 +63,50 @@ export function gradient(
       const h = states[l]!
       paths = scope(() => {
         const skipped = block.skip === undefined ? after : vjp(block.skip, h).pullback(after)
-        if (most === 0) return addAligned(skipped, skipped, 0, 0)
-        const through = vjp(block.branch, h).pullback(head(after, most))
-        return addAligned(skipped, through, 1, block.scale)
+        if (orders === 0) return addAligned(skipped, skipped, 0, 0)
+        const through = vjp(block.branch, h).pullback(head(after, orders))
+        visit?.(l, after, through, h)
+        return addAligned(skipped, through, 1, block.scale * (weights?.[l] ?? 1))
       })
       release(after, states.pop()!)
       onBlock?.(tower.blocks.length - l)
     }
-    const coefficients = padded(vjp(tower.encode, x).pullback(paths), most + 1)
+    return padded(vjp(tower.encode, x).pullback(paths), orders + 1)
+  })
+}
+
+/**
+ * The gradient of one output element with respect to the input, by path length (Veit et al., arXiv 1605.06431): the exact
+ * sum over all C(n,k) gradient paths of length k.
+ *
+ * @param target index into the last axis of the output; of the last position where the output is `[batch, sequence, …]`
+ * @param orders order to stop at, or 'all' for the number of blocks
+ * @returns coefficients `[orders + 1, ...x.shape]`; `total` is the whole gradient `[...x.shape]`
+ * @throws RangeError for orders that are no integer of at least 0, or a target outside the output; RuleError for a network
+ *   of integer ids, which have no gradient
+ */
+export function gradient(
+  tower: Tower,
+  x: Tensor,
+  target: number,
+  orders: number | 'all',
+  onBlock?: (done: number) => void,
+  options: PathOptions = {},
+): Orders {
+  const most = Math.min(orders === 'all' ? Number.POSITIVE_INFINITY : orders, tower.blocks.length)
+  checkOrders('gradient', most)
+  if (x.dtype === 'i32') throw new RuleError('gradient: integer ids have no gradient')
+  return scope(() => {
+    const seed = (output: Tensor) => oneElement(output, target)
+    const coefficients = gradientPaths(tower, x, seed, most, { onBlock, ...options })
     const whole = vjp((input: Tensor) => run(tower, input), x)
-    const total = whole.pullback(oneElement(whole.value, target))
+    const total = whole.pullback(seed(whole.value))
     return { expansion: 'gradient' as const, coefficients, total, scales: tower.blocks.map(b => b.scale) }
   })
 }
 
 /** The cotangent that selects output element `target` of every input (at the last position of a sequence). */
-function oneElement(output: Tensor, target: number): Tensor {
+export function oneElement(output: Tensor, target: number): Tensor {
   const width = output.shape[output.rank - 1]!
   if (!Number.isSafeInteger(target) || target < 0 || target >= width) {
     throw new RangeError(`gradient: the target must be an output element 0..${width - 1}, got ${target}`)

@@ -1,9 +1,32 @@
 export { type AnalyseOptions, type Analysis, analyse } from './analyse.js'
+export {
+  type Attribution,
+  type AttributionOptions,
+  gatedAttribution,
+  gradientAttribution,
+  scaleGradients,
+  taylorAttribution,
+} from './attribution.js'
+export { type ComplexityOptions, type Gram, geometricComplexity, orderGram } from './complexity.js'
 export { chainCounts, treeCounts } from './counts.js'
 export { gated } from './gated.js'
-export { gradient } from './gradient.js'
+export { gradient, type PathOptions } from './gradient.js'
+export { groupedTaylor } from './grouped.js'
+export {
+  type Damage,
+  damage,
+  type LesionCurve,
+  type LesionOptions,
+  lesion,
+  withoutBlocks,
+  withSwaps,
+} from './lesion.js'
+export { gatedMoments, gradientMoments, type MomentOptions, type Moments } from './moments.js'
 export { atScale, type Orders } from './orders.js'
 export { estimateRadius, type Radius } from './radius.js'
 export { componentwisePade, vectorEpsilon } from './resummation.js'
 export { bestTruncation, orderNorms, remainders, shares } from './spectrum.js'
+export { dropoutMean, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type SubsetOptions, subsets } from './subsets.js'
 export { taylor } from './taylor.js'
+export { effectiveLengths, type PathSample, pathShare, sampleGradientPaths } from './veit.js'
+export { type Rung, verify } from './verify.js'

@@ -2,7 +2,7 @@ import { backendOf, matmul, reshape, scope, type Tensor, tensor } from '@unravel
 
 /** What an expansion gives: totals by order, and what they should sum to. */
 export interface Orders {
-  readonly expansion: 'taylor' | 'gated' | 'gradient'
+  readonly expansion: 'taylor' | 'gated' | 'gradient' | 'subsets'
   /** `[orders + 1, batch, ...]`: entry k is the total of order k, λ^k included. */
   readonly coefficients: Tensor
   /** What the orders expand: the network's output, or for `gradient` the whole gradient. One forward (and backward)
@@ -10,6 +10,10 @@ export interface Orders {
   readonly total: Tensor
   /** Number of blocks, and λ_1..λ_n. */
   readonly scales: readonly number[]
+  /** `taylor`: the multiple of the scales that the series is about; default 0. */
+  readonly about?: number
+  /** Standard errors of sampled coefficients, of their shape; absent where they are exact. */
+  readonly standardError?: Tensor
   /** `taylor`: the smallest multiple of the scales at which a gate flips away from its state at λ = 0 (Infinity: none
    *  does); null where the network has no such gates, undefined where it has some that cannot be followed. */
   readonly kink?: number | null | undefined
@@ -22,13 +26,15 @@ export function checkOrders(what: string, orders: number): void {
 }
 
 /**
- * The sum of an expansion at `factor` times its scale: Σ_k coefficients_k · factor^k, `[batch, ...]`. For `taylor`
+ * The sum of an expansion at `factor` times its scale: Σ_k coefficients_k · factor^k (of a series about t: of
+ * ((factor − t)/(1 − t))^k), `[batch, ...]`. For `taylor`
  * this approximates the network at λ′ = factor·λ, inside the radius of convergence; for `gated` and `gradient` it is
  * the polynomial with the gates of the run at λ.
  */
 export function atScale(orders: Orders, factor: number): Tensor {
-  const { coefficients: c } = orders
-  const powers = Float64Array.from({ length: c.shape[0]! }, (_, k) => factor ** k)
+  const { coefficients: c, about = 0 } = orders
+  const step = (factor - about) / (1 - about)
+  const powers = Float64Array.from({ length: c.shape[0]! }, (_, k) => step ** k)
   const weights = tensor(powers, { shape: [1, powers.length], dtype: c.dtype, backend: backendOf(c) })
   return scope(() => reshape(matmul(weights, reshape(c, [powers.length, -1])), c.shape.slice(1)))
 }

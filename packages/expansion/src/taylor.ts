@@ -1,5 +1,5 @@
 import { run, type Tower } from '@unravel/resnet'
-import { addAligned, padded, release, reshape, scope, type Tensor, trimmedSeries } from '@unravel/tensor'
+import { addAligned, head, padded, release, reshape, scope, type Tensor, trimmedSeries } from '@unravel/tensor'
 import { KinkFinder } from './kink.js'
 import { checkOrders, type Orders } from './orders.js'
 
@@ -14,11 +14,21 @@ import { checkOrders, type Orders } from './orders.js'
  *
  * The series means something only within its radius of convergence: see `analyse`.
  *
+ * `about` = t in [0, 1) starts it elsewhere, at t·λ: order 0 is then the run at t·λ and order k carries (λ − tλ)^k, so that
+ * the orders still add up to the network at λ; h^(l)(z) = s_l(h) + λ_l (t + (1 − t)z) F_l(h).
+ *
  * @param onBlock called with the number of blocks done
- * @throws RangeError when `orders` is not an integer of at least 0
+ * @throws RangeError when `orders` is not an integer of at least 0, or `about` outside of [0, 1)
  */
-export function taylor(tower: Tower, x: Tensor, orders: number, onBlock?: (done: number) => void): Orders {
+export function taylor(
+  tower: Tower,
+  x: Tensor,
+  orders: number,
+  onBlock?: (done: number) => void,
+  { about = 0 }: { readonly about?: number } = {},
+): Orders {
   checkOrders('taylor', orders)
+  if (!(about >= 0 && about < 1)) throw new RangeError(`taylor: about must be at least 0 and below 1, got ${about}`)
   const kinks = new KinkFinder()
   const expand = (f: (h: Tensor) => Tensor, h: Tensor, order: number) => trimmedSeries(f, h, order, kinks.observer)
   return scope(() => {
@@ -28,6 +38,11 @@ export function taylor(tower: Tower, x: Tensor, orders: number, onBlock?: (done:
       const before = h
       h = scope(() => {
         const skipped = block.skip === undefined ? before : expand(block.skip, before, orders)
+        if (about > 0) {
+          const branch = expand(block.branch, before, orders)
+          const here = addAligned(skipped, branch, 0, about * block.scale)
+          return orders === 0 ? here : addAligned(here, head(branch, orders), 1, (1 - about) * block.scale)
+        }
         // z·F needs F to order − 1 only.
         if (orders === 0) return addAligned(skipped, skipped, 0, 0)
         return addAligned(skipped, expand(block.branch, before, orders - 1), 1, block.scale)
@@ -37,6 +52,7 @@ export function taylor(tower: Tower, x: Tensor, orders: number, onBlock?: (done:
     })
     const coefficients = padded(expand(tower.decode, h, orders), orders + 1)
     const scales = tower.blocks.map(b => b.scale)
-    return { expansion: 'taylor' as const, coefficients, total: run(tower, x), scales, kink: kinks.nearest }
+    const kink = about > 0 ? undefined : kinks.nearest
+    return { expansion: 'taylor' as const, coefficients, total: run(tower, x), scales, kink, about }
   })
 }

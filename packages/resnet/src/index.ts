@@ -8,6 +8,8 @@ export {
 } from './architecture.js'
 export { formatCheckpoint, parseCheckpoint, type RunDescription } from './checkpoint.js'
 export { type Batch, batchIndices, batchOf, type Dataset, datasetFrom } from './dataset.js'
+export { isDlibNetwork, modelFromDlib } from './dlib.js'
+export { type DlibResnetConfig, dlibResnet } from './dlibResnet.js'
 export { type Gpt2Config, gpt2 } from './gpt2.js'
 export { type IdxArray, parseIdx } from './idx.js'
 export * from './initialise.js'

@@ -13,6 +13,7 @@ import {
 } from '@unravel/tensor'
 import type { z } from 'zod'
 import type { Architecture, Config, Model, Tensors, TrainingPass } from './architecture.js'
+import { dlibResnet } from './dlibResnet.js'
 import { gpt2 } from './gpt2.js'
 import { residualMlp } from './residualMlp.js'
 import { resnet } from './resnet.js'
@@ -23,7 +24,7 @@ import { vit } from './vit.js'
 // biome-ignore lint/suspicious/noExplicitAny: families differ in their configuration
 export const architectures: Readonly<Record<string, Architecture<any>>> = Object.fromEntries(
   // biome-ignore lint/suspicious/noExplicitAny: families differ in their configuration
-  [residualMlp, gpt2, resnet, vit].map((family: Architecture<any>) => [family.name, family]),
+  [residualMlp, gpt2, resnet, vit, dlibResnet].map((family: Architecture<any>) => [family.name, family]),
 )
 
 /** A configuration of some family, from the text of a config.json. Fields that the family does not know are kept as they

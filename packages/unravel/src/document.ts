@@ -10,7 +10,7 @@ const exactCount = z.string().regex(/^\d+$/)
 
 /** The one JSON document of `unravel expand --json`. */
 export const expansionDocument = z.strictObject({
-  expansion: z.enum(['taylor', 'gated', 'gradient']),
+  expansion: z.enum(['taylor', 'gated', 'gradient', 'subsets']),
   /** The model's folder, as it was named. */
   model: z.string(),
   blocks: z.int().min(0),
@@ -24,10 +24,12 @@ export const expansionDocument = z.strictObject({
   values: nested.optional(),
   norms: z.array(quantity),
   share: z.array(quantity),
+  /** subsets, where they are sampled: of each order, a root mean square over the batch like its norm. */
+  standard_error: z.array(quantity).optional(),
   output: nested.optional(),
   output_norm: quantity,
   remainder: z.array(quantity),
-  /** gated and gradient: the norm of all orders beyond the last. */
+  /** All but taylor: the norm of all orders beyond the last. */
   tail_norm: quantity,
   terms: z.array(exactCount),
   chains: z.array(exactCount),
@@ -72,6 +74,7 @@ export function documentOf(
     ...(arrays === undefined ? {} : { values: arrays.values }),
     norms: analysis.norms.map(finite),
     share: analysis.share.map(finite),
+    ...(analysis.standardError && { standard_error: analysis.standardError.map(finite) }),
     ...(arrays === undefined ? {} : { output: arrays.output }),
     output_norm: finite(analysis.outputNorm),
     remainder: analysis.remainder.map(finite),

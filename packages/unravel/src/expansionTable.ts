@@ -15,16 +15,18 @@ export interface Heading {
 export function expansionTable(analysis: Analysis, heading: Heading): string {
   const { model, batch, dtype, backend, target } = heading
   const what = target === undefined ? analysis.expansion : `${analysis.expansion} (of output ${target})`
+  const { standardError: errors } = analysis
   const of = analysis.expansion === 'gradient' ? 'gradient' : 'output'
   return [
     `${what} expansion of ${model}`,
     `${plural(analysis.blocks, 'block')}, λ = ${scaleText(analysis.scale)}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
     '',
     columns([
-      ['order', 'norm', 'share', 'remainder', 'terms', 'chains'],
+      ['order', 'norm', ...(errors ? ['± error'] : []), 'share', 'remainder', 'terms', 'chains'],
       ...analysis.norms.map((norm, k) => [
         String(k),
         significant(norm),
+        ...(errors ? [significant(errors[k]!, 2)] : []),
         percent(analysis.share[k]!),
         significant(analysis.remainder[k]!, 3),
         count(analysis.terms[k]!),

@@ -1,6 +1,8 @@
+import { InputError } from '@unravel/resnet'
 import { FileError } from '@unravel/resnet/node'
 import { FormatError, RuleError } from '@unravel/tensor'
 import { CommanderError } from 'commander'
+import { VerificationFailed } from './commands/verify.js'
 import { Interrupted, isOutOfMemory, oneLine, systemError, UsageError } from './errors.js'
 import type { Io } from './io.js'
 import { program } from './program.js'
@@ -27,6 +29,10 @@ function report(error: unknown, io: Io): number {
     return 130
   }
   if (error instanceof CommanderError && error.exitCode === 0) return 0 // --help and --version
+  if (error instanceof VerificationFailed) {
+    io.err(`unravel: ${error.message}\n`)
+    return 1
+  }
   const mistake = complaint(error)
   if (mistake !== undefined) {
     io.err(`unravel: ${oneLine(mistake)}\n`)
@@ -46,7 +52,8 @@ function complaint(error: unknown): string | undefined {
       ? message
       : `${message}; unravel --help tells what there is`
   }
-  if (error instanceof UsageError || error instanceof FileError || error instanceof FormatError) return error.message
+  const kinds = [UsageError, FileError, FormatError, InputError]
+  if (kinds.some(kind => error instanceof kind)) return (error as Error).message
   if (error instanceof RuleError) return `${error.message}; choose another --expansion`
   if (isOutOfMemory(error)) return 'not enough memory: use a smaller batch, fewer orders or --dtype f32'
   return systemError(error)

@@ -1,8 +1,15 @@
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
+import { complexityCommand } from './commands/complexity.js'
+import { convertCommand } from './commands/convert.js'
 import { demoCommand } from './commands/demo.js'
 import { expandCommand } from './commands/expand.js'
+import { lesionCommand } from './commands/lesion.js'
+import { pathsCommand } from './commands/paths.js'
+import { reportCommand } from './commands/report.js'
+import { sweepCommand } from './commands/sweep.js'
 import { trainCommand } from './commands/train.js'
+import { verifyCommand } from './commands/verify.js'
 import type { Io } from './io.js'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
@@ -14,8 +21,10 @@ export function program(io: Io): Command {
     .version(version, '-V, --version', 'print the version')
     .configureOutput({ writeOut: text => io.out(text), writeErr: () => {} })
     .exitOverride()
-  for (const command of [expandCommand(io), trainCommand(io), demoCommand(io)]) {
-    unravel.addCommand(command.copyInheritedSettings(unravel))
-  }
+  const commands = [
+    ...[expandCommand, pathsCommand, complexityCommand, lesionCommand, sweepCommand, reportCommand, verifyCommand],
+    ...[trainCommand, convertCommand, demoCommand],
+  ]
+  for (const command of commands) unravel.addCommand(command(io).copyInheritedSettings(unravel))
   return unravel
 }

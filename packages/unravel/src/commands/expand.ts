@@ -1,31 +1,39 @@
-import { type Analysis, analyse, gated, gradient, type Orders, taylor } from '@unravel/expansion'
-import { type Model, run, type ScaleRule, type Tower, towerOf } from '@unravel/resnet'
-import { readModel, writeFileAtomically } from '@unravel/resnet/node'
+import {
+  type Analysis,
+  analyse,
+  gated,
+  gradient,
+  MAX_EXACT_BLOCKS,
+  MAX_SAMPLED_ORDERS,
+  type Orders,
+  subsets,
+  taylor,
+} from '@unravel/expansion'
+import { run, type Tower } from '@unravel/resnet'
+import { writeFileAtomically } from '@unravel/resnet/node'
 import { type ArrayData, formatNpz, scope, type Tensor } from '@unravel/tensor'
-import { Argument, Command, Option } from 'commander'
-import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
+import { Command, Option } from 'commander'
+import { reportingFallbacks } from '../backends.js'
 import { documentOf, nestedLists } from '../document.js'
 import { UsageError } from '../errors.js'
 import { expansionTable } from '../expansionTable.js'
 import { checkWritable } from '../files.js'
-import { readInput } from '../input.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
-import { integer, orders, scale } from '../values.js'
+import { readStudy, type StudyOptions, studyCommand } from '../study.js'
+import { integer, number, orders } from '../values.js'
 
-const expansions = ['taylor', 'gated', 'gradient'] as const
+const expansions = ['taylor', 'gated', 'gradient', 'subsets'] as const
 
-interface ExpandOptions {
-  readonly input: string
-  readonly expansion: (typeof expansions)[number] | 'subsets'
+interface ExpandOptions extends StudyOptions {
+  readonly expansion: (typeof expansions)[number]
   readonly orders: number | 'all'
-  readonly scale?: ScaleRule
   readonly target: number
-  readonly dtype: 'f32' | 'f64'
-  readonly backend: BackendName
+  readonly about: number
+  readonly samples: number
+  readonly seed: number
   readonly values?: true
   readonly out?: string
-  readonly json?: true
 }
 
 /** The most orders of a Taylor series: memory grows in proportion to them, the work of elementwise rules as their square. */
@@ -34,36 +42,24 @@ const MAX_ORDERS = 1000
 const MAX_PRINTED = 2 ** 24
 
 export function expandCommand(io: Io): Command {
-  return new Command('expand')
+  return studyCommand(new Command('expand'))
     .description('Expand a network on a batch of inputs by the number of residual branches that a path takes.')
-    .addArgument(new Argument('<MODEL>', 'folder with config.json and model.safetensors'))
-    .requiredOption('--input <X.npy>', 'batch of inputs, batches first')
-    .addOption(
-      new Option('--expansion <name>', 'which expansion').choices([...expansions, 'subsets']).default('taylor'),
-    )
-    .option(
-      '--orders <K>',
-      `keep orders 0..K, at most ${MAX_ORDERS} for taylor; 'all' for gated and gradient`,
-      orders,
-      8,
-    )
-    .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
+    .addOption(new Option('--expansion <name>', 'which expansion').choices(expansions).default('taylor'))
+    .option('--orders <K>', `keep orders 0..K, at most ${MAX_ORDERS} for taylor; 'all' for the others`, orders, 8)
     .option('--target <I>', 'gradient: the output element to differentiate', integer(), 0)
-    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f64', 'f32']).default('f64'))
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .option('--about <t>', 'taylor: start the series at t·λ, 0 ≤ t < 1', number({ from: 0, below: 1 }), 0)
+    .option('--samples <N>', `subsets: sets drawn where there are more than ${MAX_EXACT_BLOCKS} blocks`, integer(2), 64)
+    .option('--seed <S>', 'subsets: of the sets that are drawn', integer(), 0)
     .option('--values', 'include the coefficients and the output themselves')
     .option('--out <FILE.npz>', 'write values, output, norms and remainder as NumPy arrays')
-    .option('--json', 'print one JSON document instead of a table')
     .action((model: string, options: ExpandOptions) => expand(model, options, io))
 }
 
 async function expand(folder: string, options: ExpandOptions, io: Io): Promise<void> {
   checkOptions(options, io)
   const { dtype, json, values } = options
-  const backend = backendNamed(options.backend)
-  const model = readModel(at(io, folder), { dtype, backend })
-  const x = readInput(io, options.input, model, dtype, backend)
-  const tower = scaledTower(model, folder, options.scale)
+  const { tower, x, backend } = readStudy(folder, options, io)
+  checkSampling(options, tower.blocks.length)
 
   const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, options, io))
   const { coefficients, total } = expansion
@@ -87,10 +83,8 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
   if (values) io.out(`\n${await valuesText(expansion)}`)
 }
 
-function checkOptions({ expansion, orders, out }: ExpandOptions, io: Io): void {
-  if (expansion === 'subsets') {
-    throw new UsageError(`--expansion subsets is not available in this version; use ${expansions.join(', ')}`)
-  }
+function checkOptions({ expansion, orders, about, out }: ExpandOptions, io: Io): void {
+  if (about > 0 && expansion !== 'taylor') throw new UsageError(`--about is for --expansion taylor, not ${expansion}`)
   if (expansion === 'taylor' && orders === 'all') {
     throw new UsageError(`--orders all: a Taylor series has no last order; give a number up to ${MAX_ORDERS}`)
   }
@@ -100,13 +94,13 @@ function checkOptions({ expansion, orders, out }: ExpandOptions, io: Io): void {
   if (out !== undefined) checkWritable(at(io, out), '--out')
 }
 
-function scaledTower(model: Model, folder: string, scale: ScaleRule | undefined): Tower {
-  try {
-    return towerOf(model, scale === undefined ? {} : { scale })
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(`${folder}: ${error.message}`)
-    throw error
-  }
+/** A sample of K blocks runs 2^K sets. */
+function checkSampling({ expansion, orders }: ExpandOptions, blocks: number): void {
+  if (expansion !== 'subsets' || blocks <= MAX_EXACT_BLOCKS) return
+  if (orders !== 'all' && orders <= MAX_SAMPLED_ORDERS) return
+  throw new UsageError(
+    `--orders ${orders}: sets of ${blocks} blocks are sampled, to order ${MAX_SAMPLED_ORDERS} at most; all orders are exact up to ${MAX_EXACT_BLOCKS} blocks`,
+  )
 }
 
 /** The expansion that the options name, and what it says. */
@@ -133,7 +127,12 @@ async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io)
 function expandBy(options: ExpandOptions, tower: Tower, x: Tensor, onBlock: (done: number) => void): Orders {
   if (options.expansion === 'gated') return gated(tower, x, options.orders, onBlock)
   if (options.expansion === 'gradient') return gradient(tower, x, options.target, options.orders, onBlock)
-  return taylor(tower, x, options.orders as number, onBlock)
+  const { orders, samples, seed, about } = options
+  if (options.expansion === 'subsets') {
+    const onProgress = (done: number, of: number) => onBlock(Math.round((done / of) * tower.blocks.length))
+    return subsets(tower, x, orders, { samples, seed, onProgress })
+  }
+  return taylor(tower, x, orders as number, onBlock, { about })
 }
 
 /** Seconds of one forward pass, after one that warms up, and the number of elements of one output. */

@@ -1,9 +1,18 @@
-import { BarChart, LineChart } from 'echarts/charts'
-import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components'
+import { BarChart, HeatmapChart, LineChart } from 'echarts/charts'
+import { GridComponent, LegendComponent, TitleComponent, VisualMapComponent } from 'echarts/components'
 import { init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
 
-use([BarChart, LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
+use([
+  BarChart,
+  HeatmapChart,
+  LineChart,
+  GridComponent,
+  LegendComponent,
+  TitleComponent,
+  VisualMapComponent,
+  SVGRenderer,
+])
 
 /** A curve; points whose y is null, not finite, or not positive on a logarithmic axis are left out. */
 export interface Curve {
@@ -92,6 +101,55 @@ export function barPlot({ title, y, bars, format, width = 430, height = 320 }: B
         },
       },
     ],
+  })
+}
+
+export interface HeatMap {
+  readonly title: string
+  readonly x: string
+  readonly y: string
+  /** `[rows][columns]`, row 0 at the bottom; null and what is not finite stay blank. */
+  readonly values: readonly (readonly (number | null)[])[]
+  /** What row 0 stands for (default 0). */
+  readonly firstRow?: number
+  /** How the ends of the colour scale read. */
+  readonly format: (value: number) => string
+  readonly width?: number
+  readonly height?: number
+}
+
+/** A matrix as coloured cells: blue below zero, white at zero, red above; as SVG. */
+export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430, height = 360 }: HeatMap): string {
+  const data = values.flatMap((row, j) =>
+    row.flatMap((value, i) => (value !== null && Number.isFinite(value) ? [[i, j, value]] : [])),
+  )
+  const largest = Math.max(...data.map(([, , value]) => Math.abs(value!)), Number.MIN_VALUE)
+  const labels = (n: number, first = 0) => Array.from({ length: n }, (_, i) => String(i + first))
+  const category = (name: string, n: number, first = 0) => ({
+    type: 'category' as const,
+    name,
+    data: labels(n, first),
+    ...lines,
+    splitLine: { show: false },
+  })
+  return svg(width, height, {
+    ...frame(title),
+    grid: { ...grid, bottom: 92 },
+    xAxis: { ...category(x, Math.max(0, ...values.map(row => row.length))), nameLocation: 'middle', nameGap: 28 },
+    yAxis: { ...category(y, values.length, firstRow), nameLocation: 'middle', nameGap: 40, nameRotate: 90 },
+    visualMap: {
+      min: -largest,
+      max: largest,
+      orient: 'horizontal',
+      left: 'center',
+      bottom: 4,
+      itemWidth: 10,
+      itemHeight: 120,
+      text: [format(largest), format(-largest)],
+      textStyle: { color: ink.text, fontSize: 11 },
+      inRange: { color: ['#0072b2', '#ffffff', '#d55e00'] },
+    },
+    series: [{ type: 'heatmap', silent: true, data }],
   })
 }
 

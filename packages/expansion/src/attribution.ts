@@ -1,0 +1,304 @@
+import { type Block, run, type Tower } from '@unravel/resnet'
+import {
+  add,
+  backendOf,
+  concat,
+  type Dense,
+  gated as freeze,
+  grad,
+  head,
+  jvp,
+  keep,
+  mul,
+  narrow,
+  padded,
+  reshape,
+  scope,
+  sum,
+  type Tensor,
+  tensor,
+  vjp,
+  zerosLike,
+} from '@unravel/tensor'
+import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
+import { gradientPaths, oneElement, statesOf } from './gradient.js'
+import { checkOrders } from './orders.js'
+import { numbersOf, products, withNext } from './stacks.js'
+
+/** How much each block, and each pair of blocks, has to do with the orders of an expansion, in one direction of what is
+ *  expanded. */
+export interface Attribution {
+  readonly expansion: 'gated' | 'gradient' | 'taylor'
+  /** `[orders + 1]`: order k projected on the direction. */
+  readonly totals: Float64Array
+  /** `[orders + 1][blocks]`: paths of length k through block i. Each path of length k runs through k blocks, so that the sum
+   *  over blocks is k times the total. */
+  readonly blocks: readonly Float64Array[]
+  /** `[blocks][blocks]`, i < j: the paths of length 2 through just blocks i and j; they sum to the total of order 2. For
+   *  `taylor` the diagonal holds the second-order terms of one block with itself. */
+  readonly pairs: readonly Float64Array[]
+}
+
+export interface AttributionOptions {
+  /** The direction, of the shape of what is expanded; default: what is expanded itself over its norm, so that the totals of
+   *  all orders sum to that norm. */
+  readonly direction?: Tensor
+}
+
+/** x over its Euclidean norm. */
+function unit(x: Tensor): Tensor {
+  const square = sum(mul(x, x)).item()
+  return square > 0 ? mul(x, 1 / Math.sqrt(square)) : x
+}
+
+/** Σ_{a+b=k−1} of the products of prefixes of length a and suffixes of length b, for every k. */
+function byLength(dots: Float64Array, rows: number, columns: number, orders: number, scale: number): number[] {
+  const out = new Array<number>(orders + 1).fill(0)
+  for (let a = 0; a < rows; a++) {
+    for (let b = 0; b < columns && a + b < orders; b++) out[a + b + 1]! += scale * dots[a * columns + b]!
+  }
+  return out
+}
+
+/**
+ * Blocks and pairs of the `gated` expansion, by a forward–backward pass over orders: the paths of length k through block i
+ * are Σ_{a+b=k−1} (suffixes of length b)·λ_i·(A_i on prefixes of length a). 2n applications of every linear map to all
+ * orders at once; memory O(n·orders·batch·width).
+ */
+export async function gatedAttribution(
+  tower: Tower,
+  x: Tensor,
+  orders: number | 'all',
+  { direction }: AttributionOptions = {},
+): Promise<Attribution> {
+  const n = tower.blocks.length
+  const most = Math.min(orders === 'all' ? n : orders, n)
+  checkOrders('gatedAttribution', most)
+  const found = scope(() => {
+    const encoded = tower.encode(x)
+    const states: GatedState[] = [{ value: encoded, paths: reshape(encoded, [1, ...encoded.shape]) }]
+    const branches: Tensor[] = []
+    for (const block of tower.blocks) {
+      const { value, paths, branch } = scope(() => gatedStep(block, states[states.length - 1]!, Math.max(most, 1)))
+      states.push({ value, paths })
+      branches.push(branch)
+    }
+    const last = states[n]!
+    const output = freeze(tower.decode, last.value, last.paths, most)
+    const v = direction ?? unit(run(tower, x))
+    const totals = products(padded(output.stack, most + 1), reshape(v, [1, ...v.shape]))
+
+    let suffixes = frozenTransposed(tower.decode, last.value, reshape(v, [1, ...v.shape]))
+    const dots = new Array<Tensor>(n)
+    // What the suffixes that only skip make of a direction of the block's input, through its branch.
+    const through = new Array<Tensor>(n)
+    for (let l = n - 1; l >= 0; l--) {
+      const block = tower.blocks[l]!
+      const { value } = states[l]!
+      dots[l] = products(branches[l]!, suffixes)
+      const after = suffixes
+      suffixes = scope(() => {
+        const skipped = block.skip === undefined ? after : frozenTransposed(block.skip, value, after)
+        const branch = frozenTransposed(block.branch, value, head(after, Math.max(most, 1)))
+        through[l] = keep(mul(narrow(branch, 0, 0, 1), block.scale))
+        return head(withNext(skipped, branch, block.scale), Math.max(most, 1))
+      })
+    }
+    const pairs = scope(() => pairProducts(tower, states, branches, through))
+    const kept = { totals, dots, pairs }
+    return kept
+  })
+  return collected('gated', found, tower, most)
+}
+
+/** For every block j the products of what every block i < j sent along the skips with what block j makes of it. */
+function pairProducts(
+  tower: Tower,
+  states: readonly GatedState[],
+  branches: readonly Tensor[],
+  through: readonly Tensor[],
+): (Tensor | null)[] {
+  let sent: Tensor | null = null
+  return tower.blocks.map((block, j) => {
+    const dots = sent === null ? null : products(sent, through[j]!)
+    const passed: Tensor | null =
+      sent !== null && block.skip !== undefined ? frozen(block.skip, states[j]!.value, sent) : sent
+    const own = mul(narrow(branches[j]!, 0, 0, 1), block.scale)
+    sent = passed === null ? own : concat([passed, own], 0)
+    return dots
+  })
+}
+
+interface Found {
+  readonly totals: Tensor
+  readonly dots: readonly Tensor[]
+  readonly pairs: readonly (Tensor | null)[]
+}
+
+async function collected(
+  expansion: 'gated' | 'gradient',
+  { totals, dots, pairs }: Found,
+  tower: Tower,
+  most: number,
+): Promise<Attribution> {
+  const n = tower.blocks.length
+  const blocks = Array.from({ length: most + 1 }, () => new Float64Array(n))
+  for (const [i, t] of dots.entries()) {
+    const [rows, columns] = t.shape as [number, number]
+    const found = byLength(await numbersOf(t), rows, columns, most, tower.blocks[i]!.scale)
+    found.forEach((value, k) => (blocks[k]![i] = value))
+  }
+  const matrix = Array.from({ length: n }, () => new Float64Array(n))
+  for (const [j, t] of pairs.entries()) {
+    if (t !== null) (await numbersOf(t)).forEach((value, i) => (matrix[i]![j] = value))
+  }
+  return { expansion, totals: await numbersOf(totals), blocks, pairs: matrix }
+}
+
+/**
+ * Blocks and pairs of the `gradient` expansion of output element `target`: gradient paths of length k through block i, in
+ * one direction of the input.
+ */
+export async function gradientAttribution(
+  tower: Tower,
+  x: Tensor,
+  target: number,
+  orders: number | 'all',
+  { direction }: AttributionOptions = {},
+): Promise<Attribution> {
+  const n = tower.blocks.length
+  const most = Math.min(orders === 'all' ? n : orders, n)
+  checkOrders('gradientAttribution', most)
+  const found = scope(() => {
+    const dots = new Array<Tensor>(n)
+    const seed = (output: Tensor) => oneElement(output, target)
+    const whole = vjp((input: Tensor) => run(tower, input), x)
+    const u = direction ?? unit(whole.pullback(seed(whole.value)))
+    // Tangents of u along the run by path length, before every block.
+    const states = statesOf(tower, x)
+    const tangents = [tangentsOf(tower.encode, x, reshape(u, [1, ...u.shape]))]
+    const sentBefore: (Tensor | null)[] = []
+    let sent: Tensor | null = null
+    tower.blocks.forEach((block, l) => {
+      const h = states[l]!
+      const before = tangents[l]!
+      const { next, branch } = scope(() => {
+        const skipped = block.skip === undefined ? before : tangentsOf(block.skip, h, before)
+        const branch = tangentsOf(block.branch, h, head(before, Math.max(most, 1)))
+        return { next: head(withNext(skipped, branch, block.scale), Math.max(most, 1)), branch }
+      })
+      tangents.push(next)
+      sentBefore.push(sent)
+      const passed: Tensor | null = sent !== null && block.skip !== undefined ? tangentsOf(block.skip, h, sent) : sent
+      const own = mul(narrow(branch, 0, 0, 1), block.scale)
+      sent = passed === null ? own : concat([passed, own], 0)
+    })
+    const pairs = new Array<Tensor | null>(n).fill(null)
+    const paths = gradientPaths(tower, x, seed, Math.max(most, 1), {}, (l, _after, through) => {
+      dots[l] = keep(products(tangents[l]!, through))
+      const before = sentBefore[l]!
+      if (before !== null) pairs[l] = keep(products(before, mul(narrow(through, 0, 0, 1), tower.blocks[l]!.scale)))
+    })
+    const totals = products(head(paths, most + 1), reshape(u, [1, ...u.shape]))
+    return { totals, dots, pairs }
+  })
+  return collected('gradient', found, tower, most)
+}
+
+/** J·t of a map f at h, for stacked tangents `[lead..., ...h]`: the transpose of its transpose. */
+export function tangentsOf(f: (h: Tensor) => Tensor, h: Tensor, tangents: Tensor): Tensor {
+  const { value, pullback } = vjp(f, h)
+  return vjp((c: Tensor) => pullback(c), zerosLike(value)).pullback(tangents)
+}
+
+/**
+ * Blocks and pairs of the `taylor` expansion to order 2, in one direction of the output: the gradient and half the Hessian of
+ * ⟨direction, f⟩ in the scales, at λ = 0. n forward-over-reverse passes.
+ */
+export async function taylorAttribution(
+  tower: Tower,
+  x: Tensor,
+  { direction }: AttributionOptions = {},
+): Promise<Attribution> {
+  const n = tower.blocks.length
+  const { first, second, zeroth } = scope(() => {
+    const v = direction ?? unit(run(tower, x))
+    const like = { dtype: v.dtype, backend: backendOf(v) } as const
+    const f = (scales: readonly Tensor[]) => sum(mul(v, runWithScales(tower, x, scales)))
+    const zeros = tower.blocks.map(() => tensor(0, like))
+    const slopes = grad(f)
+    const along = (i: number) => {
+      const tangent = tower.blocks.map((_, j) => tensor(i === j ? 1 : 0, like))
+      return scope(() => {
+        const [, d] = jvp(
+          (s: readonly Tensor[]) =>
+            concat(
+              slopes(s).map((t: Tensor) => reshape(t, [1])),
+              0,
+            ),
+          zeros,
+          tangent,
+        )
+        return d
+      })
+    }
+    return {
+      zeroth: f(zeros),
+      first:
+        n === 0
+          ? null
+          : concat(
+              slopes(zeros).map((t: Tensor) => reshape(t, [1])),
+              0,
+            ),
+      second: tower.blocks.map((_, i) => along(i)),
+    }
+  })
+  const scales = tower.blocks.map(b => b.scale)
+  const g = first === null ? new Float64Array(0) : await numbersOf(first)
+  const pairs = Array.from({ length: n }, () => new Float64Array(n))
+  const blocks = [new Float64Array(n), g.map((value, i) => value * scales[i]!), new Float64Array(n)]
+  let order2 = 0
+  for (let i = 0; i < n; i++) {
+    const row = await numbersOf(second[i]!)
+    for (let j = 0; j < n; j++) {
+      // ½ Σ_ij H_ij λ_i λ_j: pairs i < j whole, a block with itself half.
+      const term = row[j]! * scales[i]! * scales[j]! * (i === j ? 0.5 : 1)
+      blocks[2]![i]! += i === j ? 2 * term : term
+      if (j >= i) {
+        pairs[i]![j] = term
+        order2 += term
+      }
+    }
+  }
+  const totals = Float64Array.of(
+    (await numbersOf(zeroth))[0]!,
+    blocks[1]!.reduce((a, b) => a + b, 0),
+    order2,
+  )
+  return { expansion: 'taylor', totals, blocks, pairs }
+}
+
+/** The tower's output with λ_l given as tensors of no axes. */
+export function runWithScales(tower: Tower, x: Tensor, scales: readonly Tensor[]): Tensor {
+  let h = tower.encode(x)
+  tower.blocks.forEach((block, l) => {
+    h = add(block.skip === undefined ? h : block.skip(h), mul(block.branch(h), scales[l]!))
+  })
+  return tower.decode(h)
+}
+
+/** ∂⟨direction, output⟩/∂λ_l of every block at the run, in one reverse pass: `[blocks]`. */
+export async function scaleGradients(tower: Tower, x: Tensor, direction: Tensor): Promise<Float64Array> {
+  if (tower.blocks.length === 0) return new Float64Array(0)
+  const found = scope(() => {
+    const like = { dtype: direction.dtype, backend: backendOf(direction) } as const
+    const at = tower.blocks.map((b: Block) => tensor(b.scale, like) as Dense)
+    const slopes = grad((s: readonly Tensor[]) => sum(mul(direction, runWithScales(tower, x, s))))(at)
+    return concat(
+      slopes.map((t: Tensor) => reshape(t, [1])),
+      0,
+    )
+  })
+  return numbersOf(found)
+}

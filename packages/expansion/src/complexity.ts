@@ -1,0 +1,104 @@
+import type { Tower } from '@unravel/resnet'
+import { run } from '@unravel/resnet'
+import { backendOf, Random, RuleError, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
+import { gradientPaths } from './gradient.js'
+import { checkOrders, type Orders } from './orders.js'
+import { numbersOf, products } from './stacks.js'
+
+/** A Gram matrix by order. */
+export interface Gram {
+  /** `[orders + 1][orders + 1]` */
+  readonly gram: readonly Float64Array[]
+  /** Σ of all entries. */
+  readonly total: number
+  /** Of `gram` and `total`, where they were estimated from probes; null where they are exact. */
+  readonly standardError: { readonly gram: readonly Float64Array[]; readonly total: number } | null
+}
+
+export interface ComplexityOptions {
+  /** Random cotangents in place of one for every output. Default: exact up to 64 outputs, 64 probes beyond. */
+  readonly probes?: number
+  /** Default 0. */
+  readonly seed?: number
+}
+
+const MAX_EXACT_OUTPUTS = 64
+/** Cotangents that travel together. */
+const TOGETHER = 16
+
+/**
+ * Geometric complexity (Dherin et al., arXiv 2209.13083), the mean over inputs of ‖∂f/∂x‖_F², by order: with J = Σ_k J_k over
+ * gradient paths of length k, entry (i, j) is the mean of ⟨J_i, J_j⟩_F and all entries sum to the complexity (for all orders;
+ * for fewer, to that of the paths kept).
+ */
+export async function geometricComplexity(
+  tower: Tower,
+  x: Tensor,
+  orders: number | 'all',
+  { probes, seed = 0 }: ComplexityOptions = {},
+): Promise<Gram> {
+  const most = Math.min(orders === 'all' ? tower.blocks.length : orders, tower.blocks.length)
+  checkOrders('geometricComplexity', most)
+  if (x.dtype === 'i32') throw new RuleError('geometricComplexity: integer ids have no gradient')
+  const output = scope(() => {
+    const { shape, dtype } = run(tower, x)
+    return { shape, dtype, backend: backendOf(x) }
+  })
+  const batch = x.shape[0]!
+  const outputs = output.shape.slice(1).reduce((a, b) => a * b, 1)
+  const gramOf = (cotangents: Float64Array, count: number) => {
+    const seeds = tensor(cotangents, { ...output, shape: [count, ...output.shape] })
+    const paths = gradientPaths(tower, x, () => seeds, most)
+    return products(reshape(paths, [most + 1, -1]), reshape(paths, [most + 1, -1]))
+  }
+  const rows = most + 1
+  const add = (to: Float64Array, from: ArrayLike<number>) => {
+    for (let i = 0; i < to.length; i++) to[i]! += from[i]! / batch
+  }
+  const table = (flat: Float64Array) => Array.from({ length: rows }, (_, i) => flat.slice(i * rows, (i + 1) * rows))
+  const whole = (flat: ArrayLike<number>) => Array.from(flat).reduce((a, b) => a + b, 0)
+
+  if (probes === undefined && outputs <= MAX_EXACT_OUTPUTS) {
+    const flat = new Float64Array(rows * rows)
+    for (let first = 0; first < outputs; first += TOGETHER) {
+      const count = Math.min(TOGETHER, outputs - first)
+      const cotangents = new Float64Array(count * batch * outputs)
+      for (let c = 0; c < count; c++) {
+        for (let b = 0; b < batch; b++) cotangents[(c * batch + b) * outputs + first + c] = 1
+      }
+      add(flat, await numbersOf(scope(() => gramOf(cotangents, count))))
+    }
+    return { gram: table(flat), total: whole(flat), standardError: null }
+  }
+  const count = probes ?? 64
+  if (!Number.isSafeInteger(count) || count < 2) {
+    throw new RangeError(`geometricComplexity: probes must be an integer of at least 2, got ${count}`)
+  }
+  const random = new Random(seed)
+  const samples: Float64Array[] = []
+  for (let p = 0; p < count; p++) {
+    const signs = Float64Array.from(random.uniform([batch * outputs], -1, 1).dataSync(), u => (u < 0 ? -1 : 1))
+    const flat = new Float64Array(rows * rows)
+    add(flat, await numbersOf(scope(() => gramOf(signs, 1))))
+    samples.push(flat)
+  }
+  const estimate = (values: readonly number[]) => {
+    const mean = whole(values) / count
+    return { mean, error: Math.sqrt(whole(values.map(v => (v - mean) ** 2)) / (count * (count - 1))) }
+  }
+  const cells = Array.from({ length: rows * rows }, (_, i) => estimate(samples.map(s => s[i]!)))
+  const all = estimate(samples.map(whole))
+  return {
+    gram: table(Float64Array.from(cells, c => c.mean)),
+    total: all.mean,
+    standardError: { gram: table(Float64Array.from(cells, c => c.error)), total: all.error },
+  }
+}
+
+/** The Gram matrix of an expansion's orders, the mean over the batch of ⟨S_i, S_j⟩; its entries sum to the mean of ‖Σ S‖². */
+export async function orderGram({ coefficients }: Orders): Promise<Gram> {
+  const [rows, batch] = coefficients.shape as [number, number]
+  const flat = (await numbersOf(scope(() => products(coefficients, coefficients)))).map(v => v / batch)
+  const gram = Array.from({ length: rows }, (_, i) => flat.slice(i * rows, (i + 1) * rows))
+  return { gram, total: flat.reduce((a, b) => a + b, 0), standardError: null }
+}

@@ -1,0 +1,51 @@
+import { geometricComplexity } from '@unravel/expansion'
+import { Command } from 'commander'
+import { reportingFallbacks } from '../backends.js'
+import { UsageError } from '../errors.js'
+import type { Io } from '../io.js'
+import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
+import { columns, significant } from '../table.js'
+import { integer, orders } from '../values.js'
+
+interface ComplexityOptions extends StudyOptions {
+  readonly orders: number | 'all'
+  readonly probes?: number
+  readonly seed: number
+}
+
+export function complexityCommand(io: Io): Command {
+  return studyCommand(new Command('complexity'))
+    .description('Geometric complexity, the mean squared norm of the Jacobian, as a Gram matrix over path lengths.')
+    .option('--orders <K>', "keep path lengths 0..K, or 'all'", orders, 8)
+    .option('--probes <N>', 'random cotangents in place of every output (default: exact up to 64 outputs)', integer(2))
+    .option('--seed <S>', 'of the probes', integer(), 0)
+    .action(async (folder: string, options: ComplexityOptions) => {
+      const { tower, x, backend } = readStudy(folder, options, io)
+      if (x.dtype === 'i32') throw new UsageError(`${folder}: integer ids have no gradient`)
+      const { orders, probes, seed } = options
+      const settings = { seed, ...(probes === undefined ? {} : { probes }) }
+      const found = await reportingFallbacks(io, backend, () => geometricComplexity(tower, x, orders, settings))
+      const rows = found.gram.length
+      const document = {
+        model: folder,
+        blocks: tower.blocks.length,
+        orders: rows - 1,
+        complexity: found.total,
+        gram: found.gram.map(row => Array.from(row)),
+        standard_error: found.standardError && {
+          complexity: found.standardError.total,
+          gram: found.standardError.gram.map(row => Array.from(row)),
+        },
+      }
+      if (options.json) return io.out(json(document))
+      const kept = rows - 1 < tower.blocks.length ? ` of paths up to length ${rows - 1}` : ''
+      const error = found.standardError ? ` ± ${significant(found.standardError.total, 2)}` : ''
+      io.out(
+        `geometric complexity of ${folder}${kept}: ${significant(found.total)}${error}\n\n` +
+          `mean of ⟨J_i, J_j⟩ by path lengths i and j\n${columns([
+            ['', ...found.gram.map((_, j) => String(j))],
+            ...found.gram.map((row, i) => [String(i), ...Array.from(row, v => significant(v, 3))]),
+          ])}`,
+      )
+    })
+}

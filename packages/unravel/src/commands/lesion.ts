@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import { type Damage, lesion } from '@unravel/expansion'
+import { run } from '@unravel/resnet'
+import { parseNpy, scope, type Tensor, tensor } from '@unravel/tensor'
+import { Command } from 'commander'
+import { reportingFallbacks } from '../backends.js'
+import { UsageError } from '../errors.js'
+import { at, type Io } from '../io.js'
+import { json, readStudy, type Study, type StudyOptions, studyCommand } from '../study.js'
+import { columns, percent, significant } from '../table.js'
+import { integer } from '../values.js'
+
+interface LesionOptions extends StudyOptions {
+  readonly labels?: string
+  readonly draws: number
+  readonly seed: number
+}
+
+export function lesionCommand(io: Io): Command {
+  return studyCommand(new Command('lesion'))
+    .description('Remove blocks, and swap them, and measure what is left of the network.')
+    .option('--labels <Y.npy>', 'class numbers of the inputs, for accuracy and loss')
+    .option('--draws <N>', 'random sets of blocks for each count', integer(1), 8)
+    .option('--seed <S>', 'of the sets', integer(), 0)
+    .action(async (folder: string, options: LesionOptions) => {
+      const study = readStudy(folder, options, io)
+      const labels = options.labels === undefined ? undefined : readLabels(options.labels, study, io)
+      const document = await reportingFallbacks(io, study.backend, () => lesionOf(study, options, labels))
+      io.out(options.json ? json(document) : lesionTable(document))
+    })
+}
+
+/** Class numbers `[batch]` for the inputs of a study. */
+function readLabels(path: string, { tower, x, backend }: Study, io: Io): Tensor {
+  const { shape, dtype, data } = parseNpy(readFileSync(at(io, path)))
+  const classes = scope(() => run(tower, x)).shape
+  const fail = (message: string): never => {
+    throw new UsageError(`${path}: ${message}`)
+  }
+  if (classes.length !== 2) fail('labels are for models with one vector of logits for each input')
+  if (dtype !== 'i32') fail(`labels are integers (i4 or i8), got ${dtype}`)
+  if (shape.length !== 1 || shape[0] !== x.shape[0]) fail(`expected [${x.shape[0]}] labels, got [${shape.join(', ')}]`)
+  for (const label of data)
+    if (label < 0 || label >= classes[1]!) fail(`label ${label} is outside 0..${classes[1]! - 1}`)
+  return tensor(data, { shape, backend })
+}
+
+const mean = (values: readonly (number | null)[]): number | null =>
+  values.some(v => v === null) || values.length === 0
+    ? null
+    : (values as number[]).reduce((a, b) => a + b, 0) / values.length
+
+const averaged = (draws: readonly Damage[]) => ({
+  change: mean(draws.map(d => d.change)),
+  accuracy: mean(draws.map(d => d.accuracy)),
+  loss: mean(draws.map(d => d.loss)),
+})
+
+/** Counts of blocks to remove: all up to 10, then about ten more up to n. */
+const countsTo = (n: number) =>
+  Array.from({ length: n + 1 }, (_, m) => m).filter(m => m <= 10 || m === n || m % Math.ceil((n - 10) / 10) === 0)
+
+export async function lesionOf({ folder, tower, x }: Study, { draws, seed }: LesionOptions, labels?: Tensor) {
+  const counts = countsTo(tower.blocks.length)
+  const found = await lesion(tower, x, counts, { draws, seed, ...(labels && { labels }) })
+  return {
+    model: folder,
+    blocks: tower.blocks.length,
+    draws,
+    whole: found.whole,
+    /** Without block 0, 1, …: relative change of the output, accuracy and loss. */
+    without: found.single,
+    /** Means over the draws. */
+    removed: found.removed.map(c => ({ count: c.count, ...averaged(c.draws) })),
+    swapped: found.swapped.filter(c => c.draws.length > 0).map(c => ({ count: c.count, ...averaged(c.draws) })),
+  }
+}
+
+function lesionTable(d: Awaited<ReturnType<typeof lesionOf>>): string {
+  const judged = d.whole.accuracy !== null
+  const head = ['change', ...(judged ? ['accuracy', 'loss'] : [])]
+  const cells = (m: { change: number | null; accuracy: number | null; loss: number | null }) => [
+    significant(m.change, 3),
+    ...(judged ? [percent(m.accuracy), significant(m.loss)] : []),
+  ]
+  return [
+    `lesions of ${d.model}: change of the output relative to its norm${judged ? ', accuracy and loss' : ''}`,
+    '',
+    columns([['without block', ...head], ...d.without.map((m, l) => [String(l), ...cells(m)])]),
+    columns([['blocks removed', ...head], ...d.removed.map(m => [String(m.count), ...cells(m)])]),
+    ...(d.swapped.length === 0
+      ? []
+      : [columns([['pairs swapped', ...head], ...d.swapped.map(m => [String(m.count), ...cells(m)])])]),
+    `Means over ${d.draws} random sets of blocks${judged ? `; the whole network: ${percent(d.whole.accuracy)}, loss ${significant(d.whole.loss)}` : ''}.`,
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,89 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { formatNpy } from '@unravel/tensor'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { dlibFile } from '../../resnet/src/oracles/dlib.js'
+import { expansionDocument } from './document.js'
+import { main } from './main.js'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'unravel-convert-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+async function unravel(...argv: string[]) {
+  const said = { out: '', err: '' }
+  const status = await main(argv, {
+    cwd: folder,
+    out: text => void (said.out += text),
+    err: text => void (said.err += text),
+    interruption: () => new AbortController().signal,
+  })
+  return { status, ...said }
+}
+
+const network = dlibFile({
+  size: [27, 25],
+  mean: [120, 110, 100],
+  stem: 2,
+  blocks: [
+    { width: 2, down: false },
+    { width: 4, down: true },
+    { width: 4, down: false },
+  ],
+  outputs: 3,
+})
+
+test('convert writes a network of dlib as a model, and every lens reads it', async () => {
+  writeFileSync(join(folder, 'face.dat'), network.bytes)
+  const { status, out, err } = await unravel('convert', 'face.dat', '--out', 'a model')
+  expect({ status, err }).toEqual({ status: 0, err: '' })
+  expect(out).toContain('dlib-resnet of 3 blocks: 7 convolutions, 948 parameters')
+  expect(out).toMatch(
+    /for a batch X\.npy of inputs \[batch, 3, 27, 25\]: .* expand 'a model' --input X\.npy --expansion gated\n$/,
+  )
+  expect(readdirSync(join(folder, 'a model')).sort()).toEqual(['config.json', 'model.safetensors'])
+
+  const data = Float64Array.from({ length: 2 * 3 * 27 * 25 }, (_, i) =>
+    Math.round(127 + 120 * Math.sin(i * 0.1 + i ** 2)),
+  )
+  writeFileSync(join(folder, 'X.npy'), formatNpy({ shape: [2, 3, 27, 25], dtype: 'f64', data }))
+  for (const expansion of ['gated', 'gradient']) {
+    const argv = ['expand', 'a model', '--input', 'X.npy', '--expansion', expansion, '--orders', 'all', '--json']
+    const expanded = await unravel(...argv)
+    expect(expanded.status).toBe(0)
+    const { blocks, norms, remainder, output_norm } = expansionDocument.parse(JSON.parse(expanded.out))
+    expect(blocks).toBe(3)
+    expect(output_norm).toBeGreaterThan(0)
+    expect(norms.filter(norm => norm! > 0)).toHaveLength(4)
+    expect(remainder[3]).toBeLessThan(1e-12)
+  }
+})
+
+test.each<[string, Uint8Array | undefined, RegExp]>([
+  ['missing', undefined, /^unravel: .*missing.dat: there is no such file or folder\n$/],
+  ['empty', new Uint8Array(), /^unravel: empty.dat: the file does not begin as a network of dlib .*\n$/],
+  [
+    'other',
+    new TextEncoder().encode('{"architecture": "resnet"}'),
+    /^unravel: other.dat: the file does not begin as .*\n$/,
+  ],
+  ['short', network.bytes.subarray(0, 1000), /^unravel: short.dat: dlib: byte \d+: .*; expected [^\n]*\n$/],
+])('convert refuses a file that is %s, and writes nothing', async (name, bytes, message) => {
+  if (bytes !== undefined) writeFileSync(join(folder, `${name}.dat`), bytes)
+  const { status, out, err } = await unravel('convert', `${name}.dat`, '--out', name)
+  expect({ status, out }).toEqual({ status: 2, out: '' })
+  expect(err).toMatch(message)
+  expect(existsSync(join(folder, name))).toBe(false)
+})
+
+test('convert leaves what is in the way alone', async () => {
+  writeFileSync(join(folder, 'face.dat'), network.bytes)
+  writeFileSync(join(folder, 'taken'), 'text')
+  const { status, err } = await unravel('convert', 'face.dat', '--out', 'taken')
+  expect(status).toBe(2)
+  expect(err).toMatch(/^unravel: cannot make .*taken: [^\n]+\n$/)
+  expect(readFileSync(join(folder, 'taken'), 'utf8')).toBe('text')
+})

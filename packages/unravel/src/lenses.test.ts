@@ -1,0 +1,131 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { formatNpy } from '@unravel/tensor'
+import { afterAll, describe, expect, test } from 'vitest'
+import { main } from './main.js'
+
+const fixtures = resolve(import.meta.dirname, '../../../test/fixtures/oracle')
+const model = (name: string) => join(fixtures, name)
+const input = (name: string) => join(fixtures, name, 'input.npy')
+const folder = mkdtempSync(join(tmpdir(), 'unravel-lenses-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+async function run(...argv: string[]) {
+  let stdout = ''
+  let stderr = ''
+  const status = await main(argv, {
+    cwd: folder,
+    out: text => void (stdout += text),
+    err: text => void (stderr += text),
+    interruption: () => new AbortController().signal,
+  })
+  return { status, stdout, stderr }
+}
+
+async function json(command: string, name: string, ...options: string[]) {
+  const { status, stdout, stderr } = await run(command, model(name), '--input', input(name), '--json', ...options)
+  expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout.endsWith('\n')).toBe(true)
+  return JSON.parse(stdout)
+}
+
+const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)
+
+test('subsets: all orders sum to the output, fewer leave a tail', async () => {
+  const all = await json('expand', 'mlp-tanh', '--expansion', 'subsets', '--orders', 'all', '--values')
+  expect(all).toMatchObject({ expansion: 'subsets', blocks: 8, orders: 8, radius: null, resummed: null })
+  expect(all.remainder.at(-1)).toBeLessThan(1e-12)
+  expect(all.standard_error).toBeUndefined()
+  const some = await json('expand', 'mlp-tanh', '--expansion', 'subsets', '--orders', '2')
+  expect(some.norms).toEqual(all.norms.slice(0, 3))
+  expect(some.tail_norm).toBeCloseTo(some.remainder[2] * some.output_norm, 12)
+})
+
+test('a series about a run at part of λ adds up to the network too', async () => {
+  const found = await json('expand', 'mlp-tanh', '--about', '0.5', '--orders', '10')
+  expect(found.remainder.at(-1)).toBeLessThan(1e-9)
+})
+
+test('paths: the figure of Veit, sampled and exact', async () => {
+  const d = await json('paths', 'mlp-tanh', '--samples', '64')
+  expect(d.paths).toEqual(['1', '8', '28', '56', '70', '56', '28', '8', '1'])
+  expect(d.exact).toBe(true)
+  expect(d.effective.paths).toEqual({ from: 2, to: 7 })
+  d.sampled_norm.forEach((mean: number, k: number) => {
+    // A mean of norms is at most their root mean square; with their spread it is within a factor.
+    expect(mean / d.single_norm[k]).toBeGreaterThan(0.3)
+    expect(mean).toBeLessThan(d.single_norm[k] + 6 * d.sampled_error[k] + 1e-12)
+  })
+  const { stdout } = await run('paths', model('mlp-relu'), '--input', input('mlp-relu'))
+  expect(stdout).toMatch(/length +paths +one path/)
+  expect(stdout).not.toMatch(/NaN|undefined/)
+})
+
+test('complexity: exact, and estimated by probes', async () => {
+  const exact = await json('complexity', 'mlp-tanh', '--orders', 'all')
+  expect(sum(exact.gram.flat())).toBeCloseTo(exact.complexity, 10)
+  const probed = await json('complexity', 'mlp-tanh', '--orders', 'all', '--probes', '200')
+  expect(Math.abs(probed.complexity - exact.complexity)).toBeLessThan(5 * probed.standard_error.complexity)
+})
+
+test('lesion: with and without labels', async () => {
+  const labels = join(folder, 'labels.npy')
+  writeFileSync(labels, formatNpy({ data: Int32Array.of(0, 1), shape: [2], dtype: 'i32' }))
+  const d = await json('lesion', 'mlp-tanh', '--labels', labels, '--draws', '2')
+  expect(d.without).toHaveLength(8)
+  expect(d.removed.at(-1)).toMatchObject({ count: 8 })
+  expect(d.whole).toMatchObject({ change: 0, accuracy: expect.any(Number), loss: expect.any(Number) })
+  const { stdout } = await run('lesion', model('mlp-tanh'), '--input', input('mlp-tanh'), '--draws', '2')
+  expect(stdout).not.toMatch(/accuracy|NaN|undefined/)
+})
+
+test('sweep: the series gets better as λ gets smaller', async () => {
+  const { points } = await json('sweep', 'mlp-tanh', '--from', '0.1', '--to', '2', '--steps', '4', '--orders', '4')
+  const remainders = points.map((p: { remainder: number }) => p.remainder)
+  expect([...remainders].sort((a, b) => a - b)).toEqual(remainders)
+})
+
+describe('verify', () => {
+  test.each(['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm', 'gpt2-tiny'])('%s holds', async name => {
+    const { rungs, passed } = await json('verify', name)
+    expect(passed).toBe(true)
+    expect(rungs.filter((r: { passed: boolean | null }) => r.passed).length).toBeGreaterThan(5)
+  })
+})
+
+test('report: one page that needs nothing else', async () => {
+  const page = join(folder, 'page.html')
+  const models = [model('mlp-tanh'), model('mlp-relu')]
+  const { status, stdout } = await run('report', ...models, '--input', input('mlp-tanh'), '--out', 'page.html')
+  expect({ status, stdout }).toEqual({ status: 0, stdout: 'report: page.html\n' })
+  const html = readFileSync(page, 'utf8')
+  expect(html.match(/<svg /g)!.length).toBeGreaterThan(11)
+  expect(html).not.toMatch(/NaN|undefined|<script|src="http|href="http/)
+  expect(html.match(/<figcaption>/g)!.length).toBe(html.match(/<figure/g)!.length)
+})
+
+test.each([
+  ['paths of ids', ['paths', model('gpt2-tiny'), '--input', input('gpt2-tiny')], /integer ids have no gradient/],
+  [
+    'a target that is not there',
+    ['paths', model('mlp-tanh'), '--input', input('mlp-tanh'), '--target', '99'],
+    /--target 99/,
+  ],
+  [
+    'a range that is none',
+    ['sweep', model('mlp-tanh'), '--input', input('mlp-tanh'), '--from', '2', '--to', '1'],
+    /must be below/,
+  ],
+  [
+    'labels of another batch',
+    ['lesion', model('mlp-tanh'), '--input', input('mlp-tanh'), '--labels', input('mlp-tanh')],
+    /labels are integers/,
+  ],
+  ['no model', ['report', '--input', 'x.npy'], /missing required argument/],
+])('%s: one line, exit 2', async (_, argv, saying) => {
+  const { status, stdout, stderr } = await run(...(argv as string[]))
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+  expect(stderr).toMatch(saying as RegExp)
+  expect(stderr).toMatch(/^unravel: [^\n]+\n$/)
+})
