@@ -13,6 +13,7 @@ import {
 } from '@unravel/tensor'
 import type { PathOptions } from './gradient.js'
 import { checkOrders, type Orders } from './orders.js'
+import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
 
 /** The run's value before a block and its path sums `[stored orders, ...value]`. */
 export interface GatedState {
@@ -45,7 +46,8 @@ export function gatedStep(
  * S_k ← s_l(S_k) + λ_l (A_l S_{k−1} + [k=1] b_l). Orders 0..n sum to the output at any λ, to rounding. Exact, but not
  * unique: the gates (secants of activations, patterns of attention, scales of norms) are a choice.
  *
- * Time one application of every linear map to at most `orders` + 1 rows per input; memory O(orders·batch·width).
+ * Time one application of every linear map to at most `orders` + 1 rows per input; memory O(orders·batch·width). Trailing
+ * orders below 1e−270 (f32: 1e−26) may come out as zero.
  *
  * @param orders order to stop at, or 'all' for the number of blocks
  * @throws RangeError when `orders` is not an integer of at least 0; RuleError for an op without a canonical gate
@@ -66,7 +68,7 @@ export function gated(
       const before = state
       state = scope(() => {
         const { value, paths } = gatedStep(block, before, most, weights?.[l])
-        return { value, paths }
+        return { value, paths: l % BLOCKS_BETWEEN_TRIMS === 0 ? trimmed(paths) : paths }
       })
       release(before.value, before.paths)
       onBlock?.(l + 1)

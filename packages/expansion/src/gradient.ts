@@ -14,6 +14,7 @@ import {
   vjp,
 } from '@unravel/tensor'
 import { checkOrders, type Orders } from './orders.js'
+import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
 
 export interface PathOptions {
   /** Called with the number of blocks done. */
@@ -66,7 +67,8 @@ export function gradientPaths(
         if (orders === 0) return addAligned(skipped, skipped, 0, 0)
         const through = vjp(block.branch, h).pullback(head(after, orders))
         visit?.(l, after, through, h)
-        return addAligned(skipped, through, 1, block.scale * (weights?.[l] ?? 1))
+        const next = addAligned(skipped, through, 1, block.scale * (weights?.[l] ?? 1))
+        return l % BLOCKS_BETWEEN_TRIMS === 0 ? trimmed(next) : next
       })
       release(after, states.pop()!)
       onBlock?.(tower.blocks.length - l)

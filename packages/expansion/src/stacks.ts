@@ -1,4 +1,17 @@
-import { addScaled, concat, matmul, narrow, padded, reshape, type Tensor, zerosLike } from '@unravel/tensor'
+import {
+  abs,
+  addScaled,
+  concat,
+  head,
+  matmul,
+  max,
+  narrow,
+  padded,
+  reshape,
+  scope,
+  type Tensor,
+  zerosLike,
+} from '@unravel/tensor'
 
 // Stacks `[orders, ...item]` that any pass may make, of traced tensors too.
 
@@ -13,3 +26,20 @@ export const products = (a: Tensor, b: Tensor): Tensor =>
   matmul(reshape(a, [a.shape[0]!, -1]), reshape(b, [b.shape[0]!, -1]), false, true)
 
 export const numbersOf = async (t: Tensor): Promise<Float64Array> => Float64Array.from(await t.data())
+
+/** Orders of a long stack are looked at again after this many blocks. */
+export const BLOCKS_BETWEEN_TRIMS = 8
+const LONG = 64
+/** Far below what rounding leaves of anything that such orders are added to; and so far above where arithmetic turns
+ *  subnormal, and a hundred times slower, that the orders of the next few blocks stay above it too. */
+const NOTHING = { f64: 1e-270, f32: 1e-26, i32: 0 }
+
+/** A long stack without the trailing orders that are as good as zero, where their numbers can be read at once. */
+export function trimmed(stack: Tensor): Tensor {
+  const rows = stack.shape[0]!
+  if (rows <= LONG || stack.level > 0 || stack.dense()[0]!.backend.readSync === undefined) return stack
+  const sizes = scope(() => max(abs(reshape(stack, [rows, -1])), 1)).dataSync()
+  let last = rows - 1
+  while (last > 0 && sizes[last]! < NOTHING[stack.dtype]) last--
+  return head(stack, last + 1)
+}

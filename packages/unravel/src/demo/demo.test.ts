@@ -13,6 +13,7 @@ function analysis(share: number[], remainder: number[], more: Partial<Analysis> 
     orders: share.length - 1,
     scale: 0.1,
     norms: share.map(Math.sqrt),
+    standardError: null,
     share,
     outputNorm: 1,
     remainder,
