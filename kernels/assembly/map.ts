@@ -1,8 +1,10 @@
 // out[i] = φ(x[i]), i < n; x and out dense, and possibly the same. Functions are numbered as in src/wasm/elementwise.ts.
 
+import { toInt32 } from './cast'
 import { erf, exp, expm1, gelu, geluTanh, log, log1p, normalCdf, sigmoid, silu, softplus, tanh } from './math'
-import { exp as exp4, gelu as gelu4, sigmoid as sigmoid4, tanh as tanh4 } from './math32'
+import { exp as exp4, gelu as gelu4, log as log4, sigmoid as sigmoid4, tanh as tanh4 } from './math32'
 import { storePartial } from './simd'
+import { cos, sin } from './trig'
 import { load2, store2 } from './wide'
 
 export function map_f32(op: i32, n: usize, x: usize, out: usize): void {
@@ -25,7 +27,7 @@ function map<T>(op: i32, n: usize, x: usize, out: usize): void {
     case 8: return simple<T>(8, n, x, out)
     case 9: return sizeof<T>() == 4 ? four(exp4, n, x, out) : each<T>(exp, n, x, out)
     case 10: return each<T>(expm1, n, x, out)
-    case 11: return each<T>(log, n, x, out)
+    case 11: return sizeof<T>() == 4 ? four(log4, n, x, out) : each<T>(log, n, x, out)
     case 12: return each<T>(log1p, n, x, out)
     case 13: return sizeof<T>() == 4 ? four(tanh4, n, x, out) : each<T>(tanh, n, x, out)
     case 14: return sizeof<T>() == 4 ? four(sigmoid4, n, x, out) : each<T>(sigmoid, n, x, out)
@@ -35,6 +37,8 @@ function map<T>(op: i32, n: usize, x: usize, out: usize): void {
     case 18: return sizeof<T>() == 4 ? four(gelu4, n, x, out) : each<T>(gelu, n, x, out)
     case 19: return each<T>(silu, n, x, out)
     case 20: return each<T>(geluTanh, n, x, out)
+    case 21: return each<T>(sin, n, x, out)
+    case 22: return each<T>(cos, n, x, out)
   }
 }
 
@@ -120,7 +124,16 @@ function fill<T>(n: usize, value: f64, out: usize): void {
   if (whole < bytes) storePartial<T>(out + whole, v, bytes - whole)
 }
 
-/** out = x + scale·y */
+/** Integers are computed in f64 and cut. */
+export function affine_i32(n: usize, x: usize, scale: f64, shift: f64, out: usize): void {
+  for (const end = x + n * 4; x < end; x += 4, out += 4) store<i32>(out, toInt32(scale * <f64>load<i32>(x) + shift))
+}
+export function fill_i32(n: usize, value: f64, out: usize): void {
+  const v = toInt32(value)
+  for (const end = out + n * 4; out < end; out += 4) store<i32>(out, v)
+}
+
+/** out = x + scale·y, rounded twice in both builds: to the bit what `finish` of matmul.ts makes of the same product. */
 export function axpy_f32(n: usize, x: usize, scale: f64, y: usize, out: usize): void {
   axpy<f32>(n, x, scale, y, out)
 }

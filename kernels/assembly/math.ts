@@ -34,10 +34,15 @@ const ERFC_TAIL = memory.data<f64>([
 
 const LN2: f64 = 0.6931471805599453
 /** ln 2 in two parts; products of the first with integers below 2^11 are exact. */
-const LN2_HIGH: f64 = 0.693147180369123816490
-const LN2_LOW: f64 = 1.90821492927058770002e-10
+export const LN2_HIGH: f64 = 0.693147180369123816490
+export const LN2_LOW: f64 = 1.90821492927058770002e-10
 /** Adding it rounds to an integer and leaves that integer in the low bits. */
 const ROUND: f64 = 6755399441055744
+
+/** What exp needs beside them, as a table for newer engines, which rebuild vector constants in every turn of a loop. */
+const EXP = memory.data<f64>([-746, 710, 1.4426950408889634, 6755399441055744, 0.693147180369123816490, 1.90821492927058770002e-10, 1])
+/** The bits of ROUND, less twice 1023 */
+const ROUND_BIASED = memory.data<i64>([0x4338000000000000 - 2046])
 
 // @ts-ignore: decorator
 @inline
@@ -46,18 +51,33 @@ function c(x: f64): v128 {
 }
 // @ts-ignore: decorator
 @inline
-function select(mask: v128, a: v128, b: v128): v128 {
+export function select(mask: v128, a: v128, b: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i64x2.relaxed_laneselect(a, b, mask)
   return v128.bitselect(a, b, mask)
 }
 // @ts-ignore: decorator
 @inline
-function mad(a: v128, b: v128, d: v128): v128 {
+export function mad(a: v128, b: v128, d: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_madd<f64>(a, b, d)
   return f64x2.add(f64x2.mul(a, b), d)
 }
 // @ts-ignore: decorator
 @inline
 function nan(x: v128): v128 {
   return f64x2.ne(x, x)
+}
+
+/** 1/i! */
+// @ts-ignore: decorator
+@inline
+function factorial(i: usize): v128 {
+  return v128.load64_splat(FACTORIALS + (i << 3))
+}
+
+// @ts-ignore: decorator
+@inline
+function entry(i: usize): v128 {
+  return v128.load64_splat(EXP + (i << 3))
 }
 
 /** 2^k for integers k given as k + ROUND, −1022 ≤ k ≤ 1023. */
@@ -67,29 +87,45 @@ function powerOfTwo(k: v128): v128 {
   return i64x2.shl(i64x2.add(k, i64x2.splat(1023)), 52)
 }
 
-/** Σ_{i=from}^{13} r^(i−from)/i! */
+/** (e^r − 1 − r)/r² = Σ_{i=2}^{13} r^(i−2)/i!, in Estrin's order: pairs, pairs of pairs, and their sum. */
 // @ts-ignore: decorator
 @inline
-function exponentialTail(r: v128, from: usize): v128 {
-  let p = v128.load64_splat(FACTORIALS, 104)
-  for (let i: usize = 12; i >= from; i--) p = mad(p, r, v128.load64_splat(FACTORIALS + i * 8))
-  return p
+function exponentialTail(r: v128): v128 {
+  const r2 = f64x2.mul(r, r)
+  const r4 = f64x2.mul(r2, r2)
+  const low = mad(mad(factorial(5), r, factorial(4)), r2, mad(factorial(3), r, factorial(2)))
+  const middle = mad(mad(factorial(9), r, factorial(8)), r2, mad(factorial(7), r, factorial(6)))
+  const high = mad(mad(factorial(13), r, factorial(12)), r2, mad(factorial(11), r, factorial(10)))
+  return mad(mad(high, r4, middle), r4, low)
+}
+
+/** e^(x + low), where `low` makes up for the rounding of x or is left out */
+// @ts-ignore: decorator
+@inline
+function exponential(x: v128, low: v128, withLow: bool): v128 {
+  // Beyond these bounds the result is 0 or infinite anyway.
+  const y = f64x2.pmin(entry(1), f64x2.pmax(entry(0), x))
+  const shifted = f64x2.add(f64x2.mul(y, entry(2)), entry(3))
+  const k = f64x2.sub(shifted, entry(3))
+  let r = f64x2.sub(f64x2.sub(y, f64x2.mul(k, entry(4))), f64x2.mul(k, entry(5)))
+  if (withLow) r = f64x2.add(r, low)
+  // 1 + (r + r²·…): the small terms first
+  const p = f64x2.add(entry(6), mad(f64x2.mul(r, r), exponentialTail(r), r))
+  // In two steps, so that subnormal results round once and large ones overflow: the exponent fields of 2^⌊k/2⌋ and 2^⌈k/2⌉.
+  const both = i64x2.sub(shifted, v128.load64_splat(ROUND_BIASED))
+  const half = i64x2.shr_u(both, 1)
+  const power = f64x2.mul(f64x2.mul(p, i64x2.shl(half, 52)), i64x2.shl(i64x2.sub(both, half), 52))
+  return select(nan(x), x, power)
 }
 
 /** e^x */
 export function exp(x: v128): v128 {
-  // Beyond these bounds the result is 0 or infinite anyway.
-  const y = f64x2.pmin(c(710), f64x2.pmax(c(-746), x))
-  const shifted = f64x2.add(f64x2.mul(y, c(1 / LN2)), c(ROUND))
-  const k = f64x2.sub(shifted, c(ROUND))
-  const r = f64x2.sub(f64x2.sub(y, f64x2.mul(k, c(LN2_HIGH))), f64x2.mul(k, c(LN2_LOW)))
-  // 1 + (r + r²·…): the small terms first
-  const p = f64x2.add(c(1), mad(f64x2.mul(r, r), exponentialTail(r, 2), r))
-  // In two steps, so that subnormal results round once and large ones overflow.
-  const half = f64x2.floor(f64x2.mul(k, c(0.5)))
-  const first = powerOfTwo(f64x2.add(half, c(ROUND)))
-  const second = powerOfTwo(f64x2.add(f64x2.sub(k, half), c(ROUND)))
-  return select(nan(x), x, f64x2.mul(f64x2.mul(p, first), second))
+  return exponential(x, x, false)
+}
+
+/** e^(x + low) */
+export function expWith(x: v128, low: v128): v128 {
+  return exponential(x, low, true)
 }
 
 /** e^x − 1 for x ≤ 40 (larger ones overflow early) */
@@ -99,7 +135,7 @@ function expm1Moderate(x: v128): v128 {
   const shifted = f64x2.add(f64x2.mul(x, c(1 / LN2)), c(ROUND))
   const k = f64x2.sub(shifted, c(ROUND))
   const r = f64x2.sub(f64x2.sub(x, f64x2.mul(k, c(LN2_HIGH))), f64x2.mul(k, c(LN2_LOW)))
-  const p = mad(f64x2.mul(r, r), exponentialTail(r, 2), r)
+  const p = mad(f64x2.mul(r, r), exponentialTail(r), r)
   const two = powerOfTwo(shifted)
   return f64x2.add(f64x2.sub(two, c(1)), f64x2.mul(two, p))
 }
@@ -128,22 +164,52 @@ export function sigmoid(x: v128): v128 {
   return f64x2.div(select(f64x2.lt(x, c(0)), z, c(1)), d)
 }
 
-/** log x, by x = 2^k·m with √½ ≤ m < √2 */
+/** 2/(2i + 3) */
+// @ts-ignore: decorator
+@inline
+export function odd(i: usize): v128 {
+  return v128.load64_splat(ATANH + (i << 3))
+}
+
+const LEAST_NORMAL: f64 = 2.2250738585072014e-308
+
+/** x, or 2^54·x where x is subnormal */
+// @ts-ignore: decorator
+@inline
+function normalized(x: v128): v128 {
+  return select(f64x2.lt(x, c(LEAST_NORMAL)), f64x2.mul(x, c(18014398509481984)), x)
+}
+
+/** m of x = 2^k·m, √½ ≤ m < √2, for finite x > 0 */
+// @ts-ignore: decorator
+@inline
+export function mantissa(x: v128): v128 {
+  const y = normalized(x)
+  return i64x2.sub(y, i64x2.shl(i64x2.shr_s(i64x2.sub(y, i64x2.splat(0x3fe6a09e667f3bcd)), 52), 52))
+}
+
+/** k of x = 2^k·m */
+// @ts-ignore: decorator
+@inline
+export function exponent(x: v128): v128 {
+  const whole = i64x2.shr_s(i64x2.sub(normalized(x), i64x2.splat(0x3fe6a09e667f3bcd)), 52)
+  const k = f64x2.convert_low_i32x4_s(i8x16.shuffle(whole, whole, 0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11))
+  return select(f64x2.lt(x, c(LEAST_NORMAL)), f64x2.sub(k, c(54)), k)
+}
+
+/** log x, by x = 2^k·m */
 export function log(x: v128): v128 {
-  const subnormal = f64x2.lt(x, c(2.2250738585072014e-308))
-  const y = select(subnormal, f64x2.mul(x, c(18014398509481984)), x)
-  // The exponent of y/√½, so that m lies around 1.
-  const bits = i64x2.sub(y, i64x2.splat(0x3fe6a09e667f3bcd))
-  const whole = i64x2.shr_s(bits, 52)
-  const m = i64x2.sub(y, i64x2.shl(whole, 52))
-  let k = f64x2.convert_low_i32x4_s(i8x16.shuffle(whole, whole, 0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11))
-  k = select(subnormal, f64x2.sub(k, c(54)), k)
+  const m = mantissa(x)
+  const k = exponent(x)
   const f = f64x2.sub(m, c(1))
   const s = f64x2.div(f, f64x2.add(c(2), f))
   const z = f64x2.mul(s, s)
-  let r = v128.load64_splat(ATANH, 80)
-  for (let i: i32 = 9; i >= 0; i--) r = mad(r, z, v128.load64_splat(ATANH + <usize>i * 8))
-  r = f64x2.mul(r, z)
+  const z2 = f64x2.mul(z, z)
+  const z4 = f64x2.mul(z2, z2)
+  const high = mad(odd(10), z2, mad(odd(9), z, odd(8)))
+  const middle = mad(mad(odd(7), z, odd(6)), z2, mad(odd(5), z, odd(4)))
+  const first = mad(mad(odd(3), z, odd(2)), z2, mad(odd(1), z, odd(0)))
+  const r = f64x2.mul(mad(mad(high, z4, middle), z4, first), z)
   // log(1 + f) = f − f²/2 + s·(f²/2 + r)
   const h = f64x2.mul(c(0.5), f64x2.mul(f, f))
   const low = mad(s, f64x2.add(h, r), f64x2.mul(k, c(LN2_LOW)))

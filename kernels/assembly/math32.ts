@@ -76,6 +76,22 @@ export function exp(x: v128): v128 {
   return select(nan(x), x, y)
 }
 
+/** e^x for x ≤ 0, and 0 where that is below the normal numbers */
+// @ts-ignore: decorator
+@inline
+export function expNegative(x: v128): v128 {
+  // The sum's low bits are k + 127, the exponent field of 2^k. NaN is no less than the bound and stays.
+  const shifted = mad(f32x4.pmax(x, c(-88)), c(1.44269504088896341), c(ROUND + 127))
+  const k = f32x4.sub(shifted, c(ROUND + 127))
+  const r = mad(k, c(-LN2_LOW), mad(k, c(-LN2_HIGH), x))
+  let p = mad(at(EXP, 4), r, at(EXP, 3))
+  p = mad(p, r, at(EXP, 2))
+  p = mad(p, r, at(EXP, 1))
+  p = mad(p, r, at(EXP, 0))
+  p = f32x4.add(c(1), mad(f32x4.mul(r, r), p, r))
+  return v128.andnot(f32x4.mul(p, i32x4.shl(shifted, 23)), f32x4.lt(x, c(-87.25)))
+}
+
 export function tanh(x: v128): v128 {
   const a = f32x4.pmin(c(10), f32x4.abs(x))
   const z = f32x4.mul(x, x)
@@ -93,6 +109,33 @@ export function sigmoid(x: v128): v128 {
   const z = exponential(c(1), f32x4.pmax(c(-105), f32x4.neg(f32x4.abs(x))), c(0))
   const y = f32x4.div(select(f32x4.lt(x, c(0)), z, c(1)), f32x4.add(c(1), z))
   return select(nan(x), x, y)
+}
+
+/** 2/(2k + 1), k = 1..5: log((1 + s)/(1 − s)) = 2s + s·(z·2/3 + z²·2/5 + …), z = s² */
+const ATANH = memory.data<f32>([0.6666666667, 0.4, 0.2857142857, 0.2222222222, 0.1818181818])
+
+/** log x, by x = 2^k·m with √½ ≤ m < √2 */
+export function log(x: v128): v128 {
+  const subnormal = f32x4.lt(x, c(1.17549435e-38))
+  const y = select(subnormal, f32x4.mul(x, c(33554432)), x)
+  // The exponent of y/√½, so that m lies around 1.
+  const whole = i32x4.shr_s(i32x4.sub(y, i32x4.splat(0x3f3504f3)), 23)
+  const m = i32x4.sub(y, i32x4.shl(whole, 23))
+  const k = f32x4.sub(f32x4.convert_i32x4_s(whole), v128.and(subnormal, c(25)))
+  const f = f32x4.sub(m, c(1))
+  const s = f32x4.div(f, f32x4.add(c(2), f))
+  const z = f32x4.mul(s, s)
+  let r = mad(at(ATANH, 4), z, at(ATANH, 3))
+  r = mad(r, z, at(ATANH, 2))
+  r = mad(r, z, at(ATANH, 1))
+  r = f32x4.mul(mad(r, z, at(ATANH, 0)), z)
+  // log(1 + f) = f − f²/2 + s·(f²/2 + r)
+  const h = f32x4.mul(c(0.5), f32x4.mul(f, f))
+  const low = mad(s, f32x4.add(h, r), f32x4.mul(k, c(LN2_LOW)))
+  const finite = f32x4.sub(f32x4.mul(k, c(LN2_HIGH)), f32x4.sub(f32x4.sub(h, low), f))
+  const special = v128.or(f32x4.eq(x, c(Infinity)), nan(x))
+  const result = select(f32x4.lt(x, c(0)), c(NaN), select(special, x, finite))
+  return select(f32x4.eq(x, c(0)), c(-Infinity), result)
 }
 
 /** x·Φ(x) */

@@ -8,7 +8,7 @@
 // ACM TOMS 34 (2008): a panel of B stays in the first cache, a block of A in the second.
 
 import { blockK, blockM, blockN, panelABytes, panelBBytes } from './memory'
-import { fma, lanes, storePartial } from './simd'
+import { fma, lanes, storePartial, sumLanes } from './simd'
 
 /** Rows of a tile. */
 const rows: usize = 4
@@ -381,14 +381,4 @@ function combineRows<T>(k: usize, n: usize, x: usize, b: usize, out: usize): voi
     }
     storePartial<T>(out + j, sum, row - j)
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function sumLanes<T>(v: v128): T {
-  if (sizeof<T>() == 4) {
-    const pairs = f32x4.add(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1))
-    return <T>(f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1))
-  }
-  return <T>(f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1))
 }

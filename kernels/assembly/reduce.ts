@@ -1,61 +1,169 @@
-// Sums over one axis of a dense x [outer, n, inner], into a dense out [outer, inner]; accumulated in T.
-// `square` sums x² instead.
+// Reductions of one axis of a dense x [outer, n, inner] into a dense out [outer, inner], apart from x; accumulated in T.
+// Operations are numbered as in src/wasm/reduce.ts: sum, sum of squares, largest, smallest.
 
-import { fma, storePartial } from './simd'
+import { fma, lanes, storePartial, tailMask } from './simd'
 
-export function sum_f32(square: bool, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
-  sum<f32>(square, outer, n, inner, x, out)
+export function reduce_f32(op: i32, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
+  reduce<f32>(op, outer, n, inner, x, out)
 }
-export function sum_f64(square: bool, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
-  sum<f64>(square, outer, n, inner, x, out)
+export function reduce_f64(op: i32, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
+  reduce<f64>(op, outer, n, inner, x, out)
+}
+export function reduce_i32(op: i32, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
+  reduce<i32>(op, outer, n, inner, x, out)
 }
 
-function sum<T>(square: bool, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
-  const size: usize = sizeof<T>()
-  for (let o: usize = 0; o < outer; o++) {
-    if (inner == 1) store<T>(out, row<T>(square, n, x))
-    else columns<T>(square, n, inner, x, out)
-    x += n * inner * size
-    out += inner * size
+function reduce<T>(op: i32, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
+  switch (op) {
+    case 0: return all<T>(0, outer, n, inner, x, out)
+    case 1: return all<T>(1, outer, n, inner, x, out)
+    case 2: return all<T>(2, outer, n, inner, x, out)
+    case 3: return all<T>(3, outer, n, inner, x, out)
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function term<T>(square: bool, v: v128, s: v128): v128 {
-  return square ? fma<T>(v, v, s) : v128.add<T>(s, v)
+function all<T>(op: i32, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
+  for (let o: usize = 0; o < outer; o++) {
+    if (inner == 1) store<T>(out, row<T>(op, n, x))
+    else columns<T>(op, n, inner, x, out)
+    x += n * inner * sizeof<T>()
+    out += inner * sizeof<T>()
+  }
 }
 
-/** Four vectors of partial sums, added up in pairs. */
-function row<T>(square: bool, n: usize, x: usize): T {
+// @ts-ignore: decorator
+@inline
+function identity<T>(op: i32): T {
+  if (op == 2) return isFloat<T>() ? <T>-Infinity : <T>i32.MIN_VALUE
+  if (op == 3) return isFloat<T>() ? <T>Infinity : <T>i32.MAX_VALUE
+  return 0
+}
+
+/** v and what is accumulated. A NaN that is there stays: nothing is larger or smaller. */
+// @ts-ignore: decorator
+@inline
+function term<T>(op: i32, v: v128, s: v128): v128 {
+  if (op == 0) return v128.add<T>(s, v)
+  if (op == 1) return isFloat<T>() ? fma<T>(v, v, s) : v128.add<T>(v128.mul<T>(v, v), s)
+  const better = op == 2 ? v128.gt<T>(v, s) : v128.lt<T>(v, s)
+  return v128.bitselect(v, s, isFloat<T>() ? v128.or(better, v128.ne<T>(v, v)) : better)
+}
+
+/** Two accumulated vectors as one. */
+// @ts-ignore: decorator
+@inline
+function join<T>(op: i32, s: v128, t: v128): v128 {
+  return op == 1 ? v128.add<T>(s, t) : term<T>(op, t, s)
+}
+
+/** Four accumulators, joined in pairs. */
+// @ts-ignore: decorator
+@inline
+function row<T>(op: i32, n: usize, x: usize): T {
   const end = x + n * sizeof<T>()
-  let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+  const start = v128.splat<T>(identity<T>(op))
+  let s0 = start, s1 = start, s2 = start, s3 = start
   for (; x + 64 <= end; x += 64) {
-    s0 = term<T>(square, v128.load(x), s0)
-    s1 = term<T>(square, v128.load(x, 16), s1)
-    s2 = term<T>(square, v128.load(x, 32), s2)
-    s3 = term<T>(square, v128.load(x, 48), s3)
+    s0 = term<T>(op, v128.load(x), s0)
+    s1 = term<T>(op, v128.load(x, 16), s1)
+    s2 = term<T>(op, v128.load(x, 32), s2)
+    s3 = term<T>(op, v128.load(x, 48), s3)
   }
-  for (; x + 16 <= end; x += 16) s0 = term<T>(square, v128.load(x), s0)
-  const s = v128.add<T>(v128.add<T>(s0, s1), v128.add<T>(s2, s3))
-  let total: T = 0
-  if (sizeof<T>() == 4) {
-    total = <T>(f32x4.extract_lane(s, 0) + f32x4.extract_lane(s, 1) + (f32x4.extract_lane(s, 2) + f32x4.extract_lane(s, 3)))
-  } else total = <T>(f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1))
-  for (; x < end; x += sizeof<T>()) {
-    const v = load<T>(x)
-    total += square ? v * v : v
-  }
-  return total
+  for (; x + 16 <= end; x += 16) s0 = term<T>(op, v128.load(x), s0)
+  if (x < end) s1 = term<T>(op, v128.bitselect(v128.load(x), start, tailMask(end - x)), s1)
+  let s = join<T>(op, join<T>(op, s0, s1), join<T>(op, s2, s3))
+  if (sizeof<T>() == 4) s = join<T>(op, s, v128.shuffle<i32>(s, s, 2, 3, 0, 1))
+  s = join<T>(op, s, sizeof<T>() == 4 ? v128.shuffle<i32>(s, s, 1, 0, 3, 2) : v128.shuffle<i64>(s, s, 1, 0))
+  return v128.extract_lane<T>(s, 0)
 }
 
-/** A vector of columns at a time, down all rows. */
-function columns<T>(square: bool, n: usize, inner: usize, x: usize, out: usize): void {
+/** Bytes of a block of columns, so that its part of out stays in the first cache while the rows go by. */
+const block: usize = 8192
+
+/** Rows are read as they lie in memory, four at a time, and accumulated in out. */
+// @ts-ignore: decorator
+@inline
+function columns<T>(op: i32, n: usize, inner: usize, x: usize, out: usize): void {
   const stride = inner * sizeof<T>()
-  for (let i: usize = 0; i < stride; i += 16) {
-    let s = v128.splat<T>(0)
-    let p = x + i
-    for (let r: usize = 0; r < n; r++, p += stride) s = term<T>(square, v128.load(p), s)
-    storePartial<T>(out + i, s, stride - i)
+  const start = v128.splat<T>(identity<T>(op))
+  const r4 = n & ~3
+  for (let j: usize = 0; j < stride; j += block) {
+    const end = min(stride, j + block)
+    const whole = j + ((end - j) & ~15)
+    for (let i = j; i < end; i += 16) storePartial<T>(out + i, start, end - i)
+    let p = x
+    for (let r: usize = 0; r < r4; r += 4, p += 4 * stride) {
+      const p1 = p + stride, p2 = p1 + stride, p3 = p2 + stride
+      for (let i = j; i < whole; i += 16) {
+        const s = term<T>(op, v128.load(p1 + i), term<T>(op, v128.load(p + i), v128.load(out + i)))
+        v128.store(out + i, term<T>(op, v128.load(p3 + i), term<T>(op, v128.load(p2 + i), s)))
+      }
+      if (whole < end) {
+        const s = term<T>(op, v128.load(p1 + whole), term<T>(op, v128.load(p + whole), v128.load(out + whole)))
+        const t = term<T>(op, v128.load(p3 + whole), term<T>(op, v128.load(p2 + whole), s))
+        storePartial<T>(out + whole, t, end - whole)
+      }
+    }
+    for (let r = r4; r < n; r++, p += stride) {
+      for (let i = j; i < end; i += 16) storePartial<T>(out + i, term<T>(op, v128.load(p + i), v128.load(out + i)), end - i)
+    }
+  }
+}
+
+/** out [outer, inner] of i32: the first index of the largest element; the first NaN wins. */
+export function argmax_f32(outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
+  argmax<f32>(outer, n, inner, x, out)
+}
+export function argmax_f64(outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
+  argmax<f64>(outer, n, inner, x, out)
+}
+export function argmax_i32(outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
+  argmax<i32>(outer, n, inner, x, out)
+}
+
+function argmax<T>(outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
+  const stride = inner * sizeof<T>()
+  for (let o: usize = 0; o < outer; o++) {
+    if (inner == 1) store<i32>(out, find<T>(n, x, row<T>(2, n, x)))
+    else for (let c: usize = 0; c < inner; c += lanes<T>()) columnsArgmax<T>(n, stride, x + c * sizeof<T>(), inner - c, out + c * 4)
+    x += n * stride
+    out += inner * 4
+  }
+}
+
+/** The first place of a value, or of a NaN, that is known to be in the row. */
+function find<T>(n: usize, x: usize, value: T): i32 {
+  const wanted = v128.splat<T>(value)
+  const anyNaN = value != value
+  const bytes = n * sizeof<T>()
+  let i: usize = 0
+  for (; i + 16 <= bytes; i += 16) {
+    const v = v128.load(x + i)
+    if (v128.any_true(anyNaN ? v128.ne<T>(v, v) : v128.eq<T>(v, wanted))) break
+  }
+  for (; i < bytes; i += sizeof<T>()) {
+    const v = load<T>(x + i)
+    if (anyNaN ? v != v : v == value) return <i32>(i / sizeof<T>())
+  }
+  return 0
+}
+
+/** A vector of columns at a time. Places are as wide as T. */
+function columnsArgmax<T>(n: usize, stride: usize, x: usize, left: usize, out: usize): void {
+  let best = v128.load(x), at = i32x4.splat(0)
+  for (let r: usize = 1; r < n; r++) {
+    x += stride
+    const v = v128.load(x)
+    let better = v128.gt<T>(v, best)
+    if (isFloat<T>()) better = v128.or(better, v128.andnot(v128.eq<T>(best, best), v128.eq<T>(v, v)))
+    best = v128.bitselect(v, best, better)
+    at = v128.bitselect(sizeof<T>() == 4 ? i32x4.splat(<i32>r) : i64x2.splat(<i64>r), at, better)
+  }
+  if (sizeof<T>() == 4) storePartial<f32>(out, at, left * 4)
+  else {
+    v128.store32_lane(out, at, 0)
+    if (left > 1) v128.store32_lane(out, at, 2, 4)
   }
 }

@@ -29,3 +29,35 @@ export function storePartial<T>(address: usize, v: v128, bytes: usize): void {
     v128.store_lane<f64>(address, v, 0)
   }
 }
+
+/** The sum of the lanes. */
+// @ts-ignore: decorator
+@inline
+export function sumLanes<T>(v: v128): T {
+  if (sizeof<T>() == 4) {
+    const pairs = f32x4.add(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1))
+    return <T>(f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1))
+  }
+  return <T>(f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1))
+}
+
+/** The largest of lanes that are no NaN. */
+// @ts-ignore: decorator
+@inline
+export function maxLanes<T>(v: v128): T {
+  if (sizeof<T>() == 4) {
+    const pairs = f32x4.pmax(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1))
+    return <T>f32x4.extract_lane(f32x4.pmax(pairs, v128.shuffle<f32>(pairs, pairs, 1, 0, 3, 2)), 0)
+  }
+  return <T>f64x2.extract_lane(f64x2.pmax(v, v128.shuffle<f64>(v, v, 1, 0)), 0)
+}
+
+/** Sixteen bytes of ones, then as many zeros. */
+const ONES = memory.data<i32>([-1, -1, -1, -1, 0, 0, 0, 0])
+
+/** Ones in the first `bytes` bytes, zeros in the others; bytes ≤ 16. */
+// @ts-ignore: decorator
+@inline
+export function tailMask(bytes: usize): v128 {
+  return v128.load(ONES + 16 - bytes)
+}

@@ -2,7 +2,10 @@
 // and, within a row, either consecutive elements (step 1) or one element for all (step 0). out may be a or b where their
 // elements lie as in out. Functions are numbered as in src/wasm/elementwise.ts.
 
+import { toInt32 } from './cast'
+import { pow } from './power'
 import { storePartial } from './simd'
+import { load2, store2 } from './wide'
 
 export function zip_f32(
   op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
@@ -14,6 +17,11 @@ export function zip_f64(
 ): void {
   zip<f64>(op, rows, n, a, aRow, aStep, b, bRow, bStep, out)
 }
+export function zip_i32(
+  op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
+): void {
+  zip<i32>(op, rows, n, a, aRow, aStep, b, bRow, bStep, out)
+}
 
 function zip<T>(
   op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
@@ -23,7 +31,7 @@ function zip<T>(
       case 0: row<T>(0, n, a, aStep, b, bStep, out); break
       case 1: row<T>(1, n, a, aStep, b, bStep, out); break
       case 2: row<T>(2, n, a, aStep, b, bStep, out); break
-      case 3: row<T>(3, n, a, aStep, b, bStep, out); break
+      case 3: isFloat<T>() ? row<T>(3, n, a, aStep, b, bStep, out) : quotients(n, a, aStep, b, bStep, out); break
       case 4: row<T>(4, n, a, aStep, b, bStep, out); break
       case 5: row<T>(5, n, a, aStep, b, bStep, out); break
       case 6: row<T>(6, n, a, aStep, b, bStep, out); break
@@ -32,9 +40,40 @@ function zip<T>(
       case 9: row<T>(9, n, a, aStep, b, bStep, out); break
       case 10: row<T>(10, n, a, aStep, b, bStep, out); break
       case 11: row<T>(11, n, a, aStep, b, bStep, out); break
+      case 12: isFloat<T>() ? powers<T>(n, a, aStep, b, bStep, out) : integerPowers(n, a, aStep, b, bStep, out); break
     }
     a += aRow
     b += bRow
+  }
+}
+
+function powers<T>(n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
+  const step: usize = 2 * sizeof<T>()
+  for (let i: usize = 0; i < n; i += 2, out += step) {
+    const x = load2<T>(a), y = load2<T>(b)
+    const base = aStep ? x : v128.shuffle<f64>(x, x, 0, 0), power = bStep ? y : v128.shuffle<f64>(y, y, 0, 0)
+    store2<T>(out, pow<T>(base, power), n - i)
+    if (aStep) a += step
+    if (bStep) b += step
+  }
+}
+
+/** Powers of i32, computed in f64 and cut. */
+function integerPowers(n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
+  for (const end = out + n * 4; out < end; out += 4) {
+    const power = pow<f64>(f64x2.splat(<f64>load<i32>(a)), f64x2.splat(<f64>load<i32>(b)))
+    store<i32>(out, toInt32(f64x2.extract_lane(power, 0)))
+    if (aStep) a += 4
+    if (bStep) b += 4
+  }
+}
+
+/** Quotients of i32, computed in f64 and cut. */
+function quotients(n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
+  for (const end = out + n * 4; out < end; out += 4) {
+    store<i32>(out, toInt32(<f64>load<i32>(a) / <f64>load<i32>(b)))
+    if (aStep) a += 4
+    if (bStep) b += 4
   }
 }
 
@@ -66,7 +105,7 @@ function value<T>(op: i32, x: v128, y: v128): v128 {
   if (op == 0) return v128.add<T>(x, y)
   if (op == 1) return v128.sub<T>(x, y)
   if (op == 2) return v128.mul<T>(x, y)
-  if (op == 3) return v128.div<T>(x, y)
+  if (op == 3) return isFloat<T>() ? v128.div<T>(x, y) : x
   // x where it is larger (smaller) or NaN, else y, which may be NaN
   if (op == 4) return v128.bitselect(x, y, v128.or(v128.gt<T>(x, y), v128.ne<T>(x, x)))
   if (op == 5) return v128.bitselect(x, y, v128.or(v128.lt<T>(x, y), v128.ne<T>(x, x)))

@@ -309,6 +309,9 @@ export interface Kernels<B extends Buffer> {
   seriesSoftmax(orders: number, rows: number, n: number, x: B, out: B): void
 }
 
+/** What a kernel does that has no native code for its arguments: run as the js kernel and be counted, or throw. */
+export type FallbackPolicy = 'fallback' | 'throw'
+
 export interface MemoryReport {
   /** Bytes in live buffers. */
   readonly bytes: number
@@ -345,6 +348,9 @@ export interface Backend<B extends Buffer = Buffer> {
   /** A copy of the contents; absent where the backend cannot wait. */
   readSync?(buffer: B): TypedArray
   memory(): MemoryReport
+  /** `fallback` at first: a kernel that is not native runs as the js kernel, is counted by `fallbacks`, and the first time
+   *  announced on the console. `throw`: it throws `UnsupportedError`. On js every kernel is native. */
+  policy: FallbackPolicy
   /** How often a kernel ran on another backend's code because this one does not support it: `matmul f64` → 12. */
   fallbacks(): ReadonlyMap<string, number>
 }

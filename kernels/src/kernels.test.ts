@@ -529,6 +529,7 @@ describe.each(backends)('on %s', (_, backend) => {
       { numRuns: 80 },
     )
     expect(backend.memory().buffers).toBe(before)
+    expect([...backend.fallbacks()]).toEqual([])
   })
 })
 

@@ -76,6 +76,7 @@ const backend: Backend<TypedArray> = {
   read: buffer => Promise.resolve(buffer.slice() as TypedArray),
   readSync: buffer => buffer.slice() as TypedArray,
   memory: () => ({ bytes: 0, buffers: 0, reserved: 0 }),
+  policy: 'fallback',
   fallbacks: () => none,
 }
 

@@ -19,7 +19,7 @@ function identity(op: ReduceOp, out: TypedArray): number {
 }
 
 /** Alternating runs of kept and reduced axes: [kept, reduced, kept, …] lengths, adjacent axes of a kind as one. */
-function runsOf(shape: Shape, axes: readonly number[]): number[] {
+export function runsOf(shape: Shape, axes: readonly number[]): number[] {
   const runs = [1]
   let reduced = false
   shape.forEach((n, i) => {

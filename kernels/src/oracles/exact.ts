@@ -142,6 +142,9 @@ export const exact: Record<MapOp, (x: bigint, near: number) => bigint> = {
   tanh,
 }
 
+/** x^y for finite x > 0, with 400 bits, as a count of 2^−P. */
+export const exactPower = (x: number, y: number): bigint => exp(mul(fromNumber(y), log(fromNumber(x), Math.log(x))))
+
 const FORMATS = { f32: { digits: 23n, least: -126n, most: 127n }, f64: { digits: 52n, least: -1022n, most: 1023n } }
 
 /** |result − value| in units in the last place of the value, in the given format. */

@@ -1,72 +1,116 @@
 import type { Backend, DType, KernelName, Kernels, TypedArray } from '../contract.js'
+import { conv2dKernels } from './conv2d.js'
 import { copyKernel } from './copy.js'
-import { affineKernel, axpyKernel, fillKernel, mapKernel, zipKernel } from './elementwise.js'
-import { jsOnHeap } from './fallback.js'
+import {
+  affineKernel,
+  axpyKernel,
+  castKernel,
+  fillKernel,
+  mapKernel,
+  powerKernel,
+  whereKernel,
+  zipKernel,
+} from './elementwise.js'
+import { Fallbacks, jsOnHeap } from './fallback.js'
+import { gatherKernels } from './gather.js'
 import type { Module } from './load.js'
 import { linearKernel, matmulKernel } from './matmul.js'
 import { Heap } from './memory.js'
+import { normKernels } from './norm.js'
 import { optimiseKernels } from './optimise.js'
-import { reduceKernel } from './reduce.js'
+import { pool2dKernels } from './pool2d.js'
+import { randomKernel } from './random.js'
+import { reduceKernels } from './reduce.js'
 import { addressOf, type Region } from './region.js'
 import { seriesKernels } from './series.js'
+import { softmaxKernels } from './softmax.js'
 
-/** What a file of native kernels needs: the compiled module, the heap, and the js version of every kernel. */
+/** What a file of native kernels needs: the compiled module and the heap. */
 export interface Context {
   readonly exports: Module['exports']
   readonly heap: Heap
-  readonly js: Kernels<Region>
 }
 
 const real: readonly DType[] = ['f32', 'f64']
+const all: readonly DType[] = ['f32', 'f64', 'i32']
 
-/** The dtypes that each kernel has machine code for: of map all but sin and cos, of zip all but pow, of reduce sums over
- *  neighbouring axes. What is left out runs on the js kernel and is counted. */
+/** The dtypes that each kernel has machine code for. A kernel that is left out runs on the js kernel and is counted. */
 const native: Partial<Record<KernelName, readonly DType[]>> = {
-  fill: real,
-  copy: ['f32', 'f64', 'i32'],
+  fill: all,
+  cast: all,
+  copy: all,
   map: real,
-  affine: real,
-  zip: real,
-  reduce: real,
+  affine: all,
+  power: real,
+  zip: all,
+  where: all,
+  reduce: all,
+  argmax: all,
+  gather: all,
+  scatterAdd: all,
   matmul: real,
   linear: real,
   axpy: real,
   mapGrad: real,
   sgd: real,
   adamw: real,
+  conv2d: real,
+  conv2dInputGrad: real,
+  conv2dWeightGrad: real,
+  maxPool2dIndices: real,
+  avgPool2d: real,
+  avgPool2dGrad: real,
+  softmax: real,
+  logSoftmax: real,
+  softmaxGrad: real,
+  logSoftmaxGrad: real,
+  layerNorm: real,
+  layerNormGrad: real,
+  rmsNorm: real,
+  rmsNormGrad: real,
+  random: all,
   cauchy: real,
   correlate: real,
   series: real,
   seriesPower: real,
+  seriesSinCos: real,
   seriesDiv: real,
+  seriesSoftmax: real,
 }
 
 function supports(kernel: KernelName, dtype: DType): true | string {
   const dtypes = native[kernel]
   if (dtypes?.includes(dtype)) return true
-  if (kernel === 'random') return 'random numbers come from the js kernel, so that every backend makes the same bits'
-  if (dtypes === undefined) return `${kernel} has no WebAssembly kernel yet; the js kernel runs`
-  return `${kernel} has a WebAssembly kernel for ${dtypes.join(' and ')} only; the js kernel runs on ${dtype}`
+  if (dtypes === undefined) return `${kernel} has no WebAssembly kernel`
+  return `${kernel} has a WebAssembly kernel for ${dtypes.join(' and ')} only`
 }
 
 /** The backend on one instance of the module. */
 export function createBackend({ exports, memory }: Module): Backend<Region> {
   const heap = new Heap(memory, exports.scratchBase() + exports.scratchBytes())
-  const counts = new Map<string, number>()
-  const js = jsOnHeap(heap, counts)
-  const context: Context = { exports, heap, js }
+  const fallbacks = new Fallbacks('wasm', supports)
+  const context: Context = { exports, heap }
   const kernels: Kernels<Region> = {
-    ...js,
+    ...jsOnHeap(heap, fallbacks),
     fill: fillKernel(context),
     copy: copyKernel(context),
     map: mapKernel(context),
     affine: affineKernel(context),
+    power: powerKernel(context),
     zip: zipKernel(context),
-    reduce: reduceKernel(context),
+    where: whereKernel(context),
+    cast: castKernel(context),
     matmul: matmulKernel(context),
     linear: linearKernel(context),
     axpy: axpyKernel(context),
+    random: randomKernel(context),
+    ...reduceKernels(context),
+    ...gatherKernels(context),
     ...optimiseKernels(context),
+    ...conv2dKernels(context),
+    ...pool2dKernels(context),
+    ...softmaxKernels(context),
+    ...normKernels(context),
     ...seriesKernels(context),
   }
 
@@ -96,6 +140,12 @@ export function createBackend({ exports, memory }: Module): Backend<Region> {
     read: async buffer => readSync(buffer),
     readSync,
     memory: () => heap.report(),
-    fallbacks: () => counts,
+    get policy() {
+      return fallbacks.policy
+    },
+    set policy(policy) {
+      fallbacks.policy = policy
+    },
+    fallbacks: () => fallbacks.counts,
   }
 }

@@ -3,9 +3,10 @@ import { eachRow, stepOf } from '../js/rows.js'
 import type { Context } from './backend.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
+import { densely } from './rows.js'
 
-/** Numbers of the functions in assembly/map.ts; the others run on the js kernel. */
-const mapOps: Partial<Record<MapOp, number>> = {
+/** Numbers of the functions in assembly/map.ts. */
+const mapOps: Record<MapOp, number> = {
   abs: 0,
   neg: 1,
   relu: 2,
@@ -27,10 +28,12 @@ const mapOps: Partial<Record<MapOp, number>> = {
   gelu: 18,
   silu: 19,
   geluTanh: 20,
+  sin: 21,
+  cos: 22,
 }
 
-/** Numbers of the functions in assembly/zip.ts; pow runs on the js kernel. */
-const zipOps: Partial<Record<ZipOp, number>> = {
+/** Numbers of the functions in assembly/zip.ts. */
+const zipOps: Record<ZipOp, number> = {
   add: 0,
   sub: 1,
   mul: 2,
@@ -43,34 +46,53 @@ const zipOps: Partial<Record<ZipOp, number>> = {
   lessEqual: 9,
   greater: 10,
   greaterEqual: 11,
+  pow: 12,
 }
 
-const real = (region: Region) => region.dtype !== 'i32'
+export function fillKernel({ exports }: Context): Kernels<Region>['fill'] {
+  const on = { f32: exports.fill_f32, f64: exports.fill_f64, i32: exports.fill_i32 }
+  return (value, out) => on[out.dtype](out.length, value, addressOf(out))
+}
 
-export const fillKernel =
-  ({ exports, js }: Context): Kernels<Region>['fill'] =>
-  (value, out) => {
-    if (!real(out)) return js.fill(value, out)
-    const run = out.dtype === 'f32' ? exports.fill_f32 : exports.fill_f64
-    run(out.length, value, addressOf(out))
+/** Between dtypes by the module; within one it is a copy. */
+export function castKernel({ exports, heap }: Context): Kernels<Region>['cast'] {
+  const between: Record<string, typeof exports.cast_f32_f64> = {
+    f32f64: exports.cast_f32_f64,
+    f32i32: exports.cast_f32_i32,
+    f64f32: exports.cast_f64_f32,
+    f64i32: exports.cast_f64_i32,
+    i32f32: exports.cast_i32_f32,
+    i32f64: exports.cast_i32_f64,
   }
+  return (x, out) => {
+    const [from, to] = [addressOf(x), addressOf(out)]
+    if (x.dtype !== out.dtype) between[x.dtype + out.dtype]!(out.length, from, to)
+    else heap.copy(from, to, out.length * bytesPerElement[out.dtype])
+  }
+}
 
 export const mapKernel =
-  ({ exports, js }: Context): Kernels<Region>['map'] =>
+  ({ exports }: Context): Kernels<Region>['map'] =>
   (op, x, out) => {
-    const number = mapOps[op]
-    if (number === undefined) return js.map(op, x, out)
     const run = out.dtype === 'f32' ? exports.map_f32 : exports.map_f64
-    run(number, out.length, addressOf(x), addressOf(out))
+    run(mapOps[op], out.length, addressOf(x), addressOf(out))
   }
 
-export const affineKernel =
-  ({ exports, js }: Context): Kernels<Region>['affine'] =>
-  (x, scale, shift, out) => {
-    if (!real(out)) return js.affine(x, scale, shift, out)
-    const run = out.dtype === 'f32' ? exports.affine_f32 : exports.affine_f64
-    run(out.length, addressOf(x), scale, shift, addressOf(out))
+export function powerKernel(context: Context): Kernels<Region>['power'] {
+  const { exports } = context
+  const map = mapKernel(context)
+  return (x, r, out) => {
+    if (r === 2) return map('square', x, out)
+    if (r === -1) return map('reciprocal', x, out)
+    const run = out.dtype === 'f32' ? exports.power_f32 : exports.power_f64
+    run(out.length, addressOf(x), r, addressOf(out))
   }
+}
+
+export function affineKernel({ exports }: Context): Kernels<Region>['affine'] {
+  const on = { f32: exports.affine_f32, f64: exports.affine_f64, i32: exports.affine_i32 }
+  return (x, scale, shift, out) => on[out.dtype](out.length, addressOf(x), scale, shift, addressOf(out))
+}
 
 export const axpyKernel =
   ({ exports }: Context): Kernels<Region>['axpy'] =>
@@ -79,12 +101,12 @@ export const axpyKernel =
     run(out.length, addressOf(x), scale, addressOf(y), addressOf(out))
   }
 
-export const zipKernel =
-  ({ exports, js }: Context): Kernels<Region>['zip'] =>
-  (op, shape, a, aStrides, b, bStrides, out) => {
+export function zipKernel(context: Context): Kernels<Region>['zip'] {
+  const { exports } = context
+  const on = { f32: exports.zip_f32, f64: exports.zip_f64, i32: exports.zip_i32 }
+  return (op, shape, a, aStrides, b, bStrides, out) => {
     const number = zipOps[op]
-    if (number === undefined || !real(out)) return js.zip(op, shape, a, aStrides, b, bStrides, out)
-    const run = out.dtype === 'f32' ? exports.zip_f32 : exports.zip_f64
+    const run = on[out.dtype]
     const size = bytesPerElement[out.dtype]
     const p = addressOf(a)
     const q = addressOf(b)
@@ -101,7 +123,11 @@ export const zipKernel =
     const n = shape[rank - 1]!
     const [aLast, bLast] = [aStrides[rank - 1]!, bStrides[rank - 1]!]
     if (!((aLast === 0 || aLast === 1 || n === 1) && (bLast === 0 || bLast === 1 || n === 1))) {
-      return js.zip(op, shape, a, aStrides, b, bStrides, out)
+      const operands = [[a, aStrides] as const, [b, bStrides] as const]
+      densely(context, shape, operands, ([x, y]) => {
+        run(number, 1, out.length, x!.address, 0, x!.step, y!.address, 0, y!.step, r)
+      })
+      return
     }
     const outer = shape.slice(0, -1)
     eachRow(outer, aStrides.slice(0, -1), bStrides.slice(0, -1), (rows, aFrom, aRow, bFrom, bRow, to) => {
@@ -109,3 +135,15 @@ export const zipKernel =
       run(number, rows, n, u, aRow * size, aLast === 1, v, bRow * size, bLast === 1, r + to * n * size)
     })
   }
+}
+
+export function whereKernel(context: Context): Kernels<Region>['where'] {
+  const { exports } = context
+  const on = { f32: exports.where_f32, f64: exports.where_f64, i32: exports.where_i32 }
+  return (shape, c, cStrides, a, aStrides, b, bStrides, out) => {
+    const operands = [[c, cStrides] as const, [a, aStrides] as const, [b, bStrides] as const]
+    densely(context, shape, operands, ([m, x, y]) => {
+      on[out.dtype](out.length, m!.address, m!.step, x!.address, x!.step, y!.address, y!.step, addressOf(out))
+    })
+  }
+}

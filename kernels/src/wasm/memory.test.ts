@@ -102,17 +102,3 @@ describe('buffers of the wasm backend', () => {
     expect(JSON.parse(stdout)).toEqual([880, 100])
   })
 })
-
-describe('kernels without machine code', () => {
-  it('run as the js kernels and are counted', () => {
-    const wasm = backend()
-    const x = wasm.alloc('f64', 3)
-    wasm.write(x, Float64Array.of(0, 1, 2))
-    expect([...wasm.fallbacks()]).toEqual([])
-    wasm.kernels.random('uniform', 1, 0, x)
-    wasm.kernels.random('uniform', 1, 0, x)
-    expect([...wasm.fallbacks()]).toEqual([['random f64', 2]])
-    expect(wasm.supports('random', 'f64')).toMatch('same bits')
-    expect(wasm.supports('matmul', 'f32')).toBe(true)
-  })
-})

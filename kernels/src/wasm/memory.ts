@@ -82,6 +82,11 @@ export class Heap {
     return new Region(region.dtype, length, start, region.block, region.owner)
   }
 
+  /** Copies `bytes` bytes from one address to another. */
+  copy(from: number, to: number, bytes: number): void {
+    new Uint8Array(this.#memory.buffer).copyWithin(to, from, from + bytes)
+  }
+
   /** A typed array on the region's memory, good until the next allocation. */
   array(region: Region): TypedArray {
     const start = addressOf(region)

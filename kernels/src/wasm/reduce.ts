@@ -1,27 +1,38 @@
-import type { Kernels } from '../contract.js'
+import type { Kernels, ReduceOp } from '../contract.js'
+import { runsOf } from '../js/reduce.js'
 import type { Context } from './backend.js'
 import { addressOf, type Region } from './region.js'
 
-/** Sums over one run of axes on the module; other reductions on the js kernel. */
-export const reduceKernel =
-  ({ exports, js }: Context): Kernels<Region>['reduce'] =>
-  (op, shape, axes, x, out) => {
-    const first = axes[0] ?? 0
-    const last = axes[axes.length - 1] ?? -1
-    const oneRun = axes.length === last - first + 1
-    if ((op !== 'sum' && op !== 'sumSquares') || x.dtype === 'i32' || !oneRun) return js.reduce(op, shape, axes, x, out)
-    const run = x.dtype === 'f32' ? exports.sum_f32 : exports.sum_f64
-    const size = (from: number, to: number) => {
-      let n = 1
-      for (let i = from; i < to; i++) n *= shape[i]!
-      return n
-    }
-    run(
-      op === 'sumSquares',
-      size(0, first),
-      size(first, last + 1),
-      size(last + 1, shape.length),
-      addressOf(x),
-      addressOf(out),
-    )
+/** Numbers of the operations in assembly/reduce.ts. */
+const reduceOps: Record<ReduceOp, number> = { sum: 0, sumSquares: 1, max: 2, min: 3 }
+
+/** Reductions on the module. */
+export function reduceKernels({ exports, heap }: Context): Pick<Kernels<Region>, 'reduce' | 'argmax'> {
+  const reduceOn = { f32: exports.reduce_f32, f64: exports.reduce_f64, i32: exports.reduce_i32 }
+  const argmaxOn = { f32: exports.argmax_f32, f64: exports.argmax_f64, i32: exports.argmax_i32 }
+  return {
+    reduce(op, shape, axes, x, out) {
+      // [kept, reduced, kept, reduced, …], then the kept axes after them.
+      const runs = runsOf(shape, axes)
+      let inner = 1
+      if (runs.length === 1) runs.push(1)
+      else if (runs.length % 2 === 1) inner = runs.pop()!
+      // The last run of reduced axes first, through buffers between.
+      let from = x
+      for (let r = runs.length - 1; r > 0; r -= 2) {
+        let outer = 1
+        for (let i = 0; i < r; i++) outer *= runs[i]!
+        const to = r > 1 ? heap.alloc(x.dtype, outer * inner) : out
+        // Squares are taken once, and then summed.
+        const number = op === 'sumSquares' && from !== x ? reduceOps.sum : reduceOps[op]
+        reduceOn[x.dtype](number, outer, runs[r]!, inner, addressOf(from), addressOf(to))
+        if (from !== x) heap.release(from)
+        from = to
+        inner *= runs[r - 1]!
+      }
+    },
+    argmax(outer, n, inner, x, out) {
+      argmaxOn[x.dtype](outer, n, inner, addressOf(x), addressOf(out))
+    },
   }
+}

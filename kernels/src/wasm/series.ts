@@ -17,35 +17,66 @@ const seriesOps: Record<SeriesOp, number> = {
 }
 const POWER = 10
 
-type SeriesKernels = Pick<Kernels<Region>, 'series' | 'seriesPower' | 'seriesDiv' | 'cauchy' | 'correlate'>
+type SeriesKernels = Pick<
+  Kernels<Region>,
+  'series' | 'seriesPower' | 'seriesSinCos' | 'seriesDiv' | 'seriesSoftmax' | 'cauchy' | 'correlate'
+>
 
-/** The recurrences on the module. Four stacks of four elements are held in its scratch memory. */
-export function seriesKernels({ exports, js }: Context): SeriesKernels {
-  const scratch = exports.scratchBase()
-  const mostOrders = Math.floor(exports.scratchBytes() / (4 * 32))
+/** The recurrences on the module, in f64 whatever the dtype. */
+export function seriesKernels({ exports, heap }: Context): SeriesKernels {
   const stored = (x: Region, n: number, orders: number) => Math.min(orders, x.length / n)
+
+  /** Runs `body` with `bytes` of memory: the module's scratch, or more where that is too little. */
+  function withScratch(bytes: number, body: (scratch: number) => void): void {
+    if (bytes <= exports.scratchBytes()) return body(exports.scratchBase())
+    const region = heap.alloc('f64', bytes / 8)
+    try {
+      body(addressOf(region))
+    } finally {
+      heap.release(region)
+    }
+  }
+  /** Stacks of eight elements in f64. */
+  const stacks = (count: number, orders: number) => count * orders * 8 * 8
+
   function recurrence(op: number, r: number, orders: number, n: number, x: Region, out: Region): void {
     const run = out.dtype === 'f32' ? exports.series_f32 : exports.series_f64
-    run(op, r, orders, stored(x, n, orders), n, addressOf(x), addressOf(out), scratch)
+    withScratch(stacks(4, orders), scratch => {
+      run(op, r, orders, stored(x, n, orders), n, addressOf(x), addressOf(out), scratch)
+    })
   }
   return {
     series(op, orders, n, x, out) {
-      if (n === 0 || orders === 0) return
-      if (orders > mostOrders) return js.series(op, orders, n, x, out)
-      recurrence(seriesOps[op], 0, orders, n, x, out)
+      if (n > 0 && orders > 0) recurrence(seriesOps[op], 0, orders, n, x, out)
     },
     seriesPower(r, orders, n, x, out) {
       if (n === 0 || orders === 0) return
-      if (orders > mostOrders) return js.seriesPower(r, orders, n, x, out)
-      // Order 0 comes from Math.pow, the others from the recurrence.
-      js.seriesPower(r, 1, n, x, out)
+      // Order 0 is a power, the others come from the recurrence.
+      const power = out.dtype === 'f32' ? exports.power_f32 : exports.power_f64
+      power(n, addressOf(x), r, addressOf(out))
       recurrence(POWER, r, orders, n, x, out)
+    },
+    seriesSinCos(orders, n, x, sin, cos) {
+      if (n === 0 || orders === 0) return
+      const run = sin.dtype === 'f32' ? exports.seriesSinCos_f32 : exports.seriesSinCos_f64
+      withScratch(stacks(3, orders), scratch => {
+        run(orders, stored(x, n, orders), n, addressOf(x), addressOf(sin), addressOf(cos), scratch)
+      })
     },
     seriesDiv(orders, n, a, b, out) {
       if (n === 0 || orders === 0) return
-      if (orders > mostOrders) return js.seriesDiv(orders, n, a, b, out)
       const run = out.dtype === 'f32' ? exports.seriesDiv_f32 : exports.seriesDiv_f64
-      run(orders, stored(a, n, orders), stored(b, n, orders), n, addressOf(a), addressOf(b), addressOf(out), scratch)
+      withScratch(stacks(1, orders), scratch => {
+        run(orders, stored(a, n, orders), stored(b, n, orders), n, addressOf(a), addressOf(b), addressOf(out), scratch)
+      })
+    },
+    seriesSoftmax(orders, rows, n, x, out) {
+      if (rows * n === 0 || orders === 0) return
+      const run = out.dtype === 'f32' ? exports.seriesSoftmax_f32 : exports.seriesSoftmax_f64
+      // y and j·x of one row, and M.
+      withScratch(orders * (2 * (n + 1) + 1) * 8, scratch => {
+        run(orders, stored(x, rows * n, orders), rows, n, addressOf(x), addressOf(out), scratch)
+      })
     },
     cauchy(orders, n, a, b, out) {
       if (n === 0) return

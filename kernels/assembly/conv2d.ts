@@ -1,0 +1,290 @@
+// Convolutions of one image and group as matrix products whose second factor is never formed: element v of its row j lies
+// at b + offsets[j] + v·sizeof(T), a tap of the window having one offset whatever the window. That holds once the image has its
+// padding around it and, with a horizontal stride s, columns v·s + r of a line lie together for each r (`spread`). Offsets and
+// strides are bytes; tables are made by src/wasm/conv2d.ts. `scratch` has room for one tile.
+
+import { fma, lanes, storePartial, sumLanes, tailMask } from './simd'
+
+/** Rows of a tile. */
+const rows: usize = 4
+/** Taps taken at a time, so that what a tile of windows reads stays in the first cache. */
+const block: usize = 256
+
+/**
+ * Copies lines of `n` elements, dense in memory, into a plane with room around them: element i of line l goes to column
+ * i + left of out + l·outLine, the columns of equal remainder by `step` together, `outPart` from one remainder to the next.
+ */
+export function spread_4(
+  planes: usize, lines: usize, n: usize, x: usize, xPlane: usize, left: usize, step: usize, out: usize,
+  outPlane: usize, outLine: usize, outPart: usize,
+): void {
+  spread<u32>(planes, lines, n, x, xPlane, left, step, out, outPlane, outLine, outPart)
+}
+export function spread_8(
+  planes: usize, lines: usize, n: usize, x: usize, xPlane: usize, left: usize, step: usize, out: usize,
+  outPlane: usize, outLine: usize, outPart: usize,
+): void {
+  spread<u64>(planes, lines, n, x, xPlane, left, step, out, outPlane, outLine, outPart)
+}
+
+function spread<T>(
+  planes: usize, lines: usize, n: usize, x: usize, xPlane: usize, left: usize, step: usize, out: usize,
+  outPlane: usize, outLine: usize, outPart: usize,
+): void {
+  const bytes = n * sizeof<T>()
+  for (let p: usize = 0; p < planes; p++) {
+    let from = x + p * xPlane
+    let to = out + p * outPlane
+    for (let l: usize = 0; l < lines; l++) {
+      if (step == 1) {
+        const start = to + left * sizeof<T>()
+        for (let i: usize = 0; i < bytes; i += 16) storeBytes<T>(start + i, v128.load(from + i), bytes - i)
+      } else {
+        let part = left % step
+        let q = to + part * outPart + left / step * sizeof<T>()
+        for (let i: usize = 0; i < bytes; i += sizeof<T>()) {
+          store<T>(q, load<T>(from + i))
+          q += outPart
+          if (++part == step) {
+            part = 0
+            q -= step * outPart - sizeof<T>()
+          }
+        }
+      }
+      from += bytes
+      to += outLine
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function storeBytes<T>(address: usize, v: v128, bytes: usize): void {
+  if (sizeof<T>() == 4) storePartial<f32>(address, v, bytes)
+  else storePartial<f64>(address, v, bytes)
+}
+
+/** Weights of `m` rows and k taps, at w + i·wRow + offsets[j], as panels [k][4] of 4 rows; rows beyond m are zeros. */
+export function packWeights_4(m: usize, k: usize, w: usize, wRow: usize, offsets: usize, out: usize): void {
+  packWeights<u32>(m, k, w, wRow, offsets, out)
+}
+export function packWeights_8(m: usize, k: usize, w: usize, wRow: usize, offsets: usize, out: usize): void {
+  packWeights<u64>(m, k, w, wRow, offsets, out)
+}
+
+function packWeights<T>(m: usize, k: usize, w: usize, wRow: usize, offsets: usize, out: usize): void {
+  for (let i: usize = 0; i < m; i += rows) {
+    const height = min(rows, m - i)
+    for (let j: usize = 0; j < k; j++, out += rows * sizeof<T>()) {
+      const from = w + i * wRow + <usize>load<i32>(offsets + (j << 2))
+      for (let r: usize = 0; r < rows; r++) store<T>(out + r * sizeof<T>(), r < height ? load<T>(from + r * wRow) : 0)
+    }
+  }
+}
+
+/**
+ * C = A·B for `lines` lines of n columns: A packed [m/4][k][4], line u of B at b + u·bLine; C at c + i·cRow + u·cLine + v·cStep
+ * for row i and column v.
+ */
+export function convolve_f32(
+  m: usize, k: usize, a: usize, offsets: usize, b: usize, bLine: usize, lines: usize, n: usize, c: usize,
+  cRow: usize, cLine: usize, cStep: usize, scratch: usize,
+): void {
+  convolve<f32>(m, k, a, offsets, b, bLine, lines, n, c, cRow, cLine, cStep, scratch)
+}
+export function convolve_f64(
+  m: usize, k: usize, a: usize, offsets: usize, b: usize, bLine: usize, lines: usize, n: usize, c: usize,
+  cRow: usize, cLine: usize, cStep: usize, scratch: usize,
+): void {
+  convolve<f64>(m, k, a, offsets, b, bLine, lines, n, c, cRow, cLine, cStep, scratch)
+}
+
+function convolve<T>(
+  m: usize, k: usize, a: usize, offsets: usize, b: usize, bLine: usize, lines: usize, n: usize, c: usize,
+  cRow: usize, cLine: usize, cStep: usize, scratch: usize,
+): void {
+  const size: usize = sizeof<T>()
+  const width: usize = 2 * lanes<T>()
+  const panel = k * rows * size
+  for (let p0: usize = 0; p0 < k; p0 += block) {
+    const kb = min(block, k - p0)
+    const taps = offsets + (p0 << 2)
+    for (let u: usize = 0; u < lines; u++) {
+      const line = b + u * bLine
+      for (let v: usize = 0; v < n; v += width) {
+        const columns = min(width, n - v)
+        const dense = columns == width && cStep == size
+        let aPanel = a + p0 * rows * size
+        let target = c + u * cLine + v * cStep
+        for (let i: usize = 0; i < m; i += rows) {
+          const height = min(rows, m - i)
+          if (dense && height == rows) {
+            tile<T>(kb, aPanel, line + v * size, taps, target, cRow, p0 > 0)
+          } else {
+            if (p0 > 0) collect<T>(height, columns, target, cRow, cStep, scratch, width * size)
+            tile<T>(kb, aPanel, line + v * size, taps, scratch, width * size, p0 > 0)
+            scatter<T>(height, columns, scratch, width * size, target, cRow, cStep)
+          }
+          aPanel += panel
+          target += rows * cRow
+        }
+      }
+    }
+  }
+}
+
+function tile<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, cRow: usize, accumulate: bool): void {
+  let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
+  if (accumulate) {
+    c00 = v128.load(c)
+    c01 = v128.load(c, 16)
+    c10 = v128.load(c1)
+    c11 = v128.load(c1, 16)
+    c20 = v128.load(c2)
+    c21 = v128.load(c2, 16)
+    c30 = v128.load(c3)
+    c31 = v128.load(c3, 16)
+  }
+  const end = offsets + (k << 2)
+  do {
+    const p = b + <usize>load<i32>(offsets)
+    const b0 = v128.load(p), b1 = v128.load(p, 16)
+    const a0 = v128.load_splat<T>(a)
+    c00 = fma<T>(a0, b0, c00)
+    c01 = fma<T>(a0, b1, c01)
+    const a1 = v128.load_splat<T>(a, sizeof<T>())
+    c10 = fma<T>(a1, b0, c10)
+    c11 = fma<T>(a1, b1, c11)
+    const a2 = v128.load_splat<T>(a, 2 * sizeof<T>())
+    c20 = fma<T>(a2, b0, c20)
+    c21 = fma<T>(a2, b1, c21)
+    const a3 = v128.load_splat<T>(a, 3 * sizeof<T>())
+    c30 = fma<T>(a3, b0, c30)
+    c31 = fma<T>(a3, b1, c31)
+    a += rows * sizeof<T>()
+    offsets += 4
+  } while (offsets != end)
+  v128.store(c, c00)
+  v128.store(c, c01, 16)
+  v128.store(c1, c10)
+  v128.store(c1, c11, 16)
+  v128.store(c2, c20)
+  v128.store(c2, c21, 16)
+  v128.store(c3, c30)
+  v128.store(c3, c31, 16)
+}
+
+function scatter<T>(
+  height: usize, columns: usize, from: usize, fromRow: usize, to: usize, toRow: usize, toStep: usize,
+): void {
+  for (let i: usize = 0; i < height; i++, from += fromRow, to += toRow) {
+    for (let j: usize = 0, q = to; j < columns; j++, q += toStep) store<T>(q, load<T>(from + j * sizeof<T>()))
+  }
+}
+
+function collect<T>(
+  height: usize, columns: usize, from: usize, fromRow: usize, fromStep: usize, to: usize, toRow: usize,
+): void {
+  for (let i: usize = 0; i < height; i++, from += fromRow, to += toRow) {
+    for (let j: usize = 0, p = from; j < columns; j++, p += fromStep) store<T>(to + j * sizeof<T>(), load<T>(p))
+  }
+}
+
+/** gw[i, j] += Σ over images, lines and columns of ȳ row i times B row j: gw is [m, k], ȳ at gy + i·gyRow + …, lines dense. */
+export function weightGrad_f32(
+  m: usize, k: usize, images: usize, lines: usize, n: usize, gy: usize, gyImage: usize, gyRow: usize, gyLine: usize,
+  b: usize, bImage: usize, bLine: usize, offsets: usize, gw: usize,
+): void {
+  weightGrad<f32>(m, k, images, lines, n, gy, gyImage, gyRow, gyLine, b, bImage, bLine, offsets, gw)
+}
+export function weightGrad_f64(
+  m: usize, k: usize, images: usize, lines: usize, n: usize, gy: usize, gyImage: usize, gyRow: usize, gyLine: usize,
+  b: usize, bImage: usize, bLine: usize, offsets: usize, gw: usize,
+): void {
+  weightGrad<f64>(m, k, images, lines, n, gy, gyImage, gyRow, gyLine, b, bImage, bLine, offsets, gw)
+}
+
+function weightGrad<T>(
+  m: usize, k: usize, images: usize, lines: usize, n: usize, gy: usize, gyImage: usize, gyRow: usize, gyLine: usize,
+  b: usize, bImage: usize, bLine: usize, offsets: usize, gw: usize,
+): void {
+  const row = k * sizeof<T>()
+  for (let i: usize = 0; i < m; i += rows) {
+    const height = min(rows, m - i)
+    for (let j: usize = 0; j < k; j += 2) {
+      const b0 = b + <usize>load<i32>(offsets + (j << 2))
+      const b1 = j + 1 < k ? b + <usize>load<i32>(offsets + (j << 2), 4) : b0
+      dots<T>(height, j + 1 < k, images, lines, n, gy, gyImage, gyRow, gyLine, b0, b1, bImage, bLine, gw + j * sizeof<T>(), row)
+    }
+    gy += rows * gyRow
+    gw += rows * row
+  }
+}
+
+/** Four rows of ȳ with two rows of B; rows beyond `height` repeat the first. */
+function dots<T>(
+  height: usize, two: bool, images: usize, lines: usize, n: usize, gy: usize, gyImage: usize, gyRow: usize,
+  gyLine: usize, b0: usize, b1: usize, bImage: usize, bLine: usize, gw: usize, row: usize,
+): void {
+  let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  const mask = tailMask(bytes - whole)
+  const r1: usize = height > 1 ? gyRow : 0
+  const r2: usize = height > 2 ? 2 * gyRow : 0
+  const r3: usize = height > 3 ? 3 * gyRow : 0
+  for (let image: usize = 0; image < images; image++) {
+    let g0 = gy + image * gyImage
+    let x0 = b0 + image * bImage
+    let x1 = b1 + image * bImage
+    for (let u: usize = 0; u < lines; u++) {
+      const g1 = g0 + r1, g2 = g0 + r2, g3 = g0 + r3
+      let v: usize = 0
+      for (; v < whole; v += 16) {
+        const p = v128.load(x0 + v), q = v128.load(x1 + v)
+        const y0 = v128.load(g0 + v)
+        c00 = fma<T>(y0, p, c00)
+        c01 = fma<T>(y0, q, c01)
+        const y1 = v128.load(g1 + v)
+        c10 = fma<T>(y1, p, c10)
+        c11 = fma<T>(y1, q, c11)
+        const y2 = v128.load(g2 + v)
+        c20 = fma<T>(y2, p, c20)
+        c21 = fma<T>(y2, q, c21)
+        const y3 = v128.load(g3 + v)
+        c30 = fma<T>(y3, p, c30)
+        c31 = fma<T>(y3, q, c31)
+      }
+      if (v < bytes) {
+        const p = v128.and(v128.load(x0 + v), mask), q = v128.and(v128.load(x1 + v), mask)
+        const y0 = v128.and(v128.load(g0 + v), mask)
+        c00 = fma<T>(y0, p, c00)
+        c01 = fma<T>(y0, q, c01)
+        const y1 = v128.and(v128.load(g1 + v), mask)
+        c10 = fma<T>(y1, p, c10)
+        c11 = fma<T>(y1, q, c11)
+        const y2 = v128.and(v128.load(g2 + v), mask)
+        c20 = fma<T>(y2, p, c20)
+        c21 = fma<T>(y2, q, c21)
+        const y3 = v128.and(v128.load(g3 + v), mask)
+        c30 = fma<T>(y3, p, c30)
+        c31 = fma<T>(y3, q, c31)
+      }
+      g0 += gyLine
+      x0 += bLine
+      x1 += bLine
+    }
+  }
+  add2<T>(gw, c00, c01, two)
+  if (height > 1) add2<T>(gw + row, c10, c11, two)
+  if (height > 2) add2<T>(gw + 2 * row, c20, c21, two)
+  if (height > 3) add2<T>(gw + 3 * row, c30, c31, two)
+}
+
+// @ts-ignore: decorator
+@inline
+function add2<T>(address: usize, u: v128, v: v128, two: bool): void {
+  store<T>(address, load<T>(address) + sumLanes<T>(u))
+  if (two) store<T>(address, load<T>(address, sizeof<T>()) + sumLanes<T>(v), sizeof<T>())
+}

@@ -1,0 +1,155 @@
+// softmax and its relatives over the rows of a dense [rows, n]; outputs are dense and apart from inputs. A row is read from
+// memory once: its later passes find it in the first cache.
+
+import { exp as exp2, log } from './math'
+import { exp as exp4, expNegative } from './math32'
+import { fma, maxLanes, storePartial, sumLanes, tailMask } from './simd'
+
+// @ts-ignore: decorator
+@inline
+function exp<T>(x: v128): v128 {
+  return sizeof<T>() == 4 ? exp4(x) : exp2(x)
+}
+
+/** e^x for x ≤ 0 */
+// @ts-ignore: decorator
+@inline
+function decay<T>(x: v128): v128 {
+  return sizeof<T>() == 4 ? expNegative(x) : exp2(x)
+}
+
+/** The largest element of a row, NaN left out: where there is one, sums of exponentials are NaN anyway. */
+function largest<T>(n: usize, x: usize): T {
+  const end = x + n * sizeof<T>()
+  const lowest = v128.splat<T>(<T>-Infinity)
+  let m0 = lowest, m1 = lowest, m2 = lowest, m3 = lowest
+  for (; x + 64 <= end; x += 64) {
+    m0 = v128.pmax<T>(m0, v128.load(x))
+    m1 = v128.pmax<T>(m1, v128.load(x, 16))
+    m2 = v128.pmax<T>(m2, v128.load(x, 32))
+    m3 = v128.pmax<T>(m3, v128.load(x, 48))
+  }
+  for (; x + 16 <= end; x += 16) m0 = v128.pmax<T>(m0, v128.load(x))
+  if (x < end) m1 = v128.pmax<T>(m1, v128.bitselect(v128.load(x), lowest, tailMask(end - x)))
+  return maxLanes<T>(v128.pmax<T>(v128.pmax<T>(m0, m1), v128.pmax<T>(m2, m3)))
+}
+
+/** exp(x − max) / Σ exp(x − max) */
+export function softmax_f32(rows: usize, n: usize, x: usize, out: usize): void {
+  softmax<f32>(rows, n, x, out)
+}
+export function softmax_f64(rows: usize, n: usize, x: usize, out: usize): void {
+  softmax<f64>(rows, n, x, out)
+}
+
+function softmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  for (let r: usize = 0; r < rows; r++) {
+    const m = v128.splat<T>(largest<T>(n, x))
+    let s = v128.splat<T>(0)
+    for (let i: usize = 0; i < whole; i += 16) {
+      const e = decay<T>(v128.sub<T>(v128.load(x + i), m))
+      v128.store(out + i, e)
+      s = v128.add<T>(s, e)
+    }
+    if (whole < bytes) {
+      const e = decay<T>(v128.sub<T>(v128.load(x + whole), m))
+      storePartial<T>(out + whole, e, bytes - whole)
+      s = v128.add<T>(s, v128.and(e, tailMask(bytes - whole)))
+    }
+    const scale = v128.splat<T>(<T>1 / sumLanes<T>(s))
+    for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, v128.mul<T>(v128.load(out + i), scale))
+    if (whole < bytes) storePartial<T>(out + whole, v128.mul<T>(v128.load(out + whole), scale), bytes - whole)
+    x += bytes
+    out += bytes
+  }
+}
+
+/** x − max − log Σ exp(x − max) */
+export function logSoftmax_f32(rows: usize, n: usize, x: usize, out: usize): void {
+  logSoftmax<f32>(rows, n, x, out)
+}
+export function logSoftmax_f64(rows: usize, n: usize, x: usize, out: usize): void {
+  logSoftmax<f64>(rows, n, x, out)
+}
+
+function logSoftmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  for (let r: usize = 0; r < rows; r++) {
+    const m = v128.splat<T>(largest<T>(n, x))
+    let s = v128.splat<T>(0)
+    for (let i: usize = 0; i < whole; i += 16) s = v128.add<T>(s, decay<T>(v128.sub<T>(v128.load(x + i), m)))
+    if (whole < bytes) {
+      s = v128.add<T>(s, v128.and(decay<T>(v128.sub<T>(v128.load(x + whole), m)), tailMask(bytes - whole)))
+    }
+    const shift = v128.splat<T>(<T>f64x2.extract_lane(log(f64x2.splat(<f64>sumLanes<T>(s))), 0))
+    // x − m is exact where it matters, so the two are not added first.
+    for (let i: usize = 0; i < bytes; i += 16) {
+      storePartial<T>(out + i, v128.sub<T>(v128.sub<T>(v128.load(x + i), m), shift), bytes - i)
+    }
+    x += bytes
+    out += bytes
+  }
+}
+
+/** gx = y ⊙ (ȳ − Σ ȳ y), for `lead` stacked cotangents */
+export function softmaxGrad_f32(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+  softmaxGrad<f32>(lead, rows, n, y, gy, gx)
+}
+export function softmaxGrad_f64(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+  softmaxGrad<f64>(lead, rows, n, y, gy, gx)
+}
+
+function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  const tail = tailMask(bytes - whole)
+  for (let l: usize = 0; l < lead; l++) {
+    let run = y
+    for (let r: usize = 0; r < rows; r++) {
+      let s = v128.splat<T>(0)
+      for (let i: usize = 0; i < whole; i += 16) s = fma<T>(v128.load(gy + i), v128.load(run + i), s)
+      if (whole < bytes) s = v128.add<T>(s, v128.and(v128.mul<T>(v128.load(gy + whole), v128.load(run + whole)), tail))
+      const dot = v128.splat<T>(sumLanes<T>(s))
+      for (let i: usize = 0; i < bytes; i += 16) {
+        const g = v128.mul<T>(v128.load(run + i), v128.sub<T>(v128.load(gy + i), dot))
+        storePartial<T>(gx + i, g, bytes - i)
+      }
+      run += bytes
+      gy += bytes
+      gx += bytes
+    }
+  }
+}
+
+/** gx = ȳ − exp(y) Σ ȳ, for `lead` stacked cotangents */
+export function logSoftmaxGrad_f32(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+  logSoftmaxGrad<f32>(lead, rows, n, y, gy, gx)
+}
+export function logSoftmaxGrad_f64(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+  logSoftmaxGrad<f64>(lead, rows, n, y, gy, gx)
+}
+
+function logSoftmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  const tail = tailMask(bytes - whole)
+  for (let l: usize = 0; l < lead; l++) {
+    let run = y
+    for (let r: usize = 0; r < rows; r++) {
+      let s = v128.splat<T>(0)
+      for (let i: usize = 0; i < whole; i += 16) s = v128.add<T>(s, v128.load(gy + i))
+      if (whole < bytes) s = v128.add<T>(s, v128.and(v128.load(gy + whole), tail))
+      const total = v128.splat<T>(sumLanes<T>(s))
+      for (let i: usize = 0; i < bytes; i += 16) {
+        const g = v128.sub<T>(v128.load(gy + i), v128.mul<T>(exp<T>(v128.load(run + i)), total))
+        storePartial<T>(gx + i, g, bytes - i)
+      }
+      run += bytes
+      gy += bytes
+      gx += bytes
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest'
+import type { Backend, Buffer, Conv2dGeometry } from './contract.js'
+import { js } from './js/index.js'
+import { createBackend } from './wasm/backend.js'
+import { load } from './wasm/load.js'
+
+// Convolutions larger than the blocks of the WebAssembly kernels, against js.
+
+const builds = ['plain', 'relaxed'] as const
+
+const geometry = (g: Partial<Conv2dGeometry>): Conv2dGeometry => {
+  const whole = {
+    ...{ batch: 2, inChannels: 4, height: 12, width: 12, outChannels: 4, kernelH: 3, kernelW: 3, groups: 1 },
+    ...{ strideH: 1, strideW: 1, padH: 1, padW: 1, dilationH: 1, dilationW: 1 },
+    ...g,
+  }
+  const out = (n: number, pad: number, dilation: number, kernel: number, stride: number) =>
+    Math.floor((n + 2 * pad - dilation * (kernel - 1) - 1) / stride) + 1
+  return {
+    ...whole,
+    outH: out(whole.height, whole.padH, whole.dilationH, whole.kernelH, whole.strideH),
+    outW: out(whole.width, whole.padW, whole.dilationW, whole.kernelW, whole.strideW),
+  }
+}
+
+const cases: [string, Conv2dGeometry][] = [
+  ['more taps than a block', geometry({ inChannels: 33, outChannels: 35 })],
+  ['more batch than is held at once', geometry({ batch: 40, height: 5, width: 7 })],
+  ['an image larger than is held at once', geometry({ height: 40, width: 41, outChannels: 5, inChannels: 2 })],
+  ['one tap, no padding', geometry({ kernelH: 1, kernelW: 1, padH: 0, padW: 0, height: 40, width: 41 })],
+  ['one tap, stride 2', geometry({ kernelH: 1, kernelW: 1, padH: 0, padW: 0, strideH: 2, strideW: 2 })],
+  ['stride 3, kernel 2', geometry({ kernelH: 2, kernelW: 2, padH: 0, padW: 0, strideH: 3, strideW: 3 })],
+  ['stride 2, kernel 7', geometry({ kernelH: 7, kernelW: 7, padH: 3, padW: 3, strideH: 2, strideW: 2, width: 33 })],
+  ['one channel a group', geometry({ inChannels: 8, outChannels: 8, groups: 8, width: 30 })],
+  ['dilation, stride and groups', geometry({ groups: 2, dilationH: 2, dilationW: 3, strideH: 2, strideW: 2, padW: 4 })],
+]
+
+/** Numbers that f32 adds without rounding, so that all sums are equal. */
+function run(backend: Backend, g: Conv2dGeometry, dtype: 'f32' | 'f64'): number[][] {
+  const sizes = {
+    x: g.batch * g.inChannels * g.height * g.width,
+    w: (g.outChannels * g.inChannels * g.kernelH * g.kernelW) / g.groups,
+    y: g.batch * g.outChannels * g.outH * g.outW,
+  }
+  const owned: Buffer[] = []
+  const buffer = (n: number, step: number) => {
+    const b = backend.alloc(dtype, n)
+    owned.push(b)
+    const data = Array.from({ length: n }, (_, i) => ((i * step) % 17) - 8)
+    backend.write(b, dtype === 'f32' ? Float32Array.from(data) : Float64Array.from(data))
+    return b
+  }
+  const [x, w, gy] = [buffer(sizes.x, 5), buffer(sizes.w, 7), buffer(sizes.y, 3)]
+  const [y, gx, gw] = [buffer(sizes.y, 1), buffer(sizes.x, 1), buffer(sizes.w, 1)]
+  backend.kernels.conv2d(g, x, w, y)
+  backend.kernels.conv2dInputGrad(g, gy, w, gx)
+  backend.kernels.conv2dWeightGrad(g, x, gy, gw)
+  const results = [y, gx, gw].map(b => [...backend.readSync!(b)])
+  for (const b of owned) backend.release(b)
+  return results
+}
+
+it.each(cases)('%s', (_, g) => {
+  for (const build of builds) {
+    const wasm = createBackend(load(build))
+    for (const dtype of ['f32', 'f64'] as const) expect(run(wasm, g, dtype)).toEqual(run(js(), g, dtype))
+    expect(wasm.memory().buffers).toBe(0)
+    expect([...wasm.fallbacks()]).toEqual([])
+  }
+})

@@ -1,0 +1,254 @@
+import type { Conv2dGeometry, Kernels } from '../contract.js'
+import type { Context } from './backend.js'
+import { bytesPerElement } from './memory.js'
+import { addressOf, type Region } from './region.js'
+
+// A convolution is a matrix product whose second factor, the pixels under each tap of each window, is read where it lies: see
+// assembly/conv2d.ts. Its input gradient is one such product for every remainder of the pixel by the stride, for those pixels
+// meet the same taps. All strides and offsets here are bytes, but for `n` and `lines`.
+
+/** Planes of pixels with room around them, or those of the caller when no room is needed. */
+interface Planes {
+  readonly direct: boolean
+  readonly line: number
+  /** From the columns of one remainder by the stride to those of the next. */
+  readonly part: number
+  readonly plane: number
+}
+
+function planesOf(direct: boolean, height: number, width: number, step: number, size: number): Planes {
+  const part = Math.ceil(width / step) * size
+  return { direct, part, line: part * step, plane: part * step * height }
+}
+
+/** The planes of x that windows read, and where tap (p, q) of the first window lies. */
+function inputPlanes(g: Conv2dGeometry, size: number) {
+  const direct = g.padH === 0 && g.padW === 0 && g.strideW === 1
+  const height = Math.max((g.outH - 1) * g.strideH + (g.kernelH - 1) * g.dilationH + 1, g.padH + g.height)
+  const width = Math.max((g.outW - 1) * g.strideW + (g.kernelW - 1) * g.dilationW + 1, g.padW + g.width)
+  const planes = planesOf(direct, height, width, g.strideW, size)
+  const tap = (p: number, q: number) => {
+    const column = q * g.dilationW
+    const remainder = column % g.strideW
+    return p * g.dilationH * planes.line + remainder * planes.part + ((column - remainder) / g.strideW) * size
+  }
+  return { planes, tap }
+}
+
+/** Pixels (row + i·strideH, column + j·strideW) of x, i < lines, j < n: all of them meet the same taps. */
+interface Phase {
+  readonly row: number
+  readonly column: number
+  readonly lines: number
+  readonly n: number
+  /** Tap (p, q) meets them at window (i + u, j + v). */
+  readonly taps: readonly { readonly p: number; readonly q: number; readonly u: number; readonly v: number }[]
+}
+
+function phasesOf(g: Conv2dGeometry): Phase[] {
+  const along = (n: number, first: number, stride: number, pad: number, dilation: number, kernel: number) => {
+    const taps: { tap: number; shift: number }[] = []
+    for (let tap = 0; tap < kernel; tap++) {
+      const shift = (first + pad - tap * dilation) / stride
+      if (Number.isInteger(shift)) taps.push({ tap, shift })
+    }
+    return { count: Math.ceil((n - first) / stride), taps }
+  }
+  const phases: Phase[] = []
+  for (let row = 0; row < Math.min(g.strideH, g.height); row++) {
+    const down = along(g.height, row, g.strideH, g.padH, g.dilationH, g.kernelH)
+    for (let column = 0; column < Math.min(g.strideW, g.width); column++) {
+      const across = along(g.width, column, g.strideW, g.padW, g.dilationW, g.kernelW)
+      const taps = down.taps.flatMap(a => across.taps.map(b => ({ p: a.tap, q: b.tap, u: a.shift, v: b.shift })))
+      phases.push({ row, column, lines: down.count, n: across.count, taps })
+    }
+  }
+  return phases
+}
+
+/** Rows of ȳ that are held in the first cache while the taps go by. */
+const cachedBytes = 4096
+
+export function conv2dKernels({
+  exports,
+  heap,
+}: Context): Pick<Kernels<Region>, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> {
+  const scratch = exports.scratchBase()
+  const code = {
+    f32: [exports.fill_f32, exports.spread_4, exports.packWeights_4, exports.convolve_f32, exports.weightGrad_f32],
+    f64: [exports.fill_f64, exports.spread_8, exports.packWeights_8, exports.convolve_f64, exports.weightGrad_f64],
+  } as const
+  const codeFor = (x: Region) => {
+    const [fill, spread, packWeights, convolve, weightGrad] = code[x.dtype === 'f32' ? 'f32' : 'f64']
+    return { fill, spread, packWeights, convolve, weightGrad, size: bytesPerElement[x.dtype] }
+  }
+
+  /** Runs `body` with memory of its own: zeros for planes, room for packed weights, and the table of offsets. */
+  function withMemory(
+    dtype: Region['dtype'],
+    planeBytes: number,
+    weightBytes: number,
+    table: readonly number[],
+    body: (planes: number, weights: number, table: number) => void,
+  ): void {
+    const size = bytesPerElement[dtype]
+    const regions = [
+      heap.alloc(dtype, planeBytes / size),
+      heap.alloc(dtype, weightBytes / size),
+      heap.alloc('i32', table.length),
+    ] as const
+    try {
+      const [planes, weights, offsets] = regions.map(addressOf) as [number, number, number]
+      const { fill } = codeFor(regions[0])
+      fill(planeBytes / size, 0, planes)
+      heap.i32.set(table, offsets >>> 2)
+      body(planes, weights, offsets)
+    } finally {
+      for (const region of regions) heap.release(region)
+    }
+  }
+
+  const packedRows = (m: number) => Math.ceil(m / 4) * 4
+
+  return {
+    conv2d(g, x, w, out) {
+      const { spread, packWeights, convolve, size } = codeFor(out)
+      const channels = g.inChannels / g.groups
+      const m = g.outChannels / g.groups
+      const k = channels * g.kernelH * g.kernelW
+      const { planes, tap } = inputPlanes(g, size)
+      const taps: number[] = []
+      for (let c = 0; c < channels; c++) {
+        for (let p = 0; p < g.kernelH; p++) for (let q = 0; q < g.kernelW; q++) taps.push(c * planes.plane + tap(p, q))
+      }
+      const weights = taps.map((_, j) => j * size)
+      const [image, result] = [g.height * g.width * size, g.outH * g.outW * size]
+      const whole = planes.direct && g.strideH === 1 && g.outW * size === planes.line
+      const [lines, n] = whole ? [1, g.outH * g.outW] : [g.outH, g.outW]
+      const planeBytes = planes.direct ? 0 : channels * planes.plane
+      withMemory(out.dtype, planeBytes, packedRows(m) * k * size, [...taps, ...weights], (room, packed, table) => {
+        for (let group = 0; group < g.groups; group++) {
+          packWeights(m, k, addressOf(w) + group * m * k * size, k * size, table + k * 4, packed)
+          for (let b = 0; b < g.batch; b++) {
+            const from = addressOf(x) + (b * g.inChannels + group * channels) * image
+            const to = addressOf(out) + (b * g.outChannels + group * m) * result
+            if (!planes.direct) {
+              const corner = room + g.padH * planes.line
+              const target = [corner, planes.plane, planes.line, planes.part] as const
+              spread(channels, g.height, g.width, from, image, g.padW, g.strideW, ...target)
+            }
+            const source = [planes.direct ? from : room, g.strideH * planes.line] as const
+            convolve(m, k, packed, table, ...source, lines, n, to, result, g.outW * size, size, scratch)
+          }
+        }
+      })
+    },
+
+    conv2dInputGrad(g, gy, w, gx) {
+      const { fill, spread, packWeights, convolve, size } = codeFor(gx)
+      const m = g.inChannels / g.groups
+      const outputs = g.outChannels / g.groups
+      const phases = phasesOf(g)
+      if (phases.some(phase => phase.taps.length === 0)) fill(gx.length, 0, addressOf(gx))
+      let [top, left, height, width] = [0, 0, g.outH, g.outW]
+      for (const { lines, n, taps } of phases) {
+        for (const { u, v } of taps) {
+          top = Math.max(top, -u)
+          left = Math.max(left, -v)
+          height = Math.max(height, lines + u)
+          width = Math.max(width, n + v)
+        }
+      }
+      const direct = top === 0 && left === 0 && height === g.outH && width === g.outW
+      const planes = planesOf(direct, top + height, left + width, 1, size)
+      // For every phase: where its taps lie in ȳ, and where in w.
+      const table: number[] = []
+      const placed = phases
+        .filter(phase => phase.taps.length > 0)
+        .map(phase => {
+          const at = table.length
+          const each = (f: (o: number, tap: Phase['taps'][number]) => number) => {
+            for (let o = 0; o < outputs; o++) for (const tap of phase.taps) table.push(f(o, tap))
+          }
+          each((o, { u, v }) => o * planes.plane + (top + u) * planes.line + (left + v) * size)
+          each((o, { p, q }) => ((o * m * g.kernelH + p) * g.kernelW + q) * size)
+          return { ...phase, at, k: outputs * phase.taps.length }
+        })
+      const [image, result] = [g.height * g.width * size, g.outH * g.outW * size]
+      const kernel = g.kernelH * g.kernelW * size
+      const whole = direct && g.strideH === 1 && g.strideW === 1 && g.width * size === planes.line
+      const packedBytes = packedRows(m) * outputs * kernel
+      const planeBytes = direct ? 0 : outputs * planes.plane
+      withMemory(gx.dtype, planeBytes, packedBytes, table, (room, packed, offsets) => {
+        for (let group = 0; group < g.groups; group++) {
+          let end = packed
+          const ready = placed.map(phase => {
+            const [taps, weights] = [offsets + phase.at * 4, offsets + (phase.at + phase.k) * 4]
+            const panels = end
+            packWeights(m, phase.k, addressOf(w) + group * outputs * m * kernel, kernel, weights, panels)
+            end += packedRows(m) * phase.k * size
+            return { ...phase, taps, panels }
+          })
+          for (let b = 0; b < g.batch; b++) {
+            const from = addressOf(gy) + (b * g.outChannels + group * outputs) * result
+            const to = addressOf(gx) + (b * g.inChannels + group * m) * image
+            if (!direct) {
+              const corner = room + top * planes.line
+              spread(outputs, g.outH, g.outW, from, result, left, 1, corner, planes.plane, planes.line, planes.part)
+            }
+            for (const { row, column, lines, n, k, taps, panels } of ready) {
+              const target = to + (row * g.width + column) * size
+              const strides = [image, g.strideH * g.width * size, g.strideW * size] as const
+              const area = whole ? ([1, lines * n] as const) : ([lines, n] as const)
+              convolve(m, k, panels, taps, direct ? from : room, planes.line, ...area, target, ...strides, scratch)
+            }
+          }
+        }
+      })
+    },
+
+    conv2dWeightGrad(g, x, gy, gw) {
+      const { fill, spread, weightGrad, size } = codeFor(gw)
+      const channels = g.inChannels / g.groups
+      const m = g.outChannels / g.groups
+      const k = channels * g.kernelH * g.kernelW
+      const { planes, tap } = inputPlanes(g, size)
+      const taps: number[] = []
+      for (let c = 0; c < channels; c++) {
+        for (let p = 0; p < g.kernelH; p++) for (let q = 0; q < g.kernelW; q++) taps.push(c * planes.plane + tap(p, q))
+      }
+      const [image, result, line] = [g.height * g.width * size, g.outH * g.outW * size, g.outW * size]
+      // Several small images at a time, or some lines of a large one.
+      const images = Math.max(1, Math.min(g.batch, Math.floor(cachedBytes / result)))
+      const step = result <= cachedBytes ? g.outH : Math.max(1, Math.floor(cachedBytes / line))
+      const whole = planes.direct && g.strideH === 1 && line === planes.line
+      fill(gw.length, 0, addressOf(gw))
+      const planeBytes = planes.direct ? 0 : images * channels * planes.plane
+      withMemory(gw.dtype, planeBytes, 0, taps, (room, _, table) => {
+        for (let group = 0; group < g.groups; group++) {
+          const target = addressOf(gw) + group * m * k * size
+          for (let b = 0; b < g.batch; b += images) {
+            const count = Math.min(images, g.batch - b)
+            const from = addressOf(x) + (b * g.inChannels + group * channels) * image
+            const cotangent = addressOf(gy) + (b * g.outChannels + group * m) * result
+            if (!planes.direct) {
+              for (let i = 0; i < count; i++) {
+                const corner = room + i * channels * planes.plane + g.padH * planes.line
+                const place = [corner, planes.plane, planes.line, planes.part] as const
+                spread(channels, g.height, g.width, from + i * g.inChannels * image, image, g.padW, g.strideW, ...place)
+              }
+            }
+            const [base, next] = planes.direct ? [from, g.inChannels * image] : [room, channels * planes.plane]
+            const down = g.strideH * planes.line
+            for (let u = 0; u < g.outH; u += step) {
+              const lines = Math.min(step, g.outH - u)
+              const area = whole ? ([1, lines * g.outW] as const) : ([lines, g.outW] as const)
+              const left = [cotangent + u * line, g.outChannels * result, result, line] as const
+              weightGrad(m, k, count, ...area, ...left, base + u * down, next, down, table, target)
+            }
+          }
+        }
+      })
+    },
+  }
+}

@@ -1,0 +1,27 @@
+import type { Kernels } from '../contract.js'
+import type { Context } from './backend.js'
+import { addressOf, type Region } from './region.js'
+
+type SoftmaxKernels = Pick<Kernels<Region>, 'softmax' | 'logSoftmax' | 'softmaxGrad' | 'logSoftmaxGrad'>
+
+/** softmax and its relatives on the module, a row at a time. */
+export function softmaxKernels({ exports }: Context): SoftmaxKernels {
+  return {
+    softmax(rows, n, x, out) {
+      const run = out.dtype === 'f32' ? exports.softmax_f32 : exports.softmax_f64
+      run(rows, n, addressOf(x), addressOf(out))
+    },
+    logSoftmax(rows, n, x, out) {
+      const run = out.dtype === 'f32' ? exports.logSoftmax_f32 : exports.logSoftmax_f64
+      run(rows, n, addressOf(x), addressOf(out))
+    },
+    softmaxGrad(lead, rows, n, y, gy, gx) {
+      const run = gx.dtype === 'f32' ? exports.softmaxGrad_f32 : exports.softmaxGrad_f64
+      run(lead, rows, n, addressOf(y), addressOf(gy), addressOf(gx))
+    },
+    logSoftmaxGrad(lead, rows, n, y, gy, gx) {
+      const run = gx.dtype === 'f32' ? exports.logSoftmaxGrad_f32 : exports.logSoftmaxGrad_f64
+      run(lead, rows, n, addressOf(y), addressOf(gy), addressOf(gx))
+    },
+  }
+}
