@@ -1,15 +1,79 @@
-import { defaultServerConditions } from 'vite'
-import { defineConfig } from 'vitest/config'
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { playwright } from '@vitest/browser-playwright'
+import { defaultClientConditions, defaultServerConditions } from 'vite'
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 
 // Tests read the TypeScript sources of every package: no build comes first.
 const conditions = ['@unravel/source', ...defaultServerConditions]
 
-export default defineConfig({
+const node: TestProjectConfiguration = {
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    name: 'node',
     include: ['kernels/**/*.test.ts', 'packages/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**'],
+    exclude: ['**/node_modules/**', '**/dist/**', 'test/browser/**'],
     testTimeout: 60_000,
   },
+}
+
+/** The browser that the machine has: CHROMIUM_PATH, or a chromium on the path. */
+function chromium(): string | undefined {
+  const given = process.env.CHROMIUM_PATH
+  if (given) return existsSync(given) ? given : undefined
+  try {
+    return execFileSync('which', ['chromium'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  } catch {
+    return undefined
+  }
+}
+
+// A software renderer, so that every machine can run the graphics kernels: for correctness, not for speed.
+const args = [
+  '--no-sandbox',
+  '--disable-dev-shm-usage',
+  '--use-gl=angle',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+]
+
+const browser = (executablePath: string): TestProjectConfiguration => ({
+  // The folder whose package depends on what the tests import.
+  root: fileURLToPath(new URL('test', import.meta.url)),
+  resolve: { conditions: ['@unravel/source', ...defaultClientConditions] },
+  // All of them before the first test: a dependency that is found later reloads the page under the tests.
+  optimizeDeps: {
+    entries: ['browser/**/*.test.ts'],
+    include: [
+      '@unravel/kernels > gpu.js',
+      '@unravel/tensor > ndarray',
+      '@unravel/tensor > fflate',
+      '@unravel/resnet > zod',
+    ],
+  },
+  test: {
+    name: 'browser',
+    include: ['browser/**/*.test.ts'],
+    testTimeout: 60_000,
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright({ launchOptions: { executablePath, args } }),
+      instances: [{ browser: 'chromium' }],
+    },
+  },
 })
+
+const path = chromium()
+if (path === undefined) {
+  console.log(
+    'Browser tests did not run: no Chromium here. Install one (apt-get install chromium) or set CHROMIUM_PATH.',
+  )
+}
+
+export default defineConfig({ test: { projects: path === undefined ? [node] : [node, browser(path)] } })

@@ -1,6 +1,7 @@
 // out = add + scale·(A·B + bias) on row-major matrices. Memory: A is [m,k] (or [k,m] in memory when transA), B is [k,n]
-// (or [n,k]), bias is [n], add and out are [m,n] and apart, all dense; bias and add are absent at address 0. `scratch` is
-// [packed A | packed B | one tile], see memory.ts.
+// (or [n,k]), bias is [n], add and out are [m,n] and apart, all dense; bias and add are absent at address 0. Only columns
+// from…to−1 of out are made: threads share them out, in whole tiles. `scratch` is [packed A | packed B | one tile], see
+// memory.ts.
 //
 // Everything comes down to one register tile of 4 rows by 2 vectors (4×8 in f32, 4×4 in f64): 8 accumulators, 2
 // vectors of B, one broadcast element of A. The packed form of A is panels of 4 rows, [k][4]; that of B panels of 2
@@ -15,25 +16,25 @@ const rows: usize = 4
 
 export function matmul_f32(
   transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
-  out: usize, scratch: usize,
+  out: usize, from: usize, to: usize, scratch: usize,
 ): void {
-  matmul<f32>(transA, transB, m, k, n, a, b, bias, scale, add, out, scratch)
+  matmul<f32>(transA, transB, m, k, n, a, b, bias, scale, add, out, from, to, scratch)
 }
 
 export function matmul_f64(
   transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
-  out: usize, scratch: usize,
+  out: usize, from: usize, to: usize, scratch: usize,
 ): void {
-  matmul<f64>(transA, transB, m, k, n, a, b, bias, scale, add, out, scratch)
+  matmul<f64>(transA, transB, m, k, n, a, b, bias, scale, add, out, from, to, scratch)
 }
 
 function matmul<T>(
   transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
-  out: usize, scratch: usize,
+  out: usize, from: usize, to: usize, scratch: usize,
 ): void {
   if (m == 0 || n == 0) return
   if (k > 0 && n > 1 && m > 1) {
-    multiply<T>(transA, transB, m, k, n, a, b, bias, scale, add, out, scratch)
+    multiply<T>(transA, transB, m, k, n, a, b, bias, scale, add, out, from, to, scratch)
     return
   }
   if (k == 0) {
@@ -55,7 +56,7 @@ function matmul<T>(
 /** Packs B unless it is small and row-major already, and A when its rows would be read often enough to pay for it. */
 function multiply<T>(
   transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
-  out: usize, scratch: usize,
+  out: usize, from: usize, to: usize, scratch: usize,
 ): void {
   const size: usize = sizeof<T>()
   const width: usize = 2 * lanes<T>()
@@ -72,8 +73,8 @@ function multiply<T>(
   const bColumn: usize = transB ? k * size : size
   const outRow = n * size
 
-  for (let j0: usize = 0; j0 < n; j0 += blockN) {
-    const nb = min(blockN, n - j0)
+  for (let j0 = from; j0 < to; j0 += blockN) {
+    const nb = min(blockN, to - j0)
     for (let p0: usize = 0; p0 < k; p0 += blockK) {
       const kb = min(blockK, k - p0)
       const last = !plain && p0 + kb == k

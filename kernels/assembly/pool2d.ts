@@ -31,6 +31,14 @@ function maxPool2d<T>(
       const top = clamp(y, height), bottom = clamp(y + kernelH, height)
       for (let v: i32 = 0; v < outW; v++, out += 4) {
         const i = v * strideW - padW
+        const lanes: i32 = 16 / sizeof<T>()
+        // A vector of windows that lie between the left and the right edge of their plane.
+        if (i >= 0 && v + lanes <= outW && i + (lanes - 1) * strideW + kernelW <= width) {
+          windows<T>(x, plane + top * width + i, bottom - top, width, kernelW, strideW, out)
+          v += lanes - 1
+          out += (lanes - 1) << 2
+          continue
+        }
         const left = clamp(i, width), right = clamp(i + kernelW, width)
         let line = plane + top * width
         let at = line + left
@@ -48,6 +56,47 @@ function maxPool2d<T>(
       }
     }
   }
+}
+
+/** Windows side by side, the first at element `at`, in the lanes of a vector. Places are as wide as T. */
+// @ts-ignore: decorator
+@inline
+function windows<T>(x: usize, at: i32, lines: i32, width: i32, kernelW: i32, strideW: i32, out: usize): void {
+  let best = spaced<T>(x + <usize>at * sizeof<T>(), strideW)
+  const first = places<T>(at, strideW)
+  let place = first
+  for (let r: i32 = 0; r < lines; r++) {
+    for (let j: i32 = 0; j < kernelW; j++) {
+      const step = r * width + j
+      const value = spaced<T>(x + <usize>(at + step) * sizeof<T>(), strideW)
+      const newNaN = v128.andnot(v128.ne<T>(value, value), v128.ne<T>(best, best))
+      const better = v128.or(v128.gt<T>(value, best), newNaN)
+      const here = sizeof<T>() == 4 ? i32x4.add(first, i32x4.splat(step)) : i64x2.add(first, i64x2.splat(step))
+      best = v128.bitselect(value, best, better)
+      place = v128.bitselect(here, place, better)
+    }
+  }
+  if (sizeof<T>() == 4) v128.store(out, place)
+  else v128.store64_lane(out, v128.shuffle<i32>(place, place, 0, 2, 0, 2), 0)
+}
+
+/** Elements `stride` apart. */
+// @ts-ignore: decorator
+@inline
+function spaced<T>(address: usize, stride: i32): v128 {
+  if (stride == 1) return v128.load(address)
+  const step = <usize>stride * sizeof<T>()
+  if (sizeof<T>() == 8) return v128.load64_lane(address + step, v128.load64_zero(address), 1)
+  if (stride == 2) return v128.shuffle<i32>(v128.load(address), v128.load(address, 16), 0, 2, 4, 6)
+  const two = v128.load32_lane(address + step, v128.load32_zero(address), 1)
+  return v128.load32_lane(address + 3 * step, v128.load32_lane(address + 2 * step, two, 2), 3)
+}
+
+// @ts-ignore: decorator
+@inline
+function places<T>(at: i32, stride: i32): v128 {
+  if (sizeof<T>() == 4) return i32x4.add(i32x4.splat(at), i32x4.mul(i32x4.splat(stride), i32x4(0, 1, 2, 3)))
+  return i64x2.replace_lane(i64x2.splat(at), 1, at + stride)
 }
 
 /** Mean over the window, padding counted as zeros. */

@@ -1,6 +1,6 @@
 // Recurrences on stacks of Taylor coefficients. A stack is dense [orders][n]; `stored` of its orders are in memory, the
 // others are zero. Eight elements at a time: their coefficients are copied to `scratch`, [orders][4] vectors of f64x2 for each of
-// x (times j), y, w and v, on which the order loops run. Rules are numbered as in src/wasm/series.ts.
+// x (times j), y, w and v, on which the order loops run. `count` elements from x on are done, of orders that are n apart. Rules are numbered as in src/wasm/series.ts.
 //
 // Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 13.
 
@@ -91,21 +91,27 @@ function storeStack<T>(y: usize, orders: usize, out: usize, stride: usize, left:
   }
 }
 
-export function series_f32(op: i32, r: f64, orders: usize, stored: usize, n: usize, x: usize, out: usize, scratch: usize): void {
-  series<f32>(op, r, orders, stored, n, x, out, scratch)
+export function series_f32(
+  op: i32, r: f64, orders: usize, stored: usize, n: usize, count: usize, x: usize, out: usize, scratch: usize,
+): void {
+  series<f32>(op, r, orders, stored, n, count, x, out, scratch)
 }
-export function series_f64(op: i32, r: f64, orders: usize, stored: usize, n: usize, x: usize, out: usize, scratch: usize): void {
-  series<f64>(op, r, orders, stored, n, x, out, scratch)
+export function series_f64(
+  op: i32, r: f64, orders: usize, stored: usize, n: usize, count: usize, x: usize, out: usize, scratch: usize,
+): void {
+  series<f64>(op, r, orders, stored, n, count, x, out, scratch)
 }
 
-function series<T>(op: i32, r: f64, orders: usize, stored: usize, n: usize, x: usize, out: usize, scratch: usize): void {
+function series<T>(
+  op: i32, r: f64, orders: usize, stored: usize, n: usize, count: usize, x: usize, out: usize, scratch: usize,
+): void {
   const stride = n * sizeof<T>()
   const second: usize = 2 * sizeof<T>()
   const jx = scratch
   const y = jx + (orders << 6)
   const w = y + (orders << 6)
   const v = w + (orders << 6)
-  for (let i: usize = 0; i < n; i += 8) {
+  for (let i: usize = 0; i < count; i += 8) {
     loadStack<T>(x, stride, stored, jx)
     switch (op) {
       case 0: exponential(jx, y, orders, stored); break
@@ -128,7 +134,7 @@ function series<T>(op: i32, r: f64, orders: usize, stored: usize, n: usize, x: u
         power(op == 7 ? -1 : op == 8 ? 0.5 : op == 9 ? -0.5 : r, jx, y, orders, stored)
       }
     }
-    storeStack<T>(y, orders, out, stride, n - i)
+    storeStack<T>(y, orders, out, stride, count - i)
     x += 4 * second
     out += 4 * second
   }

@@ -26,6 +26,9 @@ const flags = [
   '--runtime',
   'stub',
   '--importMemory',
+  // The most a memory may have; src/wasm/load.ts turns the import into one of a shared memory where there is one.
+  '--maximumMemory',
+  '65535',
   '--exportStart',
   'start',
   '--enable',

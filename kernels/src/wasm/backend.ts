@@ -13,7 +13,7 @@ import {
 } from './elementwise.js'
 import { Fallbacks, jsOnHeap } from './fallback.js'
 import { gatherKernels } from './gather.js'
-import type { Module } from './load.js'
+import type { Build, Module } from './load.js'
 import { linearKernel, matmulKernel } from './matmul.js'
 import { Heap } from './memory.js'
 import { normKernels } from './norm.js'
@@ -24,11 +24,22 @@ import { reduceKernels } from './reduce.js'
 import { addressOf, type Region } from './region.js'
 import { seriesKernels } from './series.js'
 import { softmaxKernels } from './softmax.js'
+import { type ThreadOptions, Threads } from './threads.js'
 
 /** What a file of native kernels needs: the compiled module and the heap. */
 export interface Context {
   readonly exports: Module['exports']
   readonly heap: Heap
+  readonly threads: Threads
+}
+
+/** The backend, and the threads that it may use. */
+export interface WasmBackend extends Backend<Region> {
+  readonly build: Build
+  /** Threads that work on one kernel, this one included. */
+  readonly threads: number
+  /** See `setThreads`. */
+  setThreads(count: number, options?: ThreadOptions): Promise<number>
 }
 
 const real: readonly DType[] = ['f32', 'f64']
@@ -86,10 +97,13 @@ function supports(kernel: KernelName, dtype: DType): true | string {
 }
 
 /** The backend on one instance of the module. */
-export function createBackend({ exports, memory }: Module): Backend<Region> {
+export function createBackend(module: Module, made?: (threads: Threads) => void): WasmBackend {
+  const { exports, memory } = module
   const heap = new Heap(memory, exports.scratchBase() + exports.scratchBytes())
   const fallbacks = new Fallbacks('wasm', supports)
-  const context: Context = { exports, heap }
+  const threads = new Threads(module)
+  made?.(threads)
+  const context: Context = { exports, heap, threads }
   const kernels: Kernels<Region> = {
     ...jsOnHeap(heap, fallbacks),
     fill: fillKernel(context),
@@ -128,6 +142,15 @@ export function createBackend({ exports, memory }: Module): Backend<Region> {
 
   return {
     name: 'wasm',
+    build: module.build,
+    get threads() {
+      return threads.count
+    },
+    setThreads(count, options) {
+      // Scratch of threads stays theirs for good: it is few, and used again.
+      const scratchFor = () => addressOf(heap.alloc('f64', exports.scratchBytes() / 8))
+      return threads.set(count, scratchFor, options)
+    },
     kernels,
     supports,
     alloc: (dtype, length) => heap.alloc(dtype, length),

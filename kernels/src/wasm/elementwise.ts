@@ -71,11 +71,17 @@ export function castKernel({ exports, heap }: Context): Kernels<Region>['cast'] 
   }
 }
 
+/** Elements below which one thread is as fast as several. */
+const SMALL = 1 << 15
+
 export const mapKernel =
-  ({ exports }: Context): Kernels<Region>['map'] =>
+  ({ exports, threads }: Context): Kernels<Region>['map'] =>
   (op, x, out) => {
-    const run = out.dtype === 'f32' ? exports.map_f32 : exports.map_f64
-    run(mapOps[op], out.length, addressOf(x), addressOf(out))
+    const name = out.dtype === 'f32' ? 'map_f32' : 'map_f64'
+    const [p, q] = [addressOf(x), addressOf(out)]
+    if (threads.count === 1 || out.length < SMALL) return exports[name](mapOps[op], out.length, p, q)
+    const size = bytesPerElement[out.dtype]
+    threads.share(name, out.length, 16, (from, to) => [mapOps[op], to - from, p + from * size, q + from * size])
   }
 
 export function powerKernel(context: Context): Kernels<Region>['power'] {

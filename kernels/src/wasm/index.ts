@@ -1,17 +1,29 @@
-import type { Backend } from '../contract.js'
-import { createBackend } from './backend.js'
+import { createBackend, type WasmBackend } from './backend.js'
 import { load } from './load.js'
-import type { Region } from './region.js'
+import type { ThreadOptions } from './threads.js'
 
+export type { WasmBackend } from './backend.js'
 export { DisposedError, Region } from './region.js'
+export { ThreadError, type ThreadOptions } from './threads.js'
 
-let instance: Backend<Region> | undefined
+let instance: WasmBackend | undefined
 
 /**
  * The WebAssembly SIMD backend: one module and one memory, compiled and instantiated synchronously by the first call.
  * Uses relaxed SIMD (fused multiply-add) where the engine has it.
  */
-export function wasm(): Backend<Region> {
+export function wasm(): WasmBackend {
   instance ??= createBackend(load())
   return instance
 }
+
+/**
+ * Lets `count` threads share large matrix products, elementwise functions and series on the wasm backend (default: 1).
+ * Results are the same, to the bit, for any number of threads. Small work never pays for it, idle threads sleep, and none
+ * keeps a program from ending.
+ *
+ * @returns the number of threads that work: 1, after one line that says why, where memory cannot be shared
+ * @throws RangeError unless `count` is an integer from 1 to 64; ThreadError when a thread does not start. Later calls of
+ *   kernels throw ThreadError when a thread dies.
+ */
+export const setThreads = (count: number, options?: ThreadOptions): Promise<number> => wasm().setThreads(count, options)

@@ -149,13 +149,13 @@ type WeightGradRight = [b: Address, bImage: number, bLine: number, offsets: Addr
 type WeightGrad = Code<[...WeightGradArea, ...WeightGradLeft, ...WeightGradRight, gw: Address]>
 type Product3 = [m: number, k: number, n: number, a: Address, b: Address]
 type Epilogue = [bias: Address, scale: number, add: Address]
-type Matmul = Code<[transA: boolean, transB: boolean, ...Product3, ...Epilogue, out: Address, scratch: Address]>
+type Columns = [out: Address, from: number, to: number, scratch: Address]
+type Matmul = Code<[transA: boolean, transB: boolean, ...Product3, ...Epilogue, ...Columns]>
 type Stacks = [orders: number, p: number, q: number, n: number, a: Address, b: Address, out: Address]
 type Product = Code<Stacks>
 type Divide = Code<[...Stacks, scratch: Address]>
-type Series = Code<
-  [op: number, r: number, orders: number, stored: number, n: number, x: Address, out: Address, scratch: Address]
->
+type Series = Code<[op: number, r: number, orders: number, stored: number, n: number, count: number, ...SeriesPlaces]>
+type SeriesPlaces = [x: Address, out: Address, scratch: Address]
 
 type SinCos = Code<
   [orders: number, stored: number, n: number, x: Address, sin: Address, cos: Address, scratch: Address]
@@ -168,6 +168,8 @@ export interface Module {
   readonly build: Build
   readonly memory: WebAssembly.Memory
   readonly exports: Exports
+  /** For other threads, which instantiate it on the same memory. */
+  readonly code: WebAssembly.Module
 }
 
 /** Static data and scratch of the module, in pages; buffers come after them. */
@@ -203,10 +205,54 @@ function choose(wanted: Build | undefined): { build: Build; bytes: Uint8Array<Ar
   return { build: 'plain', bytes: decode(generated.plain) }
 }
 
-/** Compiles and instantiates the module on a new memory. */
-export function load(wanted?: Build): Module {
+/**
+ * The same module importing a shared memory: the limits of its one memory import, flagged as having a maximum (1), flagged as
+ * shared too (3). The code is the same.
+ */
+function shareable(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  let at = 8
+  const number = () => {
+    let value = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++]!
+      value += (byte & 127) * 2 ** shift
+      if (byte < 128) return value
+    }
+  }
+  const IMPORTS = 2
+  while (at < bytes.length) {
+    const section = bytes[at++]!
+    const size = number()
+    const end = at + size
+    if (section === IMPORTS) {
+      // One import: its two names, its kind (2: a memory), its flags.
+      number()
+      for (let name = 0; name < 2; name++) {
+        const length = number()
+        at += length
+      }
+      if (bytes[at] === 2 && bytes[at + 1] === 1) {
+        const shared = bytes.slice()
+        shared[at + 1] = 3
+        return shared
+      }
+    }
+    at = end
+  }
+  throw new Error('the module does not import one memory with a maximum')
+}
+
+/** Whether memory can be shared with other threads: in Node, and in pages that are cross-origin isolated. */
+export function canShare(): boolean {
+  const { crossOriginIsolated, process } = globalThis as { crossOriginIsolated?: boolean; process?: object }
+  return typeof SharedArrayBuffer === 'function' && (crossOriginIsolated ?? process !== undefined)
+}
+
+/** Compiles and instantiates the module on a new memory, shared where that can be. */
+export function load(wanted?: Build, shared = canShare()): Module {
   const { build, bytes } = choose(wanted)
-  const memory = newMemory(initialPages)
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } })
-  return { build, memory, exports: instance.exports as unknown as Exports }
+  const memory = newMemory(initialPages, shared)
+  const code = new WebAssembly.Module(shared ? shareable(bytes) : bytes)
+  const instance = new WebAssembly.Instance(code, { env: { memory } })
+  return { build, memory, code, exports: instance.exports as unknown as Exports }
 }

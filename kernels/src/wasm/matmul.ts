@@ -1,36 +1,61 @@
-import type { Kernels } from '../contract.js'
+import type { DType, Kernels } from '../contract.js'
 import type { Context } from './backend.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 
-/** linear on the module: the same code as matmul. */
-export function linearKernel({ exports }: Context): Kernels<Region>['linear'] {
+/** Multiplications below which one thread is as fast as several. */
+const SMALL = 1 << 20
+
+/** One product: its columns are shared out where there are threads, and enough of them. */
+function product({ exports, threads }: Context) {
   const scratch = exports.scratchBase()
+  return (dtype: DType, m: number, k: number, n: number, ...rest: ProductArguments): void => {
+    const name = dtype === 'f32' ? 'matmul_f32' : 'matmul_f64'
+    const [transA, transB, a, b, bias, scale, add, out] = rest
+    const before = [transA, transB, m, k, n, a, b, bias, scale, add, out] as const
+    if (threads.count === 1 || m < 2 || m * k * n < SMALL) return exports[name](...before, 0, n, scratch)
+    // Whole tiles of 32 bytes.
+    const tile = 32 / bytesPerElement[dtype]
+    threads.share(name, n, tile, (from, to, own) => [...before, from, to, own])
+  }
+}
+type ProductArguments = [
+  transA: boolean,
+  transB: boolean,
+  a: number,
+  b: number,
+  bias: number,
+  scale: number,
+  add: number,
+  out: number,
+]
+
+/** linear on the module: the same code as matmul. */
+export function linearKernel(context: Context): Kernels<Region>['linear'] {
+  const run = product(context)
   return (m, k, n, a, transA, b, transB, bias, scale, add, out) => {
-    const run = out.dtype === 'f32' ? exports.matmul_f32 : exports.matmul_f64
-    const [p, q] = [addressOf(a), addressOf(b)]
+    const [p, q, r] = [addressOf(a), addressOf(b), addressOf(out)]
     const [u, v] = [bias === null ? 0 : addressOf(bias), add === null ? 0 : addressOf(add)]
-    run(transA, transB, m, k, n, p, q, u, scale, v, addressOf(out), scratch)
+    run(out.dtype, m, k, n, transA, transB, p, q, u, scale, v, r)
   }
 }
 
 /** matmul on the module: one call for every index of the batch. */
-export function matmulKernel({ exports }: Context): Kernels<Region>['matmul'] {
-  const scratch = exports.scratchBase()
+export function matmulKernel(context: Context): Kernels<Region>['matmul'] {
+  const run = product(context)
   return (batch, m, k, n, a, aStrides, transA, b, bStrides, transB, out) => {
-    const run = out.dtype === 'f32' ? exports.matmul_f32 : exports.matmul_f64
     const size = bytesPerElement[out.dtype]
     let p = addressOf(a)
     let q = addressOf(b)
     let r = addressOf(out)
     if (batch.length === 0) {
-      run(transA, transB, m, k, n, p, q, 0, 1, 0, r, scratch)
+      run(out.dtype, m, k, n, transA, transB, p, q, 0, 1, 0, r)
       return
     }
     const step = m * n * size
     const index = batch.map(() => 0)
     for (let left = batch.reduce((x, y) => x * y, 1); left > 0; left--) {
-      run(transA, transB, m, k, n, p, q, 0, 1, 0, r, scratch)
+      run(out.dtype, m, k, n, transA, transB, p, q, 0, 1, 0, r)
       r += step
       for (let d = batch.length - 1; d >= 0; d--) {
         p += aStrides[d]! * size

@@ -14,11 +14,11 @@ const growthBytes = 1 << 20
 export const bytesPerElement: Readonly<Record<DType, number>> = { f32: 4, f64: 8, i32: 4 }
 
 /** A memory that may grow as far as the engine lets it. */
-export function newMemory(initial: number): WebAssembly.Memory {
+export function newMemory(initial: number, shared = false): WebAssembly.Memory {
   try {
-    return new WebAssembly.Memory({ initial, maximum: maxPages })
+    return new WebAssembly.Memory({ initial, maximum: maxPages, shared })
   } catch {
-    return new WebAssembly.Memory({ initial, maximum: maxPages >>> 2 }) // engines that reserve the maximum at once
+    return new WebAssembly.Memory({ initial, maximum: maxPages >>> 2, shared }) // engines that reserve the maximum at once
   }
 }
 

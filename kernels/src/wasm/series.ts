@@ -1,5 +1,6 @@
 import type { Kernels, SeriesOp } from '../contract.js'
 import type { Context } from './backend.js'
+import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 
 /** Numbers of the recurrences in assembly/series.ts. */
@@ -22,8 +23,11 @@ type SeriesKernels = Pick<
   'series' | 'seriesPower' | 'seriesSinCos' | 'seriesDiv' | 'seriesSoftmax' | 'cauchy' | 'correlate'
 >
 
+/** Multiply-adds below which one thread is as fast as several. */
+const SMALL = 1 << 17
+
 /** The recurrences on the module, in f64 whatever the dtype. */
-export function seriesKernels({ exports, heap }: Context): SeriesKernels {
+export function seriesKernels({ exports, heap, threads }: Context): SeriesKernels {
   const stored = (x: Region, n: number, orders: number) => Math.min(orders, x.length / n)
 
   /** Runs `body` with `bytes` of memory: the module's scratch, or more where that is too little. */
@@ -40,10 +44,18 @@ export function seriesKernels({ exports, heap }: Context): SeriesKernels {
   const stacks = (count: number, orders: number) => count * orders * 8 * 8
 
   function recurrence(op: number, r: number, orders: number, n: number, x: Region, out: Region): void {
-    const run = out.dtype === 'f32' ? exports.series_f32 : exports.series_f64
-    withScratch(stacks(4, orders), scratch => {
-      run(op, r, orders, stored(x, n, orders), n, addressOf(x), addressOf(out), scratch)
-    })
+    const name = out.dtype === 'f32' ? 'series_f32' : 'series_f64'
+    const [p, q, p0] = [addressOf(x), addressOf(out), stored(x, n, orders)]
+    const bytes = stacks(4, orders)
+    if (threads.count > 1 && n * orders * orders >= SMALL && bytes <= exports.scratchBytes()) {
+      const size = bytesPerElement[out.dtype]
+      threads.share(name, n, 8, (from, to, own) => {
+        const [x, y] = [p + from * size, q + from * size]
+        return [op, r, orders, p0, n, to - from, x, y, own]
+      })
+      return
+    }
+    withScratch(bytes, scratch => exports[name](op, r, orders, p0, n, n, p, q, scratch))
   }
   return {
     series(op, orders, n, x, out) {

@@ -1,4 +1,13 @@
-export { type Backend, type DType, js, type MemoryReport, type Shape, type TypedArray, wasm } from '@unravel/kernels'
+export {
+  type Backend,
+  type DType,
+  js,
+  type MemoryReport,
+  type Shape,
+  setThreads,
+  type TypedArray,
+  wasm,
+} from '@unravel/kernels'
 export { Gating, gated, Paths } from './autodiff/gated.js'
 export { tapesRecording } from './autodiff/recording.js'
 export { grad, type Pullback, valueAndGrad, vjp, type WithAux } from './autodiff/reverse.js'

@@ -1,9 +1,12 @@
-import { type Backend, js, wasm } from '@unravel/tensor'
+import { type Backend, js, setThreads, wasm } from '@unravel/tensor'
 import { UsageError } from './errors.js'
 import type { Io } from './io.js'
 
 export const backendNames = ['js', 'wasm', 'gpu'] as const
 export type BackendName = (typeof backendNames)[number]
+
+/** Beyond this many threads memory is the limit, not arithmetic. */
+const MOST_THREADS = 8
 
 /** @throws UsageError for a backend that this version does not have. */
 export function backendNamed(name: BackendName): Backend {
@@ -12,10 +15,11 @@ export function backendNamed(name: BackendName): Backend {
 }
 
 /**
- * Says which kernels ran on another backend's code while `body` ran, and how often, so that no figure passes for a
- * backend that did not run.
+ * Runs `body` with the threads that there are, and says which kernels ran on another backend's code meanwhile, and how
+ * often, so that no figure passes for a backend that did not run.
  */
 export async function reportingFallbacks<T>(io: Io, backend: Backend, body: () => T | Promise<T>): Promise<T> {
+  if (backend.name === 'wasm' && io.threads !== undefined) await setThreads(Math.min(io.threads, MOST_THREADS))
   const before = new Map(backend.fallbacks())
   const result = await body()
   const ran: string[] = []

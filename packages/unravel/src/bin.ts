@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { main } from './main.js'
 
 // A reader that has seen enough (`unravel … | head`) is no failure.
@@ -21,5 +22,6 @@ process.exitCode = await main(process.argv.slice(2), {
   out: text => void process.stdout.write(text),
   err: text => void process.stderr.write(text),
   ...(process.stderr.isTTY ? { terminal: process.stderr } : {}),
+  threads: availableParallelism(),
   interruption,
 })

@@ -1,0 +1,265 @@
+import { taylor } from '@unravel/expansion'
+import * as kernels from '@unravel/kernels'
+import { run as runTower, type Tower } from '@unravel/resnet'
+import {
+  add,
+  addScaled,
+  type Backend,
+  conv2d,
+  type Dense,
+  exp,
+  gelu,
+  js,
+  layerNorm,
+  linear,
+  matmul,
+  mean,
+  mul,
+  scope,
+  softmax,
+  sub,
+  sum,
+  type Tensor,
+  tanh,
+  tensor,
+  valueAndGrad,
+  wasm,
+} from '@unravel/tensor'
+import type { Contender } from '../types.js'
+import type { ConvWork, Floats, Net, RowsWork, TrainingWork, Work } from '../works.js'
+
+type LoadModule = { load(build?: 'plain' | 'relaxed'): { build: string } }
+type BackendModule = { createBackend(module: unknown): Backend }
+
+/** Files of the built package behind its entry: they choose a build and name it, which the entry does not. */
+const inside = async <T>(file: string): Promise<T> =>
+  (await import(new URL(file, import.meta.resolve('@unravel/kernels')).href)) as T
+
+/** Which build of the WebAssembly module this engine is given. */
+export const wasmBuild = async (): Promise<string> => {
+  try {
+    return (await inside<LoadModule>('./wasm/load.js')).load().build
+  } catch {
+    return 'unknown build'
+  }
+}
+
+/** A backend on the plain build, beside the one that `wasm()` gives. */
+async function plainBackend(): Promise<Backend> {
+  const { load } = await inside<LoadModule>('./wasm/load.js')
+  const { createBackend } = await inside<BackendModule>('./wasm/backend.js')
+  return createBackend(load('plain'))
+}
+
+export type Variant = 'ours' | 'ours plain' | 'ours js' | 'ours 2 threads'
+
+const backends = new Map<Variant, Backend>()
+let build = ''
+
+const setThreads = (kernels as { setThreads?: (n: number) => unknown }).setThreads
+
+/** Whether these packages have a pool of threads. */
+export const hasThreads = (): boolean => setThreads !== undefined
+
+/** The backend behind a variant, and how its rows describe it; undefined where this build of the packages has none. */
+export async function variantOf(
+  name: Variant,
+): Promise<(Pick<Contender, 'name' | 'variant' | 'threads' | 'enter'> & { kind: Backend }) | undefined> {
+  if (name === 'ours 2 threads' && !hasThreads()) return undefined
+  if (build === '') build = await wasmBuild()
+  if (!backends.has(name)) {
+    backends.set(name, name === 'ours js' ? js() : name === 'ours plain' ? await plainBackend() : wasm())
+  }
+  const threads = name === 'ours 2 threads' ? 2 : 1
+  const kind = backends.get(name)!
+  const variant = name === 'ours js' ? '' : name === 'ours plain' ? 'plain' : build
+  return { name, variant, threads, kind, ...(setThreads && { enter: () => setThreads(threads) }) }
+}
+
+/** W [n,n] as a layer stores it, [out,in]. */
+export function transposed(w: Floats, n: number): Floats {
+  const out = w.slice()
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) out[j * n + i] = w[i * n + j]!
+  }
+  return out
+}
+
+/** A tower of the library's own kind, as a user would write it: two linear layers in every branch. */
+export function towerOf(net: Net, backend: Backend): Tower & { weights: readonly (readonly [Dense, Dense])[] } {
+  const { width, scale } = net
+  const put = (data: Floats) => tensor(transposed(data, width), { shape: [width, width], backend })
+  const weights = net.first.map((w, l) => [put(w), put(net.second[l]!)] as const)
+  return {
+    weights,
+    encode: x => x,
+    blocks: weights.map(([w, v]) => ({ branch: (h: Tensor) => linear(tanh(linear(h, w)), v), scale })),
+    decode: h => h,
+  }
+}
+
+export const inputOf = ({ x, batch, width }: Net, backend: Backend): Dense =>
+  tensor(x, { shape: [batch, width], backend })
+
+const dispose = (...tensors: readonly Tensor[]) => {
+  for (const t of tensors) for (const d of t.dense()) d.dispose()
+}
+
+/** `f` as a contender: its result is read for the check, and thrown away while the clock runs. */
+function functional(f: () => Tensor) {
+  return {
+    run: () => {
+      const y = f()
+      // Some ops compute when they are read.
+      for (const d of y.dense()) void d.buffer
+      dispose(y)
+    },
+    result: () => {
+      const y = f()
+      const values = y.dense()[0]!.dataSync()
+      dispose(y)
+      return values
+    },
+  }
+}
+
+/** The work through the public API of the tensor package and what stands on it. */
+export async function ours(work: Work, variant: Variant = 'ours'): Promise<Contender | undefined> {
+  const found = await variantOf(variant)
+  if (found === undefined) return undefined
+  const { kind: backend, ...labels } = found
+  const parts = implementation(work, backend)
+  return { ...labels, backend: backend.name, ...parts }
+}
+
+function implementation(work: Work, backend: Backend): Omit<Contender, 'name' | 'backend'> {
+  switch (work.kind) {
+    case 'matmul': {
+      const { m, k, n, transA, transB } = work
+      const a = tensor(work.a, { shape: transA ? [k, m] : [m, k], backend })
+      const b = tensor(work.b, { shape: transB ? [n, k] : [k, n], backend })
+      return { ...functional(() => matmul(a, b, transA, transB)), dispose: () => dispose(a, b) }
+    }
+    case 'map': {
+      const x = tensor(work.x, { shape: [work.x.length], backend })
+      const f = { exp, tanh, gelu }[work.op]
+      return { ...functional(() => f(x)), dispose: () => dispose(x) }
+    }
+    case 'add': {
+      const [a, b] = [tensor(work.a, { backend }), tensor(work.b, { backend })]
+      const calls = 100
+      const many = () => {
+        for (let i = 0; i < calls; i++) add(a, b)
+      }
+      return { ...functional(() => add(a, b)), run: () => scope(many), calls, dispose: () => dispose(a, b) }
+    }
+    case 'conv':
+      return convolution(work, backend)
+    case 'tower': {
+      const tower = towerOf(work.net, backend)
+      const x = inputOf(work.net, backend)
+      return {
+        ...functional(() => scope(() => runTower(tower, x))),
+        dispose: () => dispose(x, ...tower.weights.flat()),
+      }
+    }
+    case 'training':
+      return training(work, backend)
+    case 'taylor': {
+      const tower = towerOf(work.net, backend)
+      const x = inputOf(work.net, backend)
+      const pass = () => {
+        const { coefficients, total } = taylor(tower, x, work.orders)
+        dispose(total)
+        return coefficients
+      }
+      return { ...functional(pass), dispose: () => dispose(x, ...tower.weights.flat()) }
+    }
+    default: {
+      const x = tensor(work.x, { shape: [work.rows, work.n], backend })
+      return { ...functional(() => rows(work.kind, x)), dispose: () => dispose(x) }
+    }
+  }
+}
+
+function rows(kind: RowsWork['kind'], x: Tensor): Tensor {
+  if (kind === 'softmax') return softmax(x)
+  if (kind === 'layerNorm') return layerNorm(x)
+  return kind === 'sum' ? sum(x) : sum(x, kind === 'sumRows' ? 1 : 0)
+}
+
+function convolution({ batch, channels, out, size, backward, ...data }: ConvWork, backend: Backend) {
+  const x = tensor(data.x, { shape: [batch, channels, size, size], backend })
+  const w = tensor(data.w, { shape: [out, channels, 3, 3], backend })
+  const forward = (x: Tensor, w: Tensor) => conv2d(x, w, undefined, { padding: 1 })
+  const end = { dispose: () => dispose(x, w) }
+  if (!backward) return { ...functional(() => forward(x, w)), ...end }
+  const step = valueAndGrad(([x, w]: [Tensor, Tensor]) => {
+    const y = forward(x, w)
+    return mul(sum(mul(y, y)), 0.5)
+  })
+  const gradients = () => {
+    const [loss, [gx, gw]] = step([x, w])
+    dispose(loss)
+    return [gx, gw] as const
+  }
+  return {
+    run: () => dispose(...gradients()),
+    result: () => {
+      const both = gradients()
+      const values = both.flatMap(g => Array.from((g as Dense).dataSync()))
+      dispose(...both)
+      return values
+    },
+    ...end,
+  }
+}
+
+function training({ net, target, rate }: TrainingWork, backend: Backend) {
+  const x = inputOf(net, backend)
+  const wanted = tensor(target, { shape: [net.batch, net.width], backend })
+  let parameters = towerOf(net, backend).weights.map(pair => [...pair]) as Tensor[][]
+  const loss = (p: Tensor[][]) => {
+    const blocks = p.map(([w, v]) => ({
+      branch: (h: Tensor) => linear(tanh(linear(h, w!)), v!),
+      scale: net.scale,
+    }))
+    const e = sub(runTower({ encode: h => h, blocks, decode: h => h }, x), wanted)
+    return mean(mul(e, e))
+  }
+  const both = valueAndGrad(loss)
+  const step = () => {
+    const { value, updated } = scope(() => {
+      const [value, gradients] = both(parameters)
+      const updated = parameters.map((pair, l) => pair.map((p, i) => addScaled(p, gradients[l]![i]!, -rate)))
+      return { value, updated }
+    })
+    dispose(...parameters.flat())
+    parameters = updated
+    const at = value.item()
+    dispose(value)
+    return at
+  }
+  const numbers = (t: Tensor) => Array.from(transposed((t as Dense).dataSync() as Floats, net.width))
+  return {
+    run: step,
+    result: () => [step(), ...numbers(parameters[0]![0]!), ...numbers(parameters.at(-1)![1]!)],
+    dispose: () => dispose(x, wanted, ...parameters.flat()),
+  }
+}
+
+/** How many numbers differ in any bit between one thread and two; undefined without threads. */
+export async function differing(work: Work): Promise<number | undefined> {
+  const two = await ours(work, 'ours 2 threads')
+  if (two === undefined) return undefined
+  const one = (await ours(work))!
+  const values = []
+  for (const c of [one, two]) {
+    await c.enter?.()
+    values.push(await c.result())
+    await c.dispose?.()
+  }
+  await one.enter?.()
+  const [a, b] = values as [ArrayLike<number>, ArrayLike<number>]
+  return Array.from({ length: a.length }, (_, i) => i).filter(i => !Object.is(a[i], b[i])).length
+}

@@ -1,0 +1,6 @@
+declare module 'ndarray-gemm' {
+  import type { NdArray } from 'ndarray'
+
+  /** out = alpha·a·b + beta·out */
+  export default function gemm(out: NdArray, a: NdArray, b: NdArray, alpha?: number, beta?: number): void
+}

@@ -1,0 +1,53 @@
+import type { Entry } from './rounds.js'
+import type { Case } from './types.js'
+
+/** One case after its rounds. `entries[0]` is what ratios are of; the yardstick is kept apart. */
+export interface Row {
+  readonly suite: string
+  readonly name: string
+  readonly what: string
+  readonly amount: NonNullable<Case['amount']> | null
+  readonly entries: readonly Entry[]
+  readonly yardstick: Entry
+  /** Peers that were left out, with the reason. */
+  readonly without: Readonly<Record<string, string>>
+}
+
+export interface Measured {
+  readonly suite: string
+  readonly name: string
+  readonly what: string
+  readonly unit: string
+  /** null where it could not be measured. */
+  readonly value: number | null
+}
+
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly system: string
+  /** Widest vectors that native peers may use; WebAssembly has 128 bits everywhere. */
+  readonly vectors: string
+}
+
+/** A run: what the JSON file holds. Times are seconds per call, round by round. */
+export interface Run {
+  readonly format: 'unravel-bench-1'
+  /** ISO 8601, UTC. */
+  readonly date: string
+  readonly quick: boolean
+  readonly node: string
+  readonly machine: Machine
+  /** The build of the WebAssembly module that the engine got. */
+  readonly build: string
+  readonly peers: Readonly<Record<string, string>>
+  readonly absent: Readonly<Record<string, string>>
+  readonly rows: Row[]
+  readonly quantities: Measured[]
+}
+
+/** Native peers on the reference BLAS are no measure of anything: goals ask for OpenBLAS. */
+export const REFERENCE_BLAS = 'reference BLAS'
+
+export const entryOf = (row: Row | undefined, name: string): Entry | undefined =>
+  row?.entries.find(e => e.name === name && e.failed === undefined && e.variant !== REFERENCE_BLAS)

@@ -1,0 +1,88 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { wasmBuild } from '../peers/unravel.js'
+import type { Case, Contender, Suite } from '../types.js'
+
+const product = {
+  ours: `
+    const { wasm, tensor, matmul } = await import('@unravel/tensor')
+    const a = tensor(new Float32Array(512 * 512).fill(1), { shape: [512, 512], backend: wasm() })
+    console.log(matmul(a, a).dataSync()[0])`,
+  'tfjs-wasm': `
+    const tf = await import('@tensorflow/tfjs-core')
+    const wasm = await import('@tensorflow/tfjs-backend-wasm')
+    const { createRequire } = await import('node:module')
+    const { dirname, join } = await import('node:path')
+    const folder = dirname(createRequire(process.cwd() + '/').resolve('@tensorflow/tfjs-backend-wasm/package.json'))
+    wasm.setWasmPaths(join(folder, 'dist/'))
+    wasm.setThreadsCount(1)
+    await tf.setBackend('wasm')
+    const a = tf.ones([512, 512])
+    console.log(tf.matMul(a, a).dataSync()[0])`,
+  'bare node': 'console.log(512)',
+} as const
+
+const folder = fileURLToPath(new URL('../..', import.meta.url))
+
+/** A process from its start to its end. */
+async function start(name: keyof typeof product): Promise<Contender> {
+  const once = (): number => {
+    const child = spawnSync(process.execPath, ['--input-type=module', '--eval', product[name]], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { ...process.env, NODE_OPTIONS: '' },
+    })
+    if (child.status !== 0) throw new Error(child.stderr.trim().split('\n').at(-1) ?? 'the process failed')
+    return Number(child.stdout)
+  }
+  return {
+    name,
+    backend: name === 'bare node' ? 'none' : 'wasm',
+    variant: name === 'ours' ? await wasmBuild() : '',
+    result: () => [once()],
+    sample: () => {
+      const begin = performance.now()
+      once()
+      return (performance.now() - begin) / 1000
+    },
+  }
+}
+
+const cold = (): Case => ({
+  name: 'cold-start',
+  what: 'a new process from its start to the end of the first 512×512 product, f32',
+  own: (['ours', 'bare node', 'tfjs-wasm'] as const).map(name => () => start(name)),
+  check: values => (values[0] === 512 ? 0 : Number.NaN),
+})
+
+/** The bytes of one build inside the file that the package ships. */
+function module(name: 'plain' | 'relaxed'): Buffer | undefined {
+  const file = fileURLToPath(new URL('./wasm/module.generated.js', import.meta.resolve('@unravel/kernels')))
+  const [, text] = new RegExp(`export const ${name} =\\s*'([^']*)'`).exec(readFileSync(file, 'utf8')) ?? []
+  return text === undefined ? undefined : Buffer.from(text, 'base64')
+}
+
+const kilobytes = (n: number | undefined) => (n === undefined ? undefined : n / 1000)
+
+export const startup: Suite = {
+  name: 'startup',
+  what: 'start of a process, size of what is shipped',
+  cases: () => [cold],
+  quantities: () =>
+    (['plain', 'relaxed'] as const).flatMap(name => [
+      {
+        name: `module-${name}`,
+        what: `WebAssembly module, ${name} build`,
+        unit: 'kB',
+        measure: () => kilobytes(module(name)?.length),
+      },
+      {
+        name: `module-${name}-gzip`,
+        what: `the same, compressed by gzip`,
+        unit: 'kB',
+        measure: () => kilobytes(module(name) && gzipSync(module(name)!).length),
+      },
+    ]),
+}

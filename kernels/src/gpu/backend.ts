@@ -1,0 +1,101 @@
+import type { Backend, DType, FallbackPolicy, KernelName, Kernels } from '../contract.js'
+import { Fallbacks } from '../wasm/fallback.js'
+import { conv2dKernels } from './conv2d.js'
+import { copyKernels } from './copy.js'
+import { type Device, type GpuMode, kernelClasses } from './device.js'
+import { elementwiseKernels } from './elementwise.js'
+import { jsOnDevice } from './fallback.js'
+import { gatherKernels } from './gather.js'
+import { matmulKernels } from './matmul.js'
+import { TexelHeap, type Texels } from './memory.js'
+import { optimiseKernels } from './optimise.js'
+import { reduceKernels } from './reduce.js'
+import { rowKernels } from './rows.js'
+import { seriesKernels } from './series.js'
+import type { Context } from './source.js'
+
+export interface GpuInfo {
+  readonly mode: GpuMode
+  /** The class of gpu.js kernel that ran. */
+  readonly kernelClass: string
+  /** The graphics processor as its driver names it; a name with SwiftShader or llvmpipe in it is a processor in disguise. */
+  readonly renderer: string
+  /** Kernels that were compiled so far, those that are kept, and how often any of them ran. */
+  readonly compiled: number
+  readonly cached: number
+  readonly launches: number
+}
+
+export interface GpuBackend extends Backend<Texels> {
+  readonly name: 'gpu'
+  readonly renderer: string
+  info(): GpuInfo
+}
+
+/** Kernels that stay on the processor, and why. */
+const elsewhere: Partial<Record<KernelName, string>> = {
+  random: 'random numbers come from the js kernel, so that every backend makes the same bits',
+  cast: 'conversions between dtypes are made where f64 and i32 live, outside the device',
+}
+
+function supports(kernel: KernelName, dtype: DType): true | string {
+  if (elsewhere[kernel] !== undefined) return elsewhere[kernel]
+  if (dtype === 'f32') return true
+  const reason = dtype === 'f64' ? 'graphics processors have no f64 here' : 'i32 buffers stay outside the device'
+  return `${reason}; the js kernel runs ${kernel} on ${dtype}`
+}
+
+/** The backend on one device. */
+export function createGpuBackend(device: Device, policy: FallbackPolicy): GpuBackend {
+  const heap = new TexelHeap(device)
+  const fallbacks = new Fallbacks('gpu', supports)
+  fallbacks.policy = policy
+  const js = jsOnDevice(heap, fallbacks)
+  const native = { ...js } as Kernels<Texels>
+  const context: Context = { device, heap, js, native }
+  Object.assign(
+    native,
+    copyKernels(context),
+    elementwiseKernels(context),
+    reduceKernels(context),
+    matmulKernels(context),
+    optimiseKernels(context),
+    conv2dKernels(context),
+    rowKernels(context),
+    gatherKernels(context),
+    seriesKernels(context),
+  )
+  const renderer = device.renderer()
+  return {
+    name: 'gpu',
+    kernels: native,
+    renderer,
+    info: () => ({
+      mode: device.mode,
+      kernelClass: kernelClasses[device.mode],
+      renderer,
+      compiled: device.compiled,
+      cached: device.cached,
+      launches: device.launches,
+    }),
+    supports,
+    alloc: (dtype, length) => heap.alloc(dtype, length),
+    retain: buffer => heap.retain(buffer),
+    release: buffer => heap.release(buffer),
+    watch: buffer => heap.watch(buffer),
+    unwatch: buffer => heap.unwatch(buffer),
+    view: (buffer, offset, length) => heap.view(buffer, offset, length),
+    write: (buffer, data) => heap.write(buffer, data),
+    read: buffer => heap.read(buffer),
+    // On WebGPU this reads what lies outside the device, such as labels and indices, and throws for the rest.
+    readSync: buffer => heap.readSync(buffer),
+    memory: () => heap.report(),
+    get policy() {
+      return fallbacks.policy
+    },
+    set policy(policy) {
+      fallbacks.policy = policy
+    },
+    fallbacks: () => fallbacks.counts,
+  }
+}

@@ -1,0 +1,42 @@
+import type { Kernels } from '../contract.js'
+import type { Texels } from './memory.js'
+import { type Context, define, launch } from './source.js'
+
+// Indices come as f32, exact below 2²⁴.
+
+const gatherSource = define(
+  ['index', 'x'],
+  ['axis', 'inner', 'count'],
+  `const row = quotient(i, inner);
+const o = quotient(row, count);
+return x[xo + (o * axis + index[indexo + row - o * count]) * inner + i - row * inner];`,
+)
+/** Every place of the result looks for the indices that name it. */
+const scatterAddSource = define(
+  ['index', 'y'],
+  ['axis', 'inner', 'count'],
+  `const row = quotient(i, inner);
+const o = quotient(row, axis);
+const place = row - o * axis;
+let sum = 0.0;
+for (let j = 0; j < count; j++) {
+  if (index[indexo + j] === place) {
+    sum = sum + y[yo + (o * count + j) * inner + i - row * inner];
+  }
+}
+return sum;`,
+)
+
+export function gatherKernels(context: Context): Pick<Kernels<Texels>, 'gather' | 'scatterAdd'> {
+  const { js } = context
+  return {
+    gather(outer, axis, inner, index, x, out) {
+      if (x.dtype !== 'f32') return js.gather(outer, axis, inner, index, x, out)
+      launch(context, gatherSource, out, [index, x], [axis, inner, index.length])
+    },
+    scatterAdd(outer, axis, inner, index, y, out) {
+      if (y.dtype !== 'f32') return js.scatterAdd(outer, axis, inner, index, y, out)
+      launch(context, scatterAddSource, out, [index, y], [axis, inner, index.length])
+    },
+  }
+}

@@ -1,0 +1,212 @@
+import type { Buffer, DType, TypedArray } from '../contract.js'
+import { DisposedError } from '../wasm/region.js'
+import { type Device, type Handle, maxLength } from './device.js'
+import { kernelSource } from './source.js'
+
+const arrays = { f32: Float32Array, f64: Float64Array, i32: Int32Array } as const
+const bytesPerElement: Readonly<Record<DType, number>> = { f32: 4, f64: 8, i32: 4 }
+
+/** The numbers of a buffer: on the device, in an array, or the same on both. f64 and most i32 never leave the array. */
+interface Storage {
+  readonly dtype: DType
+  readonly length: number
+  device: Handle | null
+  host: TypedArray | null
+}
+
+/** A handle on `length` numbers: a whole storage, or a view into the region that owns one. */
+export class Texels implements Buffer {
+  readonly dtype: DType
+  readonly length: number
+  readonly offset: number
+  readonly owner: Texels
+  readonly storage: Storage
+  references: number
+  watched = false
+
+  constructor(dtype: DType, length: number, offset: number, storage: Storage, owner?: Texels) {
+    this.dtype = dtype
+    this.length = length
+    this.offset = offset
+    this.storage = storage
+    this.owner = owner ?? this
+    this.references = owner === undefined ? 1 : 0
+  }
+}
+
+const merge = kernelSource(
+  ['x', 'old'],
+  ['at', 'n'],
+  `const i = this.thread.x;
+const r = i - at;
+if (r >= 0.0 && r < n) { return x[r]; }
+return old[i];`,
+)
+
+/** The refcounted buffers of one device. */
+export class TexelHeap {
+  readonly #device: Device
+  readonly #collected: FinalizationRegistry<Storage>
+  #bytes = 0
+  #buffers = 0
+  #reserved = 0
+
+  constructor(device: Device) {
+    this.#device = device
+    this.#collected = new FinalizationRegistry(storage => this.#free(storage))
+  }
+
+  alloc(dtype: DType, length: number): Texels {
+    if (dtype !== 'f64' && length > maxLength) {
+      throw new RangeError(
+        `A buffer on the gpu backend holds at most ${maxLength} elements, ${dtype}[${length}] was asked for: ` +
+          'work in smaller batches, or on the wasm backend.',
+      )
+    }
+    this.#bytes += length * bytesPerElement[dtype]
+    this.#buffers++
+    return new Texels(dtype, length, 0, { dtype, length, device: null, host: null })
+  }
+
+  retain(texels: Texels): void {
+    this.#assertOwner(texels, 'retain')
+    texels.references++
+  }
+
+  release(texels: Texels): void {
+    this.#assertOwner(texels, 'release')
+    if (--texels.references > 0) return
+    this.unwatch(texels)
+    this.#free(texels.storage)
+  }
+
+  watch(texels: Texels): void {
+    this.#assertOwner(texels, 'retain')
+    if (texels.watched) return
+    texels.watched = true
+    this.#collected.register(texels, texels.storage, texels)
+  }
+
+  unwatch(texels: Texels): void {
+    if (!texels.watched) return
+    texels.watched = false
+    this.#collected.unregister(texels)
+  }
+
+  view(texels: Texels, offset: number, length: number): Texels {
+    this.#alive(texels)
+    return new Texels(texels.dtype, length, texels.offset + offset, texels.storage, texels.owner)
+  }
+
+  /** The whole storage under a buffer, on the device; i32 as f32. */
+  device(texels: Texels): Handle {
+    this.#alive(texels)
+    const { storage } = texels
+    if (storage.device === null) {
+      // A texture has at least one element.
+      const host = storage.length === 0 ? new Float32Array(1) : (storage.host ?? new Float32Array(storage.length))
+      this.#setDevice(storage, this.#device.upload(host instanceof Float32Array ? host : Float32Array.from(host)))
+    }
+    return storage.device!
+  }
+
+  /** Makes `made` the contents of a buffer; a view changes its part of what owns it. */
+  assign(texels: Texels, made: Handle): void {
+    this.#alive(texels)
+    const { storage } = texels
+    if (texels.length === storage.length) {
+      this.#setDevice(storage, made)
+    } else {
+      const old = storage.device === null && storage.host === null ? null : this.device(texels)
+      // Where nothing was written before, anything may stand.
+      const merged = this.#device.run(merge, storage.length, [made, old ?? made], [texels.offset, texels.length])
+      this.#device.free(made)
+      this.#setDevice(storage, merged)
+    }
+    storage.host = null
+  }
+
+  /** The contents of a buffer as an array that shares the storage's: for kernels that run on the processor. `write` says that
+   *  they change it. Throws where the device cannot be read at once. */
+  array(texels: Texels, write: boolean, why: string): TypedArray {
+    this.#alive(texels)
+    const { storage } = texels
+    if (storage.host === null) {
+      const whole = write && texels.length === storage.length
+      if (storage.device === null || whole) storage.host = new arrays[storage.dtype](storage.length)
+      else if (this.#device.waits) throw new Error(`${why}, and WebGPU cannot be read synchronously`)
+      else storage.host = this.#fromDevice(storage.dtype, this.#device.readSync(storage.device))
+    }
+    if (write) this.#setDevice(storage, null)
+    return storage.host.subarray(texels.offset, texels.offset + texels.length) as TypedArray
+  }
+
+  write(texels: Texels, data: TypedArray): void {
+    this.#alive(texels)
+    if (data.length !== texels.length) {
+      throw new RangeError(`write: the buffer has ${texels.length} elements, the data ${data.length}.`)
+    }
+    const { storage } = texels
+    const whole = texels.length === storage.length
+    if (!whole && storage.device !== null && storage.host === null) {
+      return this.assign(texels, this.#device.upload(Float32Array.from(data)))
+    }
+    storage.host ??= new arrays[storage.dtype](storage.length)
+    storage.host.set(data, texels.offset)
+    this.#setDevice(storage, null)
+  }
+
+  async read(texels: Texels): Promise<TypedArray> {
+    this.#alive(texels)
+    const { storage, offset, length } = texels
+    if (storage.host !== null || storage.device === null) return this.readSync(texels)
+    const data = await this.#device.read(storage.device)
+    return this.#fromDevice(storage.dtype, data).slice(offset, offset + length) as TypedArray
+  }
+
+  readSync(texels: Texels): TypedArray {
+    return this.array(texels, false, 'These numbers are on the device: use await t.data()').slice() as TypedArray
+  }
+
+  report() {
+    return { bytes: this.#bytes, buffers: this.#buffers, reserved: this.#reserved + this.#device.idleBytes() }
+  }
+
+  #fromDevice(dtype: DType, data: Float32Array): TypedArray {
+    return dtype === 'f32' ? data : new arrays[dtype](data)
+  }
+
+  #setDevice(storage: Storage, handle: Handle | null): void {
+    const before = storage.device
+    if (before === handle) return
+    if (before !== null) {
+      this.#reserved -= 4 * before.length
+      this.#device.free(before)
+    }
+    if (handle !== null) this.#reserved += 4 * handle.length
+    storage.device = handle
+  }
+
+  #free(storage: Storage): void {
+    this.#bytes -= storage.length * bytesPerElement[storage.dtype]
+    this.#buffers--
+    this.#setDevice(storage, null)
+    storage.host = null
+  }
+
+  #alive(texels: Texels): void {
+    if (texels.owner.references > 0) return
+    const what = texels.owner === texels ? 'This buffer' : 'The buffer under this view'
+    throw new DisposedError(
+      `${what} (${texels.dtype}[${texels.length}]) was released: its numbers are gone. ` +
+        'Retain it for as long as you use it, or copy its contents out before you release it.',
+    )
+  }
+
+  #assertOwner(texels: Texels, verb: 'retain' | 'release'): void {
+    this.#alive(texels)
+    if (texels.owner !== texels) {
+      throw new TypeError(`A view has no references of its own: ${verb} the buffer it was made from.`)
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import type { Kernels, ReduceOp } from '../contract.js'
+import { runsOf } from '../js/reduce.js'
+import type { Texels } from './memory.js'
+import { type Context, define, eachAxis, launch, numbered, once, withTemporaries } from './source.js'
+
+/** Longer sums than this are taken in parts, side by side. */
+const longest = 512
+
+const steps: Record<ReduceOp, string> = {
+  sum: 't = t + v;',
+  sumSquares: 't = t + v * v;',
+  max: 'if (v > t || isNan(v) > 0.5) { t = v; }',
+  min: 'if (v < t || isNan(v) > 0.5) { t = v; }',
+}
+const identities: Record<ReduceOp, number> = { sum: 0, sumSquares: 0, max: -Infinity, min: Infinity }
+
+/** [outer, n, inner] -> [outer, parts, inner], `part` elements each. */
+const partSource = once((op: ReduceOp) =>
+  define(
+    ['x'],
+    ['n', 'inner', 'parts', 'part', 'start'],
+    `const row = quotient(i, inner);
+const c = i - row * inner;
+const o = quotient(row, parts);
+const first = (row - o * parts) * part;
+let t = start;
+for (let j = 0; j < part; j++) {
+  const k = first + j;
+  if (k < n) {
+    const v = x[xo + (o * n + k) * inner + c];
+    ${steps[op]}
+  }
+}
+return t;`,
+  ),
+)
+
+/** Any runs of axes: kept ones k, reduced ones r, each with the step it takes through x. */
+const generalSource = once((key: string) => {
+  const [op, kept, reduced] = key.split(' ') as [ReduceOp, string, string]
+  const [k, r] = [Number(kept), Number(reduced)]
+  return define(
+    ['x'],
+    ['count', 'start', ...numbered('k', k), ...numbered('ks', k), ...numbered('r', r), ...numbered('rs', r)],
+    `let left = i;
+let from = xo;
+${eachAxis(k, d => `const a${d} = quotient(left, k${d});\nfrom = from + (left - a${d} * k${d}) * ks${d};\nleft = a${d};`)}
+let t = start;
+for (let j = 0; j < count; j++) {
+  let rest = j + 0.0;
+  let at = from;
+  ${eachAxis(r, d => `const b${d} = quotient(rest, r${d});\nat = at + (rest - b${d} * r${d}) * rs${d};\nrest = b${d};`)}
+  const v = x[at];
+  ${steps[op]}
+}
+return t;`,
+  )
+})
+
+const argmaxSource = define(
+  ['x'],
+  ['n', 'inner'],
+  `const o = quotient(i, inner);
+const from = xo + o * n * inner + (i - o * inner);
+let best = x[from];
+let at = 0.0;
+for (let j = 1; j < n; j++) {
+  const v = x[from + j * inner];
+  if (v > best || (isNan(v) > 0.5 && isNan(best) < 0.5)) {
+    best = v;
+    at = j;
+  }
+}
+return at;`,
+)
+
+/** [outer, n, inner] -> [outer, inner], in parts where n is long. */
+export function reduceMiddle(
+  context: Context,
+  op: ReduceOp,
+  outer: number,
+  n: number,
+  inner: number,
+  x: Texels,
+  out: Texels,
+): void {
+  const start = identities[op]
+  if (n <= longest) return launch(context, partSource(op), out, [x], [n, inner, 1, n, start])
+  const parts = Math.ceil(Math.sqrt(n))
+  withTemporaries(context.heap, [outer * parts * inner], sums => {
+    launch(context, partSource(op), sums, [x], [n, inner, parts, Math.ceil(n / parts), start])
+    reduceMiddle(context, op === 'sumSquares' ? 'sum' : op, outer, parts, inner, sums, out)
+  })
+}
+
+export function reduceKernels(context: Context): Pick<Kernels<Texels>, 'reduce' | 'argmax'> {
+  const { js } = context
+  return {
+    reduce(op, shape, axes, x, out) {
+      if (x.dtype !== 'f32') return js.reduce(op, shape, axes, x, out)
+      const runs = runsOf(shape, axes)
+      if (runs.length <= 3) return reduceMiddle(context, op, runs[0]!, runs[1] ?? 1, runs[2] ?? 1, x, out)
+      const steps = runs.map((_, d) => runs.slice(d + 1).reduce((a, b) => a * b, 1))
+      const [kept, reduced] = [0, 1].map(odd => runs.flatMap((_, d) => (d % 2 === odd ? [d] : []))) as [
+        number[],
+        number[],
+      ]
+      const of = (values: readonly number[], at: readonly number[]) => at.map(d => values[d]!)
+      const count = of(runs, reduced).reduce((a, b) => a * b, 1)
+      launch(
+        context,
+        generalSource(`${op} ${kept.length} ${reduced.length}`),
+        out,
+        [x],
+        [count, identities[op], ...of(runs, kept), ...of(steps, kept), ...of(runs, reduced), ...of(steps, reduced)],
+      )
+    },
+    argmax(outer, n, inner, x, out) {
+      if (x.dtype !== 'f32') return js.argmax(outer, n, inner, x, out)
+      launch(context, argmaxSource, out, [x], [n, inner])
+    },
+  }
+}

@@ -1,0 +1,212 @@
+import type { Kernels } from '../contract.js'
+import type { Texels } from './memory.js'
+import { reduceMiddle } from './reduce.js'
+import { type Context, define, launch, withTemporaries } from './source.js'
+
+// Softmax and norms in passes: one thread a row for what the row has in common, then one an element.
+
+const expSum = define(
+  ['x', 'm'],
+  ['n'],
+  `const largest = m[mo + i];
+let sum = 0.0;
+for (let j = 0; j < n; j++) {
+  sum = sum + expOf(x[xo + i * n + j] - largest);
+}
+return sum;`,
+)
+const softmaxSource = define(
+  ['x', 'm', 's'],
+  ['n'],
+  'const r = quotient(i, n);\nreturn expOf(x[xo + i] - m[mo + r]) / s[so + r];',
+)
+const logSoftmaxSource = define(
+  ['x', 'm', 's'],
+  ['n'],
+  'const r = quotient(i, n);\nreturn x[xo + i] - m[mo + r] - logOf(s[so + r]);',
+)
+/** Σ ȳ y over the rows of `lead` stacked cotangents. */
+const dotSource = define(
+  ['y', 'gy'],
+  ['rows', 'n'],
+  `const r = i - quotient(i, rows) * rows;
+let sum = 0.0;
+for (let j = 0; j < n; j++) {
+  sum = sum + gy[gyo + i * n + j] * y[yo + r * n + j];
+}
+return sum;`,
+)
+const softmaxGradSource = define(
+  ['y', 'gy', 't'],
+  ['size', 'n'],
+  'const v = y[yo + i - quotient(i, size) * size];\nreturn v * (gy[gyo + i] - t[to + quotient(i, n)]);',
+)
+const logSoftmaxGradSource = define(
+  ['y', 'gy', 't'],
+  ['size', 'n'],
+  'const v = y[yo + i - quotient(i, size) * size];\nreturn gy[gyo + i] - expOf(v) * t[to + quotient(i, n)];',
+)
+
+const meanSource = define(
+  ['x'],
+  ['n'],
+  `let sum = 0.0;
+for (let j = 0; j < n; j++) {
+  sum = sum + x[xo + i * n + j];
+}
+return sum / n;`,
+)
+/** 1/√(mean((x − mean)²) + eps) */
+const scaleSource = (centred: boolean) =>
+  define(
+    centred ? ['x', 'm'] : ['x'],
+    ['n', 'eps'],
+    `let sum = 0.0;
+for (let j = 0; j < n; j++) {
+  const v = x[xo + i * n + j]${centred ? ' - m[mo + i]' : ''};
+  sum = sum + v * v;
+}
+return 1.0 / Math.sqrt(sum / n + eps);`,
+  )
+const layerScale = scaleSource(true)
+const rmsScale = scaleSource(false)
+
+const layerSource = define(
+  ['x', 'm', 's', 'w', 'b'],
+  ['n'],
+  `const r = quotient(i, n);
+const c = i - r * n;
+return w[wo + c] * ((x[xo + i] - m[mo + r]) * s[so + r]) + b[bo + c];`,
+)
+const rmsSource = define(
+  ['x', 's', 'w'],
+  ['n'],
+  `const r = quotient(i, n);
+return w[wo + i - r * n] * (x[xo + i] * s[so + r]);`,
+)
+
+// With x̂ = (x − mean)·s and g = w ⊙ ȳ: x̄ = s (g − mean(g) − x̂ mean(g x̂)), w̄ = Σ ȳ x̂, b̄ = Σ ȳ over rows.
+const weightedMean = define(
+  ['w', 'gy'],
+  ['n'],
+  `let sum = 0.0;
+for (let j = 0; j < n; j++) {
+  sum = sum + w[wo + j] * gy[gyo + i * n + j];
+}
+return sum / n;`,
+)
+const hat = (centred: boolean, at: string, row: string) =>
+  centred ? `(x[xo + ${at}] - m[mo + ${row}]) * s[so + ${row}]` : `x[xo + ${at}] * s[so + ${row}]`
+const statistics = (centred: boolean) => (centred ? ['m', 's'] : ['s'])
+const dotHat = (centred: boolean) =>
+  define(
+    ['x', ...statistics(centred), 'w', 'gy'],
+    ['n'],
+    `let sum = 0.0;
+for (let j = 0; j < n; j++) {
+  sum = sum + w[wo + j] * gy[gyo + i * n + j] * (${hat(centred, 'i * n + j', 'i')});
+}
+return sum / n;`,
+  )
+const inputGrad = (centred: boolean) =>
+  define(
+    ['x', ...statistics(centred), 'w', 'gy', ...(centred ? ['t'] : []), 'p'],
+    ['n'],
+    `const r = quotient(i, n);
+const g = w[wo + i - r * n] * gy[gyo + i];
+return s[so + r] * (g${centred ? ' - t[to + r]' : ''} - (${hat(centred, 'i', 'r')}) * p[po + r]);`,
+  )
+const weightGrad = (centred: boolean) =>
+  define(
+    ['x', ...statistics(centred), 'gy'],
+    ['rows', 'n'],
+    `let sum = 0.0;
+for (let r = 0; r < rows; r++) {
+  sum = sum + gy[gyo + r * n + i] * (${hat(centred, 'r * n + i', 'r')});
+}
+return sum;`,
+  )
+const both = <T>(make: (centred: boolean) => T) => ({ layer: make(true), rms: make(false) })
+const dots = both(dotHat)
+const inputGrads = both(inputGrad)
+const weightGrads = both(weightGrad)
+
+type Names =
+  | 'softmax'
+  | 'logSoftmax'
+  | 'softmaxGrad'
+  | 'logSoftmaxGrad'
+  | 'layerNorm'
+  | 'layerNormGrad'
+  | 'rmsNorm'
+  | 'rmsNormGrad'
+
+export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
+  const { heap, js } = context
+  const normalised = (source: string, rows: number, n: number, x: Texels, out: Texels) =>
+    withTemporaries(heap, [rows, rows], (m, s) => {
+      reduceMiddle(context, 'max', rows, n, 1, x, m!)
+      launch(context, expSum, s!, [x, m!], [n])
+      launch(context, source, out, [x, m!, s!], [n])
+    })
+  return {
+    softmax(rows, n, x, out) {
+      if (x.dtype !== 'f32') return js.softmax(rows, n, x, out)
+      normalised(softmaxSource, rows, n, x, out)
+    },
+    logSoftmax(rows, n, x, out) {
+      if (x.dtype !== 'f32') return js.logSoftmax(rows, n, x, out)
+      normalised(logSoftmaxSource, rows, n, x, out)
+    },
+    softmaxGrad(lead, rows, n, y, gy, gx) {
+      if (gy.dtype !== 'f32') return js.softmaxGrad(lead, rows, n, y, gy, gx)
+      withTemporaries(heap, [lead * rows], d => {
+        launch(context, dotSource, d!, [y, gy], [rows, n])
+        launch(context, softmaxGradSource, gx, [y, gy, d!], [rows * n, n])
+      })
+    },
+    logSoftmaxGrad(lead, rows, n, y, gy, gx) {
+      if (gy.dtype !== 'f32') return js.logSoftmaxGrad(lead, rows, n, y, gy, gx)
+      withTemporaries(heap, [lead * rows], t => {
+        reduceMiddle(context, 'sum', lead * rows, n, 1, gy, t!)
+        launch(context, logSoftmaxGradSource, gx, [y, gy, t!], [rows * n, n])
+      })
+    },
+    layerNorm(rows, n, eps, x, w, b, out) {
+      if (x.dtype !== 'f32') return js.layerNorm(rows, n, eps, x, w, b, out)
+      withTemporaries(heap, [rows, rows], (m, s) => {
+        launch(context, meanSource, m!, [x], [n])
+        launch(context, layerScale, s!, [x, m!], [n, eps])
+        launch(context, layerSource, out, [x, m!, s!, w, b], [n])
+      })
+    },
+    layerNormGrad(rows, n, eps, x, w, gy, gx, gw, gb) {
+      if (x.dtype !== 'f32') return js.layerNormGrad(rows, n, eps, x, w, gy, gx, gw, gb)
+      withTemporaries(heap, [rows, rows, rows, rows], (m, s, t, p) => {
+        launch(context, meanSource, m!, [x], [n])
+        launch(context, layerScale, s!, [x, m!], [n, eps])
+        launch(context, weightedMean, t!, [w, gy], [n])
+        launch(context, dots.layer, p!, [x, m!, s!, w, gy], [n])
+        launch(context, inputGrads.layer, gx, [x, m!, s!, w, gy, t!, p!], [n])
+        launch(context, weightGrads.layer, gw, [x, m!, s!, gy], [rows, n])
+        reduceMiddle(context, 'sum', 1, rows, n, gy, gb)
+      })
+    },
+    rmsNorm(rows, n, eps, x, w, out) {
+      if (x.dtype !== 'f32') return js.rmsNorm(rows, n, eps, x, w, out)
+      withTemporaries(heap, [rows], s => {
+        launch(context, rmsScale, s!, [x], [n, eps])
+        launch(context, rmsSource, out, [x, s!, w], [n])
+      })
+    },
+    rmsNormGrad(rows, n, eps, x, w, gy, gx, gw) {
+      if (x.dtype !== 'f32') return js.rmsNormGrad(rows, n, eps, x, w, gy, gx, gw)
+      withTemporaries(heap, [rows, rows], (s, p) => {
+        launch(context, rmsScale, s!, [x], [n, eps])
+        launch(context, dots.rms, p!, [x, s!, w, gy], [n])
+        launch(context, inputGrads.rms, gx, [x, s!, w, gy, p!], [n])
+        launch(context, weightGrads.rms, gw, [x, s!, gy], [rows, n])
+      })
+    },
+  }
+}

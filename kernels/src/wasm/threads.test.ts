@@ -1,0 +1,142 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { createBackend } from './backend.js'
+import { load } from './load.js'
+import { ThreadError, type Threads } from './threads.js'
+
+const { backend, killThreads } = (() => {
+  const started: Threads[] = []
+  const made = createBackend(load(), threads => started.push(threads))
+  return { backend: made, killThreads: () => started[0]!.kill() }
+})()
+afterEach(() => backend.setThreads(1))
+
+/** Numbers that are the same every time. */
+const numbers = (n: number, seed = 1) => Float64Array.from({ length: n }, (_, i) => Math.sin(seed + i * 1.7) * 0.9)
+
+function buffer(dtype: 'f32' | 'f64', data: Float64Array) {
+  const b = backend.alloc(dtype, data.length)
+  backend.write(b, dtype === 'f32' ? Float32Array.from(data) : data)
+  return b
+}
+
+const products = [
+  [128, 128, 128, false, false],
+  [33, 257, 129, false, true],
+  [500, 70, 41, true, false],
+  [2, 1024, 1030, true, true],
+] as const
+
+/** Everything that threads share, once. */
+function work(dtype: 'f32' | 'f64'): ArrayLike<number>[] {
+  const results: ArrayLike<number>[] = []
+  const made = []
+  const done = (n: number, run: (out: ReturnType<typeof buffer>) => void) => {
+    const out = buffer(dtype, new Float64Array(n).fill(Number.NaN))
+    run(out)
+    results.push(backend.readSync!(out))
+    made.push(out)
+  }
+  const { kernels } = backend
+  for (const [m, k, n, transA, transB] of products) {
+    const [a, b] = [buffer(dtype, numbers(m * k)), buffer(dtype, numbers(k * n, 2))]
+    const [bias, add] = [buffer(dtype, numbers(n, 3)), buffer(dtype, numbers(m * n, 4))]
+    done(m * n, out => kernels.matmul([], m, k, n, a, [], transA, b, [], transB, out))
+    done(m * n, out => kernels.linear(m, k, n, a, transA, b, transB, bias, 0.5, add, out))
+    made.push(a, b, bias, add)
+  }
+  const x = buffer(dtype, numbers(100_003))
+  for (const op of ['exp', 'gelu', 'relu'] as const) done(100_003, out => kernels.map(op, x, out))
+  const stack = buffer(dtype, numbers(12 * 1501))
+  for (const op of ['tanh', 'normalCdf'] as const) done(12 * 1501, out => kernels.series(op, 12, 1501, stack, out))
+  for (const b of [...made, x, stack]) backend.release(b)
+  return results
+}
+
+describe('threads', () => {
+  it.each(['f32', 'f64'] as const)('give the same bits as one thread, %s', async dtype => {
+    const alone = work(dtype)
+    for (const count of [2, 3]) {
+      expect(await backend.setThreads(count)).toBe(count)
+      expect(backend.threads).toBe(count)
+      expect(work(dtype)).toEqual(alone)
+    }
+  })
+
+  it('give the same bits a thousand times', async () => {
+    const [m, k, n] = [64, 300, 64]
+    const [a, b, out] = [buffer('f64', numbers(m * k)), buffer('f64', numbers(k * n)), backend.alloc('f64', m * n)]
+    const run = () => backend.kernels.matmul([], m, k, n, a, [], false, b, [], true, out)
+    run()
+    const alone = backend.readSync!(out)
+    await backend.setThreads(2)
+    for (let i = 0; i < 1000; i++) {
+      backend.kernels.fill(0, out)
+      run()
+      if (i % 50 === 0) expect(backend.readSync!(out)).toEqual(alone)
+    }
+    expect(backend.readSync!(out)).toEqual(alone)
+    for (const x of [a, b, out]) backend.release(x)
+  })
+
+  it('keep working while memory grows', async () => {
+    await backend.setThreads(2)
+    const before = work('f32')
+    const { reserved } = backend.memory()
+    const big = backend.alloc('f64', reserved / 8)
+    expect(backend.memory().reserved).toBeGreaterThan(reserved)
+    expect(work('f32')).toEqual(before)
+    backend.release(big)
+  })
+
+  it('that die give one error, and the next call works on one thread', async () => {
+    await backend.setThreads(2, { patience: 200 })
+    // A function that traps kills no process: addresses beyond memory.
+    const [m, k, n] = [128, 128, 128]
+    const [a, b, out] = [buffer('f64', numbers(m * k)), buffer('f64', numbers(k * n)), backend.alloc('f64', m * n)]
+    const run = () => backend.kernels.matmul([], m, k, n, a, [], false, b, [], false, out)
+    run()
+    const fine = backend.readSync!(out)
+    killThreads()
+    await new Promise(resolve => setTimeout(resolve, 100))
+    expect(run).toThrow(ThreadError)
+    expect(run).not.toThrow()
+    expect(backend.readSync!(out)).toEqual(fine)
+    expect(backend.threads).toBe(1)
+    expect(await backend.setThreads(2)).toBe(2)
+    run()
+    expect(backend.readSync!(out)).toEqual(fine)
+    for (const x of [a, b, out]) backend.release(x)
+  })
+
+  it('that die in the middle of a call are not waited for for ever', async () => {
+    await backend.setThreads(2, { patience: 200 })
+    const [m, k, n] = [128, 128, 128]
+    const [a, b, out] = [buffer('f64', numbers(m * k)), buffer('f64', numbers(k * n)), backend.alloc('f64', m * n)]
+    // Ended without a word, and before this thread can hear of it.
+    killThreads()
+    expect(() => {
+      for (let i = 0; i < 50; i++) backend.kernels.matmul([], m, k, n, a, [], false, b, [], false, out)
+    }).toThrow('a thread died while it worked')
+    for (const x of [a, b, out]) backend.release(x)
+  })
+
+  it('are refused in numbers that make no sense', async () => {
+    await expect(backend.setThreads(0)).rejects.toThrow('an integer from 1 to 64, got 0')
+    await expect(backend.setThreads(1.5)).rejects.toThrow(RangeError)
+  })
+})
+
+describe('memory that is not shared', () => {
+  it('runs one thread, and says why', async () => {
+    const alone = createBackend(load(undefined, false))
+    const said: string[] = []
+    const { warn } = console
+    console.warn = (text: string) => void said.push(text)
+    try {
+      expect(await alone.setThreads(4)).toBe(1)
+    } finally {
+      console.warn = warn
+    }
+    expect(said).toEqual([expect.stringMatching(/one thread runs: memory is shared only in Node and in cross-origin/)])
+  })
+})
