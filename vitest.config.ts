@@ -14,7 +14,7 @@ const node: TestProjectConfiguration = {
   test: {
     name: 'node',
     include: ['kernels/**/*.test.ts', 'packages/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**', 'test/browser/**'],
+    exclude: ['**/node_modules/**', '**/dist/**', 'test/{browser,isolated}/**'],
     testTimeout: 60_000,
   },
 }
@@ -41,13 +41,15 @@ const args = [
   '--use-webgpu-adapter=swiftshader',
 ]
 
-const browser = (executablePath: string): TestProjectConfiguration => ({
+/** Tests of one folder in the browser; `headers` come with every page. */
+const browser = (executablePath: string, name: string, headers = {}): TestProjectConfiguration => ({
   // The folder whose package depends on what the tests import.
   root: fileURLToPath(new URL('test', import.meta.url)),
   resolve: { conditions: ['@unravel/source', ...defaultClientConditions] },
+  server: { headers },
   // All of them before the first test: a dependency that is found later reloads the page under the tests.
   optimizeDeps: {
-    entries: ['browser/**/*.test.ts'],
+    entries: [`${name}/**/*.test.ts`],
     include: [
       '@unravel/kernels > gpu.js',
       '@unravel/tensor > ndarray',
@@ -56,8 +58,8 @@ const browser = (executablePath: string): TestProjectConfiguration => ({
     ],
   },
   test: {
-    name: 'browser',
-    include: ['browser/**/*.test.ts'],
+    name,
+    include: [`${name}/**/*.test.ts`],
     testTimeout: 60_000,
     browser: {
       enabled: true,
@@ -69,6 +71,12 @@ const browser = (executablePath: string): TestProjectConfiguration => ({
   },
 })
 
+/** What makes a page cross-origin isolated, so that it may share memory with workers. */
+const isolation = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+}
+
 const path = chromium()
 if (path === undefined) {
   console.log(
@@ -76,4 +84,8 @@ if (path === undefined) {
   )
 }
 
-export default defineConfig({ test: { projects: path === undefined ? [node] : [node, browser(path)] } })
+export default defineConfig({
+  test: {
+    projects: path === undefined ? [node] : [node, browser(path, 'browser'), browser(path, 'isolated', isolation)],
+  },
+})

@@ -114,6 +114,13 @@ describe('the packed packages', () => {
     expect(stdout.trim()).toBe('3')
   })
 
+  it('ask for gpu.js by name where it is not installed', async () => {
+    const file = join(project, 'gpu.mjs')
+    writeFileSync(file, "import { gpu } from '@unravel/kernels/gpu'\ngpu().catch(e => console.log(e.message))\n")
+    const { stdout } = await exec(process.execPath, [file], { cwd: project })
+    expect(stdout).toMatch(/needs the package gpu\.js.*npm install gpu\.js@2\.24\.1/)
+  })
+
   it('bring the command', async () => {
     const { stdout } = await exec(join(project, 'node_modules/.bin/unravel'), ['--version'])
     expect(stdout.trim()).toBe(manifest('packages/unravel').version)

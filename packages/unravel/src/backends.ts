@@ -10,7 +10,10 @@ const MOST_THREADS = 8
 
 /** @throws UsageError for a backend that this version does not have. */
 export function backendNamed(name: BackendName): Backend {
-  if (name === 'gpu') throw new UsageError('--backend gpu: this version has no GPU backend yet; use wasm or js')
+  if (name === 'gpu')
+    throw new UsageError(
+      '--backend gpu: the GPU backend runs in browsers (@unravel/kernels/gpu); on the command line use wasm or js',
+    )
   return name === 'js' ? js() : wasm()
 }
 

@@ -102,7 +102,7 @@ describe('the arguments', () => {
     ],
     ['a start beyond the network', [...base, '--about', '1'], /'--about <t>'.*below 1/],
     ['one sample', [...base, '--expansion', 'subsets', '--samples', '1'], /at least 2/],
-    ['a backend of a later version', [...base, '--backend', 'gpu'], /no GPU backend yet; use wasm or js/],
+    ['a backend that is not for the command line', [...base, '--backend', 'gpu'], /runs in browsers.*use wasm or js/],
     ['unknown backend', [...base, '--backend', 'cuda'], /'cuda' is invalid.*js, wasm, gpu/],
     ['unknown dtype', [...base, '--dtype', 'f16'], /'f16' is invalid.*f64, f32/],
     ['negative orders', [...base, '--orders', '-1'], /'-1' is invalid.*integer of at least 0/],
