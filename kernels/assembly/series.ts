@@ -1,11 +1,13 @@
-// Recurrences on stacks of Taylor coefficients. A stack is dense [orders][n]; `stored` of its orders are in memory, the
-// others are zero. Eight elements at a time: their coefficients are copied to `scratch`, [orders][4] vectors of f64x2 for each of
-// x (times j), y, w and v, on which the order loops run. `count` elements from x on are done, of orders that are n apart. Rules are numbered as in src/wasm/series.ts.
+// Recurrences on stacks of Taylor coefficients. In memory a stack is dense [orders][n]; `stored` of its orders are there, the others
+// are zero. Eight elements at a time are copied to `scratch`, as stacks like those of toeplitz.ts, `padded(orders)` long and zero
+// where nothing is known yet. Orders are made in blocks of four, k…k+3 with k = 4m: first what orders below k give, then what the
+// four give each other, one vector at a time. Rules are numbered as in src/wasm/series.ts.
 //
 // Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 13.
 
 import { erf, exp, log, normalCdf, sigmoid, softplus, tanh } from './math'
 import { fma } from './simd'
+import { toeplitz } from './toeplitz'
 import { cos, sin } from './trig'
 import { load2, store2 } from './wide'
 
@@ -20,75 +22,214 @@ function at(base: usize, k: usize, h: usize): v128 {
 function put(base: usize, k: usize, h: usize, v: v128): void {
   v128.store(base + (k << 6) + (h << 4), v)
 }
-
-/** sum = Σ_{j=from}^{to} a_j b_{k−j}: four sums that do not wait for each other */
-function convolve(sum: usize, a: usize, b: usize, k: usize, from: usize, to: usize): void {
-  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0
-  let q = b + ((k - from) << 6)
-  const end = a + ((to + 1) << 6)
-  for (let p = a + (from << 6); p < end; p += 64, q -= 64) {
-    s0 = fma<f64>(v128.load(p), v128.load(q), s0)
-    s1 = fma<f64>(v128.load(p, 16), v128.load(q, 16), s1)
-    s2 = fma<f64>(v128.load(p, 32), v128.load(q, 32), s2)
-    s3 = fma<f64>(v128.load(p, 48), v128.load(q, 48), s3)
-  }
-  v128.store(sum, s0)
-  v128.store(sum, s1, 16)
-  v128.store(sum, s2, 32)
-  v128.store(sum, s3, 48)
-}
-
-/** All four vectors of coefficient k, times s. */
 // @ts-ignore: decorator
 @inline
-function scale(y: usize, k: usize, s: f64): void {
-  const v = f64x2.splat(s)
-  put(y, k, 0, f64x2.mul(at(y, k, 0), v))
-  put(y, k, 1, f64x2.mul(at(y, k, 1), v))
-  put(y, k, 2, f64x2.mul(at(y, k, 2), v))
-  put(y, k, 3, f64x2.mul(at(y, k, 3), v))
+function times(v: v128, s: f64): v128 {
+  return f64x2.mul(v, f64x2.splat(s))
 }
 
-/** y_k = (factor/k) Σ_{j=1}^{k} (j x_j) w_{k−j}: coefficient k of factor·∫ w dx, from the stack of j x_j */
+/** Orders of a whole number of blocks. */
 // @ts-ignore: decorator
 @inline
-function integrate(y: usize, jx: usize, w: usize, k: usize, stored: usize, factor: f64): void {
-  convolve(y + (k << 6), jx, w, k, 1, min(k, stored - 1))
-  scale(y, k, factor / <f64>k)
+function padded(orders: usize): usize {
+  return (orders + 3) & ~3
 }
 
-/** sum = coefficient k of y²: every product but the middle one twice. */
-// @ts-ignore: decorator
-@inline
-function square(sum: usize, y: usize, k: usize): void {
-  convolve(sum, y, y, k, 0, (k - 1) >> 1)
-  for (let h: usize = 0; h < 4; h++) {
-    let s = v128.load(sum + (h << 4))
-    s = f64x2.add(s, s)
-    if (!(k & 1)) s = fma<f64>(at(y, k >> 1, h), at(y, k >> 1, h), s)
-    v128.store(sum + (h << 4), s)
-  }
-}
-
-/** Eight elements of a stack, order k times k and order 0 as it is. */
-// @ts-ignore: decorator
-@inline
-function loadStack<T>(x: usize, stride: usize, stored: usize, jx: usize): void {
+/** Eight elements of a stack, with zeros after its stored orders; order k times k where `weighted`, and order 0 as it is. */
+function loadStack<T>(x: usize, stride: usize, stored: usize, orders: usize, weighted: bool, to: usize): void {
   const two: usize = 2 * sizeof<T>()
   for (let k: usize = 0; k < stored; k++, x += stride) {
-    const times = f64x2.splat(k == 0 ? 1 : <f64>k)
-    for (let h: usize = 0; h < 4; h++) put(jx, k, h, f64x2.mul(load2<T>(x + h * two), times))
+    const weight = f64x2.splat(weighted && k > 0 ? <f64>k : 1)
+    for (let h: usize = 0; h < 4; h++) put(to, k, h, f64x2.mul(load2<T>(x + h * two), weight))
+  }
+  clear(to, stored, orders)
+}
+
+/** Zeros from order k to the end of the last block. By hand: a bulk fill is a call out of the module. */
+function clear(y: usize, k: usize, orders: usize): void {
+  const zero = f64x2.splat(0)
+  const end = y + (padded(orders) << 6)
+  for (let p = y + (k << 6); p < end; p += 64) {
+    v128.store(p, zero)
+    v128.store(p, zero, 16)
+    v128.store(p, zero, 32)
+    v128.store(p, zero, 48)
   }
 }
 
 /** Stores the first `left`, or all eight, of the elements. */
-// @ts-ignore: decorator
-@inline
 function storeStack<T>(y: usize, orders: usize, out: usize, stride: usize, left: usize): void {
   const two: usize = 2 * sizeof<T>()
+  if (left >= 8) {
+    for (const end = y + (orders << 6); y < end; y += 64, out += stride) {
+      for (let h: usize = 0; h < 4; h++) store2<T>(out + h * two, v128.load(y + (h << 4)), 2)
+    }
+    return
+  }
   for (let k: usize = 0; k < orders; k++, out += stride) {
     for (let h: usize = 0; h < 4 && (h << 1) < left; h++) store2<T>(out + h * two, at(y, k, h), left - (h << 1))
   }
+}
+
+/** y_{k+r} = Σ_{i<k} w_i x_{k+r−i}; of x, orders from `stored` on are zero. */
+function below(y: usize, w: usize, x: usize, k: usize, stored: usize): void {
+  const first: usize = k > stored + 2 ? (k - stored - 2) & ~3 : 0
+  toeplitz(y + (k << 6), w, x, k, first, k - first)
+}
+
+// What the derivative w of y is made of.
+const GIVEN = 0
+/** w = y */
+const ITSELF = 1
+/** w = 1 − y² */
+const TANH = 2
+/** w = y − y² */
+const LOGISTIC = 3
+
+/** y_k = (factor/k) Σ_{j=1}^{k} (j x_j) w_{k−j}: coefficient k of y(0) + factor·∫ w dx. Order 0 of y, and of w, is there. */
+// @ts-ignore: decorator
+@inline
+function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stored: usize, factor: f64): void {
+  clear(y, 1, kind > ITSELF ? orders : 4)
+  for (let k: usize = 0; k < orders; k += 4) {
+    if (k > 0) {
+      // Half of Σ y_i y_{k+r−i}, without orders k…k+3 of y, which are zero yet.
+      if (kind > ITSELF) toeplitz(w + (k << 6), y, y, k, 0, (k >> 3) << 2)
+      below(y, w, jx, k, stored)
+    }
+    const f0 = k > 0 ? factor / <f64>k : 1, f1 = factor / <f64>(k + 1), f2 = factor / <f64>(k + 2), f3 = factor / <f64>(k + 3)
+    for (let h: usize = 0; h < 4; h++) {
+      const x1 = at(jx, 1, h), x2 = at(jx, 2, h)
+      // (y²)_{k+r} without orders k…k+3 of y, and what the first orders of y make of those.
+      let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0
+      let u0 = at(y, 0, h), u1 = s0, u2 = s0, u3 = s0
+      if (kind > ITSELF && k > 0) {
+        u0 = times(u0, 2)
+        u1 = times(at(y, 1, h), 2)
+        u2 = times(at(y, 2, h), 2)
+        u3 = times(at(y, 3, h), 2)
+        // Products of two orders stand there twice, but for squares: w has half of the tiles, the tile in the middle is a's and b's.
+        const a = y + ((k >> 3) << 8)
+        const a0 = at(a, 0, h), a1 = at(a, 1, h), a2 = at(a, 2, h), a3 = at(a, 3, h)
+        s0 = at(w, k, h)
+        s1 = at(w, k + 1, h)
+        s2 = at(w, k + 2, h)
+        s3 = at(w, k + 3, h)
+        if (k & 4) {
+          s0 = fma<f64>(a1, a3, s0)
+          s1 = fma<f64>(a2, a3, s1)
+          // In block 4 b is the block itself.
+          if (k > 4) {
+            const b0 = at(a, 4, h), b1 = at(a, 5, h), b2 = at(a, 6, h), b3 = at(a, 7, h)
+            s0 = fma<f64>(a0, b0, s0)
+            s1 = fma<f64>(a1, b0, fma<f64>(a0, b1, s1))
+            s2 = fma<f64>(a2, b0, fma<f64>(a1, b1, fma<f64>(a0, b2, s2)))
+            s3 = fma<f64>(a3, b0, fma<f64>(a2, b1, fma<f64>(a1, b2, fma<f64>(a0, b3, s3))))
+          }
+          s0 = fma<f64>(a2, a2, f64x2.add(s0, s0))
+          s2 = fma<f64>(a3, a3, f64x2.add(s2, s2))
+        } else {
+          s1 = fma<f64>(a0, a1, s1)
+          s2 = fma<f64>(a0, a2, s2)
+          s3 = fma<f64>(a1, a2, fma<f64>(a0, a3, s3))
+          s0 = fma<f64>(a0, a0, f64x2.add(s0, s0))
+          s2 = fma<f64>(a1, a1, f64x2.add(s2, s2))
+        }
+        s1 = f64x2.add(s1, s1)
+        s3 = f64x2.add(s3, s3)
+      }
+      const y0 = times(at(y, k, h), f0)
+      let w0 = kind == ITSELF ? y0 : at(w, k, h)
+      if (kind > ITSELF && k > 0) w0 = derivative(kind, y0, fma<f64>(u0, y0, s0))
+      const y1 = times(fma<f64>(w0, x1, at(y, k + 1, h)), f1)
+      if (k == 0) u1 = y1
+      let w1 = kind == ITSELF ? y1 : at(w, k + 1, h)
+      if (kind > ITSELF) w1 = derivative(kind, y1, fma<f64>(u0, y1, fma<f64>(u1, y0, s1)))
+      const y2 = times(fma<f64>(w1, x1, fma<f64>(w0, x2, at(y, k + 2, h))), f2)
+      if (k == 0) u2 = y2
+      let w2 = kind == ITSELF ? y2 : at(w, k + 2, h)
+      if (kind > ITSELF) w2 = derivative(kind, y2, fma<f64>(u0, y2, fma<f64>(u2, y0, fma<f64>(u1, y1, s2))))
+      const y3 = times(fma<f64>(w2, x1, fma<f64>(w1, x2, fma<f64>(w0, at(jx, 3, h), at(y, k + 3, h)))), f3)
+      if (k == 0) u3 = y3
+      if (kind > ITSELF) {
+        put(w, k, h, w0)
+        put(w, k + 1, h, w1)
+        put(w, k + 2, h, w2)
+        s3 = fma<f64>(u0, y3, fma<f64>(u3, y0, fma<f64>(u1, y2, fma<f64>(u2, y1, s3))))
+        put(w, k + 3, h, derivative(kind, y3, s3))
+      }
+      put(y, k, h, y0)
+      put(y, k + 1, h, y1)
+      put(y, k + 2, h, y2)
+      put(y, k + 3, h, y3)
+    }
+  }
+}
+
+/** A coefficient, beyond the first, of y − y² or 1 − y², from those of y and y². */
+// @ts-ignore: decorator
+@inline
+function derivative(kind: i32, y: v128, square: v128): v128 {
+  return kind == LOGISTIC ? f64x2.sub(y, square) : f64x2.neg(square)
+}
+
+/** y = a/x: x_0 y_k = a_k − Σ_{i<k} y_i x_{k−i}. Of x, `stored` orders may differ from zero. */
+function quotient(y: usize, a: usize, x: usize, orders: usize, stored: usize): void {
+  clear(y, 0, 4)
+  for (let k: usize = 0; k < orders; k += 4) {
+    if (k > 0) below(y, y, x, k, stored)
+    for (let h: usize = 0; h < 4; h++) {
+      const x0 = at(x, 0, h), x1 = at(x, 1, h), x2 = at(x, 2, h), x3 = at(x, 3, h)
+      const y0 = f64x2.div(f64x2.sub(at(a, k, h), at(y, k, h)), x0)
+      const y1 = f64x2.div(f64x2.sub(at(a, k + 1, h), fma<f64>(y0, x1, at(y, k + 1, h))), x0)
+      const y2 = f64x2.div(f64x2.sub(at(a, k + 2, h), fma<f64>(y1, x1, fma<f64>(y0, x2, at(y, k + 2, h)))), x0)
+      const s3 = fma<f64>(y2, x1, fma<f64>(y1, x2, fma<f64>(y0, x3, at(y, k + 3, h))))
+      put(y, k, h, y0)
+      put(y, k + 1, h, y1)
+      put(y, k + 2, h, y2)
+      put(y, k + 3, h, f64x2.div(f64x2.sub(at(a, k + 3, h), s3), x0))
+    }
+  }
+}
+
+/** k x_0 y_k = Σ_{j=1}^{k} (j(r+1) − k) x_j y_{k−j} = (r+1) Σ (j x_j) y_{k−j} − k Σ x_j y_{k−j}, the second sum in v. y_0 is there. */
+function power(r: f64, y: usize, jx: usize, x: usize, v: usize, orders: usize, stored: usize): void {
+  clear(y, 1, orders)
+  clear(v, 0, 4)
+  for (let k: usize = 0; k < orders; k += 4) {
+    if (k > 0) {
+      below(y, y, jx, k, stored)
+      below(v, y, x, k, stored)
+    }
+    for (let h: usize = 0; h < 4; h++) {
+      const x0 = at(x, 0, h), x1 = at(x, 1, h), x2 = at(x, 2, h), x3 = at(x, 3, h)
+      let y0 = at(y, k, h)
+      if (k > 0) y0 = f64x2.div(powerSum(r, k, y0, at(v, k, h)), times(x0, <f64>k))
+      const s1 = powerSum(r, k + 1, at(y, k + 1, h), at(v, k + 1, h))
+      const y1 = f64x2.div(fma<f64>(y0, weighted(r, k + 1, 1, x1), s1), times(x0, <f64>(k + 1)))
+      let s2 = powerSum(r, k + 2, at(y, k + 2, h), at(v, k + 2, h))
+      s2 = fma<f64>(y1, weighted(r, k + 2, 1, x1), fma<f64>(y0, weighted(r, k + 2, 2, x2), s2))
+      const y2 = f64x2.div(s2, times(x0, <f64>(k + 2)))
+      let s3 = powerSum(r, k + 3, at(y, k + 3, h), at(v, k + 3, h))
+      s3 = fma<f64>(y1, weighted(r, k + 3, 2, x2), fma<f64>(y0, weighted(r, k + 3, 3, x3), s3))
+      s3 = fma<f64>(y2, weighted(r, k + 3, 1, x1), s3)
+      put(y, k, h, y0)
+      put(y, k + 1, h, y1)
+      put(y, k + 2, h, y2)
+      put(y, k + 3, h, f64x2.div(s3, times(x0, <f64>(k + 3))))
+    }
+  }
+}
+// @ts-ignore: decorator
+@inline
+function powerSum(r: f64, k: usize, ofJx: v128, ofX: v128): v128 {
+  return f64x2.sub(times(ofJx, r + 1), times(ofX, <f64>k))
+}
+/** (j(r+1) − k) x_j */
+// @ts-ignore: decorator
+@inline
+function weighted(r: f64, k: usize, j: usize, x: v128): v128 {
+  return times(x, <f64>j * (r + 1) - <f64>k)
 }
 
 export function series_f32(
@@ -102,36 +243,56 @@ export function series_f64(
   series<f64>(op, r, orders, stored, n, count, x, out, scratch)
 }
 
+/** `count` elements from x on, of orders that are n apart. Scratch is four stacks. */
 function series<T>(
   op: i32, r: f64, orders: usize, stored: usize, n: usize, count: usize, x: usize, out: usize, scratch: usize,
 ): void {
   const stride = n * sizeof<T>()
   const second: usize = 2 * sizeof<T>()
+  const bytes = padded(orders) << 6
   const jx = scratch
-  const y = jx + (orders << 6)
-  const w = y + (orders << 6)
-  const v = w + (orders << 6)
+  const y = jx + bytes
+  const w = y + bytes
+  const v = w + bytes
   for (let i: usize = 0; i < count; i += 8) {
-    loadStack<T>(x, stride, stored, jx)
+    loadStack<T>(x, stride, stored, orders, true, jx)
     switch (op) {
       case 0: exponential(jx, y, orders, stored); break
-      case 1: logarithm(jx, y, w, orders, stored); break
-      case 2: tangent(jx, y, w, orders, stored); break
+      case 1: {
+        loadStack<T>(x, stride, stored, orders, false, v)
+        logarithm(jx, y, w, v, orders, stored)
+        break
+      }
+      case 2: {
+        for (let h: usize = 0; h < 4; h++) {
+          const y0 = tanh(at(jx, 0, h))
+          put(y, 0, h, y0)
+          put(w, 0, h, f64x2.sub(f64x2.splat(1), f64x2.mul(y0, y0)))
+        }
+        tangent(jx, y, w, orders, stored)
+        break
+      }
       case 3: logistic(jx, y, w, orders, stored); break
       case 4: plus(jx, y, w, v, orders, stored); break
       case 5: fromGaussian(true, jx, y, w, v, orders, stored); break
       case 6: fromGaussian(false, jx, y, w, v, orders, stored); break
+      case 7: {
+        loadStack<T>(x, stride, stored, orders, false, v)
+        clear(w, 0, orders)
+        for (let h: usize = 0; h < 4; h++) put(w, 0, h, f64x2.splat(1))
+        quotient(y, w, v, orders, stored)
+        break
+      }
       default: {
+        loadStack<T>(x, stride, stored, orders, false, w)
         for (let h: usize = 0; h < 4; h++) {
-          const x0 = at(jx, 0, h)
-          let y0 = f64x2.sqrt(x0)
-          if (op == 7) y0 = f64x2.div(f64x2.splat(1), x0)
+          let y0 = f64x2.sqrt(at(w, 0, h))
           if (op == 9) y0 = f64x2.div(f64x2.splat(1), y0)
           // Any other power: order 0 of out is there already.
           if (op == 10) y0 = load2<T>(out + h * second)
           put(y, 0, h, y0)
         }
-        power(op == 7 ? -1 : op == 8 ? 0.5 : op == 9 ? -0.5 : r, jx, y, orders, stored)
+        power(op == 8 ? 0.5 : op == 9 ? -0.5 : r, y, jx, w, v, orders, stored)
       }
     }
     storeStack<T>(y, orders, out, stride, count - i)
@@ -140,73 +301,31 @@ function series<T>(
   }
 }
 
-/** sin and cos of a series: s′ = c x′, c′ = −s x′. */
-export function seriesSinCos_f32(orders: usize, stored: usize, n: usize, x: usize, sine: usize, cosine: usize, scratch: usize): void {
-  sinCos<f32>(orders, stored, n, x, sine, cosine, scratch)
-}
-export function seriesSinCos_f64(orders: usize, stored: usize, n: usize, x: usize, sine: usize, cosine: usize, scratch: usize): void {
-  sinCos<f64>(orders, stored, n, x, sine, cosine, scratch)
-}
-
-function sinCos<T>(orders: usize, stored: usize, n: usize, x: usize, sine: usize, cosine: usize, scratch: usize): void {
-  const stride = n * sizeof<T>()
-  const jx = scratch
-  const s = jx + (orders << 6)
-  const c = s + (orders << 6)
-  for (let i: usize = 0; i < n; i += 8) {
-    loadStack<T>(x, stride, stored, jx)
-    for (let h: usize = 0; h < 4; h++) {
-      put(s, 0, h, sin(at(jx, 0, h)))
-      put(c, 0, h, cos(at(jx, 0, h)))
-    }
-    for (let k: usize = 1; k < orders; k++) {
-      integrate(s, jx, c, k, stored, 1)
-      integrate(c, jx, s, k, stored, -1)
-    }
-    storeStack<T>(s, orders, sine, stride, n - i)
-    storeStack<T>(c, orders, cosine, stride, n - i)
-    x += 8 * sizeof<T>()
-    sine += 8 * sizeof<T>()
-    cosine += 8 * sizeof<T>()
-  }
-}
-
-/** From x_0 in jx */
+// y′ = y x′
 function exponential(jx: usize, y: usize, orders: usize, stored: usize): void {
   for (let h: usize = 0; h < 4; h++) put(y, 0, h, exp(at(jx, 0, h)))
-  for (let k: usize = 1; k < orders; k++) integrate(y, jx, y, k, stored, 1)
+  integrate(ITSELF, y, jx, y, orders, stored, 1)
 }
 
-// y′ x = x′, with w = j y_j: k x_0 y_k = k x_k − Σ_{j=1}^{k−1} (j y_j) x_{k−j}
-function logarithm(jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
-  for (let h: usize = 0; h < 4; h++) {
-    const x0 = at(jx, 0, h)
-    put(y, 0, h, log(x0))
-    for (let k: usize = 1; k < orders; k++) {
-      let s = k < stored ? at(jx, k, h) : f64x2.splat(0)
-      for (let m: usize = 1; m < k && m < stored; m++) {
-        const xm = f64x2.div(at(jx, m, h), f64x2.splat(<f64>m))
-        s = f64x2.sub(s, f64x2.mul(at(w, k - m, h), xm))
-      }
-      const wk = f64x2.div(s, x0)
-      put(w, k, h, wk)
-      put(y, k, h, f64x2.div(wk, f64x2.splat(<f64>k)))
-    }
-  }
+/** y = ∫ w dx times factor, from y_0 and a w that is known. */
+function integral(y: usize, jx: usize, w: usize, orders: usize, stored: usize, factor: f64): void {
+  integrate(GIVEN, y, jx, w, orders, stored, factor)
 }
 
 // y′ = (1 − y²) x′
 function tangent(jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
+  integrate(TANH, y, jx, w, orders, stored, 1)
+}
+
+// y′ = x′/x: coefficients j y_j are made in w.
+function logarithm(jx: usize, y: usize, w: usize, x: usize, orders: usize, stored: usize): void {
   for (let h: usize = 0; h < 4; h++) {
-    const y0 = tanh(at(jx, 0, h))
-    put(y, 0, h, y0)
-    put(w, 0, h, f64x2.sub(f64x2.splat(1), f64x2.mul(y0, y0)))
+    put(y, 0, h, log(at(x, 0, h)))
+    put(jx, 0, h, f64x2.splat(0))
   }
+  quotient(w, jx, x, orders, stored)
   for (let k: usize = 1; k < orders; k++) {
-    integrate(y, jx, w, k, stored, 1)
-    if (k + 1 == orders) return
-    square(w + (k << 6), y, k)
-    scale(w, k, -1)
+    for (let h: usize = 0; h < 4; h++) put(y, k, h, f64x2.div(at(w, k, h), f64x2.splat(<f64>k)))
   }
 }
 
@@ -218,112 +337,180 @@ function logistic(jx: usize, y: usize, w: usize, orders: usize, stored: usize): 
     put(y, 0, h, y0)
     put(w, 0, h, f64x2.mul(y0, sigmoid(f64x2.neg(x0))))
   }
-  for (let k: usize = 1; k < orders; k++) {
-    integrate(y, jx, w, k, stored, 1)
-    square(w + (k << 6), y, k)
-    for (let h: usize = 0; h < 4; h++) put(w, k, h, f64x2.sub(at(y, k, h), at(w, k, h)))
-  }
+  integrate(LOGISTIC, y, jx, w, orders, stored, 1)
 }
 
 // y′ = σ(x) x′
 function plus(jx: usize, y: usize, w: usize, v: usize, orders: usize, stored: usize): void {
   logistic(jx, v, w, orders, stored)
   for (let h: usize = 0; h < 4; h++) put(y, 0, h, softplus(at(jx, 0, h)))
-  for (let k: usize = 1; k < orders; k++) integrate(y, jx, v, k, stored, 1)
+  integral(y, jx, v, orders, stored, 1)
 }
 
-// erf: y′ = 2/√π·exp(−x²) x′; Φ: y′ = 1/√(2π)·exp(−x²/2) x′. With e = −c x², j e_j goes to v and exp(e) to w.
+// erf: y′ = 2/√π·exp(−x²) x′; Φ: y′ = 1/√(2π)·exp(−x²/2) x′. With e = −c x², e goes to v, and then j e_j; exp(e) to w.
 function fromGaussian(isErf: bool, jx: usize, y: usize, w: usize, v: usize, orders: usize, stored: usize): void {
   const c: f64 = isErf ? 1 : 0.5
-  // k (x²)_k = 2 Σ_{j=1}^{k} (j x_j) x_{k−j}; x_{k−j} is in y until y is made.
+  // (x²)_k = (2/k) Σ_{j=1}^{k} (j x_j) x_{k−j}, with x in w until exp(e) is made.
+  clear(w, stored, orders)
   for (let h: usize = 0; h < 4; h++) {
     const x0 = at(jx, 0, h)
-    put(y, 0, h, x0)
-    put(v, 0, h, f64x2.mul(f64x2.mul(x0, x0), f64x2.splat(-c)))
-    for (let k: usize = 1; k < stored; k++) put(y, k, h, f64x2.div(at(jx, k, h), f64x2.splat(<f64>k)))
-    for (let k: usize = stored; k < orders; k++) put(y, k, h, f64x2.splat(0))
+    put(w, 0, h, x0)
+    put(v, 0, h, times(f64x2.mul(x0, x0), -c))
+    for (let k: usize = 1; k < stored; k++) put(w, k, h, f64x2.div(at(jx, k, h), f64x2.splat(<f64>k)))
   }
-  for (let k: usize = 1; k < orders; k++) {
-    convolve(v + (k << 6), jx, y, k, 1, min(k, stored - 1))
-    scale(v, k, -2 * c)
+  integral(v, jx, w, orders, stored, -2 * c)
+  for (let k: usize = 2; k < orders; k++) {
+    for (let h: usize = 0; h < 4; h++) put(v, k, h, times(at(v, k, h), <f64>k))
   }
   exponential(v, w, orders, orders)
   for (let h: usize = 0; h < 4; h++) {
     const x0 = at(jx, 0, h)
     put(y, 0, h, isErf ? erf(x0) : normalCdf(x0))
   }
-  for (let k: usize = 1; k < orders; k++) integrate(y, jx, w, k, stored, isErf ? 1.1283791670955126 : 0.3989422804014327)
+  integral(y, jx, w, orders, stored, isErf ? 1.1283791670955126 : 0.3989422804014327)
 }
 
-// k x_0 y_k = Σ_{j=1}^{k} (j(r+1) − k) x_j y_{k−j} = (r+1) Σ (j x_j) y_{k−j} − k Σ x_j y_{k−j}
-function power(r: f64, jx: usize, y: usize, orders: usize, stored: usize): void {
-  for (let k: usize = 1; k < orders; k++) {
-    let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0
-    for (let j: usize = 1; j <= k && j < stored; j++) {
-      const weight = f64x2.splat((r + 1) - <f64>k / <f64>j)
-      s0 = fma<f64>(f64x2.mul(at(jx, j, 0), weight), at(y, k - j, 0), s0)
-      s1 = fma<f64>(f64x2.mul(at(jx, j, 1), weight), at(y, k - j, 1), s1)
-      s2 = fma<f64>(f64x2.mul(at(jx, j, 2), weight), at(y, k - j, 2), s2)
-      s3 = fma<f64>(f64x2.mul(at(jx, j, 3), weight), at(y, k - j, 3), s3)
+/** sin and cos of a series: s′ = c x′, c′ = −s x′. Scratch is three stacks. */
+export function seriesSinCos_f32(orders: usize, stored: usize, n: usize, x: usize, sine: usize, cosine: usize, scratch: usize): void {
+  sinCos<f32>(orders, stored, n, x, sine, cosine, scratch)
+}
+export function seriesSinCos_f64(orders: usize, stored: usize, n: usize, x: usize, sine: usize, cosine: usize, scratch: usize): void {
+  sinCos<f64>(orders, stored, n, x, sine, cosine, scratch)
+}
+
+function sinCos<T>(orders: usize, stored: usize, n: usize, x: usize, sine: usize, cosine: usize, scratch: usize): void {
+  const stride = n * sizeof<T>()
+  const bytes = padded(orders) << 6
+  const jx = scratch
+  const s = jx + bytes
+  const c = s + bytes
+  for (let i: usize = 0; i < n; i += 8) {
+    loadStack<T>(x, stride, stored, orders, true, jx)
+    clear(s, 0, orders)
+    clear(c, 0, orders)
+    for (let h: usize = 0; h < 4; h++) {
+      put(s, 0, h, sin(at(jx, 0, h)))
+      put(c, 0, h, cos(at(jx, 0, h)))
     }
-    const order = f64x2.splat(<f64>k)
-    put(y, k, 0, f64x2.div(s0, f64x2.mul(at(jx, 0, 0), order)))
-    put(y, k, 1, f64x2.div(s1, f64x2.mul(at(jx, 0, 1), order)))
-    put(y, k, 2, f64x2.div(s2, f64x2.mul(at(jx, 0, 2), order)))
-    put(y, k, 3, f64x2.div(s3, f64x2.mul(at(jx, 0, 3), order)))
+    for (let k: usize = 0; k < orders; k += 4) {
+      if (k > 0) {
+        below(s, c, jx, k, stored)
+        below(c, s, jx, k, stored)
+      }
+      for (let h: usize = 0; h < 4; h++) {
+        const x1 = at(jx, 1, h), x2 = at(jx, 2, h), x3 = at(jx, 3, h)
+        const f0 = k > 0 ? 1 / <f64>k : 1, f1 = 1 / <f64>(k + 1), f2 = 1 / <f64>(k + 2), f3 = 1 / <f64>(k + 3)
+        const s0 = times(at(s, k, h), f0), c0 = times(at(c, k, h), k > 0 ? -f0 : 1)
+        const s1 = times(fma<f64>(c0, x1, at(s, k + 1, h)), f1), c1 = times(fma<f64>(s0, x1, at(c, k + 1, h)), -f1)
+        const s2 = times(fma<f64>(c1, x1, fma<f64>(c0, x2, at(s, k + 2, h))), f2)
+        const c2 = times(fma<f64>(s1, x1, fma<f64>(s0, x2, at(c, k + 2, h))), -f2)
+        put(s, k + 3, h, times(fma<f64>(c2, x1, fma<f64>(c1, x2, fma<f64>(c0, x3, at(s, k + 3, h)))), f3))
+        put(c, k + 3, h, times(fma<f64>(s2, x1, fma<f64>(s1, x2, fma<f64>(s0, x3, at(c, k + 3, h)))), -f3))
+        put(s, k, h, s0)
+        put(s, k + 1, h, s1)
+        put(s, k + 2, h, s2)
+        put(c, k, h, c0)
+        put(c, k + 1, h, c1)
+        put(c, k + 2, h, c2)
+      }
+    }
+    storeStack<T>(s, orders, sine, stride, n - i)
+    storeStack<T>(c, orders, cosine, stride, n - i)
+    x += 8 * sizeof<T>()
+    sine += 8 * sizeof<T>()
+    cosine += 8 * sizeof<T>()
   }
 }
 
-/** out_k = Σ_j a_j b_{k−j}; a and b store p and q orders. */
-export function cauchy_f32(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize): void {
-  cauchy<f32>(orders, p, q, n, a, b, out)
+/** out = a·b, out_k = Σ_j a_j b_{k−j}; a and b store p and q orders. Scratch is three stacks. */
+export function cauchy_f32(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
+  cauchy<f32>(orders, p, q, n, a, b, out, scratch)
 }
-export function cauchy_f64(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize): void {
-  cauchy<f64>(orders, p, q, n, a, b, out)
+export function cauchy_f64(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
+  cauchy<f64>(orders, p, q, n, a, b, out, scratch)
 }
 
-function cauchy<T>(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize): void {
+function cauchy<T>(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
   const stride = n * sizeof<T>()
-  for (let i: usize = 0; i < n; i += 2) {
+  const bytes = padded(orders) << 6
+  const left = scratch
+  const right = left + bytes
+  const y = right + bytes
+  for (let i: usize = 0; i < n; i += 8) {
+    loadStack<T>(a, stride, min(p, orders), orders, false, left)
+    loadStack<T>(b, stride, min(q, orders), orders, false, right)
+    multiply(y, left, right, orders, p, q)
+    storeStack<T>(y, orders, out, stride, n - i)
+    a += 8 * sizeof<T>()
+    b += 8 * sizeof<T>()
+    out += 8 * sizeof<T>()
+  }
+}
+
+/** y = a·b. Of a and b, p and q orders are stored. */
+function multiply(y: usize, a: usize, b: usize, orders: usize, p: usize, q: usize): void {
+  clear(y, 0, 4)
+  let unordered = f64x2.splat(0)
+  for (let k: usize = 0; k < orders; k += 4) {
+    if (k > 0) below(y, a, b, k, q)
+    for (let h: usize = 0; h < 4; h++) {
+      const a0 = at(a, k, h), a1 = at(a, k + 1, h), a2 = at(a, k + 2, h), a3 = at(a, k + 3, h)
+      const b0 = at(b, 0, h), b1 = at(b, 1, h), b2 = at(b, 2, h), b3 = at(b, 3, h)
+      const y0 = fma<f64>(a0, b0, at(y, k, h))
+      const y1 = fma<f64>(a1, b0, fma<f64>(a0, b1, at(y, k + 1, h)))
+      const y2 = fma<f64>(a2, b0, fma<f64>(a1, b1, fma<f64>(a0, b2, at(y, k + 2, h))))
+      const y3 = fma<f64>(a3, b0, fma<f64>(a2, b1, fma<f64>(a1, b2, fma<f64>(a0, b3, at(y, k + 3, h)))))
+      put(y, k, h, y0)
+      put(y, k + 1, h, y1)
+      put(y, k + 2, h, y2)
+      put(y, k + 3, h, y3)
+      unordered = f64x2.add(unordered, f64x2.add(f64x2.add(y0, y1), f64x2.add(y2, y3)))
+    }
+  }
+  // A zero that is not stored may have met NaN or ±Inf, which only stored ones may.
+  if (v128.any_true(f64x2.ne(unordered, unordered))) {
     for (let k: usize = 0; k < orders; k++) {
-      const from: usize = k + 1 > q ? k + 1 - q : 0
-      let s = f64x2.splat(0)
-      for (let j = from; j <= k && j < p; j++) {
-        s = f64x2.add(s, f64x2.mul(load2<T>(a + j * stride), load2<T>(b + (k - j) * stride)))
+      for (let h: usize = 0; h < 4; h++) {
+        let s = f64x2.splat(0)
+        for (let j: usize = k < q ? 0 : k + 1 - q; j <= k && j < p; j++) s = fma<f64>(at(a, j, h), at(b, k - j, h), s)
+        put(y, k, h, s)
       }
-      store2<T>(out + k * stride, s, n - i)
     }
-    a += 2 * sizeof<T>()
-    b += 2 * sizeof<T>()
-    out += 2 * sizeof<T>()
   }
 }
 
-/** out_j = Σ_{k ≥ j} c_k b_{k−j}; c and b store p and q orders. */
-export function correlate_f32(orders: usize, p: usize, q: usize, n: usize, c: usize, b: usize, out: usize): void {
-  correlate<f32>(orders, p, q, n, c, b, out)
+/** out_j = Σ_{k ≥ j} c_k b_{k−j}; c and b store p and q orders. Scratch is three stacks of p orders. */
+export function correlate_f32(orders: usize, p: usize, q: usize, n: usize, c: usize, b: usize, out: usize, scratch: usize): void {
+  correlate<f32>(orders, p, q, n, c, b, out, scratch)
 }
-export function correlate_f64(orders: usize, p: usize, q: usize, n: usize, c: usize, b: usize, out: usize): void {
-  correlate<f64>(orders, p, q, n, c, b, out)
+export function correlate_f64(orders: usize, p: usize, q: usize, n: usize, c: usize, b: usize, out: usize, scratch: usize): void {
+  correlate<f64>(orders, p, q, n, c, b, out, scratch)
 }
 
-function correlate<T>(orders: usize, p: usize, q: usize, n: usize, c: usize, b: usize, out: usize): void {
+/** A product, with the orders of c and of the result in reverse: out_{p−1−m} = Σ_i c_{p−1−i} b_{m−i}. */
+function correlate<T>(orders: usize, p: usize, q: usize, n: usize, c: usize, b: usize, out: usize, scratch: usize): void {
   const stride = n * sizeof<T>()
-  for (let i: usize = 0; i < n; i += 2) {
-    for (let j: usize = 0; j < orders; j++) {
-      let s = f64x2.splat(0)
-      for (let k = j; k < p && k - j < q; k++) {
-        s = f64x2.add(s, f64x2.mul(load2<T>(c + k * stride), load2<T>(b + (k - j) * stride)))
-      }
-      store2<T>(out + j * stride, s, n - i)
+  const bytes = padded(p) << 6
+  const left = scratch
+  const right = left + bytes
+  const y = right + bytes
+  const made = min(orders, p)
+  for (let i: usize = 0; i < n; i += 8) {
+    // Strides may go backwards: addresses are computed modulo 2^32.
+    loadStack<T>(c + (p - 1) * stride, 0 - stride, p, p, false, left)
+    loadStack<T>(b, stride, min(q, p), p, false, right)
+    multiply(y, left, right, p, p, q)
+    storeStack<T>(y + ((p - made) << 6), made, out + (made - 1) * stride, 0 - stride, n - i)
+    for (let j = made; j < orders; j++) {
+      for (let e: usize = 0; e < min(8, n - i); e++) store<T>(out + j * stride + e * sizeof<T>(), 0)
     }
-    c += 2 * sizeof<T>()
-    b += 2 * sizeof<T>()
-    out += 2 * sizeof<T>()
+    c += 8 * sizeof<T>()
+    b += 8 * sizeof<T>()
+    out += 8 * sizeof<T>()
   }
 }
 
-/** out = a / b: out_k = (a_k − Σ_{j=1}^{k} b_j out_{k−j}) / b_0, computed in `scratch`. */
+/** out = a/b; a and b store p and q orders. Scratch is three stacks. */
 export function seriesDiv_f32(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
   divide<f32>(orders, p, q, n, a, b, out, scratch)
 }
@@ -333,19 +520,17 @@ export function seriesDiv_f64(orders: usize, p: usize, q: usize, n: usize, a: us
 
 function divide<T>(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
   const stride = n * sizeof<T>()
-  for (let i: usize = 0; i < n; i += 2) {
-    const b0 = load2<T>(b)
-    for (let k: usize = 0; k < orders; k++) {
-      let s = k < p ? load2<T>(a + k * stride) : f64x2.splat(0)
-      for (let j: usize = 1; j <= k && j < q; j++) {
-        s = f64x2.sub(s, f64x2.mul(load2<T>(b + j * stride), v128.load(scratch + ((k - j) << 4))))
-      }
-      const quotient = f64x2.div(s, b0)
-      v128.store(scratch + (k << 4), quotient)
-      store2<T>(out + k * stride, quotient, n - i)
-    }
-    a += 2 * sizeof<T>()
-    b += 2 * sizeof<T>()
-    out += 2 * sizeof<T>()
+  const bytes = padded(orders) << 6
+  const left = scratch
+  const right = left + bytes
+  const y = right + bytes
+  for (let i: usize = 0; i < n; i += 8) {
+    loadStack<T>(a, stride, min(p, orders), orders, false, left)
+    loadStack<T>(b, stride, min(q, orders), orders, false, right)
+    quotient(y, left, right, orders, q)
+    storeStack<T>(y, orders, out, stride, n - i)
+    a += 8 * sizeof<T>()
+    b += 8 * sizeof<T>()
+    out += 8 * sizeof<T>()
   }
 }

@@ -86,18 +86,18 @@ export interface Exports {
   weightGrad_f64: WeightGrad
   matmul_f32: Matmul
   matmul_f64: Matmul
-  cauchy_f32: Product
-  cauchy_f64: Product
-  correlate_f32: Product
-  correlate_f64: Product
+  cauchy_f32: OfTwo
+  cauchy_f64: OfTwo
+  correlate_f32: OfTwo
+  correlate_f64: OfTwo
   series_f32: Series
   series_f64: Series
   seriesSinCos_f32: SinCos
   seriesSinCos_f64: SinCos
   seriesSoftmax_f32: SeriesSoftmax
   seriesSoftmax_f64: SeriesSoftmax
-  seriesDiv_f32: Divide
-  seriesDiv_f64: Divide
+  seriesDiv_f32: OfTwo
+  seriesDiv_f64: OfTwo
 }
 
 type Code<Arguments extends unknown[]> = (...args: Arguments) => void
@@ -152,8 +152,7 @@ type Epilogue = [bias: Address, scale: number, add: Address]
 type Columns = [out: Address, from: number, to: number, scratch: Address]
 type Matmul = Code<[transA: boolean, transB: boolean, ...Product3, ...Epilogue, ...Columns]>
 type Stacks = [orders: number, p: number, q: number, n: number, a: Address, b: Address, out: Address]
-type Product = Code<Stacks>
-type Divide = Code<[...Stacks, scratch: Address]>
+type OfTwo = Code<[...Stacks, scratch: Address]>
 type Series = Code<[op: number, r: number, orders: number, stored: number, n: number, count: number, ...SeriesPlaces]>
 type SeriesPlaces = [x: Address, out: Address, scratch: Address]
 

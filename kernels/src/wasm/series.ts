@@ -40,8 +40,8 @@ export function seriesKernels({ exports, heap, threads }: Context): SeriesKernel
       heap.release(region)
     }
   }
-  /** Stacks of eight elements in f64. */
-  const stacks = (count: number, orders: number) => count * orders * 8 * 8
+  /** Stacks of eight elements in f64, of whole blocks of four orders. */
+  const stacks = (count: number, orders: number) => count * 4 * Math.ceil(orders / 4) * 8 * 8
 
   function recurrence(op: number, r: number, orders: number, n: number, x: Region, out: Region): void {
     const name = out.dtype === 'f32' ? 'series_f32' : 'series_f64'
@@ -78,7 +78,7 @@ export function seriesKernels({ exports, heap, threads }: Context): SeriesKernel
     seriesDiv(orders, n, a, b, out) {
       if (n === 0 || orders === 0) return
       const run = out.dtype === 'f32' ? exports.seriesDiv_f32 : exports.seriesDiv_f64
-      withScratch(stacks(1, orders), scratch => {
+      withScratch(stacks(3, orders), scratch => {
         run(orders, stored(a, n, orders), stored(b, n, orders), n, addressOf(a), addressOf(b), addressOf(out), scratch)
       })
     },
@@ -93,12 +93,17 @@ export function seriesKernels({ exports, heap, threads }: Context): SeriesKernel
     cauchy(orders, n, a, b, out) {
       if (n === 0) return
       const run = out.dtype === 'f32' ? exports.cauchy_f32 : exports.cauchy_f64
-      run(orders, a.length / n, b.length / n, n, addressOf(a), addressOf(b), addressOf(out))
+      withScratch(stacks(3, orders), scratch => {
+        run(orders, a.length / n, b.length / n, n, addressOf(a), addressOf(b), addressOf(out), scratch)
+      })
     },
     correlate(orders, n, c, b, out) {
       if (n === 0) return
       const run = out.dtype === 'f32' ? exports.correlate_f32 : exports.correlate_f64
-      run(orders, c.length / n, b.length / n, n, addressOf(c), addressOf(b), addressOf(out))
+      const p = c.length / n
+      withScratch(stacks(3, p), scratch => {
+        run(orders, p, b.length / n, n, addressOf(c), addressOf(b), addressOf(out), scratch)
+      })
     },
   }
 }
