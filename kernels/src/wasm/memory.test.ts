@@ -81,14 +81,21 @@ describe('buffers of the wasm backend', () => {
     expect(wasm.memory()).toEqual({ bytes: 0, buffers: 0, reserved })
   })
 
+  /** Runs a module that has `backend`, in a process of its own; what it prints. */
+  async function alone(body: string, ...flags: string[]): Promise<unknown> {
+    const index = JSON.stringify(new URL('./index.ts', import.meta.url).href)
+    const source = `const backend = (await import(${index})).wasm()\n${body}`
+    const cwd = fileURLToPath(new URL('../../..', import.meta.url))
+    const args = [...flags, '--import', 'tsx', '--input-type=module', '--eval', source]
+    return JSON.parse((await promisify(execFile)(process.execPath, args, { cwd })).stdout)
+  }
+
   it('come back through the garbage collector when they are watched and forgotten', async () => {
-    const source = `
-      const { wasm } = await import(${JSON.stringify(new URL('./index.ts', import.meta.url).href)})
-      const backend = wasm()
-      const kept = backend.alloc('f64', 100)
+    const body = `
+      const kept = backend.alloc('f64', 1000)
       backend.watch(kept)
       for (let i = 0; i < 50; i++) backend.watch(backend.alloc('f64', 1000))
-      const unwatched = backend.alloc('f64', 10)
+      const unwatched = backend.alloc('f64', 200)
       backend.watch(unwatched)
       backend.unwatch(unwatched)
       for (let i = 0; i < 200 && backend.memory().buffers > 2; i++) {
@@ -96,9 +103,52 @@ describe('buffers of the wasm backend', () => {
         await new Promise(resolve => setTimeout(resolve, 5))
       }
       console.log(JSON.stringify([backend.memory().bytes, kept.length]))`
-    const flags = ['--expose-gc', '--import', 'tsx', '--input-type=module', '--eval', source]
-    const cwd = fileURLToPath(new URL('../../..', import.meta.url))
-    const { stdout } = await promisify(execFile)(process.execPath, flags, { cwd })
-    expect(JSON.parse(stdout)).toEqual([880, 100])
+    expect(await alone(body, '--expose-gc')).toEqual([9600, 1000])
+  })
+
+  it('that are small come back with the slab they lie in, never while one of it lives', async () => {
+    const body = `
+      const kept = []
+      for (let i = 0; i < 10_000; i++) {
+        const x = backend.alloc('f32', 16)
+        backend.kernels.fill(i, x)
+        if (i % 1000 === 0) kept.push(x)
+      }
+      for (let i = 0; i < 200 && backend.memory().buffers > 9 * 256; i++) {
+        globalThis.gc()
+        await new Promise(resolve => setTimeout(resolve, 5))
+      }
+      console.log(JSON.stringify([backend.memory().buffers, kept.map(x => backend.readSync(x)[15])]))`
+    const [buffers, values] = (await alone(body, '--expose-gc')) as [number, number[]]
+    // Ten slabs of 256, and the one that is filled now.
+    expect(buffers).toBeLessThan(11 * 256)
+    expect(values).toEqual(Array.from({ length: 10 }, (_, i) => 1000 * i))
+  })
+
+  it('make the garbage collector look: a million forgotten results stay within few megabytes', async () => {
+    const forget = (length: number, count: number) => `
+      for (let i = 0; i < ${count}; i++) {
+        backend.watch(backend.alloc('f32', ${length}))
+        if (i % 1000 === 0) await new Promise(resolve => setImmediate(resolve))
+      }`
+    const report = 'console.log(backend.memory().reserved / 2 ** 20)'
+    expect(await alone(forget(16, 1e6) + report)).toBeLessThan(32)
+    expect(await alone(forget(1000, 2e5) + report)).toBeLessThan(300)
+  }, 60_000)
+
+  it('that are small are poison too, and leave their slab to others', () => {
+    const wasm = backend()
+    const many = Array.from({ length: 1000 }, (_, i) => wasm.alloc('f32', i % 257))
+    many.forEach((x, i) => {
+      wasm.kernels.fill(i, x)
+    })
+    many.forEach((x, i) => {
+      expect(wasm.readSync!(x)).toEqual(new Float32Array(i % 257).fill(i))
+    })
+    const { reserved } = wasm.memory()
+    expect(wasm.memory()).toMatchObject({ bytes: many.reduce((s, x) => s + 4 * x.length, 0), buffers: 1000 })
+    for (const x of many) wasm.release(x)
+    expect(wasm.memory()).toEqual({ bytes: 0, buffers: 0, reserved })
+    expect(() => wasm.release(many[3]!)).toThrow(DisposedError)
   })
 })

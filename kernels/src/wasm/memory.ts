@@ -1,12 +1,16 @@
 import type { DType, TypedArray } from '../contract.js'
-import { Allocator } from './allocator.js'
+import { Allocator, type Block } from './allocator.js'
+import { ballast } from './ballast.js'
 import { addressOf, assertOwner, Region } from './region.js'
+import { Pin, Slabs, smallBytes } from './slabs.js'
 
 export const pageBytes = 65_536
 /** One page short of 4 GiB, so that the address after any buffer fits in 32 bits. */
 const maxPages = 65_535
 /** Vector loads may read this far past the end of a buffer; the end of the memory is never handed out. */
 const guardBytes = 256
+/** So many bytes of watched buffers weigh on the garbage collector together. */
+const ballastBytes = 1 << 18
 /** Memory grows by at least this share of what it is, and at least by this much. */
 const growthShare = 1 / 8
 const growthBytes = 1 << 20
@@ -28,8 +32,11 @@ const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 export class Heap {
   readonly #memory: WebAssembly.Memory
   readonly #allocator: Allocator
-  readonly #collected: FinalizationRegistry<Region['block']>
+  readonly #slabs: Slabs
+  readonly #collected: FinalizationRegistry<Block>
   #maximum = maxPages * pageBytes
+  /** Bytes of watched buffers that the garbage collector has not been made to feel. */
+  #unweighed = 0
   // The whole memory under each dtype; growing the memory detaches them.
   f32!: Float32Array
   f64!: Float64Array
@@ -42,14 +49,15 @@ export class Heap {
     this.#attach()
     const align = (address: number) => Math.ceil(address / 16) * 16
     this.#allocator = new Allocator(align(base), memory.buffer.byteLength - guardBytes, end => this.#grow(end))
+    this.#slabs = new Slabs(this.#allocator)
     this.#collected = new FinalizationRegistry(block => this.#allocator.release(block))
   }
 
   alloc(dtype: DType, length: number): Region {
     const bytes = length * bytesPerElement[dtype]
-    const block = this.#allocator.alloc(bytes)
-    if (block === undefined) throw this.#exhausted(dtype, length, bytes)
-    return new Region(dtype, length, block.start * 16, block)
+    const home = bytes > smallBytes ? this.#allocator.alloc(bytes) : this.#slabs.pinFor(bytes)
+    if (home === undefined) throw this.#exhausted(dtype, length, bytes)
+    return new Region(dtype, length, home instanceof Pin ? this.#slabs.take(home, bytes) : home.start * 16, home)
   }
 
   retain(region: Region): void {
@@ -60,15 +68,26 @@ export class Heap {
   release(region: Region): void {
     assertOwner(region, 'release')
     if (--region.references > 0) return
+    const { home } = region
+    if (home instanceof Pin) {
+      this.#slabs.give(home, region.start, region.length * bytesPerElement[region.dtype])
+      return
+    }
     this.unwatch(region)
-    this.#allocator.release(region.block)
+    region.weight = undefined
+    this.#allocator.release(home)
   }
 
   watch(region: Region): void {
     assertOwner(region, 'retain')
-    if (region.watched) return
+    // Slabs are always watched.
+    if (region.watched || region.home instanceof Pin) return
     region.watched = true
-    this.#collected.register(region, region.block, region)
+    this.#collected.register(region, region.home, region)
+    this.#unweighed += region.length * bytesPerElement[region.dtype]
+    if (this.#unweighed < ballastBytes) return
+    region.weight = ballast(this.#unweighed)
+    this.#unweighed = 0
   }
 
   unwatch(region: Region): void {
@@ -79,7 +98,7 @@ export class Heap {
 
   view(region: Region, offset: number, length: number): Region {
     const start = addressOf(region) + offset * bytesPerElement[region.dtype]
-    return new Region(region.dtype, length, start, region.block, region.owner)
+    return new Region(region.dtype, length, start, region.home, region.owner)
   }
 
   /** Copies `bytes` bytes from one address to another. */
@@ -98,7 +117,12 @@ export class Heap {
 
   report() {
     const { bytes, blocks } = this.#allocator
-    return { bytes, buffers: blocks, reserved: this.#memory.buffer.byteLength }
+    const small = this.#slabs
+    return {
+      bytes: bytes - small.reserved + small.bytes,
+      buffers: blocks - small.slabs + small.buffers,
+      reserved: this.#memory.buffer.byteLength,
+    }
   }
 
   #attach(): void {

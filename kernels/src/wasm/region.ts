@@ -1,5 +1,6 @@
 import type { Buffer, DType } from '../contract.js'
 import type { Block } from './allocator.js'
+import type { Pin } from './slabs.js'
 
 /** A buffer was used after its memory was given back. */
 export class DisposedError extends Error {
@@ -17,15 +18,17 @@ export class Region implements Buffer {
   readonly start: number
   /** The region whose references keep the memory: this one, unless it is a view. */
   readonly owner: Region
-  readonly block: Block
+  /** The block that it is, or the slab that it lies in. */
+  readonly home: Block | Pin
   references: number
   watched = false
+  weight: ArrayBuffer | undefined = undefined
 
-  constructor(dtype: DType, length: number, start: number, block: Block, owner?: Region) {
+  constructor(dtype: DType, length: number, start: number, home: Block | Pin, owner?: Region) {
     this.dtype = dtype
     this.length = length
     this.start = start
-    this.block = block
+    this.home = home
     this.owner = owner ?? this
     this.references = owner === undefined ? 1 : 0
   }

@@ -32,7 +32,7 @@ export function scope<T>(body: () => T): T {
     const kept = new Set<Dense>()
     for (const leaf of leaves(result as Tree)) for (const d of leaf.dense()) kept.add(d)
     for (const tensor of mine) {
-      if (kept.has(tensor)) {
+      if (kept.size > 0 && kept.has(tensor)) {
         if (!tensor.disposed) adopt(tensor)
       } else tensor.dispose()
     }

@@ -1,11 +1,13 @@
 import type { DType, ZipOp } from '@unravel/kernels'
 import { ShapeError } from '../errors.js'
 import { commonDType, type Op } from '../op.js'
-import { broadcastShapes, broadcastStrides } from '../shape.js'
+import { broadcastShapes, broadcastStrides, sameShape } from '../shape.js'
 import { allocate, type Tensor } from '../tensor.js'
 
 /** What ops of two arguments take: a tensor, or a number of the other's dtype. */
 export type Operand = Tensor | number
+
+const ONE = [1]
 
 /** The part that all elementwise ops of two tensors share: NumPy's broadcasting, and one kernel. */
 export function zipped(
@@ -24,15 +26,13 @@ export function zipped(
     run: (([a, b], _, type) => {
       const out = allocate(a!.backend, type.shape, type.dtype, name)
       const { shape } = type
-      a!.backend.kernels.zip(
-        zip,
-        shape,
-        a!.buffer,
-        broadcastStrides(a!.shape, shape),
-        b!.buffer,
-        broadcastStrides(b!.shape, shape),
-        out.buffer,
-      )
+      const { kernels } = a!.backend
+      // The same shape is one run, whatever it is.
+      if (sameShape(a!.shape, b!.shape)) kernels.zip(zip, [out.size], a!.buffer, ONE, b!.buffer, ONE, out.buffer)
+      else {
+        const [p, q] = [broadcastStrides(a!.shape, shape), broadcastStrides(b!.shape, shape)]
+        kernels.zip(zip, shape, a!.buffer, p, b!.buffer, q, out.buffer)
+      }
       return out
     }) as Op['run'],
   }
