@@ -25,16 +25,16 @@ function map<T>(op: i32, n: usize, x: usize, out: usize): void {
     case 6: return simple<T>(6, n, x, out)
     case 7: return simple<T>(7, n, x, out)
     case 8: return simple<T>(8, n, x, out)
-    case 9: return sizeof<T>() == 4 ? four(exp4, n, x, out) : each<T>(exp, n, x, out)
+    case 9: return sizeof<T>() == 4 ? four(9, n, x, out) : each<T>(exp, n, x, out)
     case 10: return each<T>(expm1, n, x, out)
-    case 11: return sizeof<T>() == 4 ? four(log4, n, x, out) : each<T>(log, n, x, out)
+    case 11: return sizeof<T>() == 4 ? four(11, n, x, out) : each<T>(log, n, x, out)
     case 12: return each<T>(log1p, n, x, out)
-    case 13: return sizeof<T>() == 4 ? four(tanh4, n, x, out) : each<T>(tanh, n, x, out)
-    case 14: return sizeof<T>() == 4 ? four(sigmoid4, n, x, out) : each<T>(sigmoid, n, x, out)
+    case 13: return sizeof<T>() == 4 ? four(13, n, x, out) : each<T>(tanh, n, x, out)
+    case 14: return sizeof<T>() == 4 ? four(14, n, x, out) : each<T>(sigmoid, n, x, out)
     case 15: return each<T>(softplus, n, x, out)
     case 16: return each<T>(erf, n, x, out)
     case 17: return each<T>(normalCdf, n, x, out)
-    case 18: return sizeof<T>() == 4 ? four(gelu4, n, x, out) : each<T>(gelu, n, x, out)
+    case 18: return sizeof<T>() == 4 ? four(18, n, x, out) : each<T>(gelu, n, x, out)
     case 19: return each<T>(silu, n, x, out)
     case 20: return each<T>(geluTanh, n, x, out)
     case 21: return each<T>(sin, n, x, out)
@@ -80,11 +80,21 @@ function each<T>(f: (x: v128) => v128, n: usize, x: usize, out: usize): void {
 /** Functions of f32x4. */
 // @ts-ignore: decorator
 @inline
-function four(f: (x: v128) => v128, n: usize, x: usize, out: usize): void {
+function four(op: i32, n: usize, x: usize, out: usize): void {
   const bytes = n * 4
   const whole = bytes & ~15
-  for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, f(v128.load(x + i)))
-  if (whole < bytes) storePartial<f32>(out + whole, f(v128.load(x + whole)), bytes - whole)
+  for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, value32(op, v128.load(x + i)))
+  if (whole < bytes) storePartial<f32>(out + whole, value32(op, v128.load(x + whole)), bytes - whole)
+}
+
+// @ts-ignore: decorator
+@inline
+function value32(op: i32, x: v128): v128 {
+  if (op == 9) return exp4(x)
+  if (op == 11) return log4(x)
+  if (op == 13) return tanh4(x)
+  if (op == 14) return sigmoid4(x)
+  return gelu4(x)
 }
 
 /** out = scale·x + shift; without a shift the sign of a zero survives. */

@@ -36,43 +36,98 @@ const EXP = memory.data<f32>([0.4999999335, 0.1666651913, 0.04166840577, 0.00836
 const TANH = memory.data<f32>([-0.3333328194, 0.1333144216, -0.05373971217, 0.02063907878, -0.005704978408])
 /** (Φ(x) − ½)/x in powers of x², |x| ≤ 0.8 */
 const PHI = memory.data<f32>([0.3989422653, -0.06648997297, 0.009970323799, -0.001176534026, 0.00009921606984])
-/** q of gelu, see there */
-const NEAR = memory.data<f32>([0.3169125522, 0.06172480635, -0.03187822634, 0.01359492859, -0.005104198674, 0.001740528816, -0.0005453595801, 0.0001615788514, -5.15054402e-05, 1.348815771e-05])
-const FAR = memory.data<f32>([0.3851567629, -0.1238267935, -0.3714958236, -0.4046694181, -0.01458788401, 0.3705576196, 0.04834842965, -0.4840060498, 0.04904883743, 0.6604752603])
+/** q of gelu, see there. The places of both polynomials were chosen so that their first coefficients are exact. */
+const NEAR = memory.data<f32>([0.3241601884, 0.05434988439, -0.02722359262, 0.01129324641, -0.004133140668, 0.001379573368, -0.0004249316698, 0.00011652385, -3.566880696e-05, 1.435258037e-05])
+const FAR = memory.data<f32>([0.3813783824, -0.1456442624, -0.4055669606, -0.4033765495, 0.03754380345, 0.3708590865, -0.03660299629, -0.4425478876])
 
 /** ln 2 in two parts; products of the first with integers below 2^14 are exact. */
 const LN2_HIGH: f32 = 0.693359375
 const LN2_LOW: f32 = -2.12194440e-4
 /** Adding it rounds to an integer and leaves that integer in the low bits. */
 const ROUND: f32 = 12582912
+/** 1/ln 2, −ln 2 in two parts, ROUND, 1 */
+const LN2 = memory.data<f32>([1.44269504088896341, -0.693359375, 2.12194440e-4, 12582912, 1])
 
-/**
- * f·e^(x + low) for −120 ≤ x ≤ 90, where x is a multiple of 2^−16 or `low` makes up for its rounding: f·(1 + (r + r²·…)),
- * small terms first.
- */
+/** r and k of x = k·ln 2 + r, |r| ≤ ½ ln 2; k is in the low bits of the sum. */
 // @ts-ignore: decorator
 @inline
-function exponential(f: v128, x: v128, low: v128): v128 {
-  const shifted = mad(x, c(1.44269504088896341), c(ROUND))
-  const k = f32x4.sub(shifted, c(ROUND))
-  const r = f32x4.add(f32x4.sub(x, f32x4.mul(k, c(LN2_HIGH))), f32x4.sub(low, f32x4.mul(k, c(LN2_LOW))))
+function nearest(x: v128): v128 {
+  return mad(x, at(LN2, 0), at(LN2, 3))
+}
+// @ts-ignore: decorator
+@inline
+function remainder(x: v128, sum: v128): v128 {
+  const k = f32x4.sub(sum, at(LN2, 3))
+  return mad(k, at(LN2, 2), mad(k, at(LN2, 1), x))
+}
+
+/** (e^r − 1 − r) + low */
+// @ts-ignore: decorator
+@inline
+function expTail(r: v128, low: v128): v128 {
   let p = mad(at(EXP, 4), r, at(EXP, 3))
   p = mad(p, r, at(EXP, 2))
   p = mad(p, r, at(EXP, 1))
   p = mad(p, r, at(EXP, 0))
-  p = mad(f, mad(f32x4.mul(r, r), p, r), f)
-  // In two steps, so that subnormal results round once and large ones overflow.
-  const whole = i32x4.sub(shifted, c(ROUND))
+  return mad(f32x4.mul(r, r), p, low)
+}
+// @ts-ignore: decorator
+@inline
+function expm1Near(r: v128): v128 {
+  return expTail(r, r)
+}
+/** e^r, with what the rounding of 1 + r loses */
+// @ts-ignore: decorator
+@inline
+function expNear(r: v128): v128 {
+  const s = f32x4.add(at(LN2, 4), r)
+  return f32x4.add(s, expTail(r, f32x4.sub(r, f32x4.sub(s, at(LN2, 4)))))
+}
+
+/** p·2^k, k in the low bits of `sum`, where neither is subnormal nor overflows: k is added to the exponent. */
+// @ts-ignore: decorator
+@inline
+function scaled(p: v128, sum: v128): v128 {
+  return i32x4.add(p, i32x4.shl(sum, 23))
+}
+
+/** The same in two steps, so that subnormal results round once and large ones overflow: −151 ≤ k ≤ 130. */
+// @ts-ignore: decorator
+@inline
+function twice(p: v128, sum: v128): v128 {
+  const whole = i32x4.sub(sum, at(LN2, 3))
   const half = i32x4.shr_s(whole, 1)
   const one = i32x4.splat(127)
   const first = i32x4.shl(i32x4.add(half, one), 23)
-  const second = i32x4.shl(i32x4.add(i32x4.sub(whole, half), one), 23)
-  return f32x4.mul(f32x4.mul(p, first), second)
+  return f32x4.mul(f32x4.mul(p, first), i32x4.shl(i32x4.add(i32x4.sub(whole, half), one), 23))
+}
+
+/** e^x for −105 ≤ x ≤ 90 */
+// @ts-ignore: decorator
+@inline
+function exponential(x: v128): v128 {
+  const sum = nearest(x)
+  return twice(expNear(remainder(x, sum)), sum)
+}
+
+/** Whether a lane is NaN or has a modulus above `most`, of which these are the bits. */
+// @ts-ignore: decorator
+@inline
+function beyond(x: v128, most: i32): bool {
+  return v128.any_true(i32x4.gt_s(v128.and(x, i32x4.splat(0x7fffffff)), i32x4.splat(most)))
 }
 
 /** e^x */
+// @ts-ignore: decorator
+@inline
 export function exp(x: v128): v128 {
-  const y = exponential(c(1), f32x4.pmin(c(90), f32x4.pmax(c(-105), x)), c(0))
+  // 87
+  if (beyond(x, 0x42ae0000)) return expAnywhere(x)
+  const sum = nearest(x)
+  return scaled(expNear(remainder(x, sum)), sum)
+}
+function expAnywhere(x: v128): v128 {
+  const y = exponential(f32x4.pmin(c(90), f32x4.pmax(c(-105), x)))
   return select(nan(x), x, y)
 }
 
@@ -92,6 +147,8 @@ export function expNegative(x: v128): v128 {
   return v128.andnot(f32x4.mul(p, i32x4.shl(shifted, 23)), f32x4.lt(x, c(-87.25)))
 }
 
+// @ts-ignore: decorator
+@inline
 export function tanh(x: v128): v128 {
   const a = f32x4.pmin(c(10), f32x4.abs(x))
   const z = f32x4.mul(x, x)
@@ -100,13 +157,24 @@ export function tanh(x: v128): v128 {
   p = mad(p, z, at(TANH, 1))
   p = mad(p, z, at(TANH, 0))
   const small = mad(f32x4.mul(x, z), p, x)
-  const e = exponential(c(1), f32x4.add(a, a), c(0))
+  const sum = nearest(f32x4.add(a, a))
+  const e = scaled(f32x4.add(c(1), expm1Near(remainder(f32x4.add(a, a), sum))), sum)
   const large = f32x4.sub(c(1), f32x4.div(c(2), f32x4.add(e, c(1))))
   return v128.or(select(v128.or(f32x4.lt(a, c(0.625)), nan(x)), small, large), v128.and(x, c(-0.0)))
 }
 
+/** 1/(1 + e^−x) */
+// @ts-ignore: decorator
+@inline
 export function sigmoid(x: v128): v128 {
-  const z = exponential(c(1), f32x4.pmax(c(-105), f32x4.neg(f32x4.abs(x))), c(0))
+  if (beyond(x, 0x42ae0000)) return sigmoidAnywhere(x)
+  const a = v128.or(x, c(-0.0))
+  const sum = nearest(a)
+  const z = scaled(f32x4.add(at(LN2, 4), expm1Near(remainder(a, sum))), sum)
+  return f32x4.div(select(f32x4.lt(x, c(0)), z, at(LN2, 4)), f32x4.add(at(LN2, 4), z))
+}
+function sigmoidAnywhere(x: v128): v128 {
+  const z = exponential(f32x4.pmax(c(-105), f32x4.neg(f32x4.abs(x))))
   const y = f32x4.div(select(f32x4.lt(x, c(0)), z, c(1)), f32x4.add(c(1), z))
   return select(nan(x), x, y)
 }
@@ -138,34 +206,91 @@ export function log(x: v128): v128 {
   return select(f32x4.eq(x, c(0)), c(-Infinity), result)
 }
 
-/** x·Φ(x) */
+/**
+ * x·Φ(x). |x| ≤ 0.75: x·(½ + x·p(x²)). Beyond: max(x, 0) − e^(−x²/2)·q, q = |x|·Φ(−|x|)·e^(x²/2), up to 2.5 a polynomial in
+ * |x| less a constant, then one in 1/(1 + |x|/2) less another.
+ */
+// @ts-ignore: decorator
+@inline
 export function gelu(x: v128): v128 {
-  // |x| ≤ 0.8: x·(½ + x·p(x²))
+  // 2.5
+  if (beyond(x, 0x40200000)) return geluAnywhere(x)
+  const a = f32x4.abs(x)
+  const sum = nearest(halfSquare(a))
+  return geluFrom(x, a, scaled(geluTail(a, at(NEAR, 0), nearPart(a), sum), sum))
+}
+
+/** q of gelu less its first coefficient. */
+// @ts-ignore: decorator
+@inline
+function nearPart(a: v128): v128 {
+  const t = f32x4.sub(a, c(1.750087857246399))
+  let q = mad(at(NEAR, 9), t, at(NEAR, 8))
+  q = mad(q, t, at(NEAR, 7))
+  q = mad(q, t, at(NEAR, 6))
+  q = mad(q, t, at(NEAR, 5))
+  q = mad(q, t, at(NEAR, 4))
+  q = mad(q, t, at(NEAR, 3))
+  q = mad(q, t, at(NEAR, 2))
+  q = mad(q, t, at(NEAR, 1))
+  return f32x4.mul(q, t)
+}
+// @ts-ignore: decorator
+@inline
+function farPart(a: v128): v128 {
+  const t = f32x4.sub(f32x4.div(c(1), mad(a, c(0.5), c(1))), c(0.309326171875))
+  let q = mad(at(FAR, 7), t, at(FAR, 6))
+  q = mad(q, t, at(FAR, 5))
+  q = mad(q, t, at(FAR, 4))
+  q = mad(q, t, at(FAR, 3))
+  q = mad(q, t, at(FAR, 2))
+  q = mad(q, t, at(FAR, 1))
+  return f32x4.mul(q, t)
+}
+
+/** The first half of a, whose square is exact. */
+// @ts-ignore: decorator
+@inline
+function highPart(a: v128): v128 {
+  return v128.and(a, i32x4.splat(-4096))
+}
+/** −½·high² */
+// @ts-ignore: decorator
+@inline
+function halfSquare(a: v128): v128 {
+  const high = highPart(a)
+  return f32x4.mul(f32x4.mul(high, high), c(-0.5))
+}
+
+/** q·e^(−a²/2)/2^k, q = first + rest */
+// @ts-ignore: decorator
+@inline
+function geluTail(a: v128, first: v128, rest: v128, sum: v128): v128 {
+  const high = highPart(a)
+  const k = f32x4.sub(sum, at(LN2, 3))
+  const main = mad(k, at(LN2, 1), halfSquare(a))
+  const r = f32x4.add(main, mad(k, at(LN2, 2), f32x4.mul(f32x4.mul(f32x4.sub(a, high), f32x4.add(a, high)), c(-0.5))))
+  // q + q·(e^r − 1), the largest term last
+  return f32x4.add(first, mad(f32x4.add(first, rest), expm1Near(r), rest))
+}
+
+/** gelu from what max(x, 0) loses where |x| = a is not small */
+// @ts-ignore: decorator
+@inline
+function geluFrom(x: v128, a: v128, tail: v128): v128 {
   const z = f32x4.mul(x, x)
   let p = mad(at(PHI, 4), z, at(PHI, 3))
   p = mad(p, z, at(PHI, 2))
   p = mad(p, z, at(PHI, 1))
   p = mad(p, z, at(PHI, 0))
-  const small = f32x4.mul(x, mad(x, p, c(0.5)))
-  // Beyond: max(x, 0) − e^(−x²/2)·q, q = |x|·Φ(−|x|)·e^(x²/2): a polynomial in |x| − 1.625 up to 2.5, then one in
-  // 1/(1 + |x|/2) − 9/32. x² is taken as high² + rest, high² exact.
+  const large = f32x4.sub(f32x4.pmax(c(-0.0), x), tail)
+  return select(f32x4.lt(a, c(0.75)), f32x4.mul(x, mad(x, p, c(0.5))), large)
+}
+
+function geluAnywhere(x: v128): v128 {
   const a = f32x4.pmin(c(15), f32x4.abs(x))
   const near = f32x4.lt(a, c(2.5))
-  const t = select(near, f32x4.sub(a, c(1.625)), f32x4.sub(f32x4.div(c(1), mad(a, c(0.5), c(1))), c(0.28125)))
-  let q = select(near, at(NEAR, 9), at(FAR, 9))
-  q = mad(q, t, select(near, at(NEAR, 8), at(FAR, 8)))
-  q = mad(q, t, select(near, at(NEAR, 7), at(FAR, 7)))
-  q = mad(q, t, select(near, at(NEAR, 6), at(FAR, 6)))
-  q = mad(q, t, select(near, at(NEAR, 5), at(FAR, 5)))
-  q = mad(q, t, select(near, at(NEAR, 4), at(FAR, 4)))
-  q = mad(q, t, select(near, at(NEAR, 3), at(FAR, 3)))
-  q = mad(q, t, select(near, at(NEAR, 2), at(FAR, 2)))
-  q = mad(q, t, select(near, at(NEAR, 1), at(FAR, 1)))
-  q = mad(q, t, select(near, at(NEAR, 0), at(FAR, 0)))
-  const high = v128.and(a, i32x4.splat(-4096))
-  const rest = f32x4.mul(f32x4.sub(a, high), f32x4.add(a, high))
-  const tail = exponential(q, f32x4.mul(f32x4.mul(high, high), c(-0.5)), f32x4.mul(rest, c(-0.5)))
-  const large = f32x4.sub(select(f32x4.lt(x, c(0)), c(-0.0), x), tail)
-  const y = select(f32x4.lt(a, c(0.8)), small, large)
-  return select(nan(x), x, y)
+  const sum = nearest(halfSquare(a))
+  const tail = geluTail(a, select(near, at(NEAR, 0), at(FAR, 0)), select(near, nearPart(a), farPart(a)), sum)
+  return select(nan(x), x, geluFrom(x, a, twice(tail, sum)))
 }

@@ -111,15 +111,18 @@ function multiply<T>(
             const c = whole ? target : tileScratch
             const cRow: usize = whole ? outRow : width * size
             if (!whole && p0 > 0) copyTile<T>(height, columns, target, outRow, c, cRow)
+            const addTile = add == 0 ? 0 : add + at
+            const finished = last && whole
             if (packA) {
-              tile<T>(kb, packedA + i * kb * size, rows * size, bTile, bStep, c, cRow, p0 > 0)
+              tile<T>(kb, packedA + i * kb * size, rows * size, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scale, addTile)
             } else if (transA) {
-              tile<T>(kb, aBlock + i * aRow, aStep, bTile, bStep, c, cRow, p0 > 0)
+              tile<T>(kb, aBlock + i * aRow, aStep, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scale, addTile)
             } else {
-              tileOfRows<T>(kb, aBlock + i * aRow, aRow, height, bTile, bStep, c, cRow, p0 > 0)
+              tileOfRows<T>(kb, aBlock + i * aRow, aRow, height, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scale, addTile)
             }
-            if (last) finish<T>(height, columns, c, cRow, biasTile, scale, add == 0 ? 0 : add + at, outRow, target, outRow)
-            else if (!whole) copyTile<T>(height, columns, c, cRow, target, outRow)
+            if (whole) continue
+            if (last) finish<T>(height, columns, c, cRow, biasTile, scale, addTile, outRow, target, outRow)
+            else copyTile<T>(height, columns, c, cRow, target, outRow)
           }
         }
       }
@@ -127,7 +130,7 @@ function multiply<T>(
   }
 }
 
-/** out = add + scale·(c + bias) on `height` rows. The tile is still in the first cache. */
+/** out = add + scale·(c + bias) on `height` rows. */
 function finish<T>(
   height: usize, columns: usize, c: usize, cRow: usize, bias: usize, scale: f64, add: usize, addRow: usize, out: usize, outRow: usize,
 ): void {
@@ -153,8 +156,14 @@ function finish<T>(
   }
 }
 
-/** C (+)= A·B for one tile: A as [k][4] with `aStep` bytes from one k to the next, B as [k][2 vectors] with `bStep`. */
-function tile<T>(k: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, accumulate: bool): void {
+/**
+ * C (+)= A·B for one tile: A as [k][4] with `aStep` bytes from one k to the next, B as [k][2 vectors] with `bStep`. Where it is
+ * `finished`, C = add + scale·(C + bias), with rows of `add` as far apart as C's.
+ */
+function tile<T>(
+  k: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, accumulate: bool,
+  finished: bool, bias: usize, scale: f64, add: usize,
+): void {
   let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
   const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
   if (accumulate) {
@@ -185,6 +194,39 @@ function tile<T>(k: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: us
     a += aStep
     b += bStep
   } while (b != end)
+  if (finished) {
+    if (bias != 0) {
+      const b0 = v128.load(bias), b1 = v128.load(bias, 16)
+      c00 = v128.add<T>(c00, b0)
+      c01 = v128.add<T>(c01, b1)
+      c10 = v128.add<T>(c10, b0)
+      c11 = v128.add<T>(c11, b1)
+      c20 = v128.add<T>(c20, b0)
+      c21 = v128.add<T>(c21, b1)
+      c30 = v128.add<T>(c30, b0)
+      c31 = v128.add<T>(c31, b1)
+    }
+    const s = v128.splat<T>(<T>scale)
+    c00 = v128.mul<T>(c00, s)
+    c01 = v128.mul<T>(c01, s)
+    c10 = v128.mul<T>(c10, s)
+    c11 = v128.mul<T>(c11, s)
+    c20 = v128.mul<T>(c20, s)
+    c21 = v128.mul<T>(c21, s)
+    c30 = v128.mul<T>(c30, s)
+    c31 = v128.mul<T>(c31, s)
+    if (add != 0) {
+      const add1 = add + cRow, add2 = add1 + cRow, add3 = add2 + cRow
+      c00 = v128.add<T>(v128.load(add), c00)
+      c01 = v128.add<T>(v128.load(add, 16), c01)
+      c10 = v128.add<T>(v128.load(add1), c10)
+      c11 = v128.add<T>(v128.load(add1, 16), c11)
+      c20 = v128.add<T>(v128.load(add2), c20)
+      c21 = v128.add<T>(v128.load(add2, 16), c21)
+      c30 = v128.add<T>(v128.load(add3), c30)
+      c31 = v128.add<T>(v128.load(add3, 16), c31)
+    }
+  }
   v128.store(c, c00)
   v128.store(c, c01, 16)
   v128.store(c1, c10)
@@ -198,6 +240,7 @@ function tile<T>(k: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: us
 /** The same with A row-major, `aRow` bytes from row to row. Rows beyond `height` repeat the first. */
 function tileOfRows<T>(
   k: usize, a0: usize, aRow: usize, height: usize, b: usize, bStep: usize, c: usize, cRow: usize, accumulate: bool,
+  finished: bool, bias: usize, scale: f64, add: usize,
 ): void {
   let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
   const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
@@ -235,6 +278,39 @@ function tileOfRows<T>(
     a3 += sizeof<T>()
     b += bStep
   } while (a0 != end)
+  if (finished) {
+    if (bias != 0) {
+      const b0 = v128.load(bias), b1 = v128.load(bias, 16)
+      c00 = v128.add<T>(c00, b0)
+      c01 = v128.add<T>(c01, b1)
+      c10 = v128.add<T>(c10, b0)
+      c11 = v128.add<T>(c11, b1)
+      c20 = v128.add<T>(c20, b0)
+      c21 = v128.add<T>(c21, b1)
+      c30 = v128.add<T>(c30, b0)
+      c31 = v128.add<T>(c31, b1)
+    }
+    const s = v128.splat<T>(<T>scale)
+    c00 = v128.mul<T>(c00, s)
+    c01 = v128.mul<T>(c01, s)
+    c10 = v128.mul<T>(c10, s)
+    c11 = v128.mul<T>(c11, s)
+    c20 = v128.mul<T>(c20, s)
+    c21 = v128.mul<T>(c21, s)
+    c30 = v128.mul<T>(c30, s)
+    c31 = v128.mul<T>(c31, s)
+    if (add != 0) {
+      const add1 = add + cRow, add2 = add1 + cRow, add3 = add2 + cRow
+      c00 = v128.add<T>(v128.load(add), c00)
+      c01 = v128.add<T>(v128.load(add, 16), c01)
+      c10 = v128.add<T>(v128.load(add1), c10)
+      c11 = v128.add<T>(v128.load(add1, 16), c11)
+      c20 = v128.add<T>(v128.load(add2), c20)
+      c21 = v128.add<T>(v128.load(add2, 16), c21)
+      c30 = v128.add<T>(v128.load(add3), c30)
+      c31 = v128.add<T>(v128.load(add3, 16), c31)
+    }
+  }
   v128.store(c, c00)
   v128.store(c, c01, 16)
   v128.store(c1, c10)
