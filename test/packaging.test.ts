@@ -34,6 +34,7 @@ const answer = '["js",1,2,1,1.5,2,3.5,[2,1,2]]'
 beforeAll(async () => {
   await exec(process.execPath, [join(root, 'kernels/scripts/build-wasm.mjs')])
   await exec(bin('tsc'), ['-b', ...folders], { cwd: root })
+  await exec(process.execPath, [join(root, 'scripts/bundle.mjs')])
   const tarballs: Record<string, string> = {}
   for (const [i, folder] of folders.entries()) {
     await exec('npx', [...pnpm, 'pack', '--pack-destination', project], { cwd: join(root, folder) })

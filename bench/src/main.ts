@@ -77,7 +77,7 @@ async function main(options: Options): Promise<void> {
     quick: options.quick,
     node: process.versions.node,
     machine: machine(),
-    build: await wasmBuild(),
+    build: wasmBuild(),
     peers: Object.fromEntries(peers.map(p => [p.name, p.version])),
     absent,
     rows: [],

@@ -2,7 +2,9 @@ export * from './contract.js'
 export { UnsupportedError } from './errors.js'
 export { js } from './js/index.js'
 export {
+  type Build,
   DisposedError,
+  newWasm,
   type Region,
   setThreads,
   ThreadError,

@@ -28,52 +28,24 @@ import {
 import type { Contender } from '../types.js'
 import type { ConvWork, Floats, Net, RowsWork, TrainingWork, Work } from '../works.js'
 
-type LoadModule = { load(build?: 'plain' | 'relaxed'): { build: string } }
-type BackendModule = { createBackend(module: unknown): Backend }
-
-/** Files of the built package behind its entry: they choose a build and name it, which the entry does not. */
-const inside = async <T>(file: string): Promise<T> =>
-  (await import(new URL(file, import.meta.resolve('@unravel/kernels')).href)) as T
-
 /** Which build of the WebAssembly module this engine is given. */
-export const wasmBuild = async (): Promise<string> => {
-  try {
-    return (await inside<LoadModule>('./wasm/load.js')).load().build
-  } catch {
-    return 'unknown build'
-  }
-}
-
-/** A backend on the plain build, beside the one that `wasm()` gives. */
-async function plainBackend(): Promise<Backend> {
-  const { load } = await inside<LoadModule>('./wasm/load.js')
-  const { createBackend } = await inside<BackendModule>('./wasm/backend.js')
-  return createBackend(load('plain'))
-}
+export const wasmBuild = (): string => kernels.wasm().build
 
 export type Variant = 'ours' | 'ours plain' | 'ours js' | 'ours 2 threads'
 
 const backends = new Map<Variant, Backend>()
-let build = ''
 
-const setThreads = (kernels as { setThreads?: (n: number) => unknown }).setThreads
-
-/** Whether these packages have a pool of threads. */
-export const hasThreads = (): boolean => setThreads !== undefined
-
-/** The backend behind a variant, and how its rows describe it; undefined where this build of the packages has none. */
-export async function variantOf(
+/** The backend behind a variant, and how its rows describe it. */
+export function variantOf(
   name: Variant,
-): Promise<(Pick<Contender, 'name' | 'variant' | 'threads' | 'enter'> & { kind: Backend }) | undefined> {
-  if (name === 'ours 2 threads' && !hasThreads()) return undefined
-  if (build === '') build = await wasmBuild()
+): Pick<Contender, 'name' | 'variant' | 'threads' | 'enter'> & { kind: Backend } {
   if (!backends.has(name)) {
-    backends.set(name, name === 'ours js' ? js() : name === 'ours plain' ? await plainBackend() : wasm())
+    backends.set(name, name === 'ours js' ? js() : name === 'ours plain' ? kernels.newWasm('plain') : wasm())
   }
   const threads = name === 'ours 2 threads' ? 2 : 1
   const kind = backends.get(name)!
-  const variant = name === 'ours js' ? '' : name === 'ours plain' ? 'plain' : build
-  return { name, variant, threads, kind, ...(setThreads && { enter: () => setThreads(threads) }) }
+  const variant = name === 'ours js' ? '' : name === 'ours plain' ? 'plain' : wasmBuild()
+  return { name, variant, threads, kind, enter: () => kernels.setThreads(threads) }
 }
 
 /** W [n,n] as a layer stores it, [out,in]. */
@@ -124,10 +96,8 @@ function functional(f: () => Tensor) {
 }
 
 /** The work through the public API of the tensor package and what stands on it. */
-export async function ours(work: Work, variant: Variant = 'ours'): Promise<Contender | undefined> {
-  const found = await variantOf(variant)
-  if (found === undefined) return undefined
-  const { kind: backend, ...labels } = found
+export function ours(work: Work, variant: Variant = 'ours'): Contender {
+  const { kind: backend, ...labels } = variantOf(variant)
   const parts = implementation(work, backend)
   return { ...labels, backend: backend.name, ...parts }
 }
@@ -248,11 +218,10 @@ function training({ net, target, rate }: TrainingWork, backend: Backend) {
   }
 }
 
-/** How many numbers differ in any bit between one thread and two; undefined without threads. */
-export async function differing(work: Work): Promise<number | undefined> {
-  const two = await ours(work, 'ours 2 threads')
-  if (two === undefined) return undefined
-  const one = (await ours(work))!
+/** How many numbers differ in any bit between one thread and two. */
+export async function differing(work: Work): Promise<number> {
+  const two = ours(work, 'ours 2 threads')
+  const one = ours(work)
   const values = []
   for (const c of [one, two]) {
     await c.enter?.()

@@ -5,16 +5,8 @@ import type { Case, Contender, Suite } from '../types.js'
 import { normal } from '../works.js'
 
 /** One kernel of power series on `orders` coefficients of `n` elements, f64, called directly. */
-async function kernel(
-  op: SeriesOp | 'cauchy',
-  orders: number,
-  n: number,
-  x: Float64Array,
-  variant: Variant,
-): Promise<Contender | undefined> {
-  const found = await variantOf(variant)
-  if (found === undefined) return undefined
-  const { kind: backend, ...labels } = found
+function kernel(op: SeriesOp | 'cauchy', orders: number, n: number, x: Float64Array, variant: Variant): Contender {
+  const { kind: backend, ...labels } = variantOf(variant)
   const [a, out] = [backend.alloc('f64', orders * n), backend.alloc('f64', orders * n)]
   backend.write(a, x)
   const run = () => {

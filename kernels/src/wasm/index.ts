@@ -1,8 +1,9 @@
 import { createBackend, type WasmBackend } from './backend.js'
-import { load } from './load.js'
+import { type Build, load } from './load.js'
 import type { ThreadOptions } from './threads.js'
 
 export type { WasmBackend } from './backend.js'
+export type { Build } from './load.js'
 export { DisposedError, Region } from './region.js'
 export { ThreadError, type ThreadOptions } from './threads.js'
 
@@ -16,6 +17,13 @@ export function wasm(): WasmBackend {
   instance ??= createBackend(load())
   return instance
 }
+
+/**
+ * A backend beside that of `wasm()`, with a module and a memory of its own; `build` asks for one build of the module.
+ *
+ * @throws Error when the engine does not have it
+ */
+export const newWasm = (build?: Build): WasmBackend => createBackend(load(build))
 
 /**
  * Lets `count` threads share large matrix products, elementwise functions and series on the wasm backend (default: 1).

@@ -55,8 +55,9 @@ export class Slabs {
   /** Slabs there are, which the allocator counts as blocks. */
   slabs = 0
   readonly #allocator: Allocator
-  /** For every size of slots the slab that is filled now. */
+  /** For every size of slots the slab that is filled now, and an empty one, so that work which repeats itself makes none. */
   readonly #current: (Pin | undefined)[] = new Array((smallBytes >> slotBits) + 1).fill(undefined)
+  readonly #spare: (Pin | undefined)[] = this.#current.slice()
   readonly #forgotten = new FinalizationRegistry<Slab>(slab => {
     this.bytes -= slab.bytes
     this.buffers -= slab.live
@@ -80,6 +81,11 @@ export class Slabs {
   }
 
   #open(c: number): Pin | undefined {
+    const spare = this.#spare[c]
+    if (spare !== undefined) {
+      this.#spare[c] = undefined
+      return (this.#current[c] = spare)
+    }
     const block = this.#allocator.alloc(slabBytes)
     if (block === undefined) return undefined
     const slab = new Slab(block, c << slotBits)
@@ -101,7 +107,12 @@ export class Slabs {
     this.bytes -= bytes
     this.buffers--
     slab.give(address, bytes)
-    if (slab.live > 0 || this.#current[slab.size >> slotBits] === pin) return
+    const c = slab.size >> slotBits
+    if (slab.live > 0 || this.#current[c] === pin) return
+    if (this.#spare[c] === undefined) {
+      this.#spare[c] = pin
+      return
+    }
     this.#forgotten.unregister(pin)
     this.#free(slab)
   }
