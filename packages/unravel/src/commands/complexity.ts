@@ -1,7 +1,6 @@
 import { geometricComplexity } from '@unravel/expansion'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
-import { UsageError } from '../errors.js'
 import type { Io } from '../io.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { columns, significant } from '../table.js'
@@ -21,7 +20,6 @@ export function complexityCommand(io: Io): Command {
     .option('--seed <S>', 'of the probes', integer(), 0)
     .action(async (folder: string, options: ComplexityOptions) => {
       const { tower, x, backend } = readStudy(folder, options, io)
-      if (x.dtype === 'i32') throw new UsageError(`${folder}: integer ids have no gradient`)
       const { orders, probes, seed } = options
       const settings = { seed, ...(probes === undefined ? {} : { probes }) }
       const found = await reportingFallbacks(io, backend, () => geometricComplexity(tower, x, orders, settings))

@@ -53,15 +53,15 @@ export function reportCommand(io: Io): Command {
     })
 }
 
-/** Everything that the page shows of one network; null where a lens does not apply to it. */
+/** Everything that the page shows of one network. */
 interface Network {
   readonly folder: string
   readonly gated: Analysis
   readonly taylor: Analysis
   readonly moments: Moments
   readonly attribution: Attribution
-  readonly paths: Awaited<ReturnType<typeof pathsOf>> | null
-  readonly complexity: Gram | null
+  readonly paths: Awaited<ReturnType<typeof pathsOf>>
+  readonly complexity: Gram
 }
 
 /** Path lengths that matrices show. */
@@ -72,7 +72,6 @@ async function examine(folder: string, options: ReportOptions, io: Io): Promise<
   const model = readModel(at(io, folder), { dtype: 'f64', backend })
   const x = readInput(io, options.input, model, 'f64', backend)
   const tower = scaledTower(model, folder, undefined)
-  const real = x.dtype !== 'i32'
   const study = { folder, model, tower, x, backend }
   const drawn = { target: options.target, samples: 16, probes: 32, seed: 0 }
   const shared = { input: options.input, dtype: 'f64', backend: options.backend } as const
@@ -82,8 +81,8 @@ async function examine(folder: string, options: ReportOptions, io: Io): Promise<
     taylor: await analyse(taylor(tower, x, options.orders)),
     moments: await gatedMoments(tower, x, 'all', { probes: 32 }),
     attribution: await gatedAttribution(tower, x, SHOWN),
-    paths: real ? await pathsOf(study, { ...shared, ...drawn }) : null,
-    complexity: real ? await geometricComplexity(tower, x, SHOWN) : null,
+    paths: await pathsOf(study, { ...shared, ...drawn }),
+    complexity: await geometricComplexity(tower, x, SHOWN),
   }
 }
 
@@ -91,15 +90,12 @@ const colour = (i: number): string => palette[i % palette.length]!
 const byOrder = (values: ArrayLike<number>) => Array.from(values, (v, k) => [k, v] as const)
 
 function page(networks: readonly Network[], options: ReportOptions): string {
-  const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number> | null, log = true) =>
+  const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number>, log = true) =>
     linePlot({
       title,
       x: { name: 'order k' },
       y: { name, log },
-      curves: networks.flatMap((n, i) => {
-        const values = of(n)
-        return values === null ? [] : [{ name: n.folder, color: colour(i), marks: true, points: byOrder(values) }]
-      }),
+      curves: networks.map((n, i) => ({ name: n.folder, color: colour(i), marks: true, points: byOrder(of(n)) })),
     })
   const summary: Part = {
     kind: 'table',
@@ -130,7 +126,7 @@ function page(networks: readonly Network[], options: ReportOptions): string {
       t.radius === null ? '—' : significant(t.radius.ratio, 3),
       t.bestOrder === null ? '—' : `order ${t.bestOrder}`,
       t.bestOrder === null ? '—' : significant(t.remainder[t.bestOrder]!, 3),
-      complexity === null ? '—' : significant(complexity.total),
+      significant(complexity.total),
     ]),
   }
   const sections: Section[] = [
@@ -175,23 +171,21 @@ function page(networks: readonly Network[], options: ReportOptions): string {
         },
       ],
     },
-  ]
-  if (networks.some(n => n.paths !== null)) {
-    sections.push({
+    {
       heading: 'Gradient paths',
       parts: [
         {
           kind: 'figure',
           svg: [
-            overlay('Norm of one path', 'norm', n => n.paths?.single_norm ?? null),
-            overlay('Paths × norm of one', 'sum of norms', n => n.paths?.paths_times_norm ?? null),
-            overlay('Norm of their sum', 'norm of sum', n => n.paths?.sum_norm ?? null),
+            overlay('Norm of one path', 'norm', n => n.paths.single_norm),
+            overlay('Paths × norm of one', 'sum of norms', n => n.paths.paths_times_norm),
+            overlay('Norm of their sum', 'norm of sum', n => n.paths.sum_norm),
           ],
           caption: `Paths of the gradient of output ${options.target} by length. One path, times the number of paths there are, against the norm of what they really sum to: the gap between the last two is cancellation.`,
         },
       ],
-    })
-  }
+    },
+  ]
   for (const n of networks) {
     const lower = n.attribution.pairs.map((row, i) => Array.from(row, (v, j) => (j > i ? v : null)))
     const maps = [
@@ -218,9 +212,7 @@ function page(networks: readonly Network[], options: ReportOptions): string {
         caption:
           'How far paths move the output along itself. Left, paths of each length (from 1, at the bottom) through each block; right, paths of length 2 through just two blocks. Red pushes the output on, blue holds it back.',
       },
-    ]
-    if (n.complexity !== null) {
-      parts.push({
+      {
         kind: 'figure',
         svg: [
           heatMap({
@@ -232,8 +224,8 @@ function page(networks: readonly Network[], options: ReportOptions): string {
           }),
         ],
         caption: `The mean of ⟨J_i, J_j⟩ over path lengths: its cells sum to the complexity of the paths shown, ${significant(n.complexity.total)}. Blue cells off the diagonal are orders that undo each other's slope.`,
-      })
-    }
+      },
+    ]
     sections.push({ heading: n.folder, parts })
   }
   return reportPage({
