@@ -134,6 +134,9 @@ test('report: one page that needs nothing else', async () => {
   const html = readFileSync(page, 'utf8')
   expect(html.match(/<svg /g)!.length).toBeGreaterThan(11)
   expect(html).not.toMatch(/NaN|undefined|<script|src="http|href="http/)
+  // Paths of folders would not fit legends and tables.
+  expect(html).toContain('<td>mlp-relu</td>')
+  expect(html).not.toContain(model('mlp-relu'))
   expect(html.match(/<figcaption>/g)!.length).toBe(html.match(/<figure/g)!.length)
 })
 

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import {
   type Analysis,
   type Attribution,
@@ -45,7 +46,7 @@ export function reportCommand(io: Io): Command {
       const backend = backendNamed(options.backend)
       const networks = await reportingFallbacks(io, backend, async () => {
         const found: Network[] = []
-        for (const folder of folders) found.push(await examine(folder, options, io))
+        for (const [i, name] of namesOf(folders).entries()) found.push(await examine(folders[i]!, name, options, io))
         return found
       })
       writeFileAtomically(at(io, options.out), page(networks, options))
@@ -55,7 +56,7 @@ export function reportCommand(io: Io): Command {
 
 /** Everything that the page shows of one network. */
 interface Network {
-  readonly folder: string
+  readonly name: string
   readonly gated: Analysis
   readonly taylor: Analysis
   readonly moments: Moments
@@ -67,7 +68,15 @@ interface Network {
 /** Path lengths that matrices show. */
 const SHOWN = 12
 
-async function examine(folder: string, options: ReportOptions, io: Io): Promise<Network> {
+/** What folders are called: by their last parts where these tell them apart, since names stand in legends and tables. */
+function namesOf(folders: readonly string[]): readonly string[] {
+  const last = folders.map(folder => basename(folder))
+  return last.every(name => name !== '' && name !== '.' && name !== '..') && new Set(last).size === last.length
+    ? last
+    : folders
+}
+
+async function examine(folder: string, name: string, options: ReportOptions, io: Io): Promise<Network> {
   const backend = backendNamed(options.backend)
   const model = readModel(at(io, folder), { dtype: 'f64', backend })
   const x = readInput(io, options.input, model, 'f64', backend)
@@ -76,7 +85,7 @@ async function examine(folder: string, options: ReportOptions, io: Io): Promise<
   const drawn = { target: options.target, samples: 16, probes: 32, seed: 0 }
   const shared = { input: options.input, dtype: 'f64', backend: options.backend } as const
   return {
-    folder,
+    name,
     gated: await analyse(gated(tower, x, 'all')),
     taylor: await analyse(taylor(tower, x, options.orders)),
     moments: await gatedMoments(tower, x, 'all', { probes: 32 }),
@@ -95,7 +104,7 @@ function page(networks: readonly Network[], options: ReportOptions): string {
       title,
       x: { name: 'order k' },
       y: { name, log },
-      curves: networks.map((n, i) => ({ name: n.folder, color: colour(i), marks: true, points: byOrder(of(n)) })),
+      curves: networks.map((n, i) => ({ name: n.name, color: colour(i), marks: true, points: byOrder(of(n)) })),
     })
   const summary: Part = {
     kind: 'table',
@@ -113,8 +122,8 @@ function page(networks: readonly Network[], options: ReportOptions): string {
       'its remainder',
       'complexity',
     ],
-    rows: networks.map(({ folder, gated: g, taylor: t, complexity }) => [
-      folder,
+    rows: networks.map(({ name, gated: g, taylor: t, complexity }) => [
+      name,
       String(g.blocks),
       typeof g.scale === 'number' ? significant(g.scale) : 'by block',
       significant(g.outputNorm),
@@ -155,9 +164,9 @@ function page(networks: readonly Network[], options: ReportOptions): string {
             overlay('Size of its orders', 'norm', n => n.taylor.norms),
           ],
           caption:
-            'What is missed when the Taylor series in λ stops after order k, relative to the output. A curve that keeps falling converges; one that turns upwards is beyond its radius, and its lowest point is the best that the series gives.',
+            'What is missed when the Taylor series in λ stops after order k, relative to the output. A curve that keeps falling converges; one that turns upwards is beyond its radius, and its lowest point is the best that the series gives. Right, orders that do not shrink are those of a series that does not converge.',
         },
-        { kind: 'list', items: networks.flatMap(n => n.taylor.warnings.map(w => `${n.folder}: ${w}`)) },
+        { kind: 'list', items: networks.flatMap(n => n.taylor.warnings.map(w => `${n.name}: ${w}`)) },
       ],
     },
     {
@@ -226,10 +235,10 @@ function page(networks: readonly Network[], options: ReportOptions): string {
         caption: `The mean of ⟨J_i, J_j⟩ over path lengths: its cells sum to the complexity of the paths shown, ${significant(n.complexity.total)}. Blue cells off the diagonal are orders that undo each other's slope.`,
       },
     ]
-    sections.push({ heading: n.folder, parts })
+    sections.push({ heading: n.name, parts })
   }
   return reportPage({
-    title: networks.length === 1 ? networks[0]!.folder : `${networks.length} networks`,
+    title: networks.length === 1 ? networks[0]!.name : `${networks.length} networks`,
     lead: `Taken apart by the number of residual branches that a path takes, on the inputs of ${options.input}, in f64.`,
     sections,
   })
