@@ -65,6 +65,9 @@ test('paths: the figure of Veit, sampled and exact', async () => {
 test('complexity: exact, and estimated by probes', async () => {
   const exact = await json('complexity', 'mlp-tanh', '--orders', 'all')
   expect(sum(exact.gram.flat())).toBeCloseTo(exact.complexity, 10)
+  const { output_norm, norms } = await json('expand', 'mlp-tanh', '--expansion', 'gated', '--orders', 'all')
+  expect(sum(exact.output_gram.flat())).toBeCloseTo(output_norm ** 2, 10)
+  norms.forEach((size: number, k: number) => void expect(exact.output_gram[k][k]).toBeCloseTo(size ** 2, 10))
   const probed = await json('complexity', 'mlp-tanh', '--orders', 'all', '--probes', '200')
   expect(Math.abs(probed.complexity - exact.complexity)).toBeLessThan(5 * probed.standard_error.complexity)
 })
