@@ -113,6 +113,7 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
       outputNorm,
       remainder,
       tolerance,
+      sampled: standardError !== undefined,
       radius,
       piecewise: taylor && expansion.kink !== null,
       kink,

@@ -21,7 +21,7 @@ import {
   zerosLike,
 } from '@unravel/tensor'
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
-import { gradientPaths, oneElement, statesOf } from './gradient.js'
+import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { checkOrders } from './orders.js'
 import { numbersOf, products, withNext } from './stacks.js'
 
@@ -160,19 +160,20 @@ async function collected(
  * one direction of the input.
  */
 export async function gradientAttribution(
-  tower: Tower,
-  x: Tensor,
+  network: Tower,
+  input: Tensor,
   target: number,
   orders: number | 'all',
   { direction }: AttributionOptions = {},
 ): Promise<Attribution> {
+  const { tower, x } = embedded(network, input)
   const n = tower.blocks.length
   const most = Math.min(orders === 'all' ? n : orders, n)
   checkOrders('gradientAttribution', most)
   const found = scope(() => {
     const dots = new Array<Tensor>(n)
     const seed = (output: Tensor) => oneElement(output, target)
-    const whole = vjp((input: Tensor) => run(tower, input), x)
+    const whole = vjp((h: Tensor) => run(tower, h), x)
     const u = direction ?? unit(whole.pullback(seed(whole.value)))
     // Tangents of u along the run by path length, before every block.
     const states = statesOf(tower, x)

@@ -1,7 +1,7 @@
 import type { Tower } from '@unravel/resnet'
 import { run } from '@unravel/resnet'
-import { backendOf, Random, RuleError, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
-import { gradientPaths } from './gradient.js'
+import { backendOf, Random, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
+import { embedded, gradientPaths } from './gradient.js'
 import { checkOrders, type Orders } from './orders.js'
 import { numbersOf, products } from './stacks.js'
 
@@ -29,17 +29,17 @@ const TOGETHER = 16
 /**
  * Geometric complexity (Dherin et al., arXiv 2209.13083), the mean over inputs of ‖∂f/∂x‖_F², by order: with J = Σ_k J_k over
  * gradient paths of length k, entry (i, j) is the mean of ⟨J_i, J_j⟩_F and all entries sum to the complexity (for all orders;
- * for fewer, to that of the paths kept).
+ * for fewer, to that of the paths kept). The slope is in the embeddings where inputs are integer ids.
  */
 export async function geometricComplexity(
-  tower: Tower,
-  x: Tensor,
+  network: Tower,
+  input: Tensor,
   orders: number | 'all',
   { probes, seed = 0 }: ComplexityOptions = {},
 ): Promise<Gram> {
+  const { tower, x } = embedded(network, input)
   const most = Math.min(orders === 'all' ? tower.blocks.length : orders, tower.blocks.length)
   checkOrders('geometricComplexity', most)
-  if (x.dtype === 'i32') throw new RuleError('geometricComplexity: integer ids have no gradient')
   const output = scope(() => {
     const { shape, dtype } = run(tower, x)
     return { shape, dtype, backend: backendOf(x) }

@@ -5,7 +5,6 @@ import {
   backendOf,
   head,
   padded,
-  RuleError,
   release,
   reshape,
   scope,
@@ -21,6 +20,12 @@ export interface PathOptions {
   readonly onBlock?: ((done: number) => void) | undefined
   /** Multiplies λ_l on paths, one number for each block, while the run stays as it is. */
   readonly weights?: readonly number[] | undefined
+}
+
+/** The network from its embeddings on, for one that begins with integer ids, which have no gradient. */
+export function embedded(tower: Tower, x: Tensor): { readonly tower: Tower; readonly x: Tensor } {
+  if (x.dtype !== 'i32') return { tower, x }
+  return { tower: { encode: h => h, blocks: tower.blocks, decode: h => tower.decode(h) }, x: tower.encode(x) }
 }
 
 /** The states of the run: after the encoder, and after every block. */
@@ -78,30 +83,29 @@ export function gradientPaths(
 }
 
 /**
- * The gradient of one output element with respect to the input, by path length (Veit et al., arXiv 1605.06431): the exact
- * sum over all C(n,k) gradient paths of length k.
+ * The gradient of one output element with respect to the input, or to its embeddings where it is integer ids, by path length
+ * (Veit et al., arXiv 1605.06431): the exact sum over all C(n,k) gradient paths of length k.
  *
  * @param target index into the last axis of the output; of the last position where the output is `[batch, sequence, …]`
  * @param orders order to stop at, or 'all' for the number of blocks
  * @returns coefficients `[orders + 1, ...x.shape]`; `total` is the whole gradient `[...x.shape]`
- * @throws RangeError for orders that are no integer of at least 0, or a target outside the output; RuleError for a network
- *   of integer ids, which have no gradient
+ * @throws RangeError for orders that are no integer of at least 0, or a target outside the output
  */
 export function gradient(
-  tower: Tower,
-  x: Tensor,
+  network: Tower,
+  input: Tensor,
   target: number,
   orders: number | 'all',
   onBlock?: (done: number) => void,
   options: PathOptions = {},
 ): Orders {
-  const most = Math.min(orders === 'all' ? Number.POSITIVE_INFINITY : orders, tower.blocks.length)
+  const most = Math.min(orders === 'all' ? Number.POSITIVE_INFINITY : orders, network.blocks.length)
   checkOrders('gradient', most)
-  if (x.dtype === 'i32') throw new RuleError('gradient: integer ids have no gradient')
   return scope(() => {
+    const { tower, x } = embedded(network, input)
     const seed = (output: Tensor) => oneElement(output, target)
     const coefficients = gradientPaths(tower, x, seed, most, { onBlock, ...options })
-    const whole = vjp((input: Tensor) => run(tower, input), x)
+    const whole = vjp((h: Tensor) => run(tower, h), x)
     const total = whole.pullback(seed(whole.value))
     return { expansion: 'gradient' as const, coefficients, total, scales: tower.blocks.map(b => b.scale) }
   })

@@ -16,7 +16,7 @@ import {
   vjp,
 } from '@unravel/tensor'
 import { frozen, gated } from './gated.js'
-import { gradient, gradientPaths, oneElement, statesOf } from './gradient.js'
+import { embedded, gradient, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { checkOrders } from './orders.js'
 import { orderNorms } from './spectrum.js'
 import { numbersOf, withNext } from './stacks.js'
@@ -69,12 +69,13 @@ export async function gatedMoments(
 
 /** The same of gradient paths of output element `target`, from the last block to the input. */
 export async function gradientMoments(
-  tower: Tower,
-  x: Tensor,
+  network: Tower,
+  input: Tensor,
   target: number,
   orders: number | 'all',
   options: MomentOptions = {},
 ): Promise<Moments> {
+  const { tower, x } = embedded(network, input)
   const n = tower.blocks.length
   const most = Math.min(orders === 'all' ? n : orders, n)
   checkOrders('gradientMoments', most)

@@ -1,7 +1,7 @@
 import type { Tower } from '@unravel/resnet'
 import { add, backendOf, mul, Random, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
 import { chainCounts } from './counts.js'
-import { oneElement, statesOf } from './gradient.js'
+import { embedded, oneElement, statesOf } from './gradient.js'
 import { numbersOf } from './stacks.js'
 
 /** Norms of single gradient paths of one length. */
@@ -21,12 +21,13 @@ export interface PathSample {
  * @param samples paths drawn for each length, at least 2
  */
 export async function sampleGradientPaths(
-  tower: Tower,
-  x: Tensor,
+  network: Tower,
+  input: Tensor,
   target: number,
   lengths: readonly number[],
   { samples = 16, seed = 0 }: { readonly samples?: number; readonly seed?: number } = {},
 ): Promise<PathSample[]> {
+  const { tower, x } = embedded(network, input)
   const n = tower.blocks.length
   if (!Number.isSafeInteger(samples) || samples < 2) {
     throw new RangeError(`sampleGradientPaths: samples must be an integer of at least 2, got ${samples}`)

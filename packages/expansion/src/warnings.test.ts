@@ -76,6 +76,18 @@ describe('remainder', () => {
     expect(warn({ ...exact, blocks: 4 })).toEqual([expect.stringMatching(/last of 4 blocks: rounding has spoilt/)])
   })
 
+  test('of sampled orders, which can never be all', () => {
+    const sampled = {
+      expansion: 'subsets',
+      radius: undefined,
+      remainder: [1, 0.6, 0.2, 0.1, 0.05],
+      sampled: true,
+    } as const
+    expect(warn({ ...sampled, blocks: 30 })).toEqual([
+      'Orders 0 to 4 leave a remainder of 0.05 of the output (tolerance 0.001), what sampling leaves included: draw more samples, or use the gated expansion, which is exact at any scale.',
+    ])
+  })
+
   test('of a zero output', () => {
     const remainder = new Array(5).fill(Number.NaN)
     expect(warn({ outputNorm: 0, norms: [0, 0, 0, 0, 0], remainder })).toEqual([

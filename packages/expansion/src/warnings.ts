@@ -15,6 +15,8 @@ export interface ExpansionFacts {
   readonly remainder: ArrayLike<number>
   /** The largest remainder that counts as an approximation of the network. */
   readonly tolerance: number
+  /** Whether the orders are means over a sample. */
+  readonly sampled?: boolean
   /** `taylor`: where the series stops converging, `ratio` being λ/radius; null if it could not be estimated. */
   readonly radius?: Radius | null
   /** `taylor`: whether a branch is only piecewise analytic (ReLU, abs, max-pooling). */
@@ -74,13 +76,14 @@ function kinks({ piecewise, kink, scale }: ExpansionFacts): string | null {
 }
 
 /** A remainder above the tolerance at the last order, and why it is there. */
-function leftOver({ expansion, outputNorm, remainder, tolerance, blocks }: ExpansionFacts): string | null {
+function leftOver({ expansion, outputNorm, remainder, tolerance, blocks, sampled }: ExpansionFacts): string | null {
   if (outputNorm === 0) return 'The output is zero: a remainder relative to it does not exist.'
   const last = remainder.length - 1
   const rest = remainder[last]!
   if (!(rest > tolerance)) return null
   const found = `Orders 0 to ${last} leave a remainder of ${short(rest)} of the output (tolerance ${short(tolerance)})`
   if (expansion === 'taylor') return `${found}: ask for more orders inside the radius of convergence, or ${USE_GATED}.`
+  if (sampled) return `${found}, what sampling leaves included: draw more samples, or ${USE_GATED}.`
   if (last < blocks) return `${found}: the rest is in orders ${last + 1} to ${blocks}; ask for all of them.`
   return `${found} although order ${blocks} is the last of ${blocks} blocks: rounding has spoilt the sum; use f64 or a smaller scale.`
 }

@@ -45,7 +45,8 @@ function about<T>(path: string, action: () => T): T {
   }
 }
 
-const read = (path: string): Uint8Array => attempt('read', path, () => readFileSync(path))
+/** The bytes of a file. Throws FileError. */
+export const readBytes = (path: string): Uint8Array => attempt('read', path, () => readFileSync(path))
 
 /** The most bytes that a gzipped file may unpack to. */
 const unpackedLimit = 2 ** 30
@@ -70,8 +71,8 @@ export function readModel(folder: string, options: LoadOptions = {}): Model {
     const found = existsSync(folder) ? 'there is no config.json in it' : 'there is no such file or folder'
     throw new FileError(`cannot read ${folder}: ${found}; a model is a folder with config.json and model.safetensors`)
   }
-  const config = Buffer.from(read(join(folder, 'config.json'))).toString('utf8')
-  const weights = read(join(folder, 'model.safetensors'))
+  const config = Buffer.from(readBytes(join(folder, 'config.json'))).toString('utf8')
+  const weights = readBytes(join(folder, 'model.safetensors'))
   return about(folder, () => modelFrom(config, weights, options))
 }
 
@@ -94,7 +95,7 @@ export const readCheckpoint = (
   optimiser: Optimiser,
   run: RunDescription,
   options: Pick<LoadOptions, 'backend'> = {},
-): TrainingState => about(path, () => parseCheckpoint(read(path), model, optimiser, run, options))
+): TrainingState => about(path, () => parseCheckpoint(readBytes(path), model, optimiser, run, options))
 
 /** A writer of JSON lines: every call appends one object to the file. */
 export function jsonLines(path: string): (record: object) => void {
@@ -116,7 +117,7 @@ function idxFile(folder: string, stem: string, rank: number): Uint8Array {
       `${folder} has no ${names[0]} (nor ${names.slice(1).join(', ')}): give the folder of the IDX files`,
     )
   }
-  const bytes = read(join(folder, name))
+  const bytes = readBytes(join(folder, name))
   if (!name.endsWith('.gz')) return bytes
   try {
     return gunzipSync(bytes, { maxOutputLength: unpackedLimit })

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import type { Model } from '@unravel/resnet'
+import { readBytes } from '@unravel/resnet/node'
 import { type Backend, FormatError, parseNpy, type Shape, type Tensor, tensor } from '@unravel/tensor'
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
@@ -11,7 +11,7 @@ import { at, type Io } from './io.js'
  * @throws UsageError or FormatError naming the file and what was expected of it
  */
 export function readInput(io: Io, path: string, model: Model, dtype: 'f32' | 'f64', backend: Backend): Tensor {
-  const bytes = readFileSync(at(io, path))
+  const bytes = readBytes(at(io, path))
   const fail = (message: string): never => {
     throw new UsageError(`${path}: ${message}`)
   }

@@ -1,13 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { formatNpy } from '@unravel/tensor'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { main } from './main.js'
 
-const fixtures = resolve(import.meta.dirname, '../../../test/fixtures/oracle')
-const model = (name: string) => join(fixtures, name)
-const input = (name: string) => join(fixtures, name, 'input.npy')
+const fixtures = ['../../../test/fixtures/oracle', '../../resnet/fixtures'].map(f => resolve(import.meta.dirname, f))
+const model = (name: string) => fixtures.map(f => join(f, name)).find(f => existsSync(f))!
+const input = (name: string) => join(model(name), 'input.npy')
 const folder = mkdtempSync(join(tmpdir(), 'unravel-lenses-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -65,6 +65,9 @@ test('paths: the figure of Veit, sampled and exact', async () => {
 test('complexity: exact, and estimated by probes', async () => {
   const exact = await json('complexity', 'mlp-tanh', '--orders', 'all')
   expect(sum(exact.gram.flat())).toBeCloseTo(exact.complexity, 10)
+  const { output_norm, norms } = await json('expand', 'mlp-tanh', '--expansion', 'gated', '--orders', 'all')
+  expect(sum(exact.output_gram.flat())).toBeCloseTo(output_norm ** 2, 10)
+  norms.forEach((size: number, k: number) => void expect(exact.output_gram[k][k]).toBeCloseTo(size ** 2, 10))
   const probed = await json('complexity', 'mlp-tanh', '--orders', 'all', '--probes', '200')
   expect(Math.abs(probed.complexity - exact.complexity)).toBeLessThan(5 * probed.standard_error.complexity)
 })
@@ -86,12 +89,44 @@ test('sweep: the series gets better as λ gets smaller', async () => {
   expect([...remainders].sort((a, b) => a - b)).toEqual(remainders)
 })
 
-describe('verify', () => {
-  test.each(['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm', 'gpt2-tiny'])('%s holds', async name => {
-    const { rungs, passed } = await json('verify', name)
-    expect(passed).toBe(true)
-    expect(rungs.filter((r: { passed: boolean | null }) => r.passed).length).toBeGreaterThan(5)
-  })
+const families = ['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm', 'gpt2-tiny', 'gpt2', 'vit']
+const convolutional = ['resnet-basic', 'resnet-bottleneck', 'resnet-preactivation', 'resnet-preactivation-bottleneck']
+
+test.each([...families, ...convolutional])('verify: %s holds', async name => {
+  const { rungs, passed } = await json('verify', name)
+  expect(passed).toBe(true)
+  expect(rungs.filter((r: { passed: boolean | null }) => r.passed).length).toBeGreaterThan(6)
+})
+
+test.each(['gpt2-tiny', 'vit', 'resnet-basic'])('every command has something to say of %s', async name => {
+  const paths = await json('paths', name, '--samples', '4', '--probes', '8')
+  expect(paths.sum_norm).toHaveLength(paths.blocks + 1)
+  const { gram, complexity } = await json('complexity', name, '--orders', 'all', '--probes', '4')
+  expect(sum(gram.flat())).toBeCloseTo(complexity, 8)
+  const lesions = await json('lesion', name, '--draws', '1')
+  expect(lesions.without).toHaveLength(paths.blocks)
+  expect((await json('sweep', name, '--steps', '2', '--orders', '2')).points).toHaveLength(2)
+  const page = ['report', model(name), '--input', input(name), '--out', `${name}.html`]
+  expect(await run(...page)).toMatchObject({ status: 0, stdout: `report: ${name}.html\n` })
+  expect(readFileSync(join(folder, `${name}.html`), 'utf8')).not.toMatch(/NaN|undefined/)
+})
+
+test('the gradient of a network of ids is that of the last position in the embeddings', async () => {
+  const found = await json(
+    'expand',
+    'gpt2-tiny',
+    '--expansion',
+    'gradient',
+    '--target',
+    '3',
+    '--orders',
+    'all',
+    '--values',
+  )
+  // [orders + 1, batch, sequence, n_embd]
+  for (const k of [0, 4])
+    expect(found.values[k].map((s: number[][]) => s.map(h => h.length))).toEqual(Array(2).fill(Array(4).fill(12)))
+  expect(found.remainder.at(-1)).toBeLessThan(1e-12)
 })
 
 test('report: one page that needs nothing else', async () => {
@@ -102,11 +137,13 @@ test('report: one page that needs nothing else', async () => {
   const html = readFileSync(page, 'utf8')
   expect(html.match(/<svg /g)!.length).toBeGreaterThan(11)
   expect(html).not.toMatch(/NaN|undefined|<script|src="http|href="http/)
+  // Paths of folders would not fit legends and tables.
+  expect(html).toContain('<td>mlp-relu</td>')
+  expect(html).not.toContain(model('mlp-relu'))
   expect(html.match(/<figcaption>/g)!.length).toBe(html.match(/<figure/g)!.length)
 })
 
 test.each([
-  ['paths of ids', ['paths', model('gpt2-tiny'), '--input', input('gpt2-tiny')], /integer ids have no gradient/],
   [
     'a target that is not there',
     ['paths', model('mlp-tanh'), '--input', input('mlp-tanh'), '--target', '99'],

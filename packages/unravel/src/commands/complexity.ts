@@ -1,7 +1,6 @@
-import { geometricComplexity } from '@unravel/expansion'
+import { type Gram, gated, geometricComplexity, orderGram } from '@unravel/expansion'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
-import { UsageError } from '../errors.js'
 import type { Io } from '../io.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { columns, significant } from '../table.js'
@@ -21,10 +20,12 @@ export function complexityCommand(io: Io): Command {
     .option('--seed <S>', 'of the probes', integer(), 0)
     .action(async (folder: string, options: ComplexityOptions) => {
       const { tower, x, backend } = readStudy(folder, options, io)
-      if (x.dtype === 'i32') throw new UsageError(`${folder}: integer ids have no gradient`)
       const { orders, probes, seed } = options
       const settings = { seed, ...(probes === undefined ? {} : { probes }) }
-      const found = await reportingFallbacks(io, backend, () => geometricComplexity(tower, x, orders, settings))
+      const [found, outputs] = await reportingFallbacks(io, backend, async () => [
+        await geometricComplexity(tower, x, orders, settings),
+        await orderGram(gated(tower, x, orders)),
+      ])
       const rows = found.gram.length
       const document = {
         model: folder,
@@ -36,16 +37,22 @@ export function complexityCommand(io: Io): Command {
           complexity: found.standardError.total,
           gram: found.standardError.gram.map(row => Array.from(row)),
         },
+        /** The same of the orders of the gated expansion, ⟨S_i, S_j⟩. */
+        output_gram: outputs.gram.map(row => Array.from(row)),
       }
       if (options.json) return io.out(json(document))
       const kept = rows - 1 < tower.blocks.length ? ` of paths up to length ${rows - 1}` : ''
       const error = found.standardError ? ` ± ${significant(found.standardError.total, 2)}` : ''
       io.out(
         `geometric complexity of ${folder}${kept}: ${significant(found.total)}${error}\n\n` +
-          `mean of ⟨J_i, J_j⟩ by path lengths i and j\n${columns([
-            ['', ...found.gram.map((_, j) => String(j))],
-            ...found.gram.map((row, i) => [String(i), ...Array.from(row, v => significant(v, 3))]),
-          ])}`,
+          `mean of ⟨J_i, J_j⟩ by path lengths i and j\n${matrix(found)}\n` +
+          `mean of ⟨S_i, S_j⟩ of the output, gated\n${matrix(outputs)}`,
       )
     })
 }
+
+const matrix = ({ gram }: Gram): string =>
+  columns([
+    ['', ...gram.map((_, j) => String(j))],
+    ...gram.map((row, i) => [String(i), ...Array.from(row, v => significant(v, 3))]),
+  ])

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { isDlibNetwork, modelFromDlib, parametersOf } from '@unravel/resnet'
-import { writeModel } from '@unravel/resnet/node'
+import { readBytes, writeModel } from '@unravel/resnet/node'
 import { FormatError } from '@unravel/tensor'
 import { Argument, Command } from 'commander'
 import { UsageError } from '../errors.js'
@@ -20,7 +19,7 @@ export function convertCommand(io: Io): Command {
 }
 
 function convert(file: string, { out }: ConvertOptions, io: Io): void {
-  const model = converted(file, readFileSync(at(io, file)))
+  const model = converted(file, readBytes(at(io, file)))
   writeModel(at(io, out), model)
   const { architecture, config } = model
   const shapes = Object.values(parametersOf(model)).map(t => t.shape)

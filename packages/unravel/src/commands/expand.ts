@@ -110,8 +110,6 @@ async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io)
     if (options.target >= width) {
       throw new UsageError(`--target ${options.target}: the model's outputs are 0 to ${width - 1}`)
     }
-    if (x.dtype === 'i32')
-      throw new UsageError('--expansion gradient: integer ids have no gradient; use taylor or gated')
   }
   const started = performance.now()
   const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')

@@ -32,7 +32,6 @@ export function pathsCommand(io: Io): Command {
 
 /** Everything about the gradient paths of a network, by length 0..n. */
 export async function pathsOf({ folder, tower, x }: Study, { target, samples, probes, seed }: PathsOptions) {
-  if (x.dtype === 'i32') throw new UsageError(`${folder}: integer ids have no gradient`)
   const width = scope(() => run(tower, x).shape.at(-1)!)
   if (target >= width) throw new UsageError(`--target ${target}: the model's outputs are 0 to ${width - 1}`)
   const n = tower.blocks.length

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import {
   type Analysis,
   type Attribution,
@@ -45,7 +46,7 @@ export function reportCommand(io: Io): Command {
       const backend = backendNamed(options.backend)
       const networks = await reportingFallbacks(io, backend, async () => {
         const found: Network[] = []
-        for (const folder of folders) found.push(await examine(folder, options, io))
+        for (const [i, name] of namesOf(folders).entries()) found.push(await examine(folders[i]!, name, options, io))
         return found
       })
       writeFileAtomically(at(io, options.out), page(networks, options))
@@ -53,37 +54,44 @@ export function reportCommand(io: Io): Command {
     })
 }
 
-/** Everything that the page shows of one network; null where a lens does not apply to it. */
+/** Everything that the page shows of one network. */
 interface Network {
-  readonly folder: string
+  readonly name: string
   readonly gated: Analysis
   readonly taylor: Analysis
   readonly moments: Moments
   readonly attribution: Attribution
-  readonly paths: Awaited<ReturnType<typeof pathsOf>> | null
-  readonly complexity: Gram | null
+  readonly paths: Awaited<ReturnType<typeof pathsOf>>
+  readonly complexity: Gram
 }
 
 /** Path lengths that matrices show. */
 const SHOWN = 12
 
-async function examine(folder: string, options: ReportOptions, io: Io): Promise<Network> {
+/** What folders are called: by their last parts where these tell them apart, since names stand in legends and tables. */
+function namesOf(folders: readonly string[]): readonly string[] {
+  const last = folders.map(folder => basename(folder))
+  return last.every(name => name !== '' && name !== '.' && name !== '..') && new Set(last).size === last.length
+    ? last
+    : folders
+}
+
+async function examine(folder: string, name: string, options: ReportOptions, io: Io): Promise<Network> {
   const backend = backendNamed(options.backend)
   const model = readModel(at(io, folder), { dtype: 'f64', backend })
   const x = readInput(io, options.input, model, 'f64', backend)
   const tower = scaledTower(model, folder, undefined)
-  const real = x.dtype !== 'i32'
   const study = { folder, model, tower, x, backend }
   const drawn = { target: options.target, samples: 16, probes: 32, seed: 0 }
   const shared = { input: options.input, dtype: 'f64', backend: options.backend } as const
   return {
-    folder,
+    name,
     gated: await analyse(gated(tower, x, 'all')),
     taylor: await analyse(taylor(tower, x, options.orders)),
     moments: await gatedMoments(tower, x, 'all', { probes: 32 }),
     attribution: await gatedAttribution(tower, x, SHOWN),
-    paths: real ? await pathsOf(study, { ...shared, ...drawn }) : null,
-    complexity: real ? await geometricComplexity(tower, x, SHOWN) : null,
+    paths: await pathsOf(study, { ...shared, ...drawn }),
+    complexity: await geometricComplexity(tower, x, SHOWN),
   }
 }
 
@@ -91,15 +99,12 @@ const colour = (i: number): string => palette[i % palette.length]!
 const byOrder = (values: ArrayLike<number>) => Array.from(values, (v, k) => [k, v] as const)
 
 function page(networks: readonly Network[], options: ReportOptions): string {
-  const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number> | null, log = true) =>
+  const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number>, log = true) =>
     linePlot({
       title,
       x: { name: 'order k' },
       y: { name, log },
-      curves: networks.flatMap((n, i) => {
-        const values = of(n)
-        return values === null ? [] : [{ name: n.folder, color: colour(i), marks: true, points: byOrder(values) }]
-      }),
+      curves: networks.map((n, i) => ({ name: n.name, color: colour(i), marks: true, points: byOrder(of(n)) })),
     })
   const summary: Part = {
     kind: 'table',
@@ -117,8 +122,8 @@ function page(networks: readonly Network[], options: ReportOptions): string {
       'its remainder',
       'complexity',
     ],
-    rows: networks.map(({ folder, gated: g, taylor: t, complexity }) => [
-      folder,
+    rows: networks.map(({ name, gated: g, taylor: t, complexity }) => [
+      name,
       String(g.blocks),
       typeof g.scale === 'number' ? significant(g.scale) : 'by block',
       significant(g.outputNorm),
@@ -130,7 +135,7 @@ function page(networks: readonly Network[], options: ReportOptions): string {
       t.radius === null ? '—' : significant(t.radius.ratio, 3),
       t.bestOrder === null ? '—' : `order ${t.bestOrder}`,
       t.bestOrder === null ? '—' : significant(t.remainder[t.bestOrder]!, 3),
-      complexity === null ? '—' : significant(complexity.total),
+      significant(complexity.total),
     ]),
   }
   const sections: Section[] = [
@@ -159,9 +164,9 @@ function page(networks: readonly Network[], options: ReportOptions): string {
             overlay('Size of its orders', 'norm', n => n.taylor.norms),
           ],
           caption:
-            'What is missed when the Taylor series in λ stops after order k, relative to the output. A curve that keeps falling converges; one that turns upwards is beyond its radius, and its lowest point is the best that the series gives.',
+            'What is missed when the Taylor series in λ stops after order k, relative to the output. A curve that keeps falling converges; one that turns upwards is beyond its radius, and its lowest point is the best that the series gives. Right, orders that do not shrink are those of a series that does not converge.',
         },
-        { kind: 'list', items: networks.flatMap(n => n.taylor.warnings.map(w => `${n.folder}: ${w}`)) },
+        { kind: 'list', items: networks.flatMap(n => n.taylor.warnings.map(w => `${n.name}: ${w}`)) },
       ],
     },
     {
@@ -175,23 +180,21 @@ function page(networks: readonly Network[], options: ReportOptions): string {
         },
       ],
     },
-  ]
-  if (networks.some(n => n.paths !== null)) {
-    sections.push({
+    {
       heading: 'Gradient paths',
       parts: [
         {
           kind: 'figure',
           svg: [
-            overlay('Norm of one path', 'norm', n => n.paths?.single_norm ?? null),
-            overlay('Paths × norm of one', 'sum of norms', n => n.paths?.paths_times_norm ?? null),
-            overlay('Norm of their sum', 'norm of sum', n => n.paths?.sum_norm ?? null),
+            overlay('Norm of one path', 'norm', n => n.paths.single_norm),
+            overlay('Paths × norm of one', 'sum of norms', n => n.paths.paths_times_norm),
+            overlay('Norm of their sum', 'norm of sum', n => n.paths.sum_norm),
           ],
           caption: `Paths of the gradient of output ${options.target} by length. One path, times the number of paths there are, against the norm of what they really sum to: the gap between the last two is cancellation.`,
         },
       ],
-    })
-  }
+    },
+  ]
   for (const n of networks) {
     const lower = n.attribution.pairs.map((row, i) => Array.from(row, (v, j) => (j > i ? v : null)))
     const maps = [
@@ -218,9 +221,7 @@ function page(networks: readonly Network[], options: ReportOptions): string {
         caption:
           'How far paths move the output along itself. Left, paths of each length (from 1, at the bottom) through each block; right, paths of length 2 through just two blocks. Red pushes the output on, blue holds it back.',
       },
-    ]
-    if (n.complexity !== null) {
-      parts.push({
+      {
         kind: 'figure',
         svg: [
           heatMap({
@@ -232,12 +233,12 @@ function page(networks: readonly Network[], options: ReportOptions): string {
           }),
         ],
         caption: `The mean of ⟨J_i, J_j⟩ over path lengths: its cells sum to the complexity of the paths shown, ${significant(n.complexity.total)}. Blue cells off the diagonal are orders that undo each other's slope.`,
-      })
-    }
-    sections.push({ heading: n.folder, parts })
+      },
+    ]
+    sections.push({ heading: n.name, parts })
   }
   return reportPage({
-    title: networks.length === 1 ? networks[0]!.folder : `${networks.length} networks`,
+    title: networks.length === 1 ? networks[0]!.name : `${networks.length} networks`,
     lead: `Taken apart by the number of residual branches that a path takes, on the inputs of ${options.input}, in f64.`,
     sections,
   })

@@ -35,7 +35,7 @@ export function sweepCommand(io: Io): Command {
           const scaled = towerOf(model, { scale: { rule: 'per-block', values: own.map(s => s * factor) } })
           const series = await analyse(taylor(scaled, x, options.orders))
           const run = await analyse(gated(scaled, x, 'all'))
-          const complexity = x.dtype === 'i32' ? null : (await geometricComplexity(scaled, x, 'all')).total
+          const complexity = (await geometricComplexity(scaled, x, 'all')).total
           found.push({
             factor,
             scale: run.scale,

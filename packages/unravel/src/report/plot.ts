@@ -164,6 +164,7 @@ const legend = {
   icon: 'roundRect',
   itemWidth: 16,
   itemHeight: 3,
+  itemGap: 20,
   textStyle: { color: ink.text, fontSize: 12 },
 }
 const lines = {
