@@ -93,6 +93,10 @@ export class Device {
   get waits(): boolean {
     return this.mode === 'webgpu'
   }
+  /** Whether kernels may read what another one made with four numbers a thread: gpu.js cannot on WebGPU. */
+  get readsTiles(): boolean {
+    return this.mode !== 'webgpu'
+  }
   get cached(): number {
     return this.#kernels.size
   }
