@@ -309,8 +309,11 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
 
   it('f64 is not native: supports says why, and the policy applies', async () => {
     const backend = await device(mode)
-    expect(backend.supports('matmul', 'f32')).toBe(true)
-    expect(backend.supports('matmul', 'f64')).toMatch(/f64/)
+    for (const kernel of Object.keys(contract) as KernelName[]) {
+      if (kernel === 'cast' || kernel === 'random') continue
+      expect([kernel, backend.supports(kernel, 'f32')]).toEqual([kernel, true])
+      expect(backend.supports(kernel, 'f64')).toContain(`no f64 here; the js kernel runs ${kernel} on f64`)
+    }
     const x = backend.alloc('f64', 3)
     backend.write(x, Float64Array.of(0, 1, 2))
     expect(() => backend.kernels.map('exp', x, x)).toThrow(/f64/)
@@ -323,6 +326,35 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
       backend.policy = 'throw'
       ;(backend.fallbacks() as Map<string, number>).clear()
       backend.release(x)
+    }
+  })
+
+  it('cast and random are js kernels that are counted, and say why', async () => {
+    const backend = await device(mode)
+    expect(backend.supports('cast', 'f32')).toMatch(/outside the device/)
+    expect(backend.supports('random', 'f32')).toMatch(/same bits/)
+    const run = async (on: Backend) => {
+      const [x, y, z] = [on.alloc('f32', 5), on.alloc('f64', 5), on.alloc('i32', 5)]
+      on.kernels.random('normal', 7, 3, x)
+      on.kernels.affine(x, 4, 0, x)
+      on.kernels.cast(x, y)
+      on.kernels.cast(x, z)
+      const numbers = await Promise.all([x, y, z].map(b => on.read(b)))
+      for (const b of [x, y, z]) on.release(b)
+      return numbers
+    }
+    const x = backend.alloc('f32', 1)
+    expect(() => backend.kernels.random('uniform', 1, 0, x)).toThrow(/same bits/)
+    backend.release(x)
+    // What is on the device of WebGPU cannot be read at once, and says so.
+    if (mode === 'webgpu') return
+    backend.policy = 'fallback'
+    try {
+      expect(await run(backend)).toEqual(await run(js()))
+      expect(Object.fromEntries(backend.fallbacks())).toEqual({ 'random f32': 1, 'cast f32': 2 })
+    } finally {
+      backend.policy = 'throw'
+      ;(backend.fallbacks() as Map<string, number>).clear()
     }
   })
 

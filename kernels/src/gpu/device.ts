@@ -131,12 +131,17 @@ export class Device {
 
   async read(handle: Handle): Promise<Float32Array> {
     if (!this.waits) return this.readSync(handle)
+    this.check()
     let answer: Float32Array | Promise<Float32Array> | undefined
     await this.#enqueue(() => {
       answer = handle.result!.toArray()
     })
+    const data = await Promise.resolve(answer).catch(error => {
+      this.check()
+      throw error
+    })
     this.check()
-    return await answer!
+    return data!
   }
 
   readSync(handle: Handle): Float32Array {
