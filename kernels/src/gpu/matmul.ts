@@ -142,6 +142,7 @@ export function matmulKernels(context: Context): Pick<Kernels<Texels>, 'matmul' 
       (out.length / (p.m * p.n)) * down * across,
       [heap.device(p.a), heap.device(p.b)],
       [p.a.offset, p.b.offset, ...shapeScalars(p), down, across, ...batch],
+      4,
     )
     const elements = device.run(
       fromTiles(extra.join(' ')),
