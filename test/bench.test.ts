@@ -4,12 +4,13 @@ import { compare, judge } from '../bench/src/compare.js'
 import { type Goal, goals, missing, verdict } from '../bench/src/goals.js'
 import { parse } from '../bench/src/options.js'
 import { ratioPlot } from '../bench/src/plot.js'
-import type { Run } from '../bench/src/record.js'
+import { incomparable, type Run } from '../bench/src/record.js'
 import { naiveMatmul, taylorArrays, towerOutput, trainingStep } from '../bench/src/reference.js'
 import { type Entry, interleave } from '../bench/src/rounds.js'
+import { rowsOf } from '../bench/src/rows.js'
 import { geometricMean, median, quantile, ratioSpread, ratios, spread, turns } from '../bench/src/statistics.js'
 import { caseTable, columns, duration, goalTables } from '../bench/src/table.js'
-import type { Contender } from '../bench/src/types.js'
+import type { Contender, Suite } from '../bench/src/types.js'
 import { matmulWork, net, normal } from '../bench/src/works.js'
 
 test('quantiles interpolate between order statistics, as NumPy has them', () => {
@@ -132,6 +133,70 @@ test('goals are judged by medians of ratios, quantities by their value', () => {
   expect(goalTables([goal], run)).toContain('1 parts of goals')
 })
 
+const onDevice = (renderer: string, kernelClass = 'WebGL2Kernel') => ({
+  backend: 'gpu',
+  variant: kernelClass,
+  device: { kernelClass, renderer },
+})
+
+test('software renderers and nameless ones are told from graphics processors', () => {
+  const label = (renderer: string) => incomparable(onDevice(renderer))
+  for (const renderer of [
+    'ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device (Subzero) (0x0000C0DE)), SwiftShader driver)',
+    'google swiftshader',
+    'llvmpipe (LLVM 15.0.6, 256 bits)',
+    'ANGLE (Microsoft, Microsoft Basic Render Driver Direct3D11 vs_5_0 ps_5_0, D3D11)',
+    'Apple Software Renderer',
+    'lavapipe',
+  ]) {
+    expect(label(renderer)).toBe('software renderer')
+  }
+  for (const renderer of ['ANGLE', 'unknown', '', 'unnamed WebGPU adapter']) {
+    expect(label(renderer)).toBe('unnamed renderer')
+  }
+  expect(label('ANGLE (NVIDIA, NVIDIA GeForce RTX 3060 Direct3D11 vs_5_0 ps_5_0, D3D11)')).toBeUndefined()
+  expect(label('nvidia ampere')).toBeUndefined()
+  expect(incomparable({})).toBeUndefined()
+})
+
+test('times of a software renderer are labelled, without a ratio, and neither goals nor comparisons take them', () => {
+  const gpuRun = (renderer: string, seconds: number) =>
+    runOf([entry('ours', [1, 1]), entry('ours webgl2', [seconds, seconds], onDevice(renderer))])
+  const software = gpuRun('llvmpipe (LLVM 15.0.6, 256 bits)', 7)
+  const text = caseTable(software.rows[0]!)
+  expect(text).toMatch(/ours webgl2 +gpu WebGL2Kernel +7\.00 s +software renderer\n/)
+  expect(text).toContain('ours webgl2 ran on llvmpipe')
+  expect(text).not.toContain('×')
+  const measure = { row: 'row', over: 'ours', under: 'ours webgl2', atLeast: 0 }
+  expect(verdict(measure, software).value).toBeUndefined()
+  const names = (before: Run, now: Run) => compare(before, now).map(c => c.name)
+  expect(names(software, software)).toEqual(['ours'])
+
+  const hardware = gpuRun('NVIDIA GeForce RTX 3060', 0.25)
+  expect(caseTable(hardware.rows[0]!)).toContain('0.25×')
+  expect(verdict(measure, hardware).value).toBe(4)
+  expect(names(hardware, hardware)).toEqual(['ours', 'ours webgl2'])
+  expect(names(gpuRun('Apple M2', 0.25), hardware)).toEqual(['ours'])
+
+  // Nothing has a ratio to it either, should it come first.
+  const first = runOf([entry('ours webgl2', [1, 1], onDevice('google swiftshader')), entry('ours', [2, 2])])
+  expect(caseTable(first.rows[0]!)).not.toContain('×')
+})
+
+test('a suite that cannot run here says why in one line', async () => {
+  const suite: Suite = {
+    name: 's',
+    what: 'nothing',
+    unavailable: async () => 'no such device',
+    cases: () => {
+      throw new Error('unreachable')
+    },
+  }
+  const lines: string[] = []
+  for await (const row of rowsOf(suite, [], { quick: true }, line => lines.push(line))) expect(row).toBeUndefined()
+  expect(lines).toEqual(['skipped: no such device\n'])
+})
+
 test('the goals are numbered 1 to 18, and each part has one bound', () => {
   expect(goals.map(g => g.number)).toEqual(Array.from({ length: 18 }, (_, i) => i + 1))
   for (const m of goals.flatMap(g => g.measures))
@@ -169,6 +234,9 @@ test('arguments: suites and peers by name, nothing else', () => {
     quick: true,
     peers: ['torch'],
   })
+  expect(parse([], suites, peers).where).toBe('node')
+  expect(parse(['--browser'], suites, peers).where).toBe('chromium')
+  expect(parse(['--page'], suites, peers).where).toBe('page')
   expect(parse(['--peers', 'none'], suites, peers).peers).toEqual([])
   expect(() => parse(['sorting'], suites, peers)).toThrow('no suite sorting; there are matmul, conv')
   expect(() => parse(['--peers', 'julia'], suites, peers)).toThrow('no peer julia')

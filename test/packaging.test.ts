@@ -96,23 +96,43 @@ describe('the packed packages', () => {
     expect(stdout).toBe('')
   })
 
-  it('bundle with vite, without what is not used', async () => {
-    const at = join(project, 'app')
+  /** The scripts that vite makes of an app: what a browser would download. */
+  async function bundle(name: string, main: string): Promise<{ files: string[]; text: string }> {
+    const at = join(project, name)
     mkdirSync(at)
     writeFileSync(join(at, 'index.html'), '<script type="module" src="./main.js"></script>')
-    writeFileSync(
-      join(at, 'main.js'),
-      `import { add, tensor } from '@unravel/tensor'\nconsole.log(add(tensor([1]), 2).dataSync()[0])\n`,
-    )
+    writeFileSync(join(at, 'main.js'), main)
     // Without the preload polyfill, which wants a document, Node can run the bundle.
     writeFileSync(join(at, 'vite.config.js'), 'export default { build: { modulePreload: { polyfill: false } } }\n')
     await exec(bin('vite'), ['build', '--logLevel', 'error', at], { cwd: at })
-    const script = readdirSync(join(at, 'dist/assets')).find(f => f.endsWith('.js'))!
-    const text = readFileSync(join(at, 'dist/assets', script), 'utf8')
-    expect(text).not.toContain('gpu.js')
-    expect(text).not.toContain('AGFzbQ') // the first bytes of a WebAssembly module in base64
-    const { stdout } = await exec(process.execPath, [join(at, 'dist/assets', script)])
-    expect(stdout.trim()).toBe('3')
+    const assets = join(at, 'dist/assets')
+    const files = readdirSync(assets).map(f => join(assets, f))
+    return { files, text: files.map(f => readFileSync(f, 'utf8')).join('\n') }
+  }
+
+  it('bundle with vite, without what is not used', async () => {
+    // What stands for gpu.js, so that it could be bundled.
+    const stub = join(project, 'node_modules/gpu.js')
+    mkdirSync(stub)
+    writeFileSync(join(stub, 'package.json'), '{ "name": "gpu.js", "version": "2.24.1", "main": "index.js" }')
+    writeFileSync(join(stub, 'index.js'), "export class GPU { name = 'all of gpu.js' }\n")
+    try {
+      const { files, text } = await bundle(
+        'app',
+        "import { add, tensor } from '@unravel/tensor'\nconsole.log(add(tensor([1]), 2).dataSync()[0])\n",
+      )
+      expect(files).toHaveLength(1)
+      expect(text).not.toContain('gpu.js')
+      expect(text).not.toContain('WebGL')
+      expect(text).not.toContain('AGFzbQ') // the first bytes of a WebAssembly module in base64
+      const { stdout } = await exec(process.execPath, files)
+      expect(stdout.trim()).toBe('3')
+
+      const onGpu = await bundle('gpu-app', "import { gpu } from '@unravel/kernels/gpu'\ngpu().then(console.log)\n")
+      expect(onGpu.text).toContain('all of gpu.js')
+    } finally {
+      rmSync(stub, { recursive: true })
+    }
   })
 
   it('ask for gpu.js by name where it is not installed', async () => {

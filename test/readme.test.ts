@@ -27,11 +27,19 @@ describe.each(['kernels', 'packages/tensor', 'packages/resnet', 'packages/expans
       try {
         const file = join(at, 'example.ts')
         writeFileSync(file, source)
-        const { stdout } = await run(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', file], {
-          cwd: at,
-        })
+        const { stdout, stderr } = await run(
+          process.execPath,
+          ['--conditions=@unravel/source', '--import', 'tsx', file],
+          {
+            cwd: at,
+          },
+        )
         expect(stdout).not.toBe('')
         expect(stdout).not.toMatch(/NaN|undefined|false/)
+        // Where there is no graphics processor, one line says so, and the numbers come from wasm.
+        const instead = stderr.split('\n').filter(line => line.includes('the wasm backend runs instead'))
+        if (source.includes('await gpu()')) expect(instead).toHaveLength(stdout.startsWith('wasm ') ? 1 : 0)
+        else expect(instead).toEqual([])
       } finally {
         rmSync(at, { recursive: true, force: true })
       }

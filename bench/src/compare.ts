@@ -1,4 +1,4 @@
-import type { Row, Run } from './record.js'
+import { incomparable, type Row, type Run } from './record.js'
 import type { Entry } from './rounds.js'
 import { median, ratios } from './statistics.js'
 
@@ -44,6 +44,8 @@ export function compare(before: Run, now: Run): Change[] {
     for (const entry of row.entries) {
       const match = old.entries.find(e => e.name === entry.name)
       if (!entry.name.startsWith('ours') || match === undefined) continue
+      // Times on graphics processors are compared where the processor is the same, and one.
+      if (entry.device?.renderer !== match.device?.renderer || incomparable(entry)) continue
       const [a, b] = [inYardsticks(old, match), inYardsticks(row, entry)]
       if (a.length === 0 || b.length === 0) continue
       changes.push({ row: row.name, name: entry.name, ...judge(a, b) })

@@ -2,56 +2,20 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { compare } from './compare.js'
 import { goals } from './goals.js'
+import { inBrowser } from './gpu/serve.js'
 import { machine } from './machine.js'
 import { type Options, parse, usage } from './options.js'
 import { loadPeers, peerNames } from './peers/index.js'
-import { ours, wasmBuild } from './peers/unravel.js'
+import { wasmBuild } from './peers/unravel.js'
 import { ratioPlot } from './plot.js'
-import type { Measured, Row, Run } from './record.js'
-import { full, interleave, quick } from './rounds.js'
+import type { Measured, Run } from './record.js'
+import { firstLine, rowsOf } from './rows.js'
 import { suites } from './suites/index.js'
 import { caseTable, changeTable, goalTables, quantityLine } from './table.js'
-import type { Case, Contender, Peer, Suite } from './types.js'
-import { yardstick } from './yardstick.js'
 
 const print = (text: string) => process.stdout.write(text)
 /** Files are named from where the caller stands, which pnpm keeps in INIT_CWD. */
 const path = (file: string) => resolve(process.env.INIT_CWD ?? process.cwd(), file)
-const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
-
-/** Everybody who takes part in a case; a peer that cannot prepare it is told in one line. */
-async function contendersOf(c: Case, peers: readonly Peer[]): Promise<Contender[]> {
-  const found: Contender[] = []
-  const join = async (name: string, prepare: () => Contender | undefined | Promise<Contender | undefined>) => {
-    try {
-      const contender = await prepare()
-      if (contender !== undefined) found.push(contender)
-    } catch (error) {
-      print(`${c.name}: ${name} could not prepare: ${firstLine(error)}\n`)
-    }
-  }
-  for (const own of c.own ?? [() => ours(c.work!)]) await join('ours', own)
-  if (c.work !== undefined) {
-    for (const peer of peers) if (!(peer.name in (c.without ?? {}))) await join(peer.name, () => peer.prepare(c.work!))
-  }
-  return found
-}
-
-async function rowOf(suite: Suite, c: Case, peers: readonly Peer[], options: Options): Promise<Row> {
-  const contenders = await contendersOf(c, peers)
-  const plan = options.quick ? quick : full
-  const entries = await interleave(contenders, c.check, plan, yardstick())
-  const without = Object.entries(c.without ?? {}).filter(([name]) => peers.some(p => p.name === name))
-  return {
-    suite: suite.name,
-    name: c.name,
-    what: c.what,
-    amount: c.amount ?? null,
-    entries: entries.slice(0, -1),
-    yardstick: entries.at(-1)!,
-    without: Object.fromEntries(without),
-  }
-}
 
 async function main(options: Options): Promise<void> {
   const before =
@@ -94,8 +58,11 @@ async function main(options: Options): Promise<void> {
     for (const suite of suites) {
       if (options.suites.length > 0 && !options.suites.includes(suite.name)) continue
       print(`── ${suite.name}: ${suite.what}\n\n`)
-      for (const make of suite.cases(options)) {
-        const row = await rowOf(suite, make(), peers, options)
+      const rows =
+        suite.name === 'gpu' && options.where !== 'node'
+          ? inBrowser(options.where, options, print)
+          : rowsOf(suite, peers, options, print)
+      for await (const row of rows) {
         run.rows.push(row)
         print(caseTable(row))
       }

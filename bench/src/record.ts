@@ -11,6 +11,8 @@ export interface Row {
   readonly yardstick: Entry
   /** Peers that were left out, with the reason. */
   readonly without: Readonly<Record<string, string>>
+  /** The browser that the row was measured in, where it was not Node. */
+  readonly browser?: string
 }
 
 export interface Measured {
@@ -49,5 +51,20 @@ export interface Run {
 /** Native peers on the reference BLAS are no measure of anything: goals ask for OpenBLAS. */
 export const REFERENCE_BLAS = 'reference BLAS'
 
+/** Renderers of graphics commands that are programs for the processor: SwiftShader, Mesa's llvmpipe, softpipe and lavapipe,
+ *  Microsoft's and Apple's own. */
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|lavapipe|swrast|software|basic render/i
+/** Names that say nothing of what runs: the package gl answers `ANGLE`, whatever lies under it. */
+const NAMELESS = /^(angle|unknown|unnamed webgpu adapter|webkit webgl|mozilla)?$/i
+
+/** Why the times of an entry say that it ran and nothing else; undefined where they may be compared. */
+export function incomparable({ device }: Pick<Entry, 'device'>): string | undefined {
+  if (device === undefined) return undefined
+  if (SOFTWARE.test(device.renderer)) return 'software renderer'
+  return NAMELESS.test(device.renderer.trim()) ? 'unnamed renderer' : undefined
+}
+
 export const entryOf = (row: Row | undefined, name: string): Entry | undefined =>
-  row?.entries.find(e => e.name === name && e.failed === undefined && e.variant !== REFERENCE_BLAS)
+  row?.entries.find(
+    e => e.name === name && e.failed === undefined && e.variant !== REFERENCE_BLAS && incomparable(e) === undefined,
+  )

@@ -1,6 +1,6 @@
 import { clock } from './clock.js'
 import { turns } from './statistics.js'
-import type { Case, Contender } from './types.js'
+import type { Case, Contender, Device } from './types.js'
 
 export interface Plan {
   readonly rounds: number
@@ -20,6 +20,7 @@ export interface Entry {
   readonly backend: string
   readonly variant: string
   readonly threads: number
+  readonly device?: Device
   /** Seconds per call in every round; null where it did not take part. */
   readonly seconds: (number | null)[]
   /** Error of the checked result, in units of the largest one allowed. */
@@ -33,6 +34,7 @@ const entry = (c: Contender, rest: Partial<Entry>): Entry => ({
   backend: c.backend,
   variant: c.variant ?? '',
   threads: c.threads ?? 1,
+  ...(c.device && { device: c.device }),
   seconds: [],
   ...rest,
 })

@@ -1,6 +1,6 @@
 import type { Change } from './compare.js'
 import { type Goal, type Measure, missing, verdict } from './goals.js'
-import type { Measured, Row, Run } from './record.js'
+import { incomparable, type Measured, type Row, type Run } from './record.js'
 import type { Entry } from './rounds.js'
 import { median, ratioSpread } from './statistics.js'
 
@@ -49,7 +49,10 @@ function line(row: Row, entry: Entry, first: Entry): string[] {
   const measured = entry.seconds.filter(s => s !== null)
   if (entry.failed !== undefined || measured.length === 0) return ['', entry.name, how, entry.failed ?? 'not measured']
   const seconds = median(measured)
-  const spread = entry === first ? undefined : ratioSpread(entry.seconds, first.seconds)
+  const label = incomparable(entry)
+  if (label !== undefined) return ['', entry.name, how, duration(seconds), label]
+  const apart = entry === first || incomparable(first) !== undefined
+  const spread = apart ? undefined : ratioSpread(entry.seconds, first.seconds)
   return [
     '',
     entry.name,
@@ -62,7 +65,7 @@ function line(row: Row, entry: Entry, first: Entry): string[] {
 }
 
 /** One case: what it is, then a line for each contender with its median time, its rate, and how many times as long it takes
- *  as the first one: median and quartiles of the rounds' ratios. */
+ *  as the first one: median and quartiles of the rounds' ratios. Times of a software renderer stand alone. */
 export function caseTable(row: Row): string {
   const first = row.entries[0]
   if (first === undefined) return ''
@@ -71,11 +74,13 @@ export function caseTable(row: Row): string {
     row.entries.filter(e => e.failed !== undefined),
   ]
   const failed = broken.map(e => `  ${e.name}: ${e.failed}\n`).join('')
+  const devices = whole.flatMap(e => (e.device ? [`  ${e.name} ran on ${e.device.renderer}\n`] : [])).join('')
   const left = Object.entries(row.without).map(([name, why]) => `  without ${name}: ${why}\n`)
-  return `${row.name}: ${row.what}\n${columns(
+  const where = row.browser === undefined ? '' : `, in ${row.browser}`
+  return `${row.name}: ${row.what}${where}\n${columns(
     whole.map(e => line(row, e, first)),
     3,
-  )}${failed}${left.join('')}\n`
+  )}${devices}${failed}${left.join('')}\n`
 }
 
 export const quantityLine = ({ name, what, value, unit }: Measured): string =>

@@ -2,6 +2,12 @@ import type { Work } from './works.js'
 
 export type Values = ArrayLike<number>
 
+/** What a graphics processor says of itself, and the class of gpu.js kernel that ran on it. */
+export interface Device {
+  readonly kernelClass: string
+  readonly renderer: string
+}
+
 /** One way to do a piece of work, ready to run: inputs are in place, functions are compiled. */
 export interface Contender {
   /** `ours`, `ours 2 threads`, the name of a peer, or what else is compared. */
@@ -11,6 +17,8 @@ export interface Contender {
   /** The build that really runs: plain or relaxed SIMD, the BLAS of native peers, or what the peer says of itself; empty where it says nothing. */
   readonly variant?: string
   readonly threads?: number
+  /** The graphics processor that ran, where one did. */
+  readonly device?: Device
   /** Calls that one `run` makes: times are per call (default 1). */
   readonly calls?: number
   /** Runs once and gives the numbers that are checked before any time counts. */
@@ -57,6 +65,8 @@ export interface Suite {
   /** Cases are made one at a time, so that the memory of one is free before the next. */
   readonly cases: (size: Size) => readonly (() => Case)[]
   readonly quantities?: (size: Size) => readonly Quantity[]
+  /** One line that says why the suite cannot run here and what to do about it; undefined where it can. */
+  readonly unavailable?: () => Promise<string | undefined>
 }
 
 export interface Size {

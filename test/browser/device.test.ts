@@ -1,6 +1,8 @@
+import type { Backend } from '@unravel/kernels'
 import { GpuContextLostError, GpuUnavailableError, gpu } from '@unravel/kernels/gpu'
+import { add, mul, tensor } from '@unravel/tensor'
 import { describe, expect, it, vi } from 'vitest'
-import { js } from './devices.js'
+import { js, modes, wasm } from './devices.js'
 
 // What surrounds the kernels: choosing a device, doing without one, losing it.
 
@@ -52,7 +54,7 @@ describe('gpu()', () => {
     }
   })
 
-  it('a lost context is one clear error, and other backends are unharmed', async () => {
+  it('a lost context is one clear error, and tensors on the processor are unharmed', async () => {
     const contexts: WebGL2RenderingContext[] = []
     const { getContext } = HTMLCanvasElement.prototype
     const spy = vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockImplementation(function (
@@ -65,13 +67,57 @@ describe('gpu()', () => {
     })
     const backend = await gpu({ mode: 'webgl2', otherwise: 'throw' })
     spy.mockRestore()
-    const x = backend.alloc('f32', 3)
-    backend.kernels.fill(2, x)
-    for (const context of contexts) context.getExtension('WEBGL_lose_context')!.loseContext()
-    expect(() => backend.kernels.fill(1, x)).toThrow(GpuContextLostError)
-    await expect(backend.read(x)).rejects.toThrow(GpuContextLostError)
-    const y = js().alloc('f32', 3)
-    js().kernels.fill(1, y)
-    expect([...(await js().read(y))]).toEqual([1, 1, 1])
+    await losing(backend, () => {
+      for (const context of contexts) context.getExtension('WEBGL_lose_context')!.loseContext()
+    })
+    // A new one can be had.
+    const again = await gpu({ mode: 'webgl2', otherwise: 'throw' })
+    const x = tensor(Float32Array.of(1, 2), { backend: again })
+    expect([...(await add(x, 1).data())]).toEqual([2, 3])
+  })
+
+  it('so is a lost WebGPU device', async () => {
+    if (!modes.includes('webgpu')) return
+    const { GPUAdapter } = globalThis as unknown as { GPUAdapter: { prototype: Adapter } }
+    const devices: Lost[] = []
+    const { requestDevice } = GPUAdapter.prototype
+    GPUAdapter.prototype.requestDevice = async function (...args) {
+      const device = await requestDevice.apply(this, args)
+      devices.push(device)
+      return device
+    }
+    const backend = await gpu({ mode: 'webgpu', otherwise: 'throw' })
+    GPUAdapter.prototype.requestDevice = requestDevice
+    expect(devices).toHaveLength(1)
+    await losing(backend, async () => {
+      for (const device of devices) {
+        device.destroy()
+        await device.lost
+      }
+    })
   })
 })
+
+interface Lost {
+  destroy(): void
+  readonly lost: Promise<unknown>
+}
+interface Adapter {
+  requestDevice(...args: unknown[]): Promise<Lost>
+}
+
+/** What is left when `lose` has taken the device away. */
+async function losing(backend: Backend, lose: () => unknown): Promise<void> {
+  const numbers = Float32Array.of(1, 2, 3)
+  const others = [js(), wasm()].map(on => tensor(numbers, { backend: on }))
+  const x = tensor(numbers, { backend })
+  const y = add(x, 1)
+  expect([...(await y.data())]).toEqual([2, 3, 4])
+  await lose()
+  expect(() => add(x, y)).toThrow(GpuContextLostError)
+  await expect(y.data()).rejects.toThrow(GpuContextLostError)
+  await expect(y.data()).rejects.toThrow(/^The graphics context was lost .*tensors on js and wasm are unharmed\.$/)
+  // Letting go of what is lost is no error.
+  for (const t of [x, y]) for (const d of t.dense()) d.dispose()
+  for (const t of others) expect([...(await mul(t, 2).data())]).toEqual([2, 4, 6])
+}

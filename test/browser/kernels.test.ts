@@ -55,6 +55,11 @@ const conv = {
 const image = 2 * 4 * 7 * 6
 const result = 2 * 6 * 4 * 6
 const weights = 6 * 2 * 3 * 2
+/** Sizes m, k, n of products: one element a thread; two by two, with a row and a column left over. */
+const products = [
+  [5, 17, 4],
+  [33, 40, 35],
+] as const
 const pool = {
   ...{
     planes: 3,
@@ -125,38 +130,27 @@ const calls: Record<Exclude<KernelName, 'random' | 'cast'>, (() => Omit<Call, 'n
     () => ({ args: [is(op), is([3, 0]), is([1]), draw(0), out(3)], roundings: 0 }),
   ]),
   argmax: [() => ({ args: [is(3), is(9), is(5), draw(135), out(15, 'i32')], roundings: 0 })],
-  matmul: [false, true].flatMap(transA =>
-    [false, true].map(transB => () => ({
-      args: [
-        is([2, 3]),
-        is(5),
-        is(17),
-        is(4),
-        draw(3 * 85),
-        is([0, 85]),
-        is(transA),
-        draw(2 * 68),
-        is([68, 0]),
-        is(transB),
-      ].concat(out(120)),
-      roundings: 32,
-    })),
+  matmul: products.flatMap(([m, k, n]) =>
+    [false, true].flatMap(transA =>
+      [false, true].map(transB => () => ({
+        args: [
+          ...[is([2, 3]), is(m), is(k), is(n), draw(3 * m * k), is([0, m * k]), is(transA)],
+          ...[draw(2 * k * n), is([k * n, 0]), is(transB), out(6 * m * n)],
+        ],
+        roundings: 2 * k,
+      })),
+    ),
   ),
-  linear: [false, true].flatMap(transA =>
-    [false, true].map(extra => () => ({
-      args: [
-        is(5),
-        is(17),
-        is(4),
-        draw(85),
-        is(transA),
-        draw(68),
-        is(!transA),
-        extra ? draw(4) : is(null),
-        is(0.5),
-      ].concat(extra ? draw(20) : is(null), out(20)),
-      roundings: 32,
-    })),
+  linear: products.flatMap(([m, k, n]) =>
+    [false, true].flatMap(transA =>
+      [false, true].map(extra => () => ({
+        args: [
+          ...[is(m), is(k), is(n), draw(m * k), is(transA), draw(k * n), is(!transA)],
+          ...[extra ? draw(n) : is(null), is(0.5), extra ? draw(m * n) : is(null), out(m * n)],
+        ],
+        roundings: 2 * k,
+      })),
+    ),
   ),
   mapGrad: MAP_GRAD_OPS.map(op => () => ({ args: [is(op), draw(20), draw(60), out(60)], roundings: 8 })),
   sgd: [false, true].map(nesterov => () => ({
@@ -315,8 +309,11 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
 
   it('f64 is not native: supports says why, and the policy applies', async () => {
     const backend = await device(mode)
-    expect(backend.supports('matmul', 'f32')).toBe(true)
-    expect(backend.supports('matmul', 'f64')).toMatch(/f64/)
+    for (const kernel of Object.keys(contract) as KernelName[]) {
+      if (kernel === 'cast' || kernel === 'random') continue
+      expect([kernel, backend.supports(kernel, 'f32')]).toEqual([kernel, true])
+      expect(backend.supports(kernel, 'f64')).toContain(`no f64 here; the js kernel runs ${kernel} on f64`)
+    }
     const x = backend.alloc('f64', 3)
     backend.write(x, Float64Array.of(0, 1, 2))
     expect(() => backend.kernels.map('exp', x, x)).toThrow(/f64/)
@@ -329,6 +326,35 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
       backend.policy = 'throw'
       ;(backend.fallbacks() as Map<string, number>).clear()
       backend.release(x)
+    }
+  })
+
+  it('cast and random are js kernels that are counted, and say why', async () => {
+    const backend = await device(mode)
+    expect(backend.supports('cast', 'f32')).toMatch(/outside the device/)
+    expect(backend.supports('random', 'f32')).toMatch(/same bits/)
+    const run = async (on: Backend) => {
+      const [x, y, z] = [on.alloc('f32', 5), on.alloc('f64', 5), on.alloc('i32', 5)]
+      on.kernels.random('normal', 7, 3, x)
+      on.kernels.affine(x, 4, 0, x)
+      on.kernels.cast(x, y)
+      on.kernels.cast(x, z)
+      const numbers = await Promise.all([x, y, z].map(b => on.read(b)))
+      for (const b of [x, y, z]) on.release(b)
+      return numbers
+    }
+    const x = backend.alloc('f32', 1)
+    expect(() => backend.kernels.random('uniform', 1, 0, x)).toThrow(/same bits/)
+    backend.release(x)
+    // What is on the device of WebGPU cannot be read at once, and says so.
+    if (mode === 'webgpu') return
+    backend.policy = 'fallback'
+    try {
+      expect(await run(backend)).toEqual(await run(js()))
+      expect(Object.fromEntries(backend.fallbacks())).toEqual({ 'random f32': 1, 'cast f32': 2 })
+    } finally {
+      backend.policy = 'throw'
+      ;(backend.fallbacks() as Map<string, number>).clear()
     }
   })
 

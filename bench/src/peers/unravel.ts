@@ -73,7 +73,7 @@ export function towerOf(net: Net, backend: Backend): Tower & { weights: readonly
 export const inputOf = ({ x, batch, width }: Net, backend: Backend): Dense =>
   tensor(x, { shape: [batch, width], backend })
 
-const dispose = (...tensors: readonly Tensor[]) => {
+export const dispose = (...tensors: readonly Tensor[]) => {
   for (const t of tensors) for (const d of t.dense()) d.dispose()
 }
 
@@ -185,7 +185,8 @@ function convolution({ batch, channels, out, size, backward, ...data }: ConvWork
   }
 }
 
-function training({ net, target, rate }: TrainingWork, backend: Backend) {
+/** Steps of gradient descent: each answers its loss, and leaves the parameters after it. */
+export function trainer({ net, target, rate }: TrainingWork, backend: Backend) {
   const x = inputOf(net, backend)
   const wanted = tensor(target, { shape: [net.batch, net.width], backend })
   let parameters = towerOf(net, backend).weights.map(pair => [...pair]) as Tensor[][]
@@ -206,15 +207,25 @@ function training({ net, target, rate }: TrainingWork, backend: Backend) {
     })
     dispose(...parameters.flat())
     parameters = updated
+    return value
+  }
+  return { step, parameters: () => parameters, dispose: () => dispose(x, wanted, ...parameters.flat()) }
+}
+
+function training(work: TrainingWork, backend: Backend) {
+  const { net } = work
+  const { step, parameters, dispose: end } = trainer(work, backend)
+  const run = () => {
+    const value = step()
     const at = value.item()
     dispose(value)
     return at
   }
   const numbers = (t: Tensor) => Array.from(transposed((t as Dense).dataSync() as Floats, net.width))
   return {
-    run: step,
-    result: () => [step(), ...numbers(parameters[0]![0]!), ...numbers(parameters.at(-1)![1]!)],
-    dispose: () => dispose(x, wanted, ...parameters.flat()),
+    run,
+    result: () => [run(), ...numbers(parameters()[0]![0]!), ...numbers(parameters().at(-1)![1]!)],
+    dispose: end,
   }
 }
 

@@ -5,7 +5,7 @@ import type { Case, Suite } from '../types.js'
 import { type ConvWork, normal } from '../works.js'
 
 /** The same with the js kernels in f64, whose definitions the package's tests check index by index. */
-function reference({ batch, channels, out, size, backward, ...data }: ConvWork): Float64Array {
+export function convReference({ batch, channels, out, size, backward, ...data }: ConvWork): Float64Array {
   const put = (x: Float32Array, shape: number[]) => tensor(Float64Array.from(x), { shape, backend: js() })
   const x = put(data.x, [batch, channels, size, size])
   const w = put(data.w, [out, channels, 3, 3])
@@ -35,7 +35,7 @@ function conv(name: string, batch: number, channels: number, out: number, size: 
     work,
     own: [() => ours(work), () => ours(work, 'ours plain'), () => ours(work, 'ours 2 threads')],
     without: { 'tfjs-cpu': 'plain JavaScript' },
-    check: against(() => reference(work), 1e-4),
+    check: against(() => convReference(work), 1e-4),
     amount: { count: 18 * batch * channels * out * size ** 2 * (backward ? 3 : 1), unit: 'flop' },
   }
 }

@@ -2,6 +2,7 @@ import type { Suite } from '../types.js'
 import { autodiff } from './autodiff.js'
 import { convolution } from './conv.js'
 import { elementwise } from './elementwise.js'
+import { gpu } from './gpu.js'
 import { matmul } from './matmul.js'
 import { paths } from './paths.js'
 import { reductions } from './reductions.js'
@@ -21,4 +22,5 @@ export const suites: readonly Suite[] = [
   taylor,
   paths,
   startup,
+  gpu,
 ]

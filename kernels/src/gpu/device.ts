@@ -93,6 +93,10 @@ export class Device {
   get waits(): boolean {
     return this.mode === 'webgpu'
   }
+  /** Whether kernels may read what another one made with four numbers a thread: gpu.js cannot on WebGPU. */
+  get readsTiles(): boolean {
+    return this.mode !== 'webgpu'
+  }
   get cached(): number {
     return this.#kernels.size
   }
@@ -104,9 +108,10 @@ export class Device {
     return bytes
   }
 
-  /** Runs a kernel of `length` threads on buffers and scalars, the parameters of `source` in this order. */
-  run(source: string, length: number, inputs: readonly Handle[], scalars: readonly number[]): Handle {
-    return this.#submit(source, length, inputs, scalars)
+  /** Runs a kernel of `threads` threads on buffers and scalars, the parameters of `source` in this order; each returns `lanes`
+   *  numbers. */
+  run(source: string, threads: number, inputs: readonly Handle[], scalars: readonly number[], lanes = 1): Handle {
+    return this.#submit(source, threads, inputs, scalars, lanes)
   }
 
   upload(data: Float32Array): Handle {
@@ -127,12 +132,17 @@ export class Device {
 
   async read(handle: Handle): Promise<Float32Array> {
     if (!this.waits) return this.readSync(handle)
+    this.check()
     let answer: Float32Array | Promise<Float32Array> | undefined
     await this.#enqueue(() => {
       answer = handle.result!.toArray()
     })
+    const data = await Promise.resolve(answer).catch(error => {
+      this.check()
+      throw error
+    })
     this.check()
-    return await answer!
+    return data!
   }
 
   readSync(handle: Handle): Float32Array {
@@ -165,10 +175,10 @@ export class Device {
     this.check()
   }
 
-  #submit(source: string, length: number, inputs: readonly Handle[], rest: readonly unknown[]): Handle {
+  #submit(source: string, threads: number, inputs: readonly Handle[], rest: readonly unknown[], lanes = 1): Handle {
     this.check()
-    const kernel = this.#kernel(source, length, rest.length)
-    const handle: Handle = { length, kernel, result: null, freed: false }
+    const kernel = this.#kernel(source, threads, rest.length)
+    const handle: Handle = { length: threads * lanes, kernel, result: null, freed: false }
     kernel.live++
     kernel.last = handle
     this.launches++
@@ -231,12 +241,11 @@ export class Device {
     }
   }
 
-  /** The kernel that ran must be of the class that was asked for: gpu.js falls back to the processor on its own. */
+  /** Every kernel that ran must be of the class that was asked for: gpu.js falls back to the processor on its own. */
   #verify({ shortcut: { kernel } }: Compiled): void {
-    if (this.#context !== null) return
     if (kernel.constructor !== this.#gpu.Kernel) {
       throw new Error(`gpu.js was asked for ${this.mode} and ran ${kernel.constructor.name}: there is no such device`)
     }
-    this.#context = kernel.context ?? this.#gpu.context
+    this.#context ??= kernel.context ?? this.#gpu.context
   }
 }

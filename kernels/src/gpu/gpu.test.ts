@@ -23,15 +23,30 @@ it('where there is no WebGL, wasm runs with one warning, or GpuUnavailableError 
   await expect(gpu({ mode: 'webgpu', otherwise: 'throw' })).rejects.toThrow(GpuUnavailableError)
 })
 
-it('a kernel of another class than was asked for is refused', async () => {
-  // What gpu.js does on its own where a kernel cannot be had: it answers from the processor.
-  class Pretending {
-    readonly Kernel = class WebGL2Kernel {}
+// What gpu.js does on its own where a kernel cannot be had: it answers from the processor.
+class WebGL2Kernel {
+  readonly context = { RENDERER: 0, getExtension: () => null, getParameter: () => 'a renderer' }
+}
+class CPUKernel {}
+
+/** A gpu.js whose kernels after the first `right` ones are the processor's. */
+const pretending = (right: number) => {
+  let made = 0
+  return class {
+    readonly Kernel = WebGL2Kernel
     addFunction() {}
     createKernel() {
       const run = (x: Float32Array) => ({ toArray: () => x, delete() {} })
-      return Object.assign(run, { kernel: new (class CPUKernel {})(), destroy() {} })
+      return Object.assign(run, { kernel: made++ < right ? new WebGL2Kernel() : new CPUKernel(), destroy() {} })
     }
   }
-  await expect(gpu({ GPU: Pretending, mode: 'webgl2', otherwise: 'throw' })).rejects.toThrow('ran CPUKernel')
+}
+
+it('a kernel of another class than was asked for is refused, be it the first or a later one', async () => {
+  const options = { mode: 'webgl2', otherwise: 'throw' } as const
+  await expect(gpu({ GPU: pretending(0), ...options })).rejects.toThrow('ran CPUKernel')
+  const backend = await gpu({ GPU: pretending(1), ...options })
+  expect(backend.info()).toMatchObject({ kernelClass: 'WebGL2Kernel', renderer: 'a renderer' })
+  const x = backend.alloc('f32', 3)
+  expect(() => backend.kernels.fill(1, x)).toThrow('ran CPUKernel')
 })

@@ -9,6 +9,8 @@ interface Attrs {
   readonly axis: number
   /** Length of that axis. */
   readonly length: number
+  /** The indices are known to be inside: they are not read, which a device may not allow. */
+  readonly inside?: boolean
 }
 
 export const gatherOp: Op<Attrs> = linear<Attrs>({
@@ -21,20 +23,24 @@ export const gatherOp: Op<Attrs> = linear<Attrs>({
     if (x.shape[at] !== length) throw new ShapeError(gatherOp, inputs)
     return { shape: [...x.shape.slice(0, at), ...index.shape, ...x.shape.slice(at + 1)], dtype: x.dtype }
   },
-  run([x, index], { axis, length }, type) {
-    checkIndices(index!, length)
+  run([x, index], { axis, length, inside }, type) {
+    if (!inside) checkIndices(index!, length)
     const at = x!.rank + axis
     const out = allocate(x!.backend, type.shape, type.dtype, 'gather')
     const [outer, inner] = [sizeOf(x!.shape.slice(0, at)), sizeOf(x!.shape.slice(at + 1))]
     x!.backend.kernels.gather(outer, length, inner, index!.buffer, x!.buffer, out.buffer)
     return out
   },
-  vjp: ({ inputs: [_x, index], attrs: { axis, length } }, c) =>
-    apply(scatterAddOp, [c, index!], { length, after: -axis - 1 }),
+  vjp: ({ inputs: [_x, index], attrs: { axis, ...attrs } }, c) =>
+    apply(scatterAddOp, [c, index!], { ...attrs, after: -axis - 1 }),
 })
 
+interface ScatterAttrs extends Omit<Attrs, 'axis'> {
+  readonly after: number
+}
+
 /** The adjoint of gather: adds y's slices into zeros at their indices. `after` axes follow the indexed one. */
-export const scatterAddOp: Op<{ length: number; after: number }> = linear<{ length: number; after: number }>({
+export const scatterAddOp: Op<ScatterAttrs> = linear<ScatterAttrs>({
   name: 'scatterAdd',
   signature: '[...,i32 shape,...], i32[...] -> [...,n,...]',
   infer(inputs, { length, after }) {
@@ -44,16 +50,16 @@ export const scatterAddOp: Op<{ length: number; after: number }> = linear<{ leng
     if (!fits || index.dtype !== 'i32') throw new ShapeError(scatterAddOp, inputs)
     return { shape: [...y.shape.slice(0, lead), length, ...y.shape.slice(y.rank - after)], dtype: y.dtype }
   },
-  run([y, index], { length, after }, type) {
-    checkIndices(index!, length)
+  run([y, index], { length, after, inside }, type) {
+    if (!inside) checkIndices(index!, length)
     const out = allocate(y!.backend, type.shape, type.dtype, 'scatterAdd')
     const inner = sizeOf(y!.shape.slice(y!.rank - after))
     const outer = sizeOf(y!.shape.slice(0, y!.rank - after - index!.rank))
     y!.backend.kernels.scatterAdd(outer, length, inner, index!.buffer, y!.buffer, out.buffer)
     return out
   },
-  vjp: ({ inputs: [, index], attrs: { length, after } }, c) =>
-    apply(gatherOp, [c, index!], { axis: -after - 1, length }),
+  vjp: ({ inputs: [, index], attrs: { after, ...attrs } }, c) =>
+    apply(gatherOp, [c, index!], { ...attrs, axis: -after - 1 }),
 })
 
 function checkIndices(index: Dense, length: number): void {

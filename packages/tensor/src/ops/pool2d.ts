@@ -5,7 +5,7 @@ import { sizeOf } from '../shape.js'
 import { allocate, type Dense, type Tensor } from '../tensor.js'
 import { linear } from './builders.js'
 import { type ConvOptions, pairOf, windows } from './conv2d.js'
-import { gather } from './gather.js'
+import { gatherOp } from './gather.js'
 import { reshape } from './reshape.js'
 
 /** Window, stride and padding of both axes; a geometry's planes are counted when it runs. */
@@ -35,7 +35,12 @@ export const maxPool2dOp: Op<Window> = {
   body: ([x], w) => select(x!, w),
 }
 
-const select = (x: Tensor, w: Window): Tensor => gather(reshape(x, [x.size]), apply(maxPool2dIndicesOp, [x], w))
+const select = (x: Tensor, w: Window): Tensor =>
+  apply(gatherOp, [reshape(x, [x.size]), apply(maxPool2dIndicesOp, [x], w)], {
+    axis: -1,
+    length: x.size,
+    inside: true,
+  })
 
 export const avgPool2dOp: Op<Window> = linear<Window>({
   name: 'avgPool2d',

@@ -1,0 +1,66 @@
+import { adamw, constantRate, train } from '@unravel/resnet'
+import { memory } from '@unravel/tensor'
+import { expect, it } from 'vitest'
+import { device, modes } from './devices.js'
+import { data, lossesByHand, modelOn } from './tower.js'
+
+// What the browser itself has made and not deleted, by its own calls: textures on WebGL, buffers on WebGPU.
+
+const live = new Set<unknown>()
+let made = 0
+
+type Prototype = Record<string, (...args: unknown[]) => unknown>
+
+function watch(
+  prototype: Prototype,
+  create: string,
+  gone: (self: unknown, argument: unknown) => unknown,
+  owner: Prototype,
+  end: string,
+) {
+  const [make, remove] = [prototype[create]!, owner[end]!]
+  prototype[create] = function (...args) {
+    const object = make.apply(this, args)
+    live.add(object)
+    made++
+    return object
+  }
+  owner[end] = function (...args) {
+    live.delete(gone(this, args[0]))
+    return remove.apply(this, args)
+  }
+}
+
+const gl = WebGL2RenderingContext.prototype as unknown as Prototype
+watch(gl, 'createTexture', (_, texture) => texture, gl, 'deleteTexture')
+if (modes.includes('webgpu')) {
+  const { GPUDevice, GPUBuffer } = globalThis as unknown as Record<string, { prototype: Prototype }>
+  watch(GPUDevice!.prototype, 'createBuffer', self => self, GPUBuffer!.prototype, 'destroy')
+}
+
+it.each(modes)('two hundred training steps on %s leave nothing on the device', async mode => {
+  const backend = await device(mode)
+  backend.policy = 'fallback'
+  const state = () => {
+    const { bytes, buffers, reserved } = memory(backend)
+    return { objects: live.size, bytes, buffers, reserved, compiled: backend.info().compiled }
+  }
+  let [early, late] = [state(), state()]
+  const after = (step: number) => {
+    if (step === 20) early = state()
+    if (step === 200) late = state()
+  }
+  const before = { made, launches: backend.info().launches }
+  const losses = await lossesByHand(backend, 200, 1, after)
+  const launches = backend.info().launches - before.launches
+  console.log(`${mode}: ${JSON.stringify(late)}, ${made - before.made} made for ${launches} launches`)
+  expect(late).toEqual(early)
+  expect(memory(backend)).toMatchObject({ bytes: 0, buffers: 0 })
+  expect(losses[199]).toBeLessThan(losses[0]! / 2)
+  // The library's loop reads every loss at once, which WebGPU cannot.
+  if (mode === 'webgpu') return
+  const optimiser = adamw({ weightDecay: 0.01 })
+  const options = { data, steps: 200, batchSize: 32, optimiser, schedule: constantRate(0.02), seed: 3, clipNorm: 1 }
+  await train(modelOn(backend, 1), { ...options, onStep: ({ step }) => after(step) })
+  expect(late).toEqual(early)
+})
