@@ -151,8 +151,9 @@ export function tanh(x: v128): v128 {
   const a = f64x2.pmin(c(20), f64x2.abs(x))
   const e = expm1Moderate(f64x2.add(a, a))
   // e/(e + 2) where that is small, 1 − 2/(e + 2) elsewhere
-  const d = f64x2.add(e, c(2))
-  const y = select(f64x2.lt(a, c(0.55)), f64x2.div(e, d), f64x2.sub(c(1), f64x2.div(c(2), d)))
+  const small = f64x2.lt(a, c(0.55))
+  const q = f64x2.div(select(small, e, c(2)), f64x2.add(e, c(2)))
+  const y = select(small, q, f64x2.sub(c(1), q))
   const sign = v128.and(x, c(-0.0))
   const tiny = f64x2.lt(a, c(1e-9))
   return select(v128.or(tiny, nan(x)), x, v128.or(y, sign))

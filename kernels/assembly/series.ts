@@ -81,9 +81,9 @@ function below(y: usize, w: usize, x: usize, k: usize, stored: usize): void {
 const GIVEN = 0
 /** w = y */
 const ITSELF = 1
-/** w = 1 − y² */
-const TANH = 2
-/** w = y − y² */
+/** w = y² − 1 */
+const SQUARE = 2
+/** w = y² − y */
 const LOGISTIC = 3
 
 /** y_k = (factor/k) Σ_{j=1}^{k} (j x_j) w_{k−j}: coefficient k of y(0) + factor·∫ w dx. Order 0 of y, and of w, is there. */
@@ -94,7 +94,7 @@ function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stor
   for (let k: usize = 0; k < orders; k += 4) {
     if (k > 0) {
       // Half of Σ y_i y_{k+r−i}, without orders k…k+3 of y, which are zero yet.
-      if (kind > ITSELF) toeplitz(w + (k << 6), y, y, k, 0, (k >> 3) << 2)
+      if (kind > ITSELF && k >= 8) toeplitz(w + (k << 6), y, y, k, 0, (k >> 3) << 2)
       below(y, w, jx, k, stored)
     }
     const f0 = k > 0 ? factor / <f64>k : 1, f1 = factor / <f64>(k + 1), f2 = factor / <f64>(k + 2), f3 = factor / <f64>(k + 3)
@@ -104,22 +104,24 @@ function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stor
       let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0
       let u0 = at(y, 0, h), u1 = s0, u2 = s0, u3 = s0
       if (kind > ITSELF && k > 0) {
-        u0 = times(u0, 2)
+        u0 = f64x2.add(u0, u0)
         u1 = times(at(y, 1, h), 2)
         u2 = times(at(y, 2, h), 2)
         u3 = times(at(y, 3, h), 2)
         // Products of two orders stand there twice, but for squares: w has half of the tiles, the tile in the middle is a's and b's.
         const a = y + ((k >> 3) << 8)
         const a0 = at(a, 0, h), a1 = at(a, 1, h), a2 = at(a, 2, h), a3 = at(a, 3, h)
-        s0 = at(w, k, h)
-        s1 = at(w, k + 1, h)
-        s2 = at(w, k + 2, h)
-        s3 = at(w, k + 3, h)
+        // Block 4 has no tile yet, and is its own b.
+        if (k >= 8) {
+          s0 = at(w, k, h)
+          s1 = at(w, k + 1, h)
+          s2 = at(w, k + 2, h)
+          s3 = at(w, k + 3, h)
+        }
         if (k & 4) {
           s0 = fma<f64>(a1, a3, s0)
           s1 = fma<f64>(a2, a3, s1)
-          // In block 4 b is the block itself.
-          if (k > 4) {
+          if (k >= 8) {
             const b0 = at(a, 4, h), b1 = at(a, 5, h), b2 = at(a, 6, h), b3 = at(a, 7, h)
             s0 = fma<f64>(a0, b0, s0)
             s1 = fma<f64>(a1, b0, fma<f64>(a0, b1, s1))
@@ -138,25 +140,26 @@ function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stor
         s1 = f64x2.add(s1, s1)
         s3 = f64x2.add(s3, s3)
       }
+      // −y is one more multiple of y.
+      if (kind == LOGISTIC) u0 = f64x2.sub(u0, f64x2.splat(1))
       const y0 = times(at(y, k, h), f0)
       let w0 = kind == ITSELF ? y0 : at(w, k, h)
-      if (kind > ITSELF && k > 0) w0 = derivative(kind, y0, fma<f64>(u0, y0, s0))
+      if (kind > ITSELF && k > 0) w0 = fma<f64>(u0, y0, s0)
       const y1 = times(fma<f64>(w0, x1, at(y, k + 1, h)), f1)
       if (k == 0) u1 = y1
       let w1 = kind == ITSELF ? y1 : at(w, k + 1, h)
-      if (kind > ITSELF) w1 = derivative(kind, y1, fma<f64>(u0, y1, fma<f64>(u1, y0, s1)))
+      if (kind > ITSELF) w1 = fma<f64>(u0, y1, fma<f64>(u1, y0, s1))
       const y2 = times(fma<f64>(w1, x1, fma<f64>(w0, x2, at(y, k + 2, h))), f2)
       if (k == 0) u2 = y2
       let w2 = kind == ITSELF ? y2 : at(w, k + 2, h)
-      if (kind > ITSELF) w2 = derivative(kind, y2, fma<f64>(u0, y2, fma<f64>(u2, y0, fma<f64>(u1, y1, s2))))
+      if (kind > ITSELF) w2 = fma<f64>(u0, y2, fma<f64>(u2, y0, fma<f64>(u1, y1, s2)))
       const y3 = times(fma<f64>(w2, x1, fma<f64>(w1, x2, fma<f64>(w0, at(jx, 3, h), at(y, k + 3, h)))), f3)
       if (k == 0) u3 = y3
       if (kind > ITSELF) {
         put(w, k, h, w0)
         put(w, k + 1, h, w1)
         put(w, k + 2, h, w2)
-        s3 = fma<f64>(u0, y3, fma<f64>(u3, y0, fma<f64>(u1, y2, fma<f64>(u2, y1, s3))))
-        put(w, k + 3, h, derivative(kind, y3, s3))
+        put(w, k + 3, h, fma<f64>(u0, y3, fma<f64>(u3, y0, fma<f64>(u1, y2, fma<f64>(u2, y1, s3)))))
       }
       put(y, k, h, y0)
       put(y, k + 1, h, y1)
@@ -164,13 +167,6 @@ function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stor
       put(y, k + 3, h, y3)
     }
   }
-}
-
-/** A coefficient, beyond the first, of y − y² or 1 − y², from those of y and y². */
-// @ts-ignore: decorator
-@inline
-function derivative(kind: i32, y: v128, square: v128): v128 {
-  return kind == LOGISTIC ? f64x2.sub(y, square) : f64x2.neg(square)
 }
 
 /** y = a/x: x_0 y_k = a_k − Σ_{i<k} y_i x_{k−i}. Of x, `stored` orders may differ from zero. */
@@ -267,7 +263,7 @@ function series<T>(
         for (let h: usize = 0; h < 4; h++) {
           const y0 = tanh(at(jx, 0, h))
           put(y, 0, h, y0)
-          put(w, 0, h, f64x2.sub(f64x2.splat(1), f64x2.mul(y0, y0)))
+          put(w, 0, h, f64x2.sub(f64x2.mul(y0, y0), f64x2.splat(1)))
         }
         tangent(jx, y, w, orders, stored)
         break
@@ -312,9 +308,9 @@ function integral(y: usize, jx: usize, w: usize, orders: usize, stored: usize, f
   integrate(GIVEN, y, jx, w, orders, stored, factor)
 }
 
-// y′ = (1 − y²) x′
+// y′ = −(y² − 1) x′
 function tangent(jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
-  integrate(TANH, y, jx, w, orders, stored, 1)
+  integrate(SQUARE, y, jx, w, orders, stored, -1)
 }
 
 // y′ = x′/x: coefficients j y_j are made in w.
@@ -329,15 +325,15 @@ function logarithm(jx: usize, y: usize, w: usize, x: usize, orders: usize, store
   }
 }
 
-// y′ = (y − y²) x′
+// y′ = −(y² − y) x′
 function logistic(jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
   for (let h: usize = 0; h < 4; h++) {
     const x0 = at(jx, 0, h)
     const y0 = sigmoid(x0)
     put(y, 0, h, y0)
-    put(w, 0, h, f64x2.mul(y0, sigmoid(f64x2.neg(x0))))
+    put(w, 0, h, f64x2.neg(f64x2.mul(y0, sigmoid(f64x2.neg(x0)))))
   }
-  integrate(LOGISTIC, y, jx, w, orders, stored, 1)
+  integrate(LOGISTIC, y, jx, w, orders, stored, -1)
 }
 
 // y′ = σ(x) x′
