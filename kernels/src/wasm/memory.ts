@@ -10,7 +10,7 @@ const maxPages = 65_535
 /** Vector loads may read this far past the end of a buffer; the end of the memory is never handed out. */
 const guardBytes = 256
 /** So many bytes of watched buffers weigh on the garbage collector together. */
-const ballastBytes = 1 << 18
+const ballastBytes = 1 << 20
 /** Memory grows by at least this share of what it is, and at least by this much. */
 const growthShare = 1 / 8
 const growthBytes = 1 << 20

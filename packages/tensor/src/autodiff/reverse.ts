@@ -3,7 +3,7 @@ import { onesLike, zeros } from '../create.js'
 import { describe, RuleError, ShapeError } from '../errors.js'
 import { apply, type Op } from '../op.js'
 import { add } from '../ops/add.js'
-import { scope } from '../scope.js'
+import { release, scope } from '../scope.js'
 import { sameShape } from '../shape.js'
 import { type Dense, Tensor } from '../tensor.js'
 import { leaves, mapTree, type Tree } from '../tree.js'
@@ -70,24 +70,42 @@ class Traced extends Tensor {
   }
 }
 
-/** Cotangents of the tape's first `variables` entries, from one of entry `last`. */
+/** Cotangents of the tape's first `variables` entries, from one of entry `last`. What only the way down needs is let go of at
+ *  once, so that memory is used again while it is near. */
 function backward(tape: Tape, last: number, variables: number, cotangent: Tensor): (Tensor | undefined)[] {
   const cotangents = new Array<Tensor | undefined>(last + 1)
+  // How many entries share a cotangent. The caller's own, and values of the run, are never let go of.
+  const holders = new Map<Tensor, number>([[cotangent, 2]])
+  const hold = (t: Tensor, extra = 0) => holders.set(t, (holders.get(t) ?? extra) + 1)
+  const drop = (t: Tensor) => {
+    const left = holders.get(t)! - 1
+    if (left > 0) return holders.set(t, left)
+    holders.delete(t)
+    return t.level === 0 && release(t)
+  }
   cotangents[last] = cotangent
   for (let i = last; i >= variables; i--) {
     const c = cotangents[i]
     const node = tape.nodes[i]
     if (c === undefined || node === null || node === undefined) continue
     const { op, attrs, inputs, output, parents } = node
-    const contributions = op.vjp!({ inputs, output, attrs, wants: parents.map(p => p >= 0) }, c)
+    const wants = parents.map(p => p >= 0)
+    const contributions = scope(() => op.vjp!({ inputs, output, attrs, wants }, c))
     for (let j = 0; j < parents.length; j++) {
       const p = parents[j]!
       const g = contributions[j]
       if (p < 0 || g === null || g === undefined) continue
+      hold(g, g === output || inputs.includes(g) ? 1 : 0)
       const before = cotangents[p]
-      cotangents[p] = before === undefined ? g : add(before, g)
+      if (before === undefined) cotangents[p] = g
+      else {
+        hold((cotangents[p] = add(before, g)))
+        drop(before)
+        drop(g)
+      }
     }
     cotangents[i] = undefined
+    drop(c)
   }
   return cotangents.slice(0, variables)
 }
