@@ -9,12 +9,23 @@ import type { Floats, Work } from '../works.js'
 
 type Reply = { error?: string; version?: string; blas?: string; has?: boolean; seconds?: number; length?: number }
 
+const oneThread = { OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1' }
+
+/** Whether vectors are held to 256 bits, for which the goals were set, where the processor has 512. */
+const narrow = process.env.UNRAVEL_VECTORS === '256'
+const vectors256 = {
+  OPENBLAS_CORETYPE: 'Haswell',
+  ATEN_CPU_CAPABILITY: 'avx2',
+  DNNL_MAX_CPU_ISA: 'AVX2',
+  NPY_DISABLE_CPU_FEATURES: 'AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL',
+}
+
 /** One interpreter that answers one request at a time. */
 function converse(kind: 'numpy' | 'torch') {
   const python = process.env.UNRAVEL_PYTHON ?? '/usr/bin/python3'
   const child = spawn(python, [fileURLToPath(new URL('./peer.py', import.meta.url)), kind], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1' },
+    env: { ...process.env, ...oneThread, ...(narrow && vectors256) },
   })
   let said = ''
   child.stderr.on('data', chunk => {
@@ -64,7 +75,7 @@ export async function load(kind: 'numpy' | 'torch'): Promise<Peer> {
       return {
         name: kind,
         backend: 'native',
-        variant: multiplies(work) ? blas! : '',
+        variant: [multiplies(work) ? blas! : '', narrow ? '256-bit' : ''].filter(Boolean).join(', '),
         sample: async seconds => (await ask({ do: 'sample', id, seconds })).seconds!,
         result: async () => {
           const file = join(folder, `${files++}.bin`)

@@ -25,6 +25,7 @@ import {
   valueAndGrad,
   wasm,
 } from '@unravel/tensor'
+import { kernelsOf } from '../replay.js'
 import type { Contender } from '../types.js'
 import type { ConvWork, Floats, Net, RowsWork, TrainingWork, Work } from '../works.js'
 
@@ -100,6 +101,12 @@ export function ours(work: Work, variant: Variant = 'ours'): Contender {
   const { kind: backend, ...labels } = variantOf(variant)
   const parts = implementation(work, backend)
   return { ...labels, backend: backend.name, ...parts }
+}
+
+/** The kernels that the same work calls. */
+export function itsKernels(work: Work): Contender {
+  const { kind, ...labels } = variantOf('ours')
+  return kernelsOf(kind, backend => ({ ...labels, backend: backend.name, ...implementation(work, backend) }))
 }
 
 function implementation(work: Work, backend: Backend): Omit<Contender, 'name' | 'backend'> {

@@ -2,9 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { add, type Dense, scope, tensor, vjp } from '@unravel/tensor'
 import { against } from '../check.js'
-import { ours, variantOf } from '../peers/unravel.js'
+import { itsKernels, ours, variantOf } from '../peers/unravel.js'
+import { taylorArrays, trainingStep } from '../reference.js'
 import type { Case, Contender, Suite } from '../types.js'
-import { type AddWork, normal } from '../works.js'
+import { type AddWork, net, normal } from '../works.js'
+import { byHand } from './byHand.js'
 
 const calls = 100
 
@@ -53,9 +55,38 @@ function small(): Case {
     name: 'add-16',
     what: 'sum of two vectors of 16 elements, f32',
     work,
-    own: [() => ours(work), () => taped(work), () => forgotten(work), () => ours(work, 'ours js')],
+    own: [
+      () => ours(work),
+      () => itsKernels(work),
+      () => taped(work),
+      () => forgotten(work),
+      () => ours(work, 'ours js'),
+    ],
     check: against(() => a.map((v, i) => v + b[i]!), 1e-6),
     amount: { count: 1, unit: 'op' },
+  }
+}
+
+/** Blocks so small that everything but the kernels shows. */
+function smallStep(): Case {
+  const of = net('f32', 8, 16, 8)
+  const work = { kind: 'training', net: of, target: normal('f32', 8 * 16, 1, 14), rate: 0.1 } as const
+  return {
+    name: 'training-16',
+    what: 'training step of 8 blocks, width 16, batch 8, f32: 16 products forward, 32 back, 16 updates',
+    own: [() => ours(work), () => itsKernels(work), () => byHand(work)],
+    check: against(() => trainingStep(of, work.target, work.rate), 1e-4),
+  }
+}
+
+function smallPass(): Case {
+  const of = net('f64', 8, 16, 8)
+  const work = { kind: 'taylor', net: of, orders: 8 } as const
+  return {
+    name: 'taylor-16',
+    what: 'taylor to order 8: 8 blocks, width 16, batch 8, f64; with its forward pass',
+    own: [() => ours(work), () => itsKernels(work)],
+    check: against(() => taylorArrays(of, work.orders), 1e-9),
   }
 }
 
@@ -92,8 +123,8 @@ function growth(ops: number): number {
 
 export const autodiff: Suite = {
   name: 'autodiff',
-  what: 'what an op costs beside its numbers: dispatch, allocation, tape',
-  cases: () => [small],
+  what: 'what an op costs beside its numbers, dispatch, allocation, tape: what `its kernels` leave of 1×',
+  cases: () => [small, smallStep, smallPass],
   quantities: ({ quick }) => [
     {
       name: 'add-16-growth',

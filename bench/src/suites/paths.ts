@@ -216,7 +216,7 @@ export const paths: Suite = {
   what: 'gated passes; dynamic programming against enumeration and against nested derivatives',
   cases: ({ quick }) => [
     () => allOrders(64, quick ? 100 : 1000),
-    ...(quick ? [] : [() => allOrders(256, 100)]),
+    ...(quick ? [] : [() => allOrders(256, 1000)]),
     () => enumerated(64, 8),
     () => derivative(net('f64', 8, 32, 8), quick ? 6 : 8),
   ],

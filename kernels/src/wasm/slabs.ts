@@ -7,6 +7,9 @@ export const smallBytes = 1 << 10
 /** Sizes of slots are multiples of this, a cache line. */
 const slotBits = 6
 
+/** Empty slabs that are kept for every size. */
+const MOST_SPARE = 16
+
 /** A block cut into slots of one size. */
 class Slab {
   /** Buffers that live in it, and their bytes. */
@@ -55,9 +58,9 @@ export class Slabs {
   /** Slabs there are, which the allocator counts as blocks. */
   slabs = 0
   readonly #allocator: Allocator
-  /** For every size of slots the slab that is filled now, and an empty one, so that work which repeats itself makes none. */
+  /** For every size of slots the slab that is filled now, and empty ones, so that work which repeats itself makes none. */
   readonly #current: (Pin | undefined)[] = new Array((smallBytes >> slotBits) + 1).fill(undefined)
-  readonly #spare: (Pin | undefined)[] = this.#current.slice()
+  readonly #spare: Pin[][] = Array.from(this.#current, () => [])
   readonly #forgotten = new FinalizationRegistry<Slab>(slab => {
     this.bytes -= slab.bytes
     this.buffers -= slab.live
@@ -81,11 +84,8 @@ export class Slabs {
   }
 
   #open(c: number): Pin | undefined {
-    const spare = this.#spare[c]
-    if (spare !== undefined) {
-      this.#spare[c] = undefined
-      return (this.#current[c] = spare)
-    }
+    const spare = this.#spare[c]!.pop()
+    if (spare !== undefined) return (this.#current[c] = spare)
     const block = this.#allocator.alloc(slabBytes)
     if (block === undefined) return undefined
     const slab = new Slab(block, c << slotBits)
@@ -109,8 +109,8 @@ export class Slabs {
     slab.give(address, bytes)
     const c = slab.size >> slotBits
     if (slab.live > 0 || this.#current[c] === pin) return
-    if (this.#spare[c] === undefined) {
-      this.#spare[c] = pin
+    if (this.#spare[c]!.length < MOST_SPARE) {
+      this.#spare[c]!.push(pin)
       return
     }
     this.#forgotten.unregister(pin)
