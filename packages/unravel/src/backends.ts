@@ -1,5 +1,5 @@
 import { type Backend, js, setThreads, wasm } from '@unravel/tensor'
-import { UsageError } from './errors.js'
+import { oneLine, UsageError } from './errors.js'
 import type { Io } from './io.js'
 
 export const backendNames = ['js', 'wasm', 'gpu'] as const
@@ -8,13 +8,22 @@ export type BackendName = (typeof backendNames)[number]
 /** Beyond this many threads memory is the limit, not arithmetic. */
 const MOST_THREADS = 8
 
-/** @throws UsageError for a backend that this version does not have. */
-export function backendNamed(name: BackendName): Backend {
-  if (name === 'gpu')
-    throw new UsageError(
-      '--backend gpu: the GPU backend runs in browsers (@unravel/kernels/gpu); on the command line use wasm or js',
-    )
-  return name === 'js' ? js() : wasm()
+/**
+ * The backend of that name; wasm and one warning where `gpu` finds no graphics processor.
+ *
+ * @throws UsageError when gpu.js is not installed
+ */
+export async function backendNamed(name: BackendName, io: Io): Promise<Backend> {
+  if (name !== 'gpu') return name === 'js' ? js() : wasm()
+  const { GpuUnavailableError, gpu } = await import('@unravel/kernels/gpu')
+  try {
+    return await gpu({ otherwise: 'throw' })
+  } catch (error) {
+    const message = oneLine((error as Error).message)
+    if (!(error instanceof GpuUnavailableError)) throw new UsageError(`--backend gpu: ${message}`)
+    io.err(`warning: --backend gpu: ${message}: the wasm backend runs instead\n`)
+    return wasm()
+  }
 }
 
 /**

@@ -83,6 +83,16 @@ function expectComplaint({ status, stdout, stderr }: Outcome, saying: RegExp): v
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
 }
 
+test('--backend gpu without a graphics processor runs on wasm, with one warning, and says so', async () => {
+  const { status, stdout, stderr } = await run([
+    ...['expand', fixture('mlp-tanh'), '--input', tanhInput],
+    ...['--backend', 'gpu', '--dtype', 'f32', '--json'],
+  ])
+  const document = expansionDocument.parse(JSON.parse(stdout))
+  expect({ status, backend: document.backend }).toEqual({ status: 0, backend: 'wasm' })
+  expect(stderr.match(/^warning: --backend gpu: .*: the wasm backend runs instead$/gm)).toHaveLength(1)
+})
+
 describe('the arguments', () => {
   const base = ['expand', 'MODEL', '--input', 'X']
   const cases: [name: string, argv: string[], saying: RegExp][] = [
@@ -102,7 +112,6 @@ describe('the arguments', () => {
     ],
     ['a start beyond the network', [...base, '--about', '1'], /'--about <t>'.*below 1/],
     ['one sample', [...base, '--expansion', 'subsets', '--samples', '1'], /at least 2/],
-    ['a backend that is not for the command line', [...base, '--backend', 'gpu'], /runs in browsers.*use wasm or js/],
     ['unknown backend', [...base, '--backend', 'cuda'], /'cuda' is invalid.*js, wasm, gpu/],
     ['unknown dtype', [...base, '--dtype', 'f16'], /'f16' is invalid.*f64, f32/],
     ['negative orders', [...base, '--orders', '-1'], /'-1' is invalid.*integer of at least 0/],

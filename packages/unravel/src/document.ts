@@ -17,7 +17,7 @@ export const expansionDocument = z.strictObject({
   /** Largest order kept; every list below by order has one entry more. */
   orders: z.int().min(0),
   dtype: z.enum(['f32', 'f64']),
-  backend: z.enum(['js', 'wasm']),
+  backend: z.enum(['js', 'wasm', 'gpu']),
   /** λ, or λ_1..λ_n where they differ. */
   scale: z.union([z.number(), z.array(z.number())]),
   /** `[orders + 1][batch]…[output]`, λ^k included. */
@@ -51,7 +51,7 @@ export type ExpansionDocument = z.output<typeof expansionDocument>
 export interface Provenance {
   readonly model: string
   readonly dtype: 'f32' | 'f64'
-  readonly backend: 'js' | 'wasm'
+  readonly backend: 'js' | 'wasm' | 'gpu'
   readonly seconds: { readonly total: number; readonly forward: number }
   /** With --values: the coefficients and the output. */
   readonly arrays?: { readonly values: Nested; readonly output: Nested }

@@ -38,8 +38,9 @@ export interface Study {
 }
 
 /** Reads what the options name. Throws UsageError, FileError or FormatError. */
-export function readStudy(folder: string, { input, scale, dtype, backend: name }: StudyOptions, io: Io): Study {
-  const backend = backendNamed(name)
+export async function readStudy(folder: string, options: StudyOptions, io: Io): Promise<Study> {
+  const { input, scale, dtype } = options
+  const backend = await backendNamed(options.backend, io)
   const model = readModel(at(io, folder), { dtype, backend })
   const x = readInput(io, input, model, dtype, backend)
   return { folder, model, tower: scaledTower(model, folder, scale), x, backend }

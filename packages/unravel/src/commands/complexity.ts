@@ -19,7 +19,7 @@ export function complexityCommand(io: Io): Command {
     .option('--probes <N>', 'random cotangents in place of every output (default: exact up to 64 outputs)', integer(2))
     .option('--seed <S>', 'of the probes', integer(), 0)
     .action(async (folder: string, options: ComplexityOptions) => {
-      const { tower, x, backend } = readStudy(folder, options, io)
+      const { tower, x, backend } = await readStudy(folder, options, io)
       const { orders, probes, seed } = options
       const settings = { seed, ...(probes === undefined ? {} : { probes }) }
       const [found, outputs] = await reportingFallbacks(io, backend, async () => [

@@ -70,7 +70,7 @@ export function demoCommand(io: Io): Command {
 
 async function demo(options: DemoOptions, io: Io): Promise<void> {
   const started = performance.now()
-  const backend = backendNamed(options.backend)
+  const backend = await backendNamed(options.backend, io)
   const folder = at(io, options.out)
   const data = datasetNamed('mnist', path => path)
   mkdirSync(folder, { recursive: true })

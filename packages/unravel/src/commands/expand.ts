@@ -58,7 +58,7 @@ export function expandCommand(io: Io): Command {
 async function expand(folder: string, options: ExpandOptions, io: Io): Promise<void> {
   checkOptions(options, io)
   const { dtype, json, values } = options
-  const { tower, x, backend } = readStudy(folder, options, io)
+  const { tower, x, backend } = await readStudy(folder, options, io)
   checkSampling(options, tower.blocks.length)
 
   const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, options, io))
@@ -68,7 +68,7 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
     throw new UsageError(`--json --values would print ${printed} numbers, more than ${MAX_PRINTED}; use --out FILE.npz`)
   }
   if (options.out !== undefined) writeFileAtomically(at(io, options.out), await archive(expansion, analysis))
-  const provenance = { model: folder, dtype, backend: backend.name as 'js' | 'wasm', seconds }
+  const provenance = { model: folder, dtype, backend: backend.name, seconds }
   if (json) {
     for (const warning of analysis.warnings) io.err(`warning: ${warning}\n`)
     const arrays = values && {

@@ -23,7 +23,7 @@ export function lesionCommand(io: Io): Command {
     .option('--draws <N>', 'random sets of blocks for each count', integer(1), 8)
     .option('--seed <S>', 'of the sets', integer(), 0)
     .action(async (folder: string, options: LesionOptions) => {
-      const study = readStudy(folder, options, io)
+      const study = await readStudy(folder, options, io)
       const labels = options.labels === undefined ? undefined : readLabels(options.labels, study, io)
       const document = await reportingFallbacks(io, study.backend, () => lesionOf(study, options, labels))
       io.out(options.json ? json(document) : lesionTable(document))

@@ -24,7 +24,7 @@ export function pathsCommand(io: Io): Command {
     .option('--probes <N>', 'random signs, where second moments are too large to be exact', integer(2), 64)
     .option('--seed <S>', 'of what is drawn', integer(), 0)
     .action(async (folder: string, options: PathsOptions) => {
-      const study = readStudy(folder, options, io)
+      const study = await readStudy(folder, options, io)
       const document = await reportingFallbacks(io, study.backend, () => pathsOf(study, options))
       io.out(options.json ? json(document) : pathsTable(document))
     })

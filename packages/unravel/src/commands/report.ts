@@ -12,6 +12,7 @@ import {
   taylor,
 } from '@unravel/expansion'
 import { readModel, writeFileAtomically } from '@unravel/resnet/node'
+import type { Backend } from '@unravel/tensor'
 import { Argument, Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { checkWritable } from '../files.js'
@@ -43,10 +44,12 @@ export function reportCommand(io: Io): Command {
     .option('--out <FILE.html>', 'the page', 'report.html')
     .action(async (folders: readonly string[], options: ReportOptions) => {
       checkWritable(at(io, options.out), '--out')
-      const backend = backendNamed(options.backend)
+      const backend = await backendNamed(options.backend, io)
       const networks = await reportingFallbacks(io, backend, async () => {
         const found: Network[] = []
-        for (const [i, name] of namesOf(folders).entries()) found.push(await examine(folders[i]!, name, options, io))
+        for (const [i, name] of namesOf(folders).entries()) {
+          found.push(await examine(folders[i]!, name, options, backend, io))
+        }
         return found
       })
       writeFileAtomically(at(io, options.out), page(networks, options))
@@ -76,8 +79,13 @@ function namesOf(folders: readonly string[]): readonly string[] {
     : folders
 }
 
-async function examine(folder: string, name: string, options: ReportOptions, io: Io): Promise<Network> {
-  const backend = backendNamed(options.backend)
+async function examine(
+  folder: string,
+  name: string,
+  options: ReportOptions,
+  backend: Backend,
+  io: Io,
+): Promise<Network> {
   const model = readModel(at(io, folder), { dtype: 'f64', backend })
   const x = readInput(io, options.input, model, 'f64', backend)
   const tower = scaledTower(model, folder, undefined)

@@ -25,7 +25,7 @@ export function sweepCommand(io: Io): Command {
     .option('--orders <K>', 'orders of the series', integer(0, 1000), 8)
     .action(async (folder: string, options: SweepOptions) => {
       if (!(options.from < options.to)) throw new UsageError(`--from ${options.from} must be below --to ${options.to}`)
-      const { model, x, backend, tower } = readStudy(folder, options, io)
+      const { model, x, backend, tower } = await readStudy(folder, options, io)
       const own = tower.blocks.map(b => b.scale)
       const bar = progressBar(io, 'sweep', options.steps, 'scales')
       const points = await reportingFallbacks(io, backend, async () => {

@@ -120,7 +120,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   if (checkpoint) checkWritable(checkpoint, '--checkpoint')
   if (metrics) checkWritable(metrics, '--metrics')
   checkResumption(options, checkpoint)
-  const backend = backendNamed(options.backend)
+  const backend = await backendNamed(options.backend, io)
 
   const data = datasetNamed(options.data, path => at(io, path))
   if (options.batch > data.train.size) {

@@ -14,7 +14,7 @@ export function verifyCommand(io: Io): Command {
   return studyCommand(new Command('verify'))
     .description('Check every expansion of a network against independent computations, in f64; exit 1 if one fails.')
     .action(async (folder: string, options: StudyOptions) => {
-      const { tower, x, backend } = readStudy(folder, { ...options, dtype: 'f64' }, io)
+      const { tower, x, backend } = await readStudy(folder, { ...options, dtype: 'f64' }, io)
       const rungs = await reportingFallbacks(io, backend, () => verify(tower, x))
       const failed = rungs.filter(r => r.error !== null && !(r.error <= r.tolerance))
       const state = (error: number | null, tolerance: number) =>
