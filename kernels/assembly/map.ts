@@ -14,7 +14,7 @@ export function map_f64(op: i32, n: usize, x: usize, out: usize): void {
   map<f64>(op, n, x, out)
 }
 
-function map<T>(op: i32, n: usize, x: usize, out: usize): void {
+export function map<T>(op: i32, n: usize, x: usize, out: usize): void {
   switch (op) {
     case 0: return simple<T>(0, n, x, out)
     case 1: return simple<T>(1, n, x, out)

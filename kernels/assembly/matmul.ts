@@ -1,4 +1,4 @@
-// out = add + scale·(A·B + bias) on row-major matrices. Memory: A is [m,k] (or [k,m] in memory when transA), B is [k,n]
+// out = add + scale·φ(A·B + bias) on row-major matrices, φ a function of map.ts or, as number −1, nothing. Memory: A is [m,k] (or [k,m] in memory when transA), B is [k,n]
 // (or [n,k]), bias is [n], add and out are [m,n] and apart, all dense; bias and add are absent at address 0. Only columns
 // from…to−1 of out are made: threads share them out, in whole tiles. `scratch` is [packed A | packed B | one tile], see
 // memory.ts.
@@ -9,32 +9,33 @@
 // ACM TOMS 34 (2008): a panel of B stays in the first cache, a block of A in the second.
 
 import { blockK, blockM, blockN, panelABytes, panelBBytes } from './memory'
+import { map } from './map'
 import { fma, lanes, storePartial, sumLanes } from './simd'
 
 /** Rows of a tile. */
 const rows: usize = 4
 
 export function matmul_f32(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, phi: i32, scale: f64, add: usize,
   out: usize, from: usize, to: usize, scratch: usize,
 ): void {
-  matmul<f32>(transA, transB, m, k, n, a, b, bias, scale, add, out, from, to, scratch)
+  matmul<f32>(transA, transB, m, k, n, a, b, bias, phi, scale, add, out, from, to, scratch)
 }
 
 export function matmul_f64(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, phi: i32, scale: f64, add: usize,
   out: usize, from: usize, to: usize, scratch: usize,
 ): void {
-  matmul<f64>(transA, transB, m, k, n, a, b, bias, scale, add, out, from, to, scratch)
+  matmul<f64>(transA, transB, m, k, n, a, b, bias, phi, scale, add, out, from, to, scratch)
 }
 
 function matmul<T>(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, phi: i32, scale: f64, add: usize,
   out: usize, from: usize, to: usize, scratch: usize,
 ): void {
   if (m == 0 || n == 0) return
   if (k > 0 && n > 1 && m > 1) {
-    multiply<T>(transA, transB, m, k, n, a, b, bias, scale, add, out, from, to, scratch)
+    multiply<T>(transA, transB, m, k, n, a, b, bias, phi, scale, add, out, from, to, scratch)
     return
   }
   if (k == 0) {
@@ -47,15 +48,26 @@ function matmul<T>(
   } else {
     combineRows<T>(k, n, a, b, out)
   }
-  if (bias != 0 || add != 0 || scale != 1) {
-    const row = n * sizeof<T>()
-    for (let i: usize = 0; i < m; i++) finish<T>(1, n, out + i * row, row, bias, scale, add == 0 ? 0 : add + i * row, row, out + i * row, row)
+  if (bias != 0 || phi >= 0 || add != 0 || scale != 1) finishRows<T>(m, n, out, n * sizeof<T>(), bias, phi, scale, add)
+}
+
+/** `finish` and φ on whole rows of C in place; rows of `add` are as far apart. */
+function finishRows<T>(m: usize, n: usize, c: usize, cRow: usize, bias: usize, phi: i32, scale: f64, add: usize): void {
+  for (let i: usize = 0; i < m; i++, c += cRow) {
+    const addRow = add == 0 ? 0 : add + i * cRow
+    if (phi < 0) {
+      finish<T>(1, n, c, cRow, bias, scale, addRow, cRow, c, cRow)
+      continue
+    }
+    if (bias != 0) finish<T>(1, n, c, cRow, bias, 1, 0, cRow, c, cRow)
+    map<T>(phi, n, c, c)
+    if (add != 0 || scale != 1) finish<T>(1, n, c, cRow, 0, scale, addRow, cRow, c, cRow)
   }
 }
 
 /** Packs B unless it is small and row-major already, and A when its rows would be read often enough to pay for it. */
 function multiply<T>(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, scale: f64, add: usize,
+  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, phi: i32, scale: f64, add: usize,
   out: usize, from: usize, to: usize, scratch: usize,
 ): void {
   const size: usize = sizeof<T>()
@@ -65,7 +77,9 @@ function multiply<T>(
   const tileScratch = packedB + panelBBytes
   const packA = n > 256
   const packB = transB || n > 64 || m > 1024
-  const plain = bias == 0 && add == 0 && scale == 1
+  // With φ only the bias is added in the tile, the rest when rows are whole and still near.
+  const scaleOfTile = phi < 0 ? scale : 1, addOfTile: usize = phi < 0 ? add : 0
+  const plain = bias == 0 && addOfTile == 0 && scaleOfTile == 1
   // Strides in bytes of one step along the rows and along k, as A lies in memory.
   const aRow: usize = transA ? size : k * size
   const aStep: usize = transA ? m * size : size
@@ -111,19 +125,23 @@ function multiply<T>(
             const c = whole ? target : tileScratch
             const cRow: usize = whole ? outRow : width * size
             if (!whole && p0 > 0) copyTile<T>(height, columns, target, outRow, c, cRow)
-            const addTile = add == 0 ? 0 : add + at
+            const addTile = addOfTile == 0 ? 0 : addOfTile + at
             const finished = last && whole
             if (packA) {
-              tile<T>(kb, packedA + i * kb * size, rows * size, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scale, addTile)
+              tile<T>(kb, packedA + i * kb * size, rows * size, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scaleOfTile, addTile)
             } else if (transA) {
-              tile<T>(kb, aBlock + i * aRow, aStep, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scale, addTile)
+              tile<T>(kb, aBlock + i * aRow, aStep, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scaleOfTile, addTile)
             } else {
-              tileOfRows<T>(kb, aBlock + i * aRow, aRow, height, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scale, addTile)
+              tileOfRows<T>(kb, aBlock + i * aRow, aRow, height, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scaleOfTile, addTile)
             }
             if (whole) continue
-            if (last) finish<T>(height, columns, c, cRow, biasTile, scale, addTile, outRow, target, outRow)
+            if (last) finish<T>(height, columns, c, cRow, biasTile, scaleOfTile, addTile, outRow, target, outRow)
             else copyTile<T>(height, columns, c, cRow, target, outRow)
           }
+        }
+        if (phi >= 0 && p0 + kb == k) {
+          const at = i0 * outRow + j0 * size
+          finishRows<T>(mb, nb, out + at, outRow, 0, phi, scale, add == 0 ? 0 : add + at)
         }
       }
     }

@@ -247,8 +247,8 @@ export interface Kernels<B extends Buffer> {
     transB: boolean,
     out: B,
   ): void
-  /** out = add + scale·(A·B + bias), A and B as in `matmul`, bias [n] one row for all, add [m,n]; null stands for zeros.
-   *  out is not add. */
+  /** out = add + scale·φ(A·B + bias), A and B as in `matmul`, bias [n] one row for all, add [m,n]; null stands for zeros, and
+   *  for φ = 1. out is not add. */
   linear(
     m: number,
     k: number,
@@ -258,6 +258,7 @@ export interface Kernels<B extends Buffer> {
     b: B,
     transB: boolean,
     bias: B | null,
+    phi: MapOp | null,
     scale: number,
     add: B | null,
     out: B,

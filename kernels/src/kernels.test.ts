@@ -280,13 +280,15 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
       transA: fc.boolean(),
       transB: fc.boolean(),
       bias: fc.boolean(),
+      phi: fc.constantFrom(null, 'relu', 'sigmoid', 'tanh'),
       add: fc.boolean(),
     })
-    .chain(({ m, k, n, transA, transB, bias, add }) =>
+    .chain(({ m, k, n, transA, transB, bias, phi, add }) =>
       call(
-        { sums: k + 6 },
+        // Slopes are at most 1, and the functions' own errors a few units of values up to 1.
+        phi === null ? { sums: k + 6 } : { scale: 4 * (k + 12) },
         ...[is(m), is(k), is(n), read(m * k), is(transA), read(k * n), is(transB)],
-        ...[bias ? read(n) : is(null), is(0.5), add ? read(m * n) : is(null), write(m * n)],
+        ...[bias ? read(n) : is(null), is(phi), is(0.5), add ? read(m * n) : is(null), write(m * n)],
       ),
     ),
   axpy: size.chain(n => call({ sums: 4 }, read(n), is(0.75), read(n), write(n))),

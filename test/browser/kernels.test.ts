@@ -143,12 +143,19 @@ const calls: Record<Exclude<KernelName, 'random' | 'cast'>, (() => Omit<Call, 'n
   ),
   linear: products.flatMap(([m, k, n]) =>
     [false, true].flatMap(transA =>
-      [false, true].map(extra => () => ({
+      (
+        [
+          [false, null],
+          [true, null],
+          [true, 'tanh'],
+          [false, 'gelu'],
+        ] as const
+      ).map(([extra, phi]) => () => ({
         args: [
           ...[is(m), is(k), is(n), draw(m * k), is(transA), draw(k * n), is(!transA)],
-          ...[extra ? draw(n) : is(null), is(0.5), extra ? draw(m * n) : is(null), out(m * n)],
+          ...[extra ? draw(n) : is(null), is(phi), is(0.5), extra ? draw(m * n) : is(null), out(m * n)],
         ],
-        roundings: 2 * k,
+        roundings: 2 * k + (phi === null ? 0 : 16),
       })),
     ),
   ),

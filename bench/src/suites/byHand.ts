@@ -41,22 +41,21 @@ export async function byHand({ net, target, rate }: TrainingWork): Promise<Conte
   }
   const step = () => {
     for (let l = 0; l < depth; l++) {
-      kernels.linear(batch, width, width, h[l]!, false, first[l]!, true, null, 1, null, u)
-      kernels.map('tanh', u, t[l]!)
-      kernels.linear(batch, width, width, t[l]!, false, second[l]!, true, null, scale, h[l]!, h[l + 1]!)
+      kernels.linear(batch, width, width, h[l]!, false, first[l]!, true, null, 'tanh', 1, null, t[l]!)
+      kernels.linear(batch, width, width, t[l]!, false, second[l]!, true, null, null, scale, h[l]!, h[l + 1]!)
     }
     kernels.axpy(h[depth]!, -1, wanted, u)
     kernels.reduce('sumSquares', [plane], [0], u, loss)
     kernels.affine(u, 2 / plane, 0, c)
     for (let l = depth - 1; l >= 0; l--) {
       // Through h + scale·t·Vᵀ, tanh and h·Wᵀ; weights are [out,in], so that gradients are cᵀt and sᵀh.
-      kernels.linear(batch, width, width, c, false, second[l]!, false, null, scale, null, u)
+      kernels.linear(batch, width, width, c, false, second[l]!, false, null, null, scale, null, u)
       kernels.mapGrad('tanh', t[l]!, u, s)
-      kernels.linear(width, batch, width, c, true, t[l]!, false, null, scale, null, gradient)
+      kernels.linear(width, batch, width, c, true, t[l]!, false, null, null, scale, null, gradient)
       descend(second, l)
-      kernels.linear(batch, width, width, s, false, first[l]!, false, null, 1, c, next)
+      kernels.linear(batch, width, width, s, false, first[l]!, false, null, null, 1, c, next)
       ;[c, next] = [next, c]
-      kernels.linear(width, batch, width, s, true, h[l]!, false, null, 1, null, gradient)
+      kernels.linear(width, batch, width, s, true, h[l]!, false, null, null, 1, null, gradient)
       descend(first, l)
     }
     return backend.readSync!(loss)[0]! / plane

@@ -1,4 +1,5 @@
-import type { Shape, Strides, TypedArray } from '../contract.js'
+import type { MapOp, Shape, Strides, TypedArray } from '../contract.js'
+import { map } from './map.js'
 
 /** Rows and columns of a tile of C that is held in registers. */
 const TILE = 4
@@ -204,7 +205,7 @@ function tile(
   for (let i = 0; i < height; i++) for (let j = 0; j < width; j++) c[r + i * n + j] = all[i * TILE + j]!
 }
 
-/** out = add + scale·(A·B + bias), rounded once. */
+/** out = add + scale·φ(A·B + bias), rounded once. */
 export function linear(
   m: number,
   k: number,
@@ -214,16 +215,17 @@ export function linear(
   b: TypedArray,
   transB: boolean,
   bias: TypedArray | null,
+  phi: MapOp | null,
   scale: number,
   add: TypedArray | null,
   out: TypedArray,
 ): void {
   const wide = out instanceof Float64Array ? out : new Float64Array(out.length)
   matmul([], m, k, n, a, [], transA, b, [], transB, wide)
-  for (let i = 0, at = 0; i < m; i++) {
-    for (let j = 0; j < n; j++, at++) {
-      const value = scale * (wide[at]! + (bias === null ? 0 : bias[j]!))
-      out[at] = add === null ? value : add[at]! + value
-    }
+  if (bias !== null) for (let i = 0, at = 0; i < m; i++) for (let j = 0; j < n; j++, at++) wide[at]! += bias[j]!
+  if (phi !== null) map(phi, wide, wide)
+  for (let at = 0; at < m * n; at++) {
+    const value = scale * wide[at]!
+    out[at] = add === null ? value : add[at]! + value
   }
 }

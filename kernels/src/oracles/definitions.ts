@@ -120,6 +120,14 @@ function normGrad(
   }
 }
 
+/** The functions that tests put after products. */
+const functions = {
+  exp: Math.exp,
+  relu: (v: number) => (v > 0 ? v : 0),
+  sigmoid: (v: number) => 1 / (1 + Math.exp(-v)),
+  tanh: Math.tanh,
+}
+
 export const definitions: Defined = {
   fill: (value, out) => fill(out, value),
   copy(shape, x, xOffset, xStrides, out, outOffset, outStrides) {
@@ -167,9 +175,11 @@ export const definitions: Defined = {
       }
     }
   },
-  linear(m, k, n, a, transA, b, transB, bias, scale, add, out) {
+  linear(m, k, n, a, transA, b, transB, bias, phi, scale, add, out) {
     definitions.matmul([], m, k, n, a, [], transA, b, [], transB, out)
-    each(out, i => (add?.[i] ?? 0) + scale * (out[i]! + (bias?.[i % n] ?? 0)))
+    each(out, i => out[i]! + (bias?.[i % n] ?? 0))
+    if (phi !== null) each(out, i => functions[phi as keyof typeof functions](out[i]!))
+    each(out, i => (add?.[i] ?? 0) + scale * out[i]!)
   },
   axpy: (x, scale, y, out) => each(out, i => x[i]! + scale * y[i]!),
   mapGrad(op, y, gy, gx) {

@@ -6,7 +6,7 @@ import { addressOf, type Region } from './region.js'
 import { densely } from './rows.js'
 
 /** Numbers of the functions in assembly/map.ts. */
-const mapOps: Record<MapOp, number> = {
+export const mapOps: Record<MapOp, number> = {
   abs: 0,
   neg: 1,
   relu: 2,

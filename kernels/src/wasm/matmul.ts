@@ -1,8 +1,10 @@
 import type { DType, Kernels } from '../contract.js'
 import type { Context } from './backend.js'
+import { mapOps } from './elementwise.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 
+const NO_PHI = -1
 /** Multiplications below which one thread is as fast as several. */
 const SMALL = 1 << 20
 
@@ -11,8 +13,8 @@ function product({ exports, threads }: Context) {
   const scratch = exports.scratchBase()
   return (dtype: DType, m: number, k: number, n: number, ...rest: ProductArguments): void => {
     const name = dtype === 'f32' ? 'matmul_f32' : 'matmul_f64'
-    const [transA, transB, a, b, bias, scale, add, out] = rest
-    const before = [transA, transB, m, k, n, a, b, bias, scale, add, out] as const
+    const [transA, transB, a, b, ...onwards] = rest
+    const before = [transA, transB, m, k, n, a, b, ...onwards] as const
     if (threads.count === 1 || m < 2 || m * k * n < SMALL) return exports[name](...before, 0, n, scratch)
     // Whole tiles of 32 bytes.
     const tile = 32 / bytesPerElement[dtype]
@@ -25,6 +27,7 @@ type ProductArguments = [
   a: number,
   b: number,
   bias: number,
+  phi: number,
   scale: number,
   add: number,
   out: number,
@@ -33,10 +36,10 @@ type ProductArguments = [
 /** linear on the module: the same code as matmul. */
 export function linearKernel(context: Context): Kernels<Region>['linear'] {
   const run = product(context)
-  return (m, k, n, a, transA, b, transB, bias, scale, add, out) => {
+  return (m, k, n, a, transA, b, transB, bias, phi, scale, add, out) => {
     const [p, q, r] = [addressOf(a), addressOf(b), addressOf(out)]
     const [u, v] = [bias === null ? 0 : addressOf(bias), add === null ? 0 : addressOf(add)]
-    run(out.dtype, m, k, n, transA, transB, p, q, u, scale, v, r)
+    run(out.dtype, m, k, n, transA, transB, p, q, u, phi === null ? NO_PHI : mapOps[phi], scale, v, r)
   }
 }
 
@@ -49,13 +52,13 @@ export function matmulKernel(context: Context): Kernels<Region>['matmul'] {
     let q = addressOf(b)
     let r = addressOf(out)
     if (batch.length === 0) {
-      run(out.dtype, m, k, n, transA, transB, p, q, 0, 1, 0, r)
+      run(out.dtype, m, k, n, transA, transB, p, q, 0, NO_PHI, 1, 0, r)
       return
     }
     const step = m * n * size
     const index = batch.map(() => 0)
     for (let left = batch.reduce((x, y) => x * y, 1); left > 0; left--) {
-      run(out.dtype, m, k, n, transA, transB, p, q, 0, 1, 0, r)
+      run(out.dtype, m, k, n, transA, transB, p, q, 0, NO_PHI, 1, 0, r)
       r += step
       for (let d = batch.length - 1; d >= 0; d--) {
         p += aStrides[d]! * size

@@ -41,7 +41,9 @@ function work(dtype: 'f32' | 'f64'): ArrayLike<number>[] {
     const [a, b] = [buffer(dtype, numbers(m * k)), buffer(dtype, numbers(k * n, 2))]
     const [bias, add] = [buffer(dtype, numbers(n, 3)), buffer(dtype, numbers(m * n, 4))]
     done(m * n, out => kernels.matmul([], m, k, n, a, [], transA, b, [], transB, out))
-    done(m * n, out => kernels.linear(m, k, n, a, transA, b, transB, bias, 0.5, add, out))
+    for (const phi of [null, 'tanh'] as const) {
+      done(m * n, out => kernels.linear(m, k, n, a, transA, b, transB, bias, phi, 0.5, add, out))
+    }
     made.push(a, b, bias, add)
   }
   const x = buffer(dtype, numbers(100_003))

@@ -70,6 +70,14 @@ const options = (optimiser: Optimiser, steps: number): TrainOptions => ({
 const bytes = (model: Model) => modelFiles(model).weights
 const finite = (model: Model) => Object.values(model.tensors).every(t => t.dataSync().every(Number.isFinite))
 
+it('10,000 steps on wasm reserve nothing that the first ten did not', async () => {
+  const backend = wasm()
+  const seen: ReturnType<typeof memory>[] = []
+  await train(fresh(backend), { ...options(adamw(), 10_000), onStep: () => void seen.push(memory(backend)) })
+  const later = seen.slice(10).filter(m => m.reserved !== seen[9]!.reserved || m.buffers !== seen[9]!.buffers)
+  expect({ steps: seen.length, later }).toEqual({ steps: 10_000, later: [] })
+}, 60_000)
+
 describe.each(backends)('train on $name', backend => {
   it('learns', async () => {
     const losses: number[] = []

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { Backend, Buffer, DType, Shape, TypedArray } from '@unravel/kernels'
+import type { Backend, Buffer, DType, MapOp, Shape, TypedArray } from '@unravel/kernels'
 import { js } from '@unravel/kernels'
 import { DisposedError, describe, RuleError } from './errors.js'
 import type { Op } from './op.js'
@@ -50,8 +50,8 @@ export abstract class Tensor {
 
 /** Numbers that are computed when they are first read, unless they are first added to something. */
 export interface Pending {
-  /** out = scale·value, plus `add` on its first rows: `add` may be shorter than out. */
-  into(out: Buffer, scale: number, add: Buffer | null): void
+  /** out = scale·φ(value), plus `add` on its first rows: `add` may be shorter than out. */
+  into(out: Buffer, phi: MapOp | null, scale: number, add: Buffer | null): void
   /** Lets go of what the computation reads. */
   free(): void
 }
@@ -97,7 +97,7 @@ export class Dense extends Tensor {
     const pending = this.#pending
     if (pending === null) throw new DisposedError(this.origin, this)
     const out = this.backend.alloc(this.dtype, this.size)
-    pending.into(out, 1, null)
+    pending.into(out, null, 1, null)
     pending.free()
     this.#pending = null
     this.#buffer = this.#owner = out

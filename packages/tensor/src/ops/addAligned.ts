@@ -101,7 +101,7 @@ function addRuns(a: Dense, b: Dense, offset: number, scale: number, out: Dense, 
   const both = Math.max(0, Math.min(p - offset, q))
   if (b.pending !== null) {
     // Rows of b are added as they are made, beyond a's on nothing.
-    b.pending.into(part(out, offset, q), scale, both === 0 ? null : part(a, offset, both))
+    b.pending.into(part(out, offset, q), null, scale, both === 0 ? null : part(a, offset, both))
     copy(a, 0, Math.min(p, offset), 0, 1)
     if (p < offset) kernels.fill(0, part(out, p, offset - p))
     copy(a, offset + both, p - offset - both, offset + both, 1)

@@ -16,7 +16,7 @@ export const addScaledOp: Op<{ scale: number }> = {
     const out = allocate(a!.backend, type.shape, type.dtype, 'addScaled')
     const { pending } = b!
     if (pending === null) a!.backend.kernels.axpy(a!.buffer, scale, b!.buffer, out.buffer)
-    else pending.into(out.buffer, scale, a!.buffer)
+    else pending.into(out.buffer, null, scale, a!.buffer)
     return out
   },
   vjp: ({ inputs: [a, b], output, attrs: { scale }, wants }, c) => [

@@ -4,7 +4,7 @@ import { Expansion, head } from '../autodiff/series.js'
 import { scalarLike } from '../create.js'
 import { apply, commonDType, type Op } from '../op.js'
 import { sizeOf } from '../shape.js'
-import { allocate, type Tensor } from '../tensor.js'
+import { allocate, Dense, type Tensor } from '../tensor.js'
 import { add } from './add.js'
 import { addAligned } from './addAligned.js'
 import { equal } from './compare.js'
@@ -44,7 +44,9 @@ export function elementwise(phi: Elementwise): Op {
     run([x], _, type) {
       const out = allocate(x!.backend, type.shape, type.dtype, phi.name)
       const { kernels } = x!.backend
-      if (typeof phi.map === 'string') kernels.map(phi.map, x!.buffer, out.buffer)
+      // Where the derivative is a function of y, nobody asks for x again.
+      if (x!.pending !== null && phi.grad !== undefined) x!.pending.into(out.buffer, phi.grad, 1, null)
+      else if (typeof phi.map === 'string') kernels.map(phi.map, x!.buffer, out.buffer)
       else phi.map(kernels, x!.buffer, out.buffer)
       return out
     },
@@ -62,6 +64,8 @@ export function elementwise(phi: Elementwise): Op {
         ? phi.secant
         : ([x], _, at) => {
             const run = at.value(x!)
+            // The gate reads it too.
+            if (run instanceof Dense) void run.buffer
             const y = apply(self, [run], undefined)
             const gate = (phi.secant as (x: Tensor, y: Tensor) => Tensor)(run, y)
             const through = mul(at.stack(x!), gate)

@@ -55,7 +55,8 @@ export const linearOp: Op<Attrs> = {
   },
 }
 
-/** The rows of x Wᵀ + b, computed where they are needed: a residual step adds them to its skip as they are made. */
+/** The rows of x Wᵀ + b, computed where they are needed: a residual step adds them to its skip as they are
+ *  made, an activation takes them while they are near. */
 function product([x, w, b]: readonly [Dense, Dense, Dense | undefined], { stackOf }: Attrs): Pending {
   const { backend } = x
   const [n, k] = w.shape as [number, number]
@@ -67,7 +68,7 @@ function product([x, w, b]: readonly [Dense, Dense, Dense | undefined], { stackO
   const biased = stackOf === undefined || bias === null ? rows : sizeOf(x.shape.slice(order + 1, -1))
   const period = stackOf === undefined || bias === null ? rows : biased * x.shape[order]!
   return {
-    into(out, scale, add) {
+    into(out, phi, scale, add) {
       const added = add === null ? 0 : add.length / n
       for (let first = 0; first < rows; ) {
         const within = first % period
@@ -76,7 +77,7 @@ function product([x, w, b]: readonly [Dense, Dense, Dense | undefined], { stackO
           first === 0 && last * columns === t.length ? t : backend.view(t, first * columns, (last - first) * columns)
         backend.kernels.linear(
           ...([last - first, k, n, part(from, k), false, weight, true] as const),
-          ...([within < biased ? bias : null, scale, first < added ? part(add!, n) : null, part(out, n)] as const),
+          ...([within < biased ? bias : null, phi, scale, first < added ? part(add!, n) : null, part(out, n)] as const),
         )
         first = last
       }
