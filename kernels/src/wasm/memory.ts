@@ -11,6 +11,8 @@ const maxPages = 65_535
 const guardBytes = 256
 /** So many bytes of watched buffers weigh on the garbage collector together. */
 const ballastBytes = 1 << 20
+/** Ballasts that are kept for later. */
+const MOST_BALLASTS = 8
 /** Memory grows by at least this share of what it is, and at least by this much. */
 const growthShare = 1 / 8
 const growthBytes = 1 << 20
@@ -35,6 +37,7 @@ export class Heap {
   readonly #slabs: Slabs
   readonly #collected: FinalizationRegistry<Block>
   #maximum = maxPages * pageBytes
+  readonly #ballasts: ArrayBuffer[] = []
   /** Bytes of watched buffers that the garbage collector has not been made to feel. */
   #unweighed = 0
   // The whole memory under each dtype; growing the memory detaches them.
@@ -74,6 +77,7 @@ export class Heap {
       return
     }
     this.unwatch(region)
+    if (region.weight !== undefined && this.#ballasts.length < MOST_BALLASTS) this.#ballasts.push(region.weight)
     region.weight = undefined
     this.#allocator.release(home)
   }
@@ -86,8 +90,14 @@ export class Heap {
     this.#collected.register(region, region.home, region)
     this.#unweighed += region.length * bytesPerElement[region.dtype]
     if (this.#unweighed < ballastBytes) return
-    region.weight = ballast(this.#unweighed)
+    region.weight = this.#ballast(this.#unweighed)
     this.#unweighed = 0
+  }
+
+  /** Ballast for about so many bytes: what is disposed by hand leaves its own to the next, or it would weigh on for nothing. */
+  #ballast(bytes: number): ArrayBuffer | undefined {
+    const at = this.#ballasts.findIndex(b => b.byteLength >= bytes / 2 && b.byteLength <= bytes * 2)
+    return at < 0 ? ballast(bytes) : this.#ballasts.splice(at, 1)[0]
   }
 
   unwatch(region: Region): void {
