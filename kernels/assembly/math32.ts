@@ -213,11 +213,18 @@ export function log(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function gelu(x: v128): v128 {
-  // 2.5
-  if (beyond(x, 0x40200000)) return geluAnywhere(x)
+  // 13
+  if (beyond(x, 0x41500000)) return geluAnywhere(x)
   const a = f32x4.abs(x)
   const sum = nearest(halfSquare(a))
-  return geluFrom(x, a, scaled(geluTail(a, at(NEAR, 0), nearPart(a), sum), sum))
+  let first = at(NEAR, 0), rest = nearPart(a)
+  // 2.5
+  if (beyond(x, 0x40200000)) {
+    const near = f32x4.lt(a, c(2.5))
+    first = select(near, first, at(FAR, 0))
+    rest = select(near, rest, farPart(a))
+  }
+  return geluFrom(x, a, scaled(geluTail(a, first, rest, sum), sum))
 }
 
 /** q of gelu less its first coefficient. */

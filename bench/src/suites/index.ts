@@ -11,13 +11,14 @@ import { startup } from './startup.js'
 import { taylor } from './taylor.js'
 import { training } from './training.js'
 
+/** Small ops come first, while the process is young: they measure what it costs to get to a kernel. */
 export const suites: readonly Suite[] = [
+  autodiff,
   matmul,
   elementwise,
   reductions,
   convolution,
   series,
-  autodiff,
   training,
   taylor,
   paths,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { wasmBuild } from '../peers/unravel.js'
@@ -57,11 +57,14 @@ const cold = (): Case => ({
   check: values => (values[0] === 512 ? 0 : Number.NaN),
 })
 
-/** The bytes of one build inside the file that the package ships. */
+/** The bytes of one build inside the files that the package ships. */
 function module(name: 'plain' | 'relaxed'): Buffer | undefined {
-  const file = fileURLToPath(new URL('./wasm/module.generated.js', import.meta.resolve('@unravel/kernels')))
-  const [, text] = new RegExp(`export const ${name} =\\s*'([^']*)'`).exec(readFileSync(file, 'utf8')) ?? []
-  return text === undefined ? undefined : Buffer.from(text, 'base64')
+  const dist = fileURLToPath(new URL('.', import.meta.resolve('@unravel/kernels')))
+  for (const file of readdirSync(dist).filter(f => f.endsWith('.js'))) {
+    const [, text] = new RegExp(`const ${name} = ["']([^"']+)["']`).exec(readFileSync(`${dist}/${file}`, 'utf8')) ?? []
+    if (text !== undefined) return Buffer.from(text, 'base64')
+  }
+  return undefined
 }
 
 const kilobytes = (n: number | undefined) => (n === undefined ? undefined : n / 1000)
