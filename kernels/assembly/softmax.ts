@@ -1,5 +1,5 @@
-// softmax and its relatives over the rows of a dense [rows, n]; outputs are dense and apart from inputs. A row is read from
-// memory once: its later passes find it in the first cache.
+// softmax and its relatives over the rows of a dense [rows, n], whose labels are i32 [rows]; outputs are dense and apart from
+// inputs. A row is read from memory once: its later passes find it in the first cache.
 
 import { exp as exp2, log } from './math'
 import { exp as exp4, expNegative } from './math32'
@@ -34,6 +34,57 @@ function largest<T>(n: usize, x: usize): T {
   return maxLanes<T>(v128.pmax<T>(v128.pmax<T>(m0, m1), v128.pmax<T>(m2, m3)))
 }
 
+/** Σ e^(x − m) over a row; m is its largest element. */
+// @ts-ignore: decorator
+@inline
+function sumOfExp<T>(n: usize, x: usize, m: v128): T {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  let s = v128.splat<T>(0)
+  for (let i: usize = 0; i < whole; i += 16) s = v128.add<T>(s, decay<T>(v128.sub<T>(v128.load(x + i), m)))
+  if (whole < bytes) {
+    s = v128.add<T>(s, v128.and(decay<T>(v128.sub<T>(v128.load(x + whole), m)), tailMask(bytes - whole)))
+  }
+  return sumLanes<T>(s)
+}
+
+/** out = e^(x − m) over a row; its sum. */
+// @ts-ignore: decorator
+@inline
+function expAndSum<T>(n: usize, x: usize, m: v128, out: usize): T {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  let s = v128.splat<T>(0)
+  for (let i: usize = 0; i < whole; i += 16) {
+    const e = decay<T>(v128.sub<T>(v128.load(x + i), m))
+    v128.store(out + i, e)
+    s = v128.add<T>(s, e)
+  }
+  if (whole < bytes) {
+    const e = decay<T>(v128.sub<T>(v128.load(x + whole), m))
+    storePartial<T>(out + whole, e, bytes - whole)
+    s = v128.add<T>(s, v128.and(e, tailMask(bytes - whole)))
+  }
+  return sumLanes<T>(s)
+}
+
+/** out = factor·x over a row; out may be x. */
+// @ts-ignore: decorator
+@inline
+function scale<T>(n: usize, x: usize, factor: T, out: usize): void {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  const by = v128.splat<T>(factor)
+  for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, v128.mul<T>(v128.load(x + i), by))
+  if (whole < bytes) storePartial<T>(out + whole, v128.mul<T>(v128.load(x + whole), by), bytes - whole)
+}
+
+// @ts-ignore: decorator
+@inline
+function logOf<T>(s: T): f64 {
+  return f64x2.extract_lane(log(f64x2.splat(<f64>s)), 0)
+}
+
 /** exp(x − max) / Σ exp(x − max) */
 export function softmax_f32(rows: usize, n: usize, x: usize, out: usize): void {
   softmax<f32>(rows, n, x, out)
@@ -44,23 +95,9 @@ export function softmax_f64(rows: usize, n: usize, x: usize, out: usize): void {
 
 function softmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
   const bytes = n * sizeof<T>()
-  const whole = bytes & ~15
   for (let r: usize = 0; r < rows; r++) {
-    const m = v128.splat<T>(largest<T>(n, x))
-    let s = v128.splat<T>(0)
-    for (let i: usize = 0; i < whole; i += 16) {
-      const e = decay<T>(v128.sub<T>(v128.load(x + i), m))
-      v128.store(out + i, e)
-      s = v128.add<T>(s, e)
-    }
-    if (whole < bytes) {
-      const e = decay<T>(v128.sub<T>(v128.load(x + whole), m))
-      storePartial<T>(out + whole, e, bytes - whole)
-      s = v128.add<T>(s, v128.and(e, tailMask(bytes - whole)))
-    }
-    const scale = v128.splat<T>(<T>1 / sumLanes<T>(s))
-    for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, v128.mul<T>(v128.load(out + i), scale))
-    if (whole < bytes) storePartial<T>(out + whole, v128.mul<T>(v128.load(out + whole), scale), bytes - whole)
+    const s = expAndSum<T>(n, x, v128.splat<T>(largest<T>(n, x)), out)
+    scale<T>(n, out, <T>1 / s, out)
     x += bytes
     out += bytes
   }
@@ -76,15 +113,9 @@ export function logSoftmax_f64(rows: usize, n: usize, x: usize, out: usize): voi
 
 function logSoftmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
   const bytes = n * sizeof<T>()
-  const whole = bytes & ~15
   for (let r: usize = 0; r < rows; r++) {
     const m = v128.splat<T>(largest<T>(n, x))
-    let s = v128.splat<T>(0)
-    for (let i: usize = 0; i < whole; i += 16) s = v128.add<T>(s, decay<T>(v128.sub<T>(v128.load(x + i), m)))
-    if (whole < bytes) {
-      s = v128.add<T>(s, v128.and(decay<T>(v128.sub<T>(v128.load(x + whole), m)), tailMask(bytes - whole)))
-    }
-    const shift = v128.splat<T>(<T>f64x2.extract_lane(log(f64x2.splat(<f64>sumLanes<T>(s))), 0))
+    const shift = v128.splat<T>(<T>logOf<T>(sumOfExp<T>(n, x, m)))
     // x − m is exact where it matters, so the two are not added first.
     for (let i: usize = 0; i < bytes; i += 16) {
       storePartial<T>(out + i, v128.sub<T>(v128.sub<T>(v128.load(x + i), m), shift), bytes - i)
@@ -151,5 +182,51 @@ function logSoftmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usi
       gy += bytes
       gx += bytes
     }
+  }
+}
+
+/** log Σ exp(x − max) − (x_label − max) */
+export function crossEntropy_f32(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
+  crossEntropy<f32>(rows, n, x, labels, out)
+}
+export function crossEntropy_f64(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
+  crossEntropy<f64>(rows, n, x, labels, out)
+}
+
+function crossEntropy<T>(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
+  const bytes = n * sizeof<T>()
+  for (let r: usize = 0; r < rows; r++) {
+    const m = largest<T>(n, x)
+    const chosen = <f64>load<T>(x + <usize>load<i32>(labels) * sizeof<T>()) - <f64>m
+    store<T>(out, <T>(logOf<T>(sumOfExp<T>(n, x, v128.splat<T>(m))) - chosen))
+    x += bytes
+    labels += 4
+    out += sizeof<T>()
+  }
+}
+
+/** gx_j = ȳ (exp(x_j − max) / Σ exp(x − max) − [j = label]), for `lead` stacked cotangents */
+export function crossEntropyGrad_f32(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
+  crossEntropyGrad<f32>(lead, rows, n, x, labels, gy, gx)
+}
+export function crossEntropyGrad_f64(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
+  crossEntropyGrad<f64>(lead, rows, n, x, labels, gy, gx)
+}
+
+function crossEntropyGrad<T>(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
+  if (lead == 0) return
+  const bytes = n * sizeof<T>()
+  for (let r: usize = 0; r < rows; r++) {
+    // All cotangents scale e − s·[j = label]. It lies where the result of the first one, which comes last, will be.
+    const s = expAndSum<T>(n, x, v128.splat<T>(largest<T>(n, x)), gx)
+    const chosen = gx + <usize>load<i32>(labels) * sizeof<T>()
+    store<T>(chosen, load<T>(chosen) - s)
+    for (let l = lead; l-- > 0; ) {
+      scale<T>(n, gx, load<T>(gy + l * rows * sizeof<T>()) / s, gx + l * rows * bytes)
+    }
+    x += bytes
+    labels += 4
+    gy += sizeof<T>()
+    gx += bytes
   }
 }

@@ -185,6 +185,12 @@ export const contract = {
   logSoftmax: { signature: '[rows,n] -> [rows,n]', dtypes: real, accumulates: 'wide' },
   softmaxGrad: { signature: 'y[rows,n], ȳ[lead,rows,n] -> [lead,rows,n]', dtypes: real, accumulates: 'wide' },
   logSoftmaxGrad: { signature: 'y[rows,n], ȳ[lead,rows,n] -> [lead,rows,n]', dtypes: real, accumulates: 'wide' },
+  crossEntropy: { signature: '[rows,n], i32[rows] -> [rows]', dtypes: real, accumulates: 'wide' },
+  crossEntropyGrad: {
+    signature: '[rows,n], i32[rows], ȳ[lead,rows] -> [lead,rows,n]',
+    dtypes: real,
+    accumulates: 'wide',
+  },
   layerNorm: { signature: '[rows,n], [n], [n] -> [rows,n]', dtypes: real, accumulates: 'wide' },
   layerNormGrad: { signature: '[rows,n], [n], ȳ[rows,n] -> [rows,n], [n], [n]', dtypes: real, accumulates: 'wide' },
   rmsNorm: { signature: '[rows,n], [n] -> [rows,n]', dtypes: real, accumulates: 'wide' },
@@ -282,6 +288,12 @@ export interface Kernels<B extends Buffer> {
   softmaxGrad(lead: number, rows: number, n: number, y: B, gy: B, gx: B): void
   /** gx = ȳ − exp(y) Σ ȳ, for each of `lead` stacked cotangents */
   logSoftmaxGrad(lead: number, rows: number, n: number, y: B, gy: B, gx: B): void
+  /** log Σ exp(x − max) − (x_label − max) of each row: −log of its softmax at its label; `labels` is i32 with
+   *  0 ≤ label < n. A row with NaN or +Inf, or of −Inf alone, gives NaN; another one gives +Inf where x_label is −Inf. */
+  crossEntropy(rows: number, n: number, x: B, labels: B, out: B): void
+  /** gx_j = ȳ (exp(x_j − max) / Σ exp(x − max) − [j = label]) over each row, for each of `lead` stacked cotangents. NaN
+   *  fills the rows that have no softmax. */
+  crossEntropyGrad(lead: number, rows: number, n: number, x: B, labels: B, gy: B, gx: B): void
   /** w ⊙ (x − mean)/√(mean((x − mean)²) + eps) + b over each row (two-pass variance) */
   layerNorm(rows: number, n: number, eps: number, x: B, w: B, b: B, out: B): void
   layerNormGrad(rows: number, n: number, eps: number, x: B, w: B, gy: B, gx: B, gw: B, gb: B): void

@@ -343,6 +343,11 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
       write(2 * r * n),
     ),
   ),
+  // At the scale of logarithms and weights, the least of which, log(1 + e⁻⁴) and e⁻⁴/(1 + e⁻⁴), are above 1/64.
+  crossEntropy: rowsOf((r, n) => call({ scale: 64 * n }, is(r), is(n), read(r * n), ids(r, n), write(r))),
+  crossEntropyGrad: rowsOf((r, n) =>
+    call({ scale: 64 * n }, is(2), is(r), is(n), read(r * n), ids(r, n), read(2 * r), write(2 * r * n)),
+  ),
   // eps is not small, so that rows of one value do not divide rounding errors by almost nothing.
   layerNorm: rowsOf((r, n) =>
     call({ scale: 8 * n + 32 }, is(r), is(n), is(0.1), read(r * n), read(n, positive), read(n), write(r * n)),
@@ -545,6 +550,8 @@ describe.each(backends)('NaN and Inf on %s', (_, backend) => {
     'where',
     'softmax',
     'logSoftmax',
+    'crossEntropy',
+    'crossEntropyGrad',
     'layerNorm',
     'rmsNorm',
     'cauchy',

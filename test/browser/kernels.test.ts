@@ -180,6 +180,8 @@ const calls: Record<Exclude<KernelName, 'random' | 'cast'>, (() => Omit<Call, 'n
   logSoftmax: [() => ({ args: [is(4), is(13), draw(52), out(52)], roundings: 32 })],
   softmaxGrad: [() => ({ args: [is(2), is(4), is(6), draw(24, 'positive'), draw(48), out(48)], roundings: 64 })],
   logSoftmaxGrad: [() => ({ args: [is(2), is(4), is(6), draw(24), draw(48), out(48)], roundings: 64 })],
+  crossEntropy: [() => ({ args: [is(4), is(13), draw(52), ids(4, 13), out(4)], roundings: 32 })],
+  crossEntropyGrad: [() => ({ args: [is(2), is(4), is(13), draw(52), ids(4, 13), draw(8), out(104)], roundings: 64 })],
   layerNorm: [() => ({ args: [is(5), is(11), is(0.1), draw(55), draw(11), draw(11), out(55)], roundings: 64 })],
   layerNormGrad: [
     () => ({
@@ -311,6 +313,10 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     }
     for (const op of ['sum', 'max', 'min']) await check('reduce', [is(op), is([n / 2, 2]), is([1]), a, out(n / 2)])
     for (const op of ['softmax', 'logSoftmax']) await check(op, [is(n / 4), is(4), b, out(n)])
+    const labels = { ids: Array.from({ length: n / 4 }, (_, r) => r % 4) }
+    await check('crossEntropy', [is(n / 4), is(4), b, labels, out(n / 4)])
+    const ones = { of: new Array<number>(n / 4).fill(1) }
+    await check('crossEntropyGrad', [is(1), is(n / 4), is(4), b, labels, ones, out(n)])
     await check('argmax', [is(n / 4), is(4), is(1), b, out(n / 4, 'i32')])
   })
 

@@ -46,12 +46,8 @@ describe.each(targets)('on %s', (name, open) => {
     expectClose(byTrain, await lossesByTrain(reference, 10), 2 ** -13)
   })
 
-  it('training fell back for what is not f32 alone', async () => {
-    const fallbacks = Object.fromEntries((await open()).fallbacks())
-    console.log(`training on ${name}: ${JSON.stringify(fallbacks)}`)
-    // Labels become places in the table of logits, once a step of each of the loops.
-    const steps = name === 'webgpu' ? 10 : 20
-    expect(fallbacks).toEqual(name === 'wasm' ? {} : { 'affine i32': steps, 'zip i32': steps })
+  it('training fell back for nothing', async () => {
+    expect([...(await open()).fallbacks()]).toEqual([])
   })
 
   it(`the Taylor expansion has the coefficients of ${reference.name} and sums to the network`, async () => {

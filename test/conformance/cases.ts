@@ -87,6 +87,10 @@ export const cases: Record<string, readonly Case[]> = {
   correlate: [{ inputs: [real(4, 2), real(3, 2)], attrs: { orders: 4, rank: 1 } }],
   cos: smooth,
   crossEntropy: [{ inputs: [real(3, 4), ids(4, 3)] }, { inputs: [real(2, 2, 3), ids(3, 2, 2)] }],
+  crossEntropyGrad: [
+    { inputs: [real(3, 4), ids(4, 3), real(3)] },
+    { inputs: [real(2, 2, 3), ids(3, 2, 2), real(2, 2, 2)] },
+  ],
   div: [
     { inputs: [real(2, 3), positive(2, 3)], paths: [0] },
     { inputs: [real(3), positive(2, 1)], paths: [0] },

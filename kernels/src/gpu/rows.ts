@@ -47,6 +47,26 @@ const logSoftmaxGradSource = define(
   'const v = y[yo + i - quotient(i, size) * size];\nreturn gy[gyo + i] - expOf(v) * t[to + quotient(i, n)];',
 )
 
+// Labels come as f32, exact below 2²⁴. m and s are the largest of each row and the sum of its exponentials.
+const crossEntropySource = define(
+  ['x', 'labels', 'm', 's'],
+  ['n'],
+  'return logOf(s[so + i]) - (x[xo + i * n + labels[labelso + i]] - m[mo + i]);',
+)
+const crossEntropyGradSource = define(
+  ['x', 'labels', 'm', 's', 'gy'],
+  ['rows', 'n'],
+  `const row = quotient(i, n);
+const r = row - quotient(row, rows) * rows;
+const j = i - row * n;
+const sum = s[so + r];
+let e = expOf(x[xo + r * n + j] - m[mo + r]);
+if (labels[labelso + r] === j) {
+  e = e - sum;
+}
+return gy[gyo + row] / sum * e;`,
+)
+
 const meanSource = define(
   ['x'],
   ['n'],
@@ -136,6 +156,8 @@ type Names =
   | 'logSoftmax'
   | 'softmaxGrad'
   | 'logSoftmaxGrad'
+  | 'crossEntropy'
+  | 'crossEntropyGrad'
   | 'layerNorm'
   | 'layerNormGrad'
   | 'rmsNorm'
@@ -143,12 +165,15 @@ type Names =
 
 export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
   const { heap, js } = context
-  const normalised = (source: string, rows: number, n: number, x: Texels, out: Texels) =>
+  /** The largest element of each row, and the sum of its exponentials. */
+  const withSums = (rows: number, n: number, x: Texels, body: (m: Texels, s: Texels) => void) =>
     withTemporaries(heap, [rows, rows], (m, s) => {
       reduceMiddle(context, 'max', rows, n, 1, x, m!)
       launch(context, expSum, s!, [x, m!], [n])
-      launch(context, source, out, [x, m!, s!], [n])
+      body(m!, s!)
     })
+  const normalised = (source: string, rows: number, n: number, x: Texels, out: Texels) =>
+    withSums(rows, n, x, (m, s) => launch(context, source, out, [x, m, s], [n]))
   return {
     softmax(rows, n, x, out) {
       if (x.dtype !== 'f32') return js.softmax(rows, n, x, out)
@@ -171,6 +196,14 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
         reduceMiddle(context, 'sum', lead * rows, n, 1, gy, t!)
         launch(context, logSoftmaxGradSource, gx, [y, gy, t!], [rows * n, n])
       })
+    },
+    crossEntropy(rows, n, x, labels, out) {
+      if (x.dtype !== 'f32') return js.crossEntropy(rows, n, x, labels, out)
+      withSums(rows, n, x, (m, s) => launch(context, crossEntropySource, out, [x, labels, m, s], [n]))
+    },
+    crossEntropyGrad(lead, rows, n, x, labels, gy, gx) {
+      if (x.dtype !== 'f32') return js.crossEntropyGrad(lead, rows, n, x, labels, gy, gx)
+      withSums(rows, n, x, (m, s) => launch(context, crossEntropyGradSource, gx, [x, labels, m, s, gy], [rows, n]))
     },
     layerNorm(rows, n, eps, x, w, b, out) {
       if (x.dtype !== 'f32') return js.layerNorm(rows, n, eps, x, w, b, out)

@@ -10,7 +10,7 @@ import { avgPool2d, avgPool2dGrad, maxPool2dIndices } from './pool2d.js'
 import { random } from './random.js'
 import { argmax, reduce } from './reduce.js'
 import { cauchy, correlate, series, seriesDiv, seriesPower, seriesSinCos, seriesSoftmax } from './series.js'
-import { logSoftmax, logSoftmaxGrad, softmax, softmaxGrad } from './softmax.js'
+import { crossEntropy, crossEntropyGrad, logSoftmax, logSoftmaxGrad, softmax, softmaxGrad } from './softmax.js'
 import { where } from './where.js'
 import { zip } from './zip.js'
 
@@ -42,6 +42,8 @@ export const jsKernels: Kernels<TypedArray> = {
   logSoftmax,
   softmaxGrad,
   logSoftmaxGrad,
+  crossEntropy,
+  crossEntropyGrad,
   layerNorm,
   layerNormGrad,
   rmsNorm,

@@ -10,16 +10,28 @@ function rowMax(x: TypedArray, from: number, n: number): number {
   return m
 }
 
+/** Σ exp(x − m) over a row */
+function sumOfExp(x: TypedArray, from: number, n: number, m: number): number {
+  let total = 0
+  for (let i = from; i < from + n; i++) total += Math.exp(x[i]! - m)
+  return total
+}
+
+/** out = exp(x − m) over a row; its sum. */
+function expAndSum(x: TypedArray, from: number, n: number, m: number, out: TypedArray): number {
+  let total = 0
+  for (let i = from; i < from + n; i++) {
+    const e = Math.exp(x[i]! - m)
+    out[i] = e
+    total += e
+  }
+  return total
+}
+
 export function softmax(rows: number, n: number, x: TypedArray, out: TypedArray): void {
   for (let r = 0; r < rows; r++) {
     const from = r * n
-    const m = rowMax(x, from, n)
-    let total = 0
-    for (let i = from; i < from + n; i++) {
-      const e = Math.exp(x[i]! - m)
-      out[i] = e
-      total += e
-    }
+    const total = expAndSum(x, from, n, rowMax(x, from, n), out)
     for (let i = from; i < from + n; i++) out[i] = out[i]! / total
   }
 }
@@ -28,9 +40,7 @@ export function logSoftmax(rows: number, n: number, x: TypedArray, out: TypedArr
   for (let r = 0; r < rows; r++) {
     const from = r * n
     const m = rowMax(x, from, n)
-    let total = 0
-    for (let i = from; i < from + n; i++) total += Math.exp(x[i]! - m)
-    const shift = Math.log(total)
+    const shift = Math.log(sumOfExp(x, from, n, m))
     // x − m is exact where it matters, so the two are not added first.
     for (let i = from; i < from + n; i++) out[i] = x[i]! - m - shift
   }
@@ -67,5 +77,38 @@ export function logSoftmaxGrad(
     let total = 0
     for (let i = 0; i < n; i++) total += gy[from + i]!
     for (let i = 0; i < n; i++) gx[from + i] = gy[from + i]! - Math.exp(y[run + i]!) * total
+  }
+}
+
+export function crossEntropy(rows: number, n: number, x: TypedArray, labels: TypedArray, out: TypedArray): void {
+  for (let r = 0; r < rows; r++) {
+    const from = r * n
+    const m = rowMax(x, from, n)
+    out[r] = Math.log(sumOfExp(x, from, n, m)) - (x[from + labels[r]!]! - m)
+  }
+}
+
+export function crossEntropyGrad(
+  lead: number,
+  rows: number,
+  n: number,
+  x: TypedArray,
+  labels: TypedArray,
+  gy: TypedArray,
+  gx: TypedArray,
+): void {
+  if (lead === 0) return
+  for (let r = 0; r < rows; r++) {
+    const from = r * n
+    const m = rowMax(x, from, n)
+    // All cotangents scale e − total·[j = label]. It lies where the result of the first one, which comes last, will be.
+    const total = expAndSum(x, from, n, m, gx)
+    const chosen = from + labels[r]!
+    gx[chosen] = Math.exp(x[chosen]! - m) - total
+    for (let l = lead - 1; l >= 0; l--) {
+      const scale = gy[l * rows + r]! / total
+      const to = (l * rows + r) * n
+      for (let i = 0; i < n; i++) gx[to + i] = scale * gx[from + i]!
+    }
   }
 }

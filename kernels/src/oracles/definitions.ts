@@ -246,6 +246,21 @@ export const definitions: Defined = {
       v.forEach((u, i) => (gx[(l! * rows + r!) * n + i] = g[i]! - Math.exp(u) * sum(g)))
     }
   },
+  crossEntropy(rows, n, x, labels, out) {
+    for (let r = 0; r < rows; r++) {
+      const v = row(x, r, n)
+      const m = Math.max(...v)
+      out[r] = Math.log(sum(v.map(u => Math.exp(u - m)))) - (v[labels[r]!]! - m)
+    }
+  },
+  crossEntropyGrad(lead, rows, n, x, labels, gy, gx) {
+    for (const [l, r, j] of indices([lead, rows, n])) {
+      const v = row(x, r!, n)
+      const e = v.map(u => Math.exp(u - Math.max(...v)))
+      const at = l! * rows + r!
+      gx[at * n + j!] = gy[at]! * (e[j!]! / sum(e) - Number(j === labels[r!]))
+    }
+  },
   layerNorm(rows, n, eps, x, w, b, out) {
     for (let r = 0; r < rows; r++) {
       normalized(row(x, r, n), eps, true).y.forEach((v, i) => (out[r * n + i] = w[i]! * v + b[i]!))

@@ -75,6 +75,8 @@ const native: Partial<Record<KernelName, readonly DType[]>> = {
   logSoftmax: real,
   softmaxGrad: real,
   logSoftmaxGrad: real,
+  crossEntropy: real,
+  crossEntropyGrad: real,
   layerNorm: real,
   layerNormGrad: real,
   rmsNorm: real,

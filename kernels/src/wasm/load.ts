@@ -59,6 +59,10 @@ export interface Exports {
   softmaxGrad_f64: RowsGrad
   logSoftmaxGrad_f32: RowsGrad
   logSoftmaxGrad_f64: RowsGrad
+  crossEntropy_f32: CrossEntropy
+  crossEntropy_f64: CrossEntropy
+  crossEntropyGrad_f32: CrossEntropyGrad
+  crossEntropyGrad_f64: CrossEntropyGrad
   layerNorm_f32: LayerNorm
   layerNorm_f64: LayerNorm
   layerNormGrad_f32: LayerNormGrad
@@ -126,6 +130,9 @@ type Gather = Code<
 >
 type Rows = Code<[rows: number, n: number, x: Address, out: Address]>
 type RowsGrad = Code<[lead: number, rows: number, n: number, y: Address, gy: Address, gx: Address]>
+type Labelled = [rows: number, n: number, x: Address, labels: Address]
+type CrossEntropy = Code<[...Labelled, out: Address]>
+type CrossEntropyGrad = Code<[lead: number, ...Labelled, gy: Address, gx: Address]>
 type NormRows = [rows: number, n: number, eps: number]
 type LayerNorm = Code<[...NormRows, x: Address, w: Address, b: Address, out: Address]>
 type RmsNorm = Code<[...NormRows, x: Address, w: Address, out: Address]>

@@ -7,6 +7,7 @@ import {
   type Dense,
   DisposedError,
   exp,
+  eye,
   grad,
   gradcheck,
   jvp,
@@ -126,6 +127,19 @@ describe('vjp', () => {
     expect(both.w.shape).toEqual([2, 5, 4])
     read(both.w).forEach((g, i) => {
       expect(g).toBeCloseTo(read(one.w)[i % 20]! * (i < 20 ? 1 : -2), 14)
+    })
+  })
+
+  it('has the Hessian diag(p) − p pᵀ of cross-entropy through its fused gradient', () => {
+    const x = tensor([[0.3, -1, 0.5]], f64)
+    const slope = grad((x: Tensor) => crossEntropy(x, tensor([2], { dtype: 'i32' })))
+    const p = read(softmax(x))
+    const { value, pullback } = vjp(slope, x)
+    read(value).forEach((g, i) => expect(g).toBeCloseTo(p[i]! - Number(i === 2), 15))
+    const rows = read(pullback(reshape(eye(3, f64), [3, 1, 3])))
+    rows.forEach((h, at) => {
+      const [i, j] = [Math.floor(at / 3), at % 3]
+      expect(h).toBeCloseTo(p[i]! * (Number(i === j) - p[j]!), 15)
     })
   })
 
@@ -253,7 +267,13 @@ describe('errors', () => {
     expect(() => add(ones([2, 3]), ones([2]))).toThrow('add wants [...], [...] -> [...]\ngot f32[2,3], f32[2]')
     expect(() => add(ones([2], f64), ones([2]))).toThrow("dtypes differ; convert one with .to('f32' | 'f64')")
     expect(() => mean(ones([2, 3]), 2)).toThrow('axis 2 is outside -2..1')
-    expect(() => crossEntropy(ones([2, 3]), tensor([0, 3], { dtype: 'i32' }))).toThrow('label 3 of row 1')
+    const loss = (x: Tensor) => crossEntropy(x, tensor([0, 3], { dtype: 'i32' }))
+    for (const f of [loss, grad(loss), (x: Tensor) => series(loss, reshape(x, [1, 2, 3]), 1)]) {
+      expect(() => f(ones([2, 3]))).toThrow(RangeError)
+      expect(() => f(ones([2, 3]))).toThrow('label 3 of row 1')
+    }
+    const empty = (x: Tensor) => crossEntropy(x, zeros([0], { dtype: 'i32' }))
+    for (const f of [empty, grad(empty)]) expect(() => f(ones([0, 3]))).toThrow('the batch is empty')
     expect(() => tensor([[1, 2], [3]])).toThrow('nested arrays differ')
   })
 })

@@ -1,12 +1,16 @@
+import type { TypedArray } from '@unravel/kernels'
 import { ShapeError } from '../errors.js'
 import { apply, backendOf, commonDType, type Op } from '../op.js'
-import { type Dense, fromData, type Tensor } from '../tensor.js'
-import { add } from './add.js'
-import { gather } from './gather.js'
+import { sizeOf } from '../shape.js'
+import { allocate, type Dense, fromData, type Tensor } from '../tensor.js'
+import { affine } from './affine.js'
+import { broadcastLast } from './broadcastTo.js'
+import { gatherOp, scatterAddOp } from './gather.js'
 import { logSoftmax } from './logSoftmax.js'
 import { mul } from './mul.js'
 import { neg } from './neg.js'
-import { reshape } from './reshape.js'
+import { expandDims, reshape, reshapeLast } from './reshape.js'
+import { rowsOf, softmax } from './softmax.js'
 import { sub } from './sub.js'
 import { mean } from './sum.js'
 
@@ -20,26 +24,72 @@ export const crossEntropyOp: Op = {
     if (labels.size === 0) throw new ShapeError(crossEntropyOp, inputs, 'the batch is empty')
     return { shape: [], dtype: commonDType(crossEntropyOp, [logits]) }
   },
-  run: inputs => body(inputs) as Dense,
+  run([logits, labels], _, type) {
+    const [rows, classes] = rowsOf(logits!.shape)
+    checkedLabels(labels!, classes)
+    const losses = allocate(logits!.backend, [rows], type.dtype, 'crossEntropy')
+    logits!.backend.kernels.crossEntropy(rows, classes, logits!.buffer, labels!.buffer, losses.buffer)
+    return mean(losses) as Dense
+  },
+  vjp: ({ inputs: [logits, labels] }, c) => [
+    apply(crossEntropyGradOp, [logits!, labels!, shares(c, labels!)], undefined),
+    null,
+  ],
   gate: 'take path sums of the logits',
-  body,
+  body([logits, labels]) {
+    const places = placesOf(labels!, logits!.shape[logits!.rank - 1]!)
+    const flat = reshape(logSoftmax(logits!), [-1])
+    return neg(mean(apply(gatherOp, [flat, places], { axis: -1, length: flat.size, inside: true })))
+  },
 }
 
-function body([logits, labels]: readonly Tensor[]): Tensor {
-  const classes = logits!.shape[logits!.rank - 1]!
-  const rows = Int32Array.from({ length: labels!.size }, (_, i) => i)
-  const row = fromData(rows, [labels!.size], backendOf(labels!), 'crossEntropy')
-  const inRange = checked(reshape(labels!, [-1]), classes)
-  const flat = reshape(logSoftmax(logits!), [-1])
-  return neg(mean(gather(flat, add(mul(row, classes), inRange))))
+/** What each row gets of a cotangent of the mean over rows. */
+function shares(c: Tensor, labels: Tensor): Tensor {
+  const single = labels.shape.map(() => 1)
+  return broadcastLast(reshapeLast(affine(c, 1 / labels.size, 0), 0, single), labels.shape)
+}
+
+/** ȳ ↦ ȳ (softmax(x) − [j = label]) for one ȳ a row, under leading axes of ȳ. */
+export const crossEntropyGradOp: Op = {
+  name: 'crossEntropyGrad',
+  signature: '[...,classes], i32[...], [...] -> [...,classes]',
+  infer(inputs) {
+    const [logits, labels, c] = inputs as [Tensor, Tensor, Tensor]
+    const lead = c.shape.slice(0, c.rank - labels.rank)
+    return { shape: [...lead, ...logits.shape], dtype: commonDType(crossEntropyGradOp, [logits, c]) }
+  },
+  run([logits, labels, c], _, type) {
+    const out = allocate(logits!.backend, type.shape, type.dtype, 'crossEntropyGrad')
+    const lead = sizeOf(c!.shape.slice(0, c!.rank - labels!.rank))
+    const [rows, classes] = rowsOf(logits!.shape)
+    const { kernels } = logits!.backend
+    kernels.crossEntropyGrad(lead, rows, classes, logits!.buffer, labels!.buffer, c!.buffer, out.buffer)
+    return out
+  },
+  gate: 'it is used by derivatives only',
+  body([logits, labels, c]) {
+    const places = placesOf(labels!, logits!.shape[logits!.rank - 1]!)
+    const flat = reshapeLast(c!, labels!.rank, [labels!.size])
+    const chosen = apply(scatterAddOp, [flat, places], { length: logits!.size, after: 0, inside: true })
+    return sub(mul(expandDims(c!, -1), softmax(logits!)), reshapeLast(chosen, 1, logits!.shape))
+  },
 }
 
 /** Labels that are classes; throws RangeError naming the first that is not. */
-function checked(labels: Tensor, classes: number): Tensor {
+function checkedLabels(labels: Tensor, classes: number): TypedArray {
   const values = labels.dense()[0]!.dataSync()
-  const bad = values.findIndex(v => v < 0 || v >= classes)
-  if (bad >= 0) throw new RangeError(`crossEntropy: label ${values[bad]} of row ${bad} is not in 0..${classes - 1}`)
-  return labels
+  for (let row = 0; row < values.length; row++) {
+    const label = values[row]!
+    if (label >= 0 && label < classes) continue
+    throw new RangeError(`crossEntropy: label ${label} of row ${row} is not in 0..${classes - 1}`)
+  }
+  return values
+}
+
+/** The places of the labels in the flat table of logits. */
+function placesOf(labels: Tensor, classes: number): Dense {
+  const places = Int32Array.from(checkedLabels(labels, classes), (label, row) => row * classes + label)
+  return fromData(places, [labels.size], backendOf(labels), 'crossEntropy')
 }
 
 /** Mean over rows of −log softmax(logits)[label]; logits [...,classes], labels i32 [...]. A scalar []. */

@@ -26,7 +26,7 @@ import { linearOp } from './linear.js'
 import { logOp } from './log.js'
 import { log1pOp } from './log1p.js'
 import { logSoftmaxGradOp, logSoftmaxOp } from './logSoftmax.js'
-import { crossEntropyOp, mseOp } from './losses.js'
+import { crossEntropyGradOp, crossEntropyOp, mseOp } from './losses.js'
 import { matmulOp } from './matmul.js'
 import { argmaxOp, maxOp, minOp } from './max.js'
 import { maximumOp, minimumOp } from './maximum.js'
@@ -100,6 +100,7 @@ export const opTable: readonly Op<any>[] = [
   logSoftmaxOp,
   logSoftmaxGradOp,
   crossEntropyOp,
+  crossEntropyGradOp,
   mseOp,
   matmulOp,
   maxOp,
