@@ -41,7 +41,7 @@ const fake = (name: string, seconds: number, value = 1): Contender => ({
   result: () => [value],
   sample: () => seconds,
 })
-const plan = { rounds: 4, sample: 0, budget: Number.POSITIVE_INFINITY, least: 2 }
+const plan = { rounds: 4, warm: 0, sample: 0, budget: Number.POSITIVE_INFINITY, least: 2 }
 const one = against(() => [1], 1e-6)
 
 test('a wrong or failing contender has no times, and the others do', async () => {

@@ -4,6 +4,8 @@ import type { Case, Contender, Device } from './types.js'
 
 export interface Plan {
   readonly rounds: number
+  /** Time in which compilers may find out about a contender of fast calls, before any of its times counts, seconds. */
+  readonly warm: number
   /** Length of one sample, seconds. */
   readonly sample: number
   /** A contender stops taking part when all its samples together took this long, after `least` rounds, seconds. */
@@ -11,8 +13,8 @@ export interface Plan {
   readonly least: number
 }
 
-export const full: Plan = { rounds: 11, sample: 0.1, budget: 12, least: 3 }
-export const quick: Plan = { rounds: 5, sample: 0.03, budget: 1.5, least: 3 }
+export const full: Plan = { rounds: 11, warm: 0.5, sample: 0.1, budget: 12, least: 3 }
+export const quick: Plan = { rounds: 5, warm: 0.05, sample: 0.03, budget: 1.5, least: 3 }
 
 /** What became of one contender of one case. */
 export interface Entry {
@@ -53,6 +55,22 @@ async function checked(c: Contender, check: Case['check']): Promise<Entry> {
   }
 }
 
+/** Calls slower than this are no matter of compilers, seconds. */
+const SLOW = 0.05
+
+/** Calls a contender until its time is up, or at once where a call is slow. */
+async function warmUp(c: Contender, seconds: number): Promise<void> {
+  const f = c.run ?? c.runAsync
+  if (f === undefined) return
+  await c.enter?.()
+  const begin = performance.now()
+  for (let before = begin, now = begin; now - begin < 1000 * seconds && now - before < 1000 * SLOW; ) {
+    before = performance.now()
+    await f()
+    now = performance.now()
+  }
+}
+
 /**
  * Times contenders in interleaved rounds. Every one is checked first. In a round each takes one sample, in an order that
  * changes from round to round; the first contender of the list and the yardstick take part in all of them, so that each
@@ -67,6 +85,7 @@ export async function interleave(
   const entries: Entry[] = []
   for (const c of contenders) entries.push(await checked(c, check))
   const racing = [...contenders.map((c, i) => ({ c, e: entries[i]! })), { c: yardstick, e: entry(yardstick, {}) }]
+  for (const { c, e } of racing) if (e.failed === undefined) await warmUp(c, plan.warm)
   const spent = racing.map(() => 0)
   for (let round = 0; round < plan.rounds; round++) {
     globalThis.gc?.()
