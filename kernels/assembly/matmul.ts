@@ -212,47 +212,7 @@ function tile<T>(
     a += aStep
     b += bStep
   } while (b != end)
-  if (finished) {
-    if (bias != 0) {
-      const b0 = v128.load(bias), b1 = v128.load(bias, 16)
-      c00 = v128.add<T>(c00, b0)
-      c01 = v128.add<T>(c01, b1)
-      c10 = v128.add<T>(c10, b0)
-      c11 = v128.add<T>(c11, b1)
-      c20 = v128.add<T>(c20, b0)
-      c21 = v128.add<T>(c21, b1)
-      c30 = v128.add<T>(c30, b0)
-      c31 = v128.add<T>(c31, b1)
-    }
-    const s = v128.splat<T>(<T>scale)
-    c00 = v128.mul<T>(c00, s)
-    c01 = v128.mul<T>(c01, s)
-    c10 = v128.mul<T>(c10, s)
-    c11 = v128.mul<T>(c11, s)
-    c20 = v128.mul<T>(c20, s)
-    c21 = v128.mul<T>(c21, s)
-    c30 = v128.mul<T>(c30, s)
-    c31 = v128.mul<T>(c31, s)
-    if (add != 0) {
-      const add1 = add + cRow, add2 = add1 + cRow, add3 = add2 + cRow
-      c00 = v128.add<T>(v128.load(add), c00)
-      c01 = v128.add<T>(v128.load(add, 16), c01)
-      c10 = v128.add<T>(v128.load(add1), c10)
-      c11 = v128.add<T>(v128.load(add1, 16), c11)
-      c20 = v128.add<T>(v128.load(add2), c20)
-      c21 = v128.add<T>(v128.load(add2, 16), c21)
-      c30 = v128.add<T>(v128.load(add3), c30)
-      c31 = v128.add<T>(v128.load(add3, 16), c31)
-    }
-  }
-  v128.store(c, c00)
-  v128.store(c, c01, 16)
-  v128.store(c1, c10)
-  v128.store(c1, c11, 16)
-  v128.store(c2, c20)
-  v128.store(c2, c21, 16)
-  v128.store(c3, c30)
-  v128.store(c3, c31, 16)
+  storeTile<T>(c, cRow, c00, c01, c10, c11, c20, c21, c30, c31, finished, bias, scale, add)
 }
 
 /** The same with A row-major, `aRow` bytes from row to row. Rows beyond `height` repeat the first. */
@@ -296,6 +256,17 @@ function tileOfRows<T>(
     a3 += sizeof<T>()
     b += bStep
   } while (a0 != end)
+  storeTile<T>(c, cRow, c00, c01, c10, c11, c20, c21, c30, c31, finished, bias, scale, add)
+}
+
+/** The last of a tile: its sums, or what `finished` makes of them, go to C. */
+// @ts-ignore: decorator
+@inline
+function storeTile<T>(
+  c: usize, cRow: usize, c00: v128, c01: v128, c10: v128, c11: v128, c20: v128, c21: v128, c30: v128, c31: v128,
+  finished: bool, bias: usize, scale: f64, add: usize,
+): void {
+  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
   if (finished) {
     if (bias != 0) {
       const b0 = v128.load(bias), b1 = v128.load(bias, 16)
