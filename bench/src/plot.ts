@@ -57,12 +57,13 @@ export function ratioPlot(run: Run): string {
     }
   })
   const shown = Object.keys(colours).filter(peer => rows.some(r => r.points.some(p => p.peer === peer)))
-  let at = LEFT
+  let at = RIGHT
   for (const peer of shown) {
     parts.push(
       `<circle cx="${at}" cy="40" r="4" fill="${colours[peer]}"/><text x="${at + 8}" y="44">${escaped(peer)}</text>`,
     )
-    at += 24 + 6.6 * peer.length
+    // The widest letters that a system font may have.
+    at += 28 + 7.4 * peer.length
   }
   const title = `Time of a peer / time of ours: ${run.machine.cpu}, Node ${run.node}, ${run.date.slice(0, 10)}`
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${bottom + 30}" font-family="ui-sans-serif, system-ui, sans-serif" font-size="12" fill="#1a1a1a"><rect width="100%" height="100%" fill="#fff"/><text x="${LEFT - 10}" y="20" font-weight="600">${escaped(title)}</text>${parts.join('')}</svg>\n`
