@@ -420,13 +420,16 @@ function sinCos<T>(orders: usize, stored: usize, n: usize, x: usize, sine: usize
 
 /** out = a·b, out_k = Σ_j a_j b_{k−j}; a and b store p and q orders. Scratch is three stacks. */
 export function cauchy_f32(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
-  cauchy<f32>(orders, p, q, n, a, b, out, scratch)
+  ofTwo<f32>(false, orders, p, q, n, a, b, out, scratch)
 }
 export function cauchy_f64(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
-  cauchy<f64>(orders, p, q, n, a, b, out, scratch)
+  ofTwo<f64>(false, orders, p, q, n, a, b, out, scratch)
 }
 
-function cauchy<T>(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
+/** The quotient or the product of two stacks. */
+function ofTwo<T>(
+  quotients: bool, orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+): void {
   const stride = n * sizeof<T>()
   const bytes = padded(orders) << 6
   const left = scratch
@@ -435,7 +438,8 @@ function cauchy<T>(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usi
   for (let i: usize = 0; i < n; i += 8) {
     loadStack<T>(a, stride, min(p, orders), orders, false, left)
     loadStack<T>(b, stride, min(q, orders), orders, false, right)
-    multiply(y, left, right, orders, p, q)
+    if (quotients) quotient(y, left, right, orders, q)
+    else multiply(y, left, right, orders, p, q)
     storeStack<T>(y, orders, out, stride, n - i)
     a += 8 * sizeof<T>()
     b += 8 * sizeof<T>()
@@ -508,25 +512,8 @@ function correlate<T>(orders: usize, p: usize, q: usize, n: usize, c: usize, b: 
 
 /** out = a/b; a and b store p and q orders. Scratch is three stacks. */
 export function seriesDiv_f32(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
-  divide<f32>(orders, p, q, n, a, b, out, scratch)
+  ofTwo<f32>(true, orders, p, q, n, a, b, out, scratch)
 }
 export function seriesDiv_f64(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
-  divide<f64>(orders, p, q, n, a, b, out, scratch)
-}
-
-function divide<T>(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
-  const stride = n * sizeof<T>()
-  const bytes = padded(orders) << 6
-  const left = scratch
-  const right = left + bytes
-  const y = right + bytes
-  for (let i: usize = 0; i < n; i += 8) {
-    loadStack<T>(a, stride, min(p, orders), orders, false, left)
-    loadStack<T>(b, stride, min(q, orders), orders, false, right)
-    quotient(y, left, right, orders, q)
-    storeStack<T>(y, orders, out, stride, n - i)
-    a += 8 * sizeof<T>()
-    b += 8 * sizeof<T>()
-    out += 8 * sizeof<T>()
-  }
+  ofTwo<f64>(true, orders, p, q, n, a, b, out, scratch)
 }
