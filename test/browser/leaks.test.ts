@@ -1,3 +1,4 @@
+import { gpu } from '@unravel/kernels/gpu'
 import { adamw, constantRate, train } from '@unravel/resnet'
 import { memory } from '@unravel/tensor'
 import { expect, it } from 'vitest'
@@ -43,7 +44,8 @@ it.each(modes)('two hundred training steps on %s leave nothing on the device', a
   backend.policy = 'fallback'
   const state = () => {
     const { bytes, buffers, reserved } = memory(backend)
-    return { objects: live.size, bytes, buffers, reserved, compiled: backend.info().compiled }
+    // The pool is warm after the first steps: not one object is made any more.
+    return { objects: live.size, made, bytes, buffers, reserved, compiled: backend.info().compiled }
   }
   let [early, late] = [state(), state()]
   const after = (step: number) => {
@@ -63,4 +65,28 @@ it.each(modes)('two hundred training steps on %s leave nothing on the device', a
   const options = { data, steps: 200, batchSize: 32, optimiser, schedule: constantRate(0.02), seed: 3, clipNorm: 1 }
   await train(modelOn(backend, 1), { ...options, onStep: ({ step }) => after(step) })
   expect(late).toEqual(early)
+})
+
+it.each(modes)('what is idle on %s never exceeds the pool, with kernels coming and going', async mode => {
+  for (const pool of [0, 1000]) {
+    const backend = await gpu({ mode, otherwise: 'throw', kernels: 4, pool })
+    const round = async () => {
+      for (let n = 1; n <= 30; n++) {
+        const [x, y] = [backend.alloc('f32', n), backend.alloc('f32', n)]
+        for (const value of [1, 2]) {
+          backend.kernels.fill(value, x)
+          backend.kernels.fill(n, y)
+          backend.kernels.copy([n], x, 0, [1], y, 0, [1])
+          expect([...(await backend.read(y))]).toEqual(Array(n).fill(value))
+        }
+        backend.release(x)
+        backend.release(y)
+      }
+      expect(backend.memory()).toMatchObject({ bytes: 0, buffers: 0 })
+      expect(backend.memory().reserved).toBeLessThanOrEqual(pool)
+      return live.size
+    }
+    const once = await round()
+    expect(await round()).toBe(once)
+  }
 })

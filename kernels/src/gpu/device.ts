@@ -1,4 +1,5 @@
 import { functions } from './functions.js'
+import { type GpuBuffer, type Output, Pool, type Raw, type Result } from './pool.js'
 
 /** The modes of gpu.js that run on a graphics processor, and the class of kernel that each must turn out to be. */
 export const kernelClasses = {
@@ -11,13 +12,9 @@ export type GpuMode = keyof typeof kernelClasses
 
 // What we use of gpu.js, so that no type of an optional package stands in ours.
 
-interface Result {
-  toArray(): Float32Array | Promise<Float32Array>
-  delete(): void
-}
 interface Shortcut {
   (...args: unknown[]): Result | Promise<Result>
-  readonly kernel: { readonly context: Context | null }
+  readonly kernel: Output & { readonly context: Context | null }
   destroy(removeCanvas?: boolean): void
 }
 type Context = WebGL2RenderingContext & {
@@ -46,19 +43,19 @@ const lostMessage =
   'The graphics context was lost (the driver was reset, or the page asked for too many contexts): tensors on the gpu backend ' +
   'are gone. Open a new one with `await gpu()`; tensors on js and wasm are unharmed.'
 
-/** A compiled kernel, how many of its results are alive, and the latest one, whose texture gpu.js writes anew once it is free. */
+/** A compiled kernel, how many of its results are alive, and the shape of where they stand, known once it ran. */
 interface Compiled {
   readonly shortcut: Shortcut
   live: number
-  last: Handle | null
+  shape: string | null
 }
 
-/** Numbers on the device; `result` is set as soon as the kernel that makes them was submitted. */
+/** Numbers on the device; `result` and where they stand are set as soon as the kernel that makes them was submitted. */
 export interface Handle {
   readonly length: number
   readonly kernel: Compiled
   result: Result | null
-  freed: boolean
+  raw: Raw | null
 }
 
 /** Most elements of one buffer: indices are f32 and must be exact. */
@@ -72,6 +69,7 @@ export class Device {
   readonly mode: GpuMode
   readonly #gpu: Instance
   readonly #limit: number
+  readonly #pool: Pool
   /** Least recently used first. */
   readonly #kernels = new Map<string, Compiled>()
   #queue: Promise<void> = Promise.resolve()
@@ -80,9 +78,14 @@ export class Device {
   compiled = 0
   launches = 0
 
-  constructor(GPU: GpuClass, mode: GpuMode, limit: number) {
+  /** Keeps at most `kernels` compiled kernels, and `pool` bytes of textures that hold nothing. */
+  constructor(GPU: GpuClass, mode: GpuMode, kernels: number, pool: number) {
     this.mode = mode
-    this.#limit = limit
+    this.#limit = kernels
+    this.#pool = new Pool(pool, raw => {
+      if (this.waits) (raw as GpuBuffer).destroy()
+      else this.#context!.deleteTexture(raw)
+    })
     this.#gpu = new GPU({ mode }) as Instance
     for (const f of functions) {
       const argumentTypes = Object.fromEntries(f.arguments.map(name => [name, 'Number']))
@@ -101,11 +104,9 @@ export class Device {
     return this.#kernels.size
   }
 
-  /** Bytes of textures that hold nothing: one for each kernel whose latest result was freed. */
-  idleBytes(): number {
-    let bytes = 0
-    for (const { last } of this.#kernels.values()) if (last?.freed) bytes += 4 * last.length
-    return bytes
+  /** Bytes of textures that hold nothing and wait for the next result of their shape. */
+  get idleBytes(): number {
+    return this.#pool.bytes
   }
 
   /** Runs a kernel of `threads` threads on buffers and scalars, the parameters of `source` in this order; each returns `lanes`
@@ -121,10 +122,10 @@ export class Device {
   /** Frees the numbers after everything that was asked of them before. */
   free(handle: Handle): void {
     const free = () => {
-      handle.freed = true
       handle.kernel.live--
       handle.result?.delete()
-      handle.result = null
+      if (handle.raw !== null) this.#pool.put(handle.raw, handle.kernel.shape!, 4 * handle.length)
+      handle.result = handle.raw = null
     }
     if (this.waits) this.#enqueue(free)
     else free()
@@ -178,20 +179,22 @@ export class Device {
   #submit(source: string, threads: number, inputs: readonly Handle[], rest: readonly unknown[], lanes = 1): Handle {
     this.check()
     const kernel = this.#kernel(source, threads, rest.length)
-    const handle: Handle = { length: threads * lanes, kernel, result: null, freed: false }
+    const handle: Handle = { length: threads * lanes, kernel, result: null, raw: null }
     kernel.live++
-    kernel.last = handle
     this.launches++
-    const call = () => kernel.shortcut(...inputs.map(input => input.result), ...rest)
-    if (!this.waits) {
-      handle.result = call() as Result
-      this.#verify(kernel)
-      return handle
+    const call = () => {
+      if (kernel.shape !== null) this.#pool.lend(kernel.shortcut.kernel, kernel.shape)
+      return kernel.shortcut(...inputs.map(input => input.result), ...rest)
     }
-    this.#enqueue(async () => {
-      handle.result = await call()
+    const keep = (result: Result) => {
       this.#verify(kernel)
-    })
+      const { raw, shape } = this.#pool.adopt(kernel.shortcut.kernel, result)
+      kernel.shape = shape
+      handle.result = result
+      handle.raw = raw
+    }
+    if (!this.waits) keep(call() as Result)
+    else this.#enqueue(async () => keep(await call()))
     return handle
   }
 
@@ -219,12 +222,13 @@ export class Device {
         output: [length],
         precision: 'single',
         pipeline: true,
-        immutable: true,
+        // On WebGPU an immutable kernel refuses to write where it is told.
+        immutable: !this.waits,
         dynamicArguments: true,
         tactic: 'precision',
         loopMaxIterations: maxLength,
       })
-      kernel = { shortcut, live: 0, last: null }
+      kernel = { shortcut, live: 0, shape: null }
     }
     this.#kernels.set(key, kernel)
     return kernel

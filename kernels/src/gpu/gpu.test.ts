@@ -36,7 +36,7 @@ const pretending = (right: number) => {
     readonly Kernel = WebGL2Kernel
     addFunction() {}
     createKernel() {
-      const run = (x: Float32Array) => ({ toArray: () => x, delete() {} })
+      const run = (x: Float32Array) => ({ buffer: { _refs: 1, size: x.byteLength }, toArray: () => x, delete() {} })
       return Object.assign(run, { kernel: made++ < right ? new WebGL2Kernel() : new CPUKernel(), destroy() {} })
     }
   }
@@ -49,4 +49,9 @@ it('a kernel of another class than was asked for is refused, be it the first or 
   expect(backend.info()).toMatchObject({ kernelClass: 'WebGL2Kernel', renderer: 'a renderer' })
   const x = backend.alloc('f32', 3)
   expect(() => backend.kernels.fill(1, x)).toThrow('ran CPUKernel')
+})
+
+it('bounds that are none are refused by name', async () => {
+  await expect(gpu({ kernels: 0 })).rejects.toThrow('kernels must be a positive integer, got 0')
+  await expect(gpu({ pool: -1 })).rejects.toThrow('pool must be a number of bytes, 0 or more, got -1')
 })

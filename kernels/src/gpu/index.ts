@@ -19,6 +19,8 @@ export interface GpuOptions {
   readonly otherwise?: 'wasm' | 'throw'
   /** How many compiled kernels are kept. Default 512. */
   readonly kernels?: number
+  /** Bytes of textures (on WebGPU, buffers) that are kept for the next results when nothing stands in them. Default 256 MiB. */
+  readonly pool?: number
 }
 
 /** There is no device that this mode runs on. */
@@ -43,7 +45,7 @@ async function importGpu(): Promise<GpuClass> {
 
 /** The backend in one mode, after a kernel has run there and given the right numbers. */
 async function open(GPU: GpuClass, mode: GpuMode, options: GpuOptions): Promise<GpuBackend> {
-  const device = new Device(GPU, mode, options.kernels ?? 512)
+  const device = new Device(GPU, mode, options.kernels ?? 512, options.pool ?? 2 ** 28)
   const probe = device.upload(Float32Array.of(1.5, -2, 0.25))
   const back = await device.read(probe)
   device.free(probe)
@@ -63,6 +65,10 @@ async function open(GPU: GpuClass, mode: GpuMode, options: GpuOptions): Promise<
 export async function gpu(options: GpuOptions & { readonly otherwise: 'throw' }): Promise<GpuBackend>
 export async function gpu(options?: GpuOptions): Promise<Backend>
 export async function gpu(options: GpuOptions = {}): Promise<Backend> {
+  const { kernels = 1, pool = 0 } = options
+  if (!(Number.isInteger(kernels) && kernels > 0))
+    throw new RangeError(`kernels must be a positive integer, got ${kernels}`)
+  if (!(pool >= 0)) throw new RangeError(`pool must be a number of bytes, 0 or more, got ${pool}`)
   const GPU = options.GPU ?? (await importGpu())
   const modes: readonly GpuMode[] = options.mode === undefined ? ['webgl2', 'webgl', 'headlessgl'] : [options.mode]
   const reasons: string[] = []

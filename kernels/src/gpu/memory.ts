@@ -169,7 +169,7 @@ export class TexelHeap {
   }
 
   report() {
-    return { bytes: this.#bytes, buffers: this.#buffers, reserved: this.#reserved + this.#device.idleBytes() }
+    return { bytes: this.#bytes, buffers: this.#buffers, reserved: this.#reserved + this.#device.idleBytes }
   }
 
   #fromDevice(dtype: DType, data: Float32Array): TypedArray {
