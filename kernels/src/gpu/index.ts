@@ -44,15 +44,21 @@ async function importGpu(): Promise<GpuClass> {
 }
 
 /** The backend in one mode, after a kernel has run there and given the right numbers. */
-async function open(GPU: GpuClass, mode: GpuMode, options: GpuOptions): Promise<GpuBackend> {
-  const device = new Device(GPU, mode, options.kernels ?? 512, options.pool ?? 2 ** 28)
+async function open(
+  GPU: GpuClass,
+  mode: GpuMode,
+  kernels: number,
+  pool: number,
+  policy: FallbackPolicy,
+): Promise<GpuBackend> {
+  const device = new Device(GPU, mode, kernels, pool)
   const probe = device.upload(Float32Array.of(1.5, -2, 0.25))
   const back = await device.read(probe)
   device.free(probe)
   if (back.length !== 3 || back[0] !== 1.5 || back[1] !== -2 || back[2] !== 0.25) {
     throw new Error(`${kernelClasses[mode]} gave back ${[...back].join(', ')} for 1.5, -2, 0.25`)
   }
-  return createGpuBackend(device, options.policy ?? 'fallback')
+  return createGpuBackend(device, policy)
 }
 
 /**
@@ -65,7 +71,7 @@ async function open(GPU: GpuClass, mode: GpuMode, options: GpuOptions): Promise<
 export async function gpu(options: GpuOptions & { readonly otherwise: 'throw' }): Promise<GpuBackend>
 export async function gpu(options?: GpuOptions): Promise<Backend>
 export async function gpu(options: GpuOptions = {}): Promise<Backend> {
-  const { kernels = 1, pool = 0 } = options
+  const { kernels = 512, pool = 2 ** 28, policy = 'fallback' } = options
   if (!(Number.isInteger(kernels) && kernels > 0))
     throw new RangeError(`kernels must be a positive integer, got ${kernels}`)
   if (!(pool >= 0)) throw new RangeError(`pool must be a number of bytes, 0 or more, got ${pool}`)
@@ -77,7 +83,7 @@ export async function gpu(options: GpuOptions = {}): Promise<Backend> {
       throw new RangeError(`mode must be one of ${Object.keys(kernelClasses).join(', ')}, got ${String(mode)}`)
     }
     try {
-      return await open(GPU, mode, options)
+      return await open(GPU, mode, kernels, pool, policy)
     } catch (error) {
       reasons.push(`${mode}: ${error instanceof Error ? error.message : String(error)}`)
     }
