@@ -1,8 +1,8 @@
-import { initialise, inverseDepth, type Named, residualMlp, run, sgd, towerOf } from '@unravel/resnet'
-import { crossEntropy, type Dense, Random, scope, type Tensor, tensor, valueAndGrad } from '@unravel/tensor'
+import { adamw, constantRate, initialise, inverseDepth, residualMlp, sgd, train } from '@unravel/resnet'
+import { Random } from '@unravel/tensor'
 import { type Backend, js } from './devices.js'
 
-// A small tower that tells quadrants of the plane apart, and a loop that trains it.
+// A small tower that tells quadrants of the plane apart, and its training.
 
 export const config = {
   architecture: 'residual-mlp',
@@ -23,40 +23,39 @@ const labels = Int32Array.from(
   { length: examples },
   (_, i) => (inputs[2 * i]! > 0 ? 1 : 0) + (inputs[2 * i + 1]! > 0 ? 2 : 0),
 )
-export const data = { inputs, labels, shape: [2], size: examples, classes: 4, mean: 0, deviation: 1 }
+const data = { inputs, labels, shape: [2], size: examples, classes: 4, mean: 0, deviation: 1 }
 export const modelOn = (backend: Backend, depth: number = config.depth) =>
   initialise(residualMlp, { ...config, depth }, { random: new Random(2), scale: inverseDepth(), dtype: 'f32', backend })
 
-const dispose = (tensors: Iterable<Tensor>) => {
-  for (const t of tensors) (t as Dense).dispose()
+/** How the tower may be trained. */
+export const optimisers = {
+  sgd: { optimiser: sgd({ momentum: 0.9 }), schedule: constantRate(0.3) },
+  adamw: { optimiser: adamw({ weightDecay: 0.01 }), schedule: constantRate(0.02), clipNorm: 1 },
 }
 
-/** Losses by a loop that only awaits, so that WebGPU can run it; `after` is told of every step. */
-export async function lossesByHand(
+/** The losses of training; `after` is told of every step. */
+export async function losses(
   backend: Backend,
+  how: keyof typeof optimisers,
   steps: number,
-  depth = config.depth as number,
+  depth?: number,
   after: (step: number) => void = () => {},
 ): Promise<number[]> {
   const model = modelOn(backend, depth)
-  const x = tensor(inputs, { shape: [examples, 2], dtype: 'f32', backend })
-  const y = tensor(labels, { shape: [examples], dtype: 'i32', backend })
-  const optimiser = sgd({ momentum: 0.9 })
-  const loss = valueAndGrad((p: Named) => crossEntropy(run(towerOf(model, { tensors: p }), x), y))
-  let parameters = model.tensors as Named
-  let state = scope(() => optimiser.init(parameters))
-  const losses: number[] = []
-  for (let t = 1; t <= steps; t++) {
-    const next = scope(() => {
-      const [value, gradients] = loss(parameters)
-      return { value, ...optimiser.step(parameters, gradients, state, 0.3, t) }
-    })
-    losses.push((await next.value.data())[0]!)
-    dispose([next.value, ...Object.values(parameters), ...Object.values(state)])
-    parameters = next.parameters
-    state = next.state
-    after(t)
-  }
-  dispose([x, y, ...Object.values(parameters), ...Object.values(state)])
-  return losses
+  const seen: number[] = []
+  const { state, ended } = await train(model, {
+    data,
+    steps,
+    batchSize: 32,
+    seed: 3,
+    ...optimisers[how],
+    onStep({ step, loss }) {
+      seen.push(loss)
+      after(step)
+    },
+  })
+  if (ended !== 'done') throw new Error(`training ${ended}`)
+  const made = [model.tensors, state.model.tensors, state.optimiser].flatMap(named => Object.values(named))
+  for (const t of new Set(made)) for (const d of t.dense()) d.dispose()
+  return seen
 }

@@ -19,7 +19,8 @@ export const maps: Record<MapOp, string> = {
   neg: 'return -v;',
   normalCdf: 'return normalCdfOf(v);',
   reciprocal: 'return 1.0 / v;',
-  relu: 'if (v < 0.0) { return 0.0; }\nreturn v;',
+  // Without the first test some drivers make this max(v, 0), which loses NaN.
+  relu: 'if (isNan(v) > 0.5) { return v; }\nif (v < 0.0) { return 0.0; }\nreturn v;',
   rsqrt: 'return 1.0 / Math.sqrt(v);',
   sigmoid: 'return logistic(v);',
   sign: 'if (v > 0.0) { return 1.0; }\nif (v < 0.0) { return -1.0; }\nreturn v;',

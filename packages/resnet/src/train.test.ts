@@ -89,7 +89,7 @@ describe.each(backends)('train on $name', backend => {
     expect(ended).toBe('done')
     expect(state.step).toBe(150)
     expect(losses[149]!).toBeLessThan(losses[0]! / 2)
-    expect(accuracy(state.model, data, 100)).toBeGreaterThan(0.9)
+    expect(await accuracy(state.model, data, 100)).toBeGreaterThan(0.9)
   })
 
   it.each([

@@ -3,7 +3,6 @@ import {
   argmax,
   backendOf,
   crossEntropy,
-  type Dense,
   mul,
   reshape,
   scope,
@@ -87,7 +86,7 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
   let turned = performance.now()
   while (state.step < steps) {
     if (signal?.aborted) return { state, ended: 'aborted', message: `stopped after step ${state.step} of ${steps}` }
-    const next = step(state, indices(state.step), options)
+    const next = await step(state, indices(state.step), options)
     if (next.state === null) {
       // A loss that is not finite is the work of the update before it; a gradient, of this very state.
       const { loss, gradientNorm, step } = next.metrics
@@ -107,7 +106,7 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
       turned = performance.now()
     }
   }
-  if (before !== state && !Number.isFinite(squaredNorm(parametersOf(state.model)))) {
+  if (before !== state && !(await finite(state))) {
     free(state, before, given)
     return diverged(`the weights overflowed at step ${state.step}`, before)
   }
@@ -123,9 +122,20 @@ const diverged = (what: string, state: TrainingState): TrainResult => ({
     'use a smaller learning rate, a smaller scale, or clip the gradient',
 })
 
-/** Σ x² over all tensors. */
-const squaredNorm = (tensors: Named): number =>
-  Object.values(tensors).reduce((total, t) => total + scope(() => sum(mul(t, t)).item()), 0)
+/** Σ x² over all tensors, in their dtype. */
+const squaredNorm = (tensors: Named): Tensor =>
+  scope(() =>
+    Object.values(tensors)
+      .map(t => scope(() => sum(mul(t, t))))
+      .reduce((total, part) => add(total, part)),
+  )
+
+/** Its only element, on every backend: a device that cannot be waited for is awaited. */
+const scalar = async (t: Tensor): Promise<number> => (await t.data())[0]!
+
+function dispose(tensors: Iterable<Tensor>): void {
+  for (const t of tensors) for (const d of t.dense()) d.dispose()
+}
 
 const tensorsOf = (state: TrainingState): Tensor[] => [
   ...Object.values(state.model.tensors),
@@ -135,40 +145,60 @@ const tensorsOf = (state: TrainingState): Tensor[] => [
 /** Disposes what `old` has and `kept` has not. */
 function free(old: TrainingState, kept: TrainingState, given: ReadonlySet<Tensor>): void {
   const alive = new Set(tensorsOf(kept))
-  for (const t of tensorsOf(old)) if (!alive.has(t) && !given.has(t)) (t as Dense).dispose()
+  dispose(tensorsOf(old).filter(t => !alive.has(t) && !given.has(t)))
 }
 
-function step(
+async function finite({ model }: TrainingState): Promise<boolean> {
+  const norm = squaredNorm(parametersOf(model))
+  try {
+    return Number.isFinite(await scalar(norm))
+  } finally {
+    dispose([norm])
+  }
+}
+
+async function step(
   { model, optimiser: memory, step: done }: TrainingState,
   indices: Int32Array,
   { data, optimiser, schedule, clipNorm }: TrainOptions,
-): { metrics: StepMetrics; state: TrainingState | null } {
-  const learningRate = schedule(done)
-  let metrics: StepMetrics = { step: done + 1, loss: Number.NaN, learningRate, gradientNorm: Number.NaN }
-  const next = scope(() => {
-    const parameters = parametersOf(model)
-    const backend = backendOf(Object.values(parameters)[0]!)
+): Promise<{ metrics: StepMetrics; state: TrainingState | null }> {
+  const parameters = parametersOf(model)
+  const pass = scope(() => {
     const { dtype } = Object.values(parameters)[0]!
+    const backend = backendOf(Object.values(parameters)[0]!)
     const { x, labels } = batchOf(data, indices, { dtype, backend })
     const [loss, gradients, moments] = valueAndGrad((p: Named): [Tensor, Named] => {
       const seen: Record<string, Tensor> = {}
       const tower = towerOf(model, { tensors: { ...model.tensors, ...p }, training: recorder(seen) })
       return [crossEntropy(run(tower, shaped(model, x, data)), labels), seen]
     })(parameters)
-    metrics = { ...metrics, loss: loss.item(), gradientNorm: Math.sqrt(squaredNorm(gradients)) }
-    if (!Number.isFinite(metrics.loss) || !Number.isFinite(metrics.gradientNorm)) return null
-    const clip = clipNorm !== undefined && metrics.gradientNorm > clipNorm ? clipNorm / metrics.gradientNorm : 1
-    const clipped =
-      clip === 1 ? gradients : Object.fromEntries(Object.entries(gradients).map(([n, g]) => [n, mul(g, clip)]))
-    const { parameters: updated, state } = optimiser.step(parameters, clipped, memory, learningRate, done + 1)
-    const statistics = Object.entries(moments).map(([name, value]) => {
-      const running = mul(model.tensors[name]!, 1 - STATISTICS_MOMENTUM)
-      return [name, add(running, mul(value, STATISTICS_MOMENTUM))]
-    })
-    return { tensors: { ...model.tensors, ...updated, ...Object.fromEntries(statistics) }, optimiser: state }
+    return { loss, gradients, moments, squared: squaredNorm(gradients) }
   })
-  if (next === null) return { metrics, state: null }
-  return { metrics, state: { model: { ...model, tensors: next.tensors }, optimiser: next.optimiser, step: done + 1 } }
+  const used = new Set([pass.loss, pass.squared, ...Object.values(pass.gradients), ...Object.values(pass.moments)])
+  try {
+    const [loss, squared] = await Promise.all([scalar(pass.loss), scalar(pass.squared)])
+    const learningRate = schedule(done)
+    const metrics: StepMetrics = { step: done + 1, loss, learningRate, gradientNorm: Math.sqrt(squared) }
+    if (!Number.isFinite(loss) || !Number.isFinite(metrics.gradientNorm)) return { metrics, state: null }
+    const next = scope(() => {
+      const clip = clipNorm !== undefined && metrics.gradientNorm > clipNorm ? clipNorm / metrics.gradientNorm : 1
+      const clipped =
+        clip === 1
+          ? pass.gradients
+          : Object.fromEntries(Object.entries(pass.gradients).map(([n, g]) => [n, mul(g, clip)]))
+      const { parameters: updated, state } = optimiser.step(parameters, clipped, memory, learningRate, done + 1)
+      const statistics = Object.entries(pass.moments).map(([name, value]) => {
+        const running = mul(model.tensors[name]!, 1 - STATISTICS_MOMENTUM)
+        return [name, add(running, mul(value, STATISTICS_MOMENTUM))]
+      })
+      return { tensors: { ...model.tensors, ...updated, ...Object.fromEntries(statistics) }, optimiser: state }
+    })
+    const state = { model: { ...model, tensors: next.tensors }, optimiser: next.optimiser, step: done + 1 }
+    for (const t of tensorsOf(state)) used.delete(t)
+    return { metrics, state }
+  } finally {
+    dispose(used)
+  }
 }
 
 /** Examples [batch, elements] in the shape that the model takes; images of one channel may come without its axis. */
@@ -187,19 +217,20 @@ const recorder = (seen: Record<string, Tensor>): TrainingPass => ({
 })
 
 /** The share of examples whose largest output is their label. */
-export function accuracy(model: Model, data: Dataset, batchSize = 512): number {
+export async function accuracy(model: Model, data: Dataset, batchSize = 512): Promise<number> {
   const first = Object.values(model.tensors)[0]!
   const where = { dtype: first.dtype, backend: backendOf(first) }
   const tower = towerOf(model)
   let right = 0
   for (let begin = 0; begin < data.size; begin += batchSize) {
     const indices = Array.from({ length: Math.min(batchSize, data.size - begin) }, (_, i) => begin + i)
-    scope(() => {
-      const { x, labels } = batchOf(data, indices, where)
-      const guess = argmax(run(tower, shaped(model, x, data))).dataSync()
-      const truth = labels.dataSync()
-      for (let i = 0; i < guess.length; i++) if (guess[i] === truth[i]) right++
+    const guessed = scope(() => {
+      const { x } = batchOf(data, indices, where)
+      return argmax(run(tower, shaped(model, x, data)))
     })
+    const guess = await guessed.data()
+    dispose([guessed])
+    for (const [i, example] of indices.entries()) if (guess[i] === data.labels[example]) right++
   }
   return right / data.size
 }

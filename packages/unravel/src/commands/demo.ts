@@ -173,7 +173,7 @@ async function stateOf(model: Model, { data, backend }: Setting): Promise<State>
   const wide = Object.fromEntries(Object.entries(model.tensors).map(([name, t]) => [name, (t as Dense).to('f64')]))
   const tower = towerOf(model, { tensors: wide })
   return {
-    accuracy: accuracy(model, data.test),
+    accuracy: await accuracy(model, data.test),
     gated: await analyse(gated(tower, x, 'all')),
     taylor: await analyse(taylor(tower, x, ORDERS)),
   }

@@ -285,7 +285,7 @@ async function conclude(state: TrainingState, seconds: number, options: TrainOpt
   const folder = at(io, options.out)
   writeModel(folder, state.model)
   writeSample(join(folder, 'sample.npy'), test)
-  const right = accuracy(state.model, test)
+  const right = await accuracy(state.model, test)
   io.out(
     `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
   )
