@@ -8,16 +8,16 @@ import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 // Tests read the TypeScript sources of every package: no build comes first.
 const conditions = ['@unravel/source', ...defaultServerConditions]
 
-const node: TestProjectConfiguration = {
+const node = (name: string, include: string[], exclude: string[] = []): TestProjectConfiguration => ({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
-  test: {
-    name: 'node',
-    include: ['kernels/**/*.test.ts', 'packages/**/*.test.ts', 'test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**', 'test/{browser,isolated}/**'],
-    testTimeout: 60_000,
-  },
-}
+  test: { name, include, exclude: ['**/node_modules/**', '**/dist/**', ...exclude], testTimeout: 60_000 },
+})
+const processes = node(
+  'node',
+  ['kernels/**/*.test.ts', 'packages/**/*.test.ts', 'test/**/*.test.ts'],
+  ['test/{browser,isolated,page}/**'],
+)
 
 /** The browser that the machine has: CHROMIUM_PATH, or a chromium on the path. */
 function chromium(): string | undefined {
@@ -78,6 +78,7 @@ const isolation = {
 }
 
 const path = chromium()
+if (path !== undefined) process.env.CHROMIUM_PATH = path
 if (path === undefined) {
   console.log(
     'Browser tests did not run: no Chromium here. Install one (apt-get install chromium) or set CHROMIUM_PATH.',
@@ -86,6 +87,15 @@ if (path === undefined) {
 
 export default defineConfig({
   test: {
-    projects: path === undefined ? [node] : [node, browser(path, 'browser'), browser(path, 'isolated', isolation)],
+    projects:
+      path === undefined
+        ? [processes]
+        : [
+            processes,
+            browser(path, 'browser'),
+            browser(path, 'isolated', isolation),
+            // A page that is built, served, and driven from outside.
+            node('page', ['test/page/**/*.test.ts']),
+          ],
   },
 })

@@ -6,11 +6,14 @@ import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const folders = ['kernels', ...readdirSync(join(root, 'packages')).map(name => `packages/${name}`)]
+const manifest = folder => JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+const folders = ['kernels', ...readdirSync(join(root, 'packages')).map(name => `packages/${name}`)].filter(
+  folder => !manifest(folder).private,
+)
 
 /** `gpu/index` → the source that becomes dist/gpu/index.js. */
 function entriesOf(folder) {
-  const { exports: entries, bin = {} } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+  const { exports: entries, bin = {} } = manifest(folder)
   const sources = Object.values(entries).flatMap(entry => entry['@unravel/source'] ?? [])
   if (Object.keys(bin).length > 0) sources.push('./src/bin.ts')
   return Object.fromEntries(sources.map(s => [s.replace(/^\.\/src\/|\.ts$/g, ''), join(root, folder, s)]))

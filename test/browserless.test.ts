@@ -14,5 +14,5 @@ it('without a Chromium one line says that the browser tests did not run, and the
     'Browser tests did not run: no Chromium here. Install one (apt-get install chromium) or set CHROMIUM_PATH.',
   ])
   expect(lines.some(line => line.includes('test/bench.test.ts'))).toBe(true)
-  expect(lines.filter(line => /test\/(browser|isolated)\//.test(line))).toEqual([])
+  expect(lines.filter(line => /test\/(browser|isolated|page)\//.test(line))).toEqual([])
 })

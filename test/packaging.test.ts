@@ -23,13 +23,14 @@ import { js, wasm } from '@unravel/kernels'
 import { add, tensor, type Tensor, useBackend } from '@unravel/tensor'
 import { run, type Tower } from '@unravel/resnet'
 import { gated, taylor } from '@unravel/expansion'
+import { expansionDocument } from 'unravel/report'
 useBackend(wasm())
 const tower: Tower = { encode: x => x, blocks: [{ branch: (h: Tensor) => add(h, 1), scale: 0.5 }], decode: h => h }
 const x = tensor([[1, 2]], { dtype: 'f64' })
 const orders: number[] = [...taylor(tower, x, 1).coefficients.dataSync()]
-console.log(JSON.stringify([js().name, ...orders, ...run(tower, x).dataSync(), gated(tower, x, 'all').coefficients.shape]))
+console.log(JSON.stringify([expansionDocument.safeParse({}).success, js().name, ...orders, ...run(tower, x).dataSync(), gated(tower, x, 'all').coefficients.shape]))
 `
-const answer = '["js",1,2,1,1.5,2,3.5,[2,1,2]]'
+const answer = '[false,"js",1,2,1,1.5,2,3.5,[2,1,2]]'
 
 beforeAll(async () => {
   await exec(process.execPath, [join(root, 'kernels/scripts/build-wasm.mjs')])

@@ -1,5 +1,6 @@
 import { type Backend, js, setThreads, wasm } from '@unravel/tensor'
 import { oneLine, UsageError } from './errors.js'
+import { countingFallbacks } from './fallbacks.js'
 import type { Io } from './io.js'
 
 export const backendNames = ['js', 'wasm', 'gpu'] as const
@@ -32,13 +33,7 @@ export async function backendNamed(name: BackendName, io: Io): Promise<Backend> 
  */
 export async function reportingFallbacks<T>(io: Io, backend: Backend, body: () => T | Promise<T>): Promise<T> {
   if (backend.name === 'wasm' && io.threads !== undefined) await setThreads(Math.min(io.threads, MOST_THREADS))
-  const before = new Map(backend.fallbacks())
-  const result = await body()
-  const ran: string[] = []
-  for (const [kernel, times] of backend.fallbacks()) {
-    const here = times - (before.get(kernel) ?? 0)
-    if (here > 0) ran.push(`${kernel} ×${here}`)
-  }
-  if (ran.length > 0) io.err(`note: kernels that the ${backend.name} backend left to js: ${ran.join(', ')}\n`)
+  const { result, left } = await countingFallbacks(backend, body)
+  if (left.length > 0) io.err(`note: kernels that the ${backend.name} backend left to js: ${left.join(', ')}\n`)
   return result
 }

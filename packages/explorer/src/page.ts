@@ -1,0 +1,182 @@
+import type { Activation, ScaleRule } from '@unravel/resnet'
+import { plotsOf } from './plots.js'
+import type { Answer, Network, OwnNetwork, Question } from './study.js'
+import type { Ask, Told } from './worker.js'
+
+const element = <T extends HTMLElement>(id: string) => document.getElementById(id) as T
+const form = element<HTMLFormElement>('form')
+const [status, error, found] = [element('status'), element('error'), element('found')]
+const [stop, save] = [element<HTMLButtonElement>('stop'), element<HTMLButtonElement>('save')]
+
+let own: OwnNetwork | null = null
+let answer: Answer | null = null
+let worker: Worker | null = null
+/** What the worker holds, as text: it is sent once. */
+let held = ''
+let busy = false
+/** The form has changed since the question that is being answered. */
+let stale = false
+
+const field = (name: string): string => String(new FormData(form).get(name))
+const integer = (name: string): number => Number(field(name))
+
+function networkOf(): Network | null {
+  if (field('network') === 'own') return own
+  return {
+    kind: 'drawn',
+    depth: integer('depth'),
+    width: integer('width'),
+    activation: field('activation') as Activation,
+    norm: field('norm') as 'none' | 'layer' | 'rms',
+    seed: integer('seed'),
+  }
+}
+
+const factor = (): number => 2 ** Number(field('factor'))
+
+const scales: Readonly<Record<string, ScaleRule | null>> = {
+  own: null,
+  constant: { rule: 'constant', value: 1 },
+  '1/n': { rule: '1/n' },
+  '1/sqrt(n)': { rule: '1/sqrt(n)' },
+}
+
+const question = (): Question => ({
+  expansion: field('expansion') as Question['expansion'],
+  orders: integer('orders'),
+  scale: scales[field('scale')]!,
+  factor: factor(),
+  target: field('expansion') === 'gradient' ? integer('target') : 0,
+  dtype: field('dtype') as Question['dtype'],
+  backend: field('backend') as Question['backend'],
+})
+
+/** Shows the fields that matter. */
+function arrange(): void {
+  for (const part of form.querySelectorAll<HTMLElement>('[data-network]')) {
+    part.hidden = part.dataset.network !== field('network')
+  }
+  for (const part of form.querySelectorAll<HTMLElement>('[data-expansion]')) {
+    part.hidden = part.dataset.expansion !== field('expansion')
+  }
+  element('factor').textContent = String(Number(factor().toPrecision(3)))
+}
+
+function fail(message: string): void {
+  error.textContent = message
+  error.hidden = false
+  found.classList.add('old')
+}
+
+/** Asks what the form says, now or as soon as the worker is free. */
+function ask(): void {
+  arrange()
+  stale = true
+  if (busy) return
+  stale = false
+  const network = networkOf()
+  if (network === null) {
+    status.textContent = 'Choose the three files of a network.'
+    return
+  }
+  if (!form.reportValidity()) return
+  busy = true
+  stop.disabled = false
+  status.textContent = 'Computing …'
+  const key = network.kind === 'own' ? `own ${network.name}` : JSON.stringify(network)
+  const message: Ask = key === held ? { question: question() } : { network, question: question() }
+  held = key
+  started().postMessage(message)
+}
+
+function started(): Worker {
+  if (worker !== null) return worker
+  worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
+  worker.addEventListener('message', ({ data }: MessageEvent<Told>) => hear(data))
+  worker.addEventListener('error', event => {
+    halt()
+    fail(event.message || 'the page could not start its worker')
+  })
+  return worker
+}
+
+function hear(told: Told): void {
+  if ('done' in told) {
+    status.textContent = `Computing: ${told.done} of ${told.of} blocks …`
+    return
+  }
+  busy = false
+  stop.disabled = true
+  status.textContent = ''
+  if ('error' in told) fail(told.error)
+  else show(told.answer)
+  if (stale) ask()
+}
+
+function show(next: Answer): void {
+  answer = next
+  error.hidden = true
+  found.hidden = false
+  found.classList.remove('old')
+  save.disabled = false
+  status.textContent = next.ran
+  element('plots').innerHTML = plotsOf(next.document).join('')
+  element('table').textContent = next.table
+}
+
+/** Ends a computation: a worker cannot be interrupted otherwise. */
+function halt(): void {
+  worker?.terminate()
+  worker = null
+  held = ''
+  busy = stale = false
+  stop.disabled = true
+  status.textContent = 'Stopped.'
+}
+
+async function take(files: Iterable<File>): Promise<void> {
+  const all = [...files]
+  const named = (end: string) => all.find(file => file.name.endsWith(end))
+  const [config, weights, input] = [named('.json'), named('.safetensors'), named('.npy')]
+  const missing = [
+    ...(config ? [] : ['config.json']),
+    ...(weights ? [] : ['model.safetensors']),
+    ...(input ? [] : ['a .npy of inputs']),
+  ]
+  if (!config || !weights || !input) return fail(`missing: ${missing.join(', ')}; choose all three files at once`)
+  const bytes = async (file: File) => new Uint8Array(await file.arrayBuffer())
+  own = {
+    kind: 'own',
+    name: `${weights.name} and ${input.name}`,
+    config: await config.text(),
+    weights: await bytes(weights),
+    input: await bytes(input),
+  }
+  held = ''
+  element('chosen').textContent = all.map(file => file.name).join(', ')
+  form.querySelector<HTMLSelectElement>('[name=network]')!.value = 'own'
+  form.querySelector<HTMLSelectElement>('[name=scale]')!.value = 'own'
+  ask()
+}
+
+function download(): void {
+  const url = URL.createObjectURL(new Blob([`${JSON.stringify(answer!.document)}\n`], { type: 'application/json' }))
+  const link = Object.assign(document.createElement('a'), { href: url, download: 'expansion.json' })
+  link.click()
+  URL.revokeObjectURL(url)
+}
+
+form.addEventListener('input', ask)
+form.addEventListener('submit', event => event.preventDefault())
+stop.addEventListener('click', halt)
+save.addEventListener('click', download)
+element<HTMLInputElement>('files').addEventListener('change', event => {
+  const { files } = event.target as HTMLInputElement
+  if (files !== null && files.length > 0) void take(files)
+})
+document.addEventListener('dragover', event => event.preventDefault())
+document.addEventListener('drop', event => {
+  event.preventDefault()
+  if (event.dataTransfer !== null) void take(event.dataTransfer.files)
+})
+ask()

@@ -1,0 +1,10 @@
+import { defaultClientConditions, defineConfig } from 'vite'
+
+/** The page reads the TypeScript sources of every package, and can be served from any folder. */
+export default defineConfig({
+  base: './',
+  resolve: { conditions: ['@unravel/source', ...defaultClientConditions] },
+  worker: { format: 'es' },
+  // Most of it is the plots; gpu.js comes only to who asks for it.
+  build: { target: 'es2022', chunkSizeWarningLimit: 1024 },
+})

@@ -1,0 +1,6 @@
+// What a page can show as the command line does; nothing here touches files or the terminal.
+export { documentOf, type ExpansionDocument, expansionDocument, type Nested } from '../document.js'
+export { expansionTable, type Heading } from '../expansionTable.js'
+export { countingFallbacks } from '../fallbacks.js'
+export { type Part, type Report, reportPage, type Section } from './page.js'
+export { type BarPlot, barPlot, type Curve, type HeatMap, heatMap, type LinePlot, linePlot, palette } from './plot.js'

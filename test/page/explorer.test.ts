@@ -1,0 +1,140 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Browser, chromium, type Page } from 'playwright'
+import { expansionDocument } from 'unravel/report'
+import { build, type PreviewServer, preview } from 'vite'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+
+// The explorer as it is served: built, opened in Chromium, asked.
+
+const root = fileURLToPath(new URL('../../packages/explorer', import.meta.url))
+const oracle = (name: string, file: string) =>
+  fileURLToPath(new URL(`../fixtures/oracle/${name}/${file}`, import.meta.url))
+const files = (name: string) => ['config.json', 'model.safetensors', 'input.npy'].map(file => oracle(name, file))
+const scratch = mkdtempSync(join(tmpdir(), 'unravel-explorer-'))
+
+let server: PreviewServer
+let browser: Browser
+let page: Page
+let url: string
+/** What the page asked other hosts for, and what it complained of. */
+const [elsewhere, complaints]: [string[], string[]] = [[], []]
+
+beforeAll(async () => {
+  const outDir = join(scratch, 'site')
+  await build({ root, logLevel: 'error', build: { outDir, emptyOutDir: true } })
+  server = await preview({ root, logLevel: 'error', build: { outDir }, preview: { port: 0 } })
+  url = server.resolvedUrls!.local[0]!
+  const args = ['--no-sandbox', '--disable-dev-shm-usage', '--use-angle=swiftshader', '--enable-unsafe-swiftshader']
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM_PATH!, args })
+}, 120_000)
+
+afterAll(async () => {
+  await browser?.close()
+  await server?.close()
+  rmSync(scratch, { recursive: true })
+})
+
+beforeEach(async () => {
+  await page?.close()
+  page = await browser.newPage()
+  page.on('request', request => {
+    if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) elsewhere.push(request.url())
+  })
+  page.on('pageerror', error => complaints.push(error.message))
+  await page.goto(url)
+  await page.waitForSelector('#plots svg')
+})
+
+const text = async (id: string) => (await page.textContent(`#${id}`))!
+
+/** What the page shows once its table begins as `wanted` does. */
+async function table(wanted: RegExp): Promise<string> {
+  await expect.poll(async () => `${await text('table')}${await text('error')}`, { timeout: 30_000 }).toMatch(wanted)
+  return text('table')
+}
+
+async function saved() {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save')])
+  return expansionDocument.parse(JSON.parse(readFileSync(await download.path(), 'utf8')))
+}
+
+it('opens on a tower that it takes apart at once: at λ = 1/n its orders sum to the output', async () => {
+  expect(await table(/^taylor expansion/)).toContain('24 blocks, λ = 0.0416667, 4 inputs, f64 on wasm')
+  expect(await text('status')).toMatch(/^\d+ ms on wasm, f64; one forward pass [\d.]+ ms$/)
+  expect(await page.locator('#plots svg').count()).toBe(2)
+  const { remainder, chains } = await saved()
+  expect(remainder.at(-1)).toBeLessThan(1e-12)
+  expect(chains[12]).toBe('2704156')
+})
+
+it('follows the form: scale, kind, orders, depth and seed', async () => {
+  await page.locator('[name=factor]').fill('3')
+  expect(await table(/λ = 0\.333333/)).toContain('Warning:')
+  await page.locator('[name=expansion]').selectOption('gated')
+  await page.locator('[name=depth]').fill('100')
+  await page.locator('[name=orders]').fill('100')
+  await table(/^gated expansion.*\n100 blocks, λ = 0\.08,/)
+  const document = await saved()
+  expect(document.norms).toHaveLength(101)
+  expect(document.remainder.at(-1)).toBeLessThan(1e-13)
+  await page.locator('[name=seed]').fill('7')
+  await expect.poll(async () => (await saved()).output_norm).not.toBe(document.output_norm)
+})
+
+it('takes a network of one’s own, and finds what an independent program found', async () => {
+  for (const name of ['mlp-tanh', 'gpt2-tiny']) {
+    await page.setInputFiles('#files', files(name))
+    await page.locator('[name=expansion]').selectOption('gated')
+    await table(new RegExp(`^gated expansion of model.safetensors and input.npy\\n${blocks(name)} blocks`))
+    const expected = JSON.parse(readFileSync(oracle(name, 'expected.json'), 'utf8')).gated.orders as number[][][]
+    const { norms } = await saved()
+    for (const [k, order] of expected.entries()) {
+      const want = Math.sqrt(
+        order.flat(Infinity).reduce((sum: number, v) => sum + (v as number) ** 2, 0) / order.length,
+      )
+      expect(Math.abs(norms[k]! - want) / want).toBeLessThan(1e-11)
+    }
+  }
+})
+const blocks = (name: string): number => JSON.parse(readFileSync(oracle(name, 'expected.json'), 'utf8')).blocks
+
+it('says what is wrong with files, and goes on', async () => {
+  const [config, weights, input] = files('mlp-tanh') as [string, string, string]
+  await page.setInputFiles('#files', [config, input])
+  await expect.poll(() => text('error')).toBe('missing: model.safetensors; choose all three files at once')
+  const broken = join(scratch, 'broken.safetensors')
+  writeFileSync(broken, readFileSync(weights).subarray(0, 1000))
+  await page.setInputFiles('#files', [config, broken, input])
+  await expect.poll(() => text('error')).toMatch(/safetensors/)
+  await page.setInputFiles('#files', [config, weights, oracle('gpt2-tiny', 'input.npy')])
+  await expect.poll(() => text('error')).toMatch(/^the model takes inputs of shape \[batch, \d+\], got/)
+  await page.setInputFiles('#files', [config, weights, input])
+  await table(/^taylor expansion of model.safetensors and input.npy/)
+  expect(await page.isHidden('#error')).toBe(true)
+})
+
+it('can be stopped, and asked again', async () => {
+  await page.locator('[name=width]').fill('512')
+  await page.locator('[name=depth]').fill('2000')
+  await expect.poll(() => text('status'), { timeout: 30_000 }).toMatch(/^Computing/)
+  await page.click('#stop')
+  expect(await text('status')).toBe('Stopped.')
+  await page.locator('[name=width]').fill('8')
+  await page.locator('[name=depth]').fill('3')
+  await table(/\n3 blocks/)
+})
+
+it('computes on the graphics processor and says which', async () => {
+  await page.locator('[name=dtype]').selectOption('f32')
+  await page.locator('[name=backend]').selectOption('webgl2')
+  await table(/f32 on webgl2/)
+  expect(await text('status')).toMatch(/on gpu \(.*SwiftShader.*\), f32; .*$/)
+})
+
+it('asked no other host for anything, and never failed', () => {
+  expect(elsewhere).toEqual([])
+  expect(complaints).toEqual([])
+})
