@@ -180,6 +180,11 @@ export const cases: Record<string, readonly Case[]> = {
     { axes: [-3, -1], keepdims: true },
     { axes: [-3, -2, -1], keepdims: false },
   ),
+  sumSquares: axes(
+    { axes: [-2], keepdims: false },
+    { axes: [-3, -1], keepdims: true },
+    { axes: [-3, -2, -1], keepdims: false },
+  ),
   tanh: smooth,
   transpose: [{ inputs: [real(2, 3, 2)], attrs: { perm: [2, 0, 1] } }],
   where: [{ inputs: [mask(2, 3), real(2, 3), real(3)], paths: [1, 2] }],

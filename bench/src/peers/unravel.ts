@@ -13,12 +13,12 @@ import {
   layerNorm,
   linear,
   matmul,
-  mean,
+  mse,
   mul,
   scope,
   softmax,
-  sub,
   sum,
+  sumSquares,
   type Tensor,
   tanh,
   tensor,
@@ -173,7 +173,7 @@ function convolution({ batch, channels, out, size, backward, ...data }: ConvWork
   if (!backward) return { ...functional(() => forward(x, w)), ...end }
   const step = valueAndGrad(([x, w]: [Tensor, Tensor]) => {
     const y = forward(x, w)
-    return mul(sum(mul(y, y)), 0.5)
+    return mul(sumSquares(y), 0.5)
   })
   const gradients = () => {
     const [loss, [gx, gw]] = step([x, w])
@@ -202,8 +202,7 @@ export function trainer({ net, target, rate }: TrainingWork, backend: Backend) {
       branch: (h: Tensor) => linear(tanh(linear(h, w!)), v!),
       scale: net.scale,
     }))
-    const e = sub(runTower({ encode: h => h, blocks, decode: h => h }, x), wanted)
-    return mean(mul(e, e))
+    return mse(runTower({ encode: h => h, blocks, decode: h => h }, x), wanted)
   }
   const both = valueAndGrad(loss)
   const step = () => {

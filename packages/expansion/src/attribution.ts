@@ -15,6 +15,7 @@ import {
   reshape,
   scope,
   sum,
+  sumSquares,
   type Tensor,
   tensor,
   vjp,
@@ -47,7 +48,7 @@ export interface AttributionOptions {
 
 /** x over its Euclidean norm. */
 function unit(x: Tensor): Tensor {
-  const square = sum(mul(x, x)).item()
+  const square = sumSquares(x).item()
   return square > 0 ? mul(x, 1 / Math.sqrt(square)) : x
 }
 

@@ -11,6 +11,7 @@ import {
   reshape,
   scope,
   sum,
+  sumSquares,
   type Tensor,
   transpose,
   vjp,
@@ -194,7 +195,7 @@ function exactGated(tower: Tower, x: Tensor, most: number): Tensor {
   }
   const first = freeze(tower.decode, value, straight, 0).stack
   const batch = first.shape[1]!
-  const zeroth = reshape(mul(sum(mul(first, first)), 1 / batch), [1])
+  const zeroth = reshape(mul(sumSquares(first), 1 / batch), [1])
   if (m === undefined || most === 0) return padded(zeroth, most + 1)
   const rest = traces(twoSided(linearPart(tower.decode, value), m))
   return padded(withNext(zeroth, rest, 1), most + 1)

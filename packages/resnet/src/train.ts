@@ -6,7 +6,7 @@ import {
   mul,
   reshape,
   scope,
-  sum,
+  sumSquares,
   type Tensor,
   valueAndGrad,
 } from '@unravel/tensor'
@@ -126,7 +126,7 @@ const diverged = (what: string, state: TrainingState): TrainResult => ({
 const squaredNorm = (tensors: Named): Tensor =>
   scope(() =>
     Object.values(tensors)
-      .map(t => scope(() => sum(mul(t, t))))
+      .map(t => sumSquares(t))
       .reduce((total, part) => add(total, part)),
   )
 

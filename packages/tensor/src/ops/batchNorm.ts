@@ -7,6 +7,7 @@ import { reshape } from './reshape.js'
 import { rsqrt } from './rsqrt.js'
 import { sub } from './sub.js'
 import { mean } from './sum.js'
+import { meanSquare } from './sumSquares.js'
 
 /** Axes of a batch [b,c,...] that its channels share, and the shape that aligns [c] with it. */
 const shared = (x: Tensor) => x.shape.map((_, i) => i).filter(i => i !== 1)
@@ -62,7 +63,7 @@ function training([x, w, b]: readonly Tensor[], run: Tensor, eps: number): Tenso
 export function batchMoments(x: Tensor): { mean: Tensor; variance: Tensor } {
   const m = mean(x, shared(x))
   const d = sub(x, across(x, m))
-  return { mean: m, variance: mean(mul(d, d), shared(x)) }
+  return { mean: m, variance: meanSquare(d, shared(x)) }
 }
 
 /**

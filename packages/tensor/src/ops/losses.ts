@@ -13,6 +13,7 @@ import { expandDims, reshape, reshapeLast } from './reshape.js'
 import { rowsOf, softmax } from './softmax.js'
 import { sub } from './sub.js'
 import { mean } from './sum.js'
+import { meanSquare } from './sumSquares.js'
 
 export const crossEntropyOp: Op = {
   name: 'crossEntropy',
@@ -113,8 +114,7 @@ export const mseOp: Op = {
 }
 
 function squaredError([a, b]: readonly Tensor[]): Tensor {
-  const d = sub(a!, b!)
-  return mean(mul(d, d))
+  return meanSquare(sub(a!, b!))
 }
 
 /** Mean of the squared differences of two tensors of one shape. A scalar []. */

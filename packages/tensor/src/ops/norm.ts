@@ -9,13 +9,14 @@ import { rsqrt } from './rsqrt.js'
 import { rowsOf } from './softmax.js'
 import { sub } from './sub.js'
 import { mean } from './sum.js'
+import { meanSquare } from './sumSquares.js'
 
 interface Attrs {
   readonly eps: number
 }
 
 /** 1/√(mean(d²) + eps) over the last axis. */
-const scaleOf = (d: Tensor, eps: number): Tensor => rsqrt(add(mean(mul(d, d), -1, true), eps))
+const scaleOf = (d: Tensor, eps: number): Tensor => rsqrt(add(meanSquare(d, -1, true), eps))
 const centred = (x: Tensor): Tensor => sub(x, mean(x, -1, true))
 
 const parameters = (inputs: readonly Tensor[]) =>

@@ -53,6 +53,7 @@ import { stepOp } from './step.js'
 import { stopGradientOp } from './stopGradient.js'
 import { subOp } from './sub.js'
 import { sumOp } from './sum.js'
+import { sumSquaresOp } from './sumSquares.js'
 import { tanhOp } from './tanh.js'
 import { transposeOp } from './transpose.js'
 import { whereOp } from './where.js'
@@ -138,6 +139,7 @@ export const opTable: readonly Op<any>[] = [
   stopGradientOp,
   subOp,
   sumOp,
+  sumSquaresOp,
   tanhOp,
   transposeOp,
   whereOp,
