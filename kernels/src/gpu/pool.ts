@@ -60,10 +60,9 @@ export class Pool {
 
   /** Lets the next launch of `kernel` write where nothing is needed any more, if there is such a place of this shape. */
   lend(kernel: Output, shape: string): void {
-    const idle = this.#byShape.get(shape)?.pop()
+    const idle = this.#byShape.get(shape)?.at(-1)
     if (idle === undefined) return
-    this.#idle.delete(idle)
-    this.bytes -= idle.bytes
+    this.#remove(idle)
     if (kernel.texture) {
       kernel.texture.texture = idle.raw
       kernel._textureSwitched = true
@@ -95,16 +94,16 @@ export class Pool {
     this.bytes += bytes
     for (const oldest of this.#idle) {
       if (this.bytes <= this.#limit) return
-      this.#drop(oldest)
+      this.#remove(oldest)
+      this.#delete(oldest.raw)
     }
   }
 
-  #drop(idle: Idle): void {
+  #remove(idle: Idle): void {
     const same = this.#byShape.get(idle.shape)!
-    same.splice(same.indexOf(idle), 1)
+    same.splice(same.lastIndexOf(idle), 1)
     if (same.length === 0) this.#byShape.delete(idle.shape)
     this.#idle.delete(idle)
     this.bytes -= idle.bytes
-    this.#delete(idle.raw)
   }
 }
