@@ -54,8 +54,11 @@ export function sum(x: Tensor, axis?: number | readonly number[], keepdims = fal
 }
 
 /** Mean over `axis` (one, several, or by default all). The mean of nothing is NaN. */
-export function mean(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
-  const axes = axesFromEnd(axis, x.rank, 'mean')
+export const mean = (x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor =>
+  averaged(sumOp, x, axesFromEnd(axis, x.rank, 'mean'), keepdims)
+
+/** A sum over axes, by the number of elements that each of its elements is made of. */
+export function averaged(op: Op<Axes>, x: Tensor, axes: readonly number[], keepdims: boolean): Tensor {
   const n = axes.reduce((product, a) => product * x.shape[x.rank + a]!, 1)
-  return div(apply(sumOp, [x], { axes, keepdims }), n)
+  return div(apply(op, [x], { axes, keepdims }), n)
 }

@@ -2,9 +2,8 @@ import { apply, commonDType, type Op } from '../op.js'
 import { axesFromEnd } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { affine } from './affine.js'
-import { div } from './div.js'
 import { mul } from './mul.js'
-import { type Axes, reducedShape, runReduce, sumOp, unreduced } from './sum.js'
+import { type Axes, averaged, reducedShape, runReduce, sumOp, unreduced } from './sum.js'
 
 export const sumSquaresOp: Op<Axes> = {
   name: 'sumSquares',
@@ -23,8 +22,5 @@ export function sumSquares(x: Tensor, axis?: number | readonly number[], keepdim
 }
 
 /** Mean of x² over `axis` (one, several, or by default all). That of nothing is NaN. */
-export function meanSquare(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
-  const axes = axesFromEnd(axis, x.rank, 'meanSquare')
-  const n = axes.reduce((product, a) => product * x.shape[x.rank + a]!, 1)
-  return div(apply(sumSquaresOp, [x], { axes, keepdims }), n)
-}
+export const meanSquare = (x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor =>
+  averaged(sumSquaresOp, x, axesFromEnd(axis, x.rank, 'meanSquare'), keepdims)
