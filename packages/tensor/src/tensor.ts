@@ -150,7 +150,7 @@ export class Dense extends Tensor {
   to(target: Backend | DType): Dense {
     if (typeof target === 'string') {
       if (target === this.dtype) return this
-      const out = allocate(this.backend, this.shape, target, 'to')
+      const out = allocate(this.backend, this.shape, checkedDType('to', target), 'to')
       this.backend.kernels.cast(this.buffer, out.buffer)
       return out
     }
@@ -178,6 +178,23 @@ export const defaultBackend = (): Backend => standard
 /** A tensor whose contents are still undefined; for ops. */
 export function allocate(backend: Backend, shape: Shape, dtype: DType, origin: string): Dense {
   return new Dense(shape, dtype, backend, backend.alloc(dtype, sizeOf(shape)), origin)
+}
+
+/** `dtype` itself; throws TypeError for a name that is none. */
+export function checkedDType(what: string, dtype: DType): DType {
+  if (dtype !== 'f32' && dtype !== 'f64' && dtype !== 'i32') {
+    throw new TypeError(`${what}: a dtype is f32, f64 or i32, got ${dtype}`)
+  }
+  return dtype
+}
+
+export const isI32 = (value: number): boolean => (value | 0) === value
+
+/** Throws RangeError where `value` beside `t` would be rounded or cut to an i32. */
+export function checkScalar(value: number, t: Tensor): void {
+  if (t.dtype === 'i32' && !isI32(value)) {
+    throw new RangeError(`${describe(t)} does not go with ${value}: convert it with .to('f32') or .to('f64')`)
+  }
 }
 
 export function dtypeOf(data: TypedArray): DType {

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest'
+import {
+  add,
+  arange,
+  div,
+  exp,
+  full,
+  greater,
+  js,
+  less,
+  maximum,
+  mul,
+  Random,
+  sub,
+  sum,
+  type Tensor,
+  tensor,
+  wasm,
+  where,
+  zeros,
+} from './index.js'
+
+/** What a program without types may pass. */
+// biome-ignore lint/suspicious/noExplicitAny: that is the point
+const any = (x: unknown) => x as any
+const numbers = (t: Tensor) => [...t.dataSync()]
+
+describe.each([js(), wasm()])('on $name', backend => {
+  const whole = tensor([0, 1], { dtype: 'i32', backend })
+
+  it('a number that is no i32 is refused beside a tensor that is, not rounded', () => {
+    for (const bad of [0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 32]) {
+      for (const op of [add, sub, mul, less, maximum]) expect(() => op(whole, bad)).toThrow("with .to('f32')")
+      expect(() => sub(bad, whole)).toThrow(`i32[2] does not go with ${bad}`)
+    }
+    expect(numbers(sub(mul(whole, -3), 7))).toEqual([-7, -10])
+    expect(numbers(less(whole.to('f64'), 0.5))).toEqual([1, 0])
+  })
+
+  it('what i32 cannot hold is refused when it is made', () => {
+    const where = { dtype: 'i32', backend } as const
+    expect(() => tensor([1, Number.NaN], where)).toThrow('element 1 is NaN, which i32 cannot hold')
+    expect(() => tensor([2 ** 31], where)).toThrow('use dtype f64')
+    expect(() => tensor(any(Uint32Array.of(4294967295)), { backend })).toThrow('4294967295')
+    expect(() => arange(2 ** 33, 2 ** 33 + 2, 1, { backend })).toThrow('8589934592')
+    expect(numbers(tensor([1.7, -1.7, -(2 ** 31)], where))).toEqual([1, -1, -(2 ** 31)])
+    expect(numbers(tensor(any(Uint8Array.of(0, 255)), { backend }))).toEqual([0, 255])
+  })
+
+  it('a dtype that is none is refused', () => {
+    const where = { dtype: any('float32'), backend }
+    for (const make of [() => tensor([1.5], where), () => zeros([2], where), () => whole.to(any('float32'))]) {
+      expect(make).toThrow('a dtype is f32, f64 or i32, got float32')
+    }
+    expect(() => new Random(0).uniform([2], 0, 1, { dtype: 'i32', backend })).toThrow('dtype must be f32 or f64')
+  })
+
+  it('a shape that is none is refused', () => {
+    for (const bad of [3, [-1], [1.5], undefined]) {
+      expect(() => zeros(any(bad), { backend })).toThrow('a shape is a list of integers of at least 0')
+      expect(() => new Random(0).normal(any(bad), 0, 1, { backend })).toThrow('a shape is a list of integers')
+    }
+    for (const bad of [-1, 1.5, Number.NaN]) expect(() => new Random(0).permutation(bad)).toThrow('an integer >= 0')
+  })
+
+  it('where takes numbers', () => {
+    const x = tensor([-1, 2], { backend })
+    expect(numbers(where(greater(x, 0), x, 0))).toEqual([0, 2])
+    expect(numbers(where(greater(x, 0), 1, Number.NEGATIVE_INFINITY))).toEqual([Number.NEGATIVE_INFINITY, 1])
+  })
+})
+
+it('what is no tensor is named, and what to do about it', () => {
+  for (const op of [add, sub, mul]) expect(() => op(1, 2)).toThrow('wants tensors, got 1: make one with tensor(…)')
+  for (const op of [div, less, maximum]) expect(() => op(1, 2)).toThrow('wants at least one tensor, got numbers only')
+  expect(() => add(tensor([1]), any([1]))).toThrow('add wants tensors, got an array')
+  expect(() => exp(any(undefined))).toThrow('exp wants tensors, got undefined')
+  expect(() => sum(any([1, 2]))).toThrow('sum wants tensors, got an array')
+  expect(() => tensor(any(BigInt64Array.of(1n)))).toThrow('expected an array of numbers, got BigInt64Array')
+  expect(() => full([1], 1, { dtype: any('f16') })).toThrow(TypeError)
+})
