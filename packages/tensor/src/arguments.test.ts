@@ -2,15 +2,29 @@ import { describe, expect, it } from 'vitest'
 import {
   add,
   arange,
+  avgPool2d,
+  broadcastTo,
+  concat,
+  conv2d,
   div,
   exp,
+  expandDims,
   full,
+  grad,
   greater,
   js,
   less,
   maximum,
+  maxPool2d,
   mul,
+  narrow,
+  ones,
+  pad,
   Random,
+  ShapeError,
+  scatterAdd,
+  slice,
+  stack,
   sub,
   sum,
   type Tensor,
@@ -61,6 +75,61 @@ describe.each([js(), wasm()])('on $name', backend => {
       expect(() => new Random(0).normal(any(bad), 0, 1, { backend })).toThrow('a shape is a list of integers')
     }
     for (const bad of [-1, 1.5, Number.NaN]) expect(() => new Random(0).permutation(bad)).toThrow('an integer >= 0')
+  })
+
+  it('an axis outside of the tensor is refused', () => {
+    const x = tensor([[1, 2]], { backend })
+    for (const axis of [4, -4, 0.5, Number.NaN]) {
+      expect(() => expandDims(x, axis)).toThrow(`expandDims: axis ${axis} is outside -3..2`)
+      expect(() => stack([x], axis)).toThrow(`axis ${axis} is outside -3..2`)
+      expect(() => concat([x], axis)).toThrow(`concat: axis ${axis} is outside -2..1`)
+    }
+    expect([0, 1, 2, -1, -3].map(axis => expandDims(x, axis).shape)).toEqual(
+      [0, 1, 2, 2, 0].map(axis => [1, 2].toSpliced(axis, 0, 1)),
+    )
+  })
+
+  it('places and lengths that are no integers are refused', () => {
+    const x = tensor([1, 2, 3], { backend })
+    const index = tensor([0, 1, 1], { dtype: 'i32', backend })
+    for (const bad of [0.5, Number.NaN]) {
+      expect(() => slice(x, [bad], [3])).toThrow(ShapeError)
+      expect(() => slice(x, [0], [bad])).toThrow(ShapeError)
+      expect(() => narrow(x, 0, bad, 1)).toThrow(ShapeError)
+      expect(() => narrow(x, 0, 0, bad)).toThrow(ShapeError)
+      expect(() => scatterAdd(x, index, bad)).toThrow('a shape is a list of integers')
+    }
+    // An axis that is not named is taken whole.
+    expect(() => slice(x, [], [], [2])).toThrow(ShapeError)
+    expect(() => broadcastTo(x, [-2, 3])).toThrow('a shape is a list of integers')
+    expect(() => scatterAdd(x, index, -1)).toThrow('a shape is a list of integers')
+    expect(numbers(slice(x, [-2], [Number.POSITIVE_INFINITY]))).toEqual([2, 3])
+  })
+
+  it('windows that do not step, and paddings that cut, are refused', () => {
+    const [x, w] = [ones([1, 1, 4, 4], { backend }), ones([1, 1, 2, 2], { backend })]
+    for (const bad of [0, -1, 0.5, Number.NaN, any([1])]) {
+      expect(() => conv2d(x, w, undefined, { stride: bad })).toThrow('conv2d: stride is one integer of at least 1')
+      expect(() => conv2d(x, w, undefined, { dilation: bad })).toThrow('conv2d: dilation')
+      for (const pool of [maxPool2d, avgPool2d]) {
+        expect(() => pool(x, bad, { stride: 1 })).toThrow('window is one integer of at least 1')
+        expect(() => pool(x, 2, { stride: bad })).toThrow('stride is one integer of at least 1')
+      }
+    }
+    for (const padding of [-1, 0.5]) {
+      expect(() => conv2d(x, w, undefined, { padding })).toThrow('padding is one integer of at least 0')
+      expect(() => avgPool2d(x, 2, { padding })).toThrow('padding is one integer of at least 0')
+    }
+    expect(() => conv2d(x, ones([1, 2, 2, 2], { backend }), undefined, { groups: 0.5 })).toThrow(ShapeError)
+  })
+
+  it('pads with any number, and hands cotangents to what is inside', () => {
+    const x = tensor([1, 2], { backend })
+    for (const value of [Number.NEGATIVE_INFINITY, Number.NaN, 3]) {
+      expect(numbers(pad(x, [[1, 2]], value))).toEqual([value, 1, 2, value, value])
+      const picked = grad((x: Tensor) => sum(slice(pad(x, [[1, 2]], value), [1], [3])))(x)
+      expect(numbers(picked)).toEqual([1, 1])
+    }
   })
 
   it('where takes numbers', () => {

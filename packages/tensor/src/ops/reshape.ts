@@ -1,7 +1,7 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../errors.js'
 import { apply, type Op } from '../op.js'
-import { sameShape, sizeOf } from '../shape.js'
+import { fromEnd, sameShape, sizeOf } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { linear } from './builders.js'
 
@@ -36,6 +36,6 @@ export function reshapeLast(x: Tensor, rank: number, to: Shape): Tensor {
 
 /** x with an axis of length 1 at `axis` of the result (negative counts from the end). */
 export function expandDims(x: Tensor, axis: number): Tensor {
-  const at = axis < 0 ? axis + x.rank + 1 : axis
+  const at = fromEnd(axis, x.rank + 1, 'expandDims') + x.rank + 1
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
 }
