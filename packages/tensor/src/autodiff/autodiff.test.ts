@@ -71,6 +71,21 @@ describe('grad', () => {
     }
   })
 
+  it('of powers is what its limit is at 0, and that of x·x·x at negative x', () => {
+    const powers = ([a, b]: readonly Tensor[]) => pow(a!, b!)
+    const slopes = (a: number, b: number) => grad(powers)([at(a), at(b)]).map(g => g.item())
+    expect([slopes(0, 0)[0], slopes(0, 1), slopes(0, 3), slopes(2, 0)]).toEqual([0, [1, 0], [0, 0], [0, Math.LN2]])
+    expect(slopes(-2, 3)[0]).toBe(12)
+    // ∂²(a^b)/∂a∂b = a^(b−1) (1 + b log a), at b = 0 too.
+    expect(grad((b: Tensor) => grad((a: Tensor) => powers([a, b]))(at(2)))(at(0)).item()).toBe(0.5)
+    for (const r of [0, 1, 2]) expect(grad((x: Tensor) => pow(x, r))(at(0)).item()).toBe(r === 1 ? 1 : 0)
+
+    const line = tensor([[-2], [1]], f64)
+    const cubes = series((x: Tensor) => pow(x, tensor([3, -1], f64)), line, 3)
+    const wanted = [-8, -0.5, 12, -0.25, -6, -0.125, 1, -0.0625]
+    read(cubes).forEach((c, i) => expect(c).toBeCloseTo(wanted[i]!, 14))
+  })
+
   it('keeps the levels of nested derivatives apart', () => {
     // d/dx [ x · d/dy (x + y) ] = 1: a confusion of the two would give 2.
     const outer = grad((x: Tensor) => mul(x, grad((y: Tensor) => add(x, y))(at(1))))
