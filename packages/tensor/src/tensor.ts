@@ -43,6 +43,17 @@ export abstract class Tensor {
     if (this.size !== 1) throw new RangeError(`item() wants one element, got ${describe(this)}`)
     return this.dataSync()[0]!
   }
+  /** This tensor on another backend or in another dtype (itself when nothing changes). Throws for tracers: it is not
+   *  differentiated. */
+  to(target: Backend | DType): Tensor {
+    if (target === this.dtype) return this
+    throw new RuleError(`${describe(this)} is being traced and .to() is not differentiated: convert what goes in`)
+  }
+  /** Gives the memory back; every later use throws. Disposing twice is harmless. A tracer's is given back by what traces. */
+  dispose(): void {}
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
   toString(): string {
     return describe(this)
   }
@@ -126,14 +137,10 @@ export class Dense extends Tensor {
     return new Dense(shape, dtype, backend, whole ? buffer : backend.view(buffer, offset, n), origin, this.#owner!)
   }
 
-  /** Gives the memory back; every later use throws. Disposing twice is harmless. */
-  dispose(): void {
+  override dispose(): void {
     this.#pending?.free()
     if (this.#owner !== null) this.backend.release(this.#owner)
     this.#pending = this.#buffer = this.#owner = null
-  }
-  [Symbol.dispose](): void {
-    this.dispose()
   }
 
   override dataSync(): TypedArray {
@@ -146,8 +153,7 @@ export class Dense extends Tensor {
     return this.backend.read(this.buffer)
   }
 
-  /** This tensor on another backend or in another dtype (itself when nothing changes). Not differentiated. */
-  to(target: Backend | DType): Dense {
+  override to(target: Backend | DType): Dense {
     if (typeof target === 'string') {
       if (target === this.dtype) return this
       const out = allocate(this.backend, this.shape, checkedDType('to', target), 'to')

@@ -37,6 +37,7 @@ import {
   trimmedSeries,
   valueAndGrad,
   vjp,
+  wasm,
   zeros,
 } from '../index.js'
 
@@ -267,6 +268,26 @@ describe('scope', () => {
     scope(() => release(outside))
     expect(outside.disposed).toBe(false)
     expect(grad((x: Tensor) => sum(scope(() => mul(relu(x), x))))(at(3)).item()).toBe(6)
+  })
+
+  it('is not needed by who disposes what an op gave', () => {
+    const backend = wasm()
+    const x = tensor([1, 2], { backend })
+    {
+      using y = add(x, 1)
+      expect(read(y)).toEqual([2, 3])
+    }
+    const z = mul(x, 2).to('f64')
+    expect([z.dtype, ...read(z)]).toEqual(['f64', 2, 4])
+    z.dispose()
+    expect(() => z.dataSync()).toThrow(DisposedError)
+    // Inside of a gradient the tape needs the value until it has run.
+    const g = grad((w: Tensor) => {
+      using h = mul(w, w)
+      return sum(h)
+    })(x)
+    expect(read(g)).toEqual([2, 4])
+    expect(() => grad((w: Tensor) => sum(w.to('f64')))(x)).toThrow('convert what goes in')
   })
 
   it('wants a synchronous body', () => {
