@@ -8,6 +8,7 @@ import {
   DisposedError,
   exp,
   eye,
+  gated,
   grad,
   gradcheck,
   jvp,
@@ -229,6 +230,13 @@ describe('series', () => {
     expect(() => series(tanh, zeros([0]), 2)).toThrow(ShapeError)
     expect(() => series(tanh, tensor([1]), -1)).toThrow(RangeError)
     expect(() => jvp(tanh, at(1), tensor([1, 2], f64))).toThrow('tangent')
+    for (const tangents of [[at(1)], [at(1), at(1), at(1)], { a: at(1), b: at(1) }, at(1)]) {
+      const pair: unknown = [at(1), at(2)]
+      expect(() => jvp(([a, b]: Tensor[]) => add(a!, b!), pair as Tensor[], tangents as Tensor[])).toThrow('tangent')
+    }
+    expect(() => series(() => 3 as unknown as Tensor, tensor([1]), 1)).toThrow('a function that returns a tensor')
+    expect(() => gated(tanh, tensor([1, 2]), tensor([[1]]), 1)).toThrow('gated wants [stored orders,2]')
+    expect(() => gradcheck(() => at(1), [])).toThrow('at least one input')
   })
 })
 

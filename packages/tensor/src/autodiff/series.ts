@@ -149,7 +149,9 @@ export function trimmedSeries<T extends Tree>(
       }
       return at.series(stack)
     }, coefficients) as T
-    return at.stack(f(x))
+    const y = f(x)
+    if (!(y instanceof Tensor)) throw new TypeError('series wants a function that returns a tensor')
+    return at.stack(y)
   })
 }
 
@@ -159,16 +161,18 @@ export function trimmedSeries<T extends Tree>(
  */
 export function jvp<T extends Tree>(f: (x: T) => Tensor, primals: T, tangents: T): [value: Tensor, tangent: Tensor] {
   const v = leaves(tangents)
-  leaves(primals).forEach((x, i) => {
-    if (v[i] === undefined || !sameShape(x.shape, v[i].shape) || x.dtype !== v[i].dtype) {
-      throw new ShapeError({ name: 'jvp', signature: `a tangent of type ${describe(x)} for every primal` }, v)
-    }
-  })
+  const wrong = (x: Tensor) =>
+    new ShapeError({ name: 'jvp', signature: `a tangent of type ${describe(x)} for every primal` }, v)
   const both = mapTree(
-    (x, dx) => concat([reshape(x, [1, ...x.shape]), reshape(dx!, [1, ...x.shape])], 0),
+    (x, dx) => {
+      if (!(dx instanceof Tensor) || !sameShape(x.shape, dx.shape) || x.dtype !== dx.dtype) throw wrong(x)
+      return concat([reshape(x, [1, ...x.shape]), reshape(dx, [1, ...x.shape])], 0)
+    },
     primals,
     tangents,
   ) as T
+  const count = leaves(primals).length
+  if (v.length !== count) throw new ShapeError({ name: 'jvp', signature: `a tangent for each of ${count} primals` }, v)
   const stack = series(f, both, 1)
   const item = stack.shape.slice(1)
   return [reshape(slice(stack, [0], [1]), item), reshape(slice(stack, [1], [2]), item)]
