@@ -298,6 +298,27 @@ describe('scope', () => {
     expect(() => grad((w: Tensor) => sum(w.to('f64')))(x)).toThrow('convert what goes in')
   })
 
+  it('is in grad, series and jvp: what they made on the way is freed', () => {
+    const x = tensor([1, 2], f64)
+    const made: Tensor[] = []
+    const f = (t: Tensor) => {
+      const square = mul(t, t)
+      made.push(square)
+      return sum(square)
+    }
+    const results = [grad(f)(x), series(f, tensor([[1, 2]], f64), 2), ...jvp(f, x, x)]
+    expect(results.map(read)).toEqual([[2, 4], [5, 0, 0], [5], [10]])
+    expect(made.flatMap(t => t.dense().map(d => d.disposed))).toEqual([true, true, true])
+    // The value that grad leaves out.
+    let value: Dense | undefined
+    grad((t: Tensor) => {
+      const s = sum(t)
+      value = s.dense()[0]!
+      return s
+    })(x)
+    expect(value!.disposed).toBe(true)
+  })
+
   it('wants a synchronous body', () => {
     expect(() => scope(async () => ones([1]))).toThrow('synchronous')
   })
