@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   add,
   arange,
+  argmin,
   avgPool2d,
   broadcastTo,
   concat,
@@ -24,6 +25,7 @@ import {
   ShapeError,
   scatterAdd,
   slice,
+  squeeze,
   stack,
   sub,
   sum,
@@ -130,6 +132,32 @@ describe.each([js(), wasm()])('on $name', backend => {
       const picked = grad((x: Tensor) => sum(slice(pad(x, [[1, 2]], value), [1], [3])))(x)
       expect(numbers(picked)).toEqual([1, 1])
     }
+  })
+
+  it('argmin finds the first smallest, and the first NaN', () => {
+    const x = tensor(
+      [
+        [3, -1, -1],
+        [0, Number.NaN, -9],
+      ],
+      { backend },
+    )
+    expect(numbers(argmin(x))).toEqual([1, 1])
+    expect(numbers(argmin(x, 0))).toEqual([1, 1, 1])
+    expect(() => argmin(zeros([0], { backend }))).toThrow('of nothing')
+  })
+
+  it('squeeze takes axes of length 1 away, and no others', () => {
+    const x = zeros([1, 2, 1], { backend })
+    expect([squeeze(x), squeeze(x, 0), squeeze(x, -1), squeeze(x, [0, 2])].map(t => t.shape)).toEqual([
+      [2],
+      [2, 1],
+      [1, 2],
+      [2],
+    ])
+    expect(squeeze(zeros([1, 1], { backend })).shape).toEqual([])
+    expect(() => squeeze(x, 1)).toThrow('its length is not 1')
+    expect(() => squeeze(x, 3)).toThrow('squeeze: axis 3 is outside -3..2')
   })
 
   it('where takes numbers', () => {

@@ -84,7 +84,8 @@ export function commonDType(
     if (inputs[i]!.dtype !== dtype)
       throw new ShapeError(op, inputs, "dtypes differ; convert one with .to('f32' | 'f64')")
   }
-  if (!allowed.includes(dtype)) throw new ShapeError(op, inputs, `dtype must be ${allowed.join(' or ')}`)
+  if (!allowed.includes(dtype))
+    throw new ShapeError(op, inputs, `dtype must be ${allowed.join(' or ')}; convert with .to('${allowed[0]}')`)
   return dtype
 }
 
