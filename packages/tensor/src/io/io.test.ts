@@ -214,7 +214,14 @@ describe('safetensors', () => {
       'claims 9223372036854775807 bytes',
     ],
     ['a header that is not JSON', file('{"t":'), 'not JSON'],
-    ['a header that is no object', file('[1]'), 'not a JSON object'],
+    ['a header that is no object', file('[1]'), 'does not begin with {'],
+    ['a header after a space', file(' {}'), 'does not begin with {'],
+    ['a header after a byte order mark', file('\xef\xbb\xbf{}'), 'does not begin with {'],
+    [
+      'a field twice',
+      one('"dtype":"F32","dtype":"F64","shape":[1],"data_offsets":[0,8]'),
+      'the header names "dtype" twice',
+    ],
     [
       'a name twice',
       file(
