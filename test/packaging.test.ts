@@ -97,6 +97,31 @@ describe('the packed packages', () => {
     expect(stdout).toBe('')
   })
 
+  it.each([
+    ['nodenext', 'nodenext'],
+    ['bundler', 'esnext'],
+  ])('type-check under moduleResolution %s as their READMEs are printed', async (moduleResolution, module) => {
+    const at = join(project, `readme-${moduleResolution}`)
+    mkdirSync(at)
+    for (const [i, folder] of folders.entries()) {
+      const examples = readFileSync(join(root, folder, 'README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)
+      for (const [j, example] of [...examples].entries()) writeFileSync(join(at, `${i}-${j}.ts`), example[1]!)
+    }
+    const compilerOptions = {
+      strict: true,
+      noUncheckedIndexedAccess: true,
+      noEmit: true,
+      target: 'es2022',
+      module,
+      moduleResolution,
+      typeRoots: [join(root, 'node_modules/@types')],
+      types: ['node'],
+    }
+    writeFileSync(join(at, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
+    const { stdout } = await exec(bin('tsc'), ['-p', at]).catch(e => e as { stdout: string })
+    expect(stdout).toBe('')
+  })
+
   /** The scripts that vite makes of an app: what a browser would download. */
   async function bundle(name: string, main: string): Promise<{ files: string[]; text: string }> {
     const at = join(project, name)

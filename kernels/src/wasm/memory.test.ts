@@ -53,6 +53,15 @@ describe('buffers of the wasm backend', () => {
     expect(() => wasm.write(x, new Float32Array(4))).toThrow('the buffer has 3 elements, the data 4')
   })
 
+  it('have a dtype and a length, or are refused', () => {
+    const wasm = backend()
+    for (const length of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => wasm.alloc('f32', length)).toThrow(`an integer of at least 0, got f32 and ${length}`)
+    }
+    expect(() => wasm.alloc('f16' as 'f32', 1)).toThrow('got f16 and 1')
+    expect(wasm.memory()).toMatchObject({ bytes: 0, buffers: 0 })
+  })
+
   it('say what is held when the memory is exhausted, and go on', () => {
     const memory = newMemory(1)
     const heap = new Heap(memory, 0, 4 * 65_536)

@@ -58,6 +58,10 @@ export class Heap {
 
   alloc(dtype: DType, length: number): Region {
     const bytes = length * bytesPerElement[dtype]
+    // A slab would give such bytes away and count them for good.
+    if (!(bytes >= 0 && Number.isInteger(length))) {
+      throw new RangeError(`alloc: wants f32, f64 or i32 and an integer of at least 0, got ${dtype} and ${length}`)
+    }
     const home = bytes > smallBytes ? this.#allocator.alloc(bytes) : this.#slabs.pinFor(bytes)
     if (home === undefined) throw this.#exhausted(dtype, length, bytes)
     return new Region(dtype, length, home instanceof Pin ? this.#slabs.take(home, bytes) : home.start * 16, home)

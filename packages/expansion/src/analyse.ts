@@ -1,5 +1,5 @@
 import { chainCounts, treeCounts } from './counts.js'
-import type { Orders } from './orders.js'
+import { checkBatch, type Orders } from './orders.js'
 import { estimateRadius } from './radius.js'
 import { componentwisePade, vectorEpsilon } from './resummation.js'
 import { bestTruncation, norm, orderNorms, remainders, shares } from './spectrum.js'
@@ -57,13 +57,15 @@ export interface AnalyseOptions {
 /**
  * Everything worth knowing before an expansion's orders are believed: sizes and shares, the measured remainder at every
  * truncation, counts, for `taylor` the radius of convergence with its spread, the kink radius and resummed values, and
- * warnings in plain words (mathematics: Dherin & Munn, arXiv 2510.03470; Veit et al., arXiv 1605.06431).
+ * warnings in plain words (mathematics: Dherin & Munn, arXiv 2510.03470; Veit et al., arXiv 1605.06431). Throws RangeError
+ * for an expansion of an empty batch.
  */
 export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOptions = {}): Promise<Analysis> {
   const { coefficients, total, scales, expansion: kind, standardError } = expansion
   const rows = coefficients.shape[0]!
   const batch = total.shape[0] ?? 1
   const size = total.size
+  checkBatch('analyse', total)
   const c = Float64Array.from(await coefficients.data())
   const output = Float64Array.from(await total.data())
   const norms = orderNorms(c, rows, batch, size / batch)

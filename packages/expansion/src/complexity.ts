@@ -2,7 +2,7 @@ import type { Tower } from '@unravel/resnet'
 import { run } from '@unravel/resnet'
 import { backendOf, Random, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
 import { embedded, gradientPaths } from './gradient.js'
-import { checkOrders, type Orders } from './orders.js'
+import { checkBatch, checkOrders, type Orders } from './orders.js'
 import { numbersOf, products } from './stacks.js'
 
 /** A Gram matrix by order. */
@@ -40,6 +40,7 @@ export async function geometricComplexity(
   const { tower, x } = embedded(network, input)
   const most = Math.min(orders === 'all' ? tower.blocks.length : orders, tower.blocks.length)
   checkOrders('geometricComplexity', most)
+  checkBatch('geometricComplexity', x)
   const output = scope(() => {
     const { shape, dtype } = run(tower, x)
     return { shape, dtype, backend: backendOf(x) }
@@ -97,6 +98,7 @@ export async function geometricComplexity(
 
 /** The Gram matrix of an expansion's orders, the mean over the batch of ⟨S_i, S_j⟩; its entries sum to the mean of ‖Σ S‖². */
 export async function orderGram({ coefficients }: Orders): Promise<Gram> {
+  checkBatch('orderGram', coefficients)
   const [rows, batch] = coefficients.shape as [number, number]
   const flat = (await numbersOf(scope(() => products(coefficients, coefficients)))).map(v => v / batch)
   const gram = Array.from({ length: rows }, (_, i) => flat.slice(i * rows, (i + 1) * rows))

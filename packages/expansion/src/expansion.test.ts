@@ -22,7 +22,17 @@ import {
 } from '@unravel/tensor'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { analyse, atScale, chainCounts, gated, gradient, taylor } from './index.js'
+import {
+  analyse,
+  atScale,
+  chainCounts,
+  gated,
+  gatedMoments,
+  geometricComplexity,
+  gradient,
+  orderGram,
+  taylor,
+} from './index.js'
 import { toNumber } from './oracles/rational.js'
 import { randomTower } from './oracles/towers.js'
 import { enumerateTrees, type Tree, weight } from './oracles/trees.js'
@@ -308,6 +318,18 @@ describe('any tower', () => {
     ]) {
       expect(distance(sum(coefficients, 0), total)).toBeLessThan(1e-12)
     }
+  })
+
+  it('measures nothing of an empty batch, and says so', async () => {
+    const { tower, x } = odd([0.3, -0.2, 0.1])
+    const nobody = slice(x, [0], [0])
+    for (const orders of [gated(tower, nobody, 2), gradient(tower, nobody, 0, 2), taylor(tower, nobody, 2)]) {
+      expect(orders.coefficients.shape.slice(0, 2)).toEqual([3, 0])
+      await expect(analyse(orders)).rejects.toThrow('analyse: there is nothing to measure: f64[0,')
+      await expect(orderGram(orders)).rejects.toThrow('give at least one input')
+    }
+    await expect(geometricComplexity(tower, nobody, 2)).rejects.toThrow('there is nothing to measure')
+    await expect(gatedMoments(tower, nobody, 2)).rejects.toThrow('there is nothing to measure')
   })
 
   it('counts chains for all but taylor', async () => {

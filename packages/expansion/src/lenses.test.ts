@@ -117,6 +117,13 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
       expect(gap(means[0]!, exact[0]!)).toBeLessThan(1e-14)
     })
 
+    it('gives that mean for all orders only', () => {
+      const { tower, x } = towers[0]!
+      const n = tower.blocks.length
+      expect(() => dropoutMean(taylor(tower, x, n), 0.5)).toThrow(`all orders 0..${n}, got taylor to order ${n}`)
+      expect(() => dropoutMean(subsets(tower, x, 1), 0.5)).toThrow('got subsets to order 1')
+    })
+
     it('gives the mean of block dropout', () => {
       const { tower, x } = towers[0]!
       const n = tower.blocks.length
@@ -307,6 +314,9 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
       expect(pathShare(10, 0, 10)).toBe(1)
       expect(effectiveLengths([1, 10, 80, 9, 0])).toEqual({ from: 1, to: 3 })
       expect(effectiveLengths([1], 1)).toEqual({ from: 0, to: 0 })
+      // 0.3 + 0.2 + 0.1 is less than 0.1 + 0.2 + 0.3.
+      expect(effectiveLengths([0.1, 0.2, 0.3], 1)).toEqual({ from: 0, to: 2 })
+      expect(() => effectiveLengths([1, 2], 1.5)).toThrow('a fraction is 0 to 1, got 1.5')
     })
   })
 

@@ -18,7 +18,7 @@ import {
 } from '@unravel/tensor'
 import { frozen, gated } from './gated.js'
 import { embedded, gradient, gradientPaths, oneElement, statesOf } from './gradient.js'
-import { checkOrders } from './orders.js'
+import { checkBatch, checkOrders } from './orders.js'
 import { orderNorms } from './spectrum.js'
 import { numbersOf, withNext } from './stacks.js'
 
@@ -90,6 +90,7 @@ export async function gradientMoments(
 
 /** Σ of squares of each order over a batch, and its mean over the batch. */
 async function squares(coefficients: Tensor): Promise<Float64Array> {
+  checkBatch('moments', coefficients)
   const [rows, batch] = coefficients.shape as [number, number]
   const norms = orderNorms(await numbersOf(coefficients), rows, batch, coefficients.size / rows / batch)
   return norms.map(x => x * x)

@@ -25,6 +25,11 @@ export function checkOrders(what: string, orders: number): void {
   }
 }
 
+/** Throws RangeError for a batch without inputs: means over it do not exist. */
+export function checkBatch(what: string, x: Tensor): void {
+  if (x.size === 0) throw new RangeError(`${what}: there is nothing to measure: ${x} is empty; give at least one input`)
+}
+
 /**
  * The sum of an expansion at `factor` times its scale: Σ_k coefficients_k · factor^k (of a series about t: of
  * ((factor − t)/(1 − t))^k), `[batch, ...]`. For `taylor`

@@ -135,11 +135,17 @@ function sampled(tower: Tower, x: Tensor, most: number, { samples = 64, seed = 0
 
 /**
  * The mean output under block dropout, where every branch is kept with probability p on its own: Σ_k p^k E_k, for the
- * totals E_k of a `subsets` expansion of all orders.
+ * totals E_k of a `subsets` expansion of all orders. Throws RangeError for another expansion, or one that was cut.
  */
 export function dropoutMean(expansion: Orders, keep: number): Tensor {
   if (!(keep >= 0 && keep <= 1)) throw new RangeError(`dropoutMean: a probability is between 0 and 1, got ${keep}`)
-  const { coefficients } = expansion
+  const { coefficients, scales } = expansion
+  if (expansion.expansion !== 'subsets' || coefficients.shape[0] !== scales.length + 1) {
+    throw new RangeError(
+      `dropoutMean wants a subsets expansion of all orders 0..${scales.length}, ` +
+        `got ${expansion.expansion} to order ${coefficients.shape[0]! - 1}`,
+    )
+  }
   return scope(() => {
     let sum = narrow(coefficients, 0, 0, 1)
     for (let k = 1; k < coefficients.shape[0]!; k++) sum = addScaled(sum, narrow(coefficients, 0, k, 1), keep ** k)

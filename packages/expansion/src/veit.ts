@@ -97,17 +97,20 @@ export function pathShare(blocks: number, from: number, to: number): number {
   return Number((sum << 60n) >> BigInt(blocks)) / 2 ** 60
 }
 
-/** The shortest range of lengths that holds at least `fraction` of the weights, by growing from the largest. */
+/** The shortest range of lengths that holds at least `fraction` of the weights, by growing from the largest. Throws
+ *  RangeError for a fraction outside of 0..1. */
 export function effectiveLengths(
   weights: ArrayLike<number>,
   fraction = 0.95,
 ): { readonly from: number; readonly to: number } {
+  if (!(fraction >= 0 && fraction <= 1)) throw new RangeError(`effectiveLengths: a fraction is 0 to 1, got ${fraction}`)
   const w = Array.from(weights, v => (Number.isFinite(v) ? Math.max(0, v) : 0))
   const total = w.reduce((a, b) => a + b, 0)
   let from = w.indexOf(Math.max(...w))
   let to = from
   let held = w[from] ?? 0
-  while (held < fraction * total) {
+  // Summed in another order, all of them may be less than their total.
+  while (held < fraction * total && (from > 0 || to < w.length - 1)) {
     const [left, right] = [w[from - 1] ?? -1, w[to + 1] ?? -1]
     held += Math.max(left, right)
     if (left > right) from--

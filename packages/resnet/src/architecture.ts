@@ -69,3 +69,16 @@ export interface Model<C extends Config = Config> {
   readonly config: C
   readonly tensors: Tensors
 }
+
+/** Every complaint of a schema about `config`, on one line. */
+export const issues = (error: z.ZodError, config: unknown): string =>
+  error.issues
+    .map(({ path, message }) => {
+      const found = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], config)
+      const got = found === undefined ? 'missing' : brief(JSON.stringify(found))
+      const wanted = message.replace(/^.*?expected/i, 'expected').replace(/, received .*$/, '')
+      return `${path.join('.')} is ${got}; ${wanted}`
+    })
+    .join(' — ')
+
+const brief = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}…` : text)

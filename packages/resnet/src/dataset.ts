@@ -55,6 +55,18 @@ function moments({ data }: IdxArray): { mean: number; deviation: number } {
   return { mean, deviation: Math.sqrt(squares / data.length) || 1 }
 }
 
+/** Throws RangeError where the arrays of a dataset do not hold what its sizes say: what is missing would be read as NaN and
+ *  as label 0. */
+export function checkDataset({ inputs, labels, shape, size }: Dataset): void {
+  const numbers = size * shape.reduce((a, b) => a * b, 1)
+  if (inputs.length !== numbers || labels.length !== size) {
+    throw new RangeError(
+      `the dataset has ${inputs.length} numbers and ${labels.length} labels; ` +
+        `size ${size} of shape [${shape}] makes it ${numbers} numbers and ${size} labels`,
+    )
+  }
+}
+
 export interface Batch {
   /** `[batch, elements of an example]` */
   readonly x: Tensor

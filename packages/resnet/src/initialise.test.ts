@@ -83,6 +83,16 @@ describe('initialise', () => {
     }
   })
 
+  it('refuses a configuration that the family does not have, and fills in what may be left out', () => {
+    const made = (changes: object) =>
+      initialise(residualMlp, { ...config, ...changes } as typeof config, { random: new Random(1), ...f64 })
+    expect(() => made({ depth: 1.5 })).toThrow(/initialise: depth is 1.5; expected int/)
+    expect(() => made({ width: 0 })).toThrow('width is 0')
+    expect(() => made({ depth: undefined, activation: 'swish' })).toThrow(/depth is missing.* — activation is "swish"/)
+    expect(Object.keys(made({ norm: undefined }).tensors).filter(n => n.includes('norm'))).toEqual([])
+    expect(made({ norm: undefined }).config.norm).toBe('none')
+  })
+
   it('makes learned scales only where the preset learns', () => {
     const scaled = (scale = constant(0.5)) => initialise(residualMlp, config, { random: new Random(1), scale, ...f64 })
     expect(Object.keys(scaled().tensors).filter(n => n.endsWith('.scale'))).toEqual([])

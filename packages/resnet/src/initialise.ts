@@ -11,7 +11,7 @@ import {
   transpose,
   zeros,
 } from '@unravel/tensor'
-import type { Architecture, Config, Model, TensorSpec } from './architecture.js'
+import { type Architecture, type Config, issues, type Model, type TensorSpec } from './architecture.js'
 import type { ScalePreset } from './scale.js'
 
 /** Draws a fresh weight `[out, in, ...]`. */
@@ -76,11 +76,12 @@ export interface InitialiseOptions {
 
 /**
  * A fresh model: weights drawn in the order of the state dict, biases 0, norms the identity. Weights are drawn by the js
- * kernels and then moved, so that a seed gives the same bits on every backend.
+ * kernels and then moved, so that a seed gives the same bits on every backend. Throws RangeError naming every field of the
+ * configuration that is wrong.
  */
 export function initialise<C extends Config>(
   architecture: Architecture<C>,
-  config: C,
+  wanted: C,
   {
     random,
     weights = lecunNormal,
@@ -90,6 +91,9 @@ export function initialise<C extends Config>(
     backend = defaultBackend(),
   }: InitialiseOptions,
 ): Model<C> {
+  const checked = architecture.schema.safeParse(wanted)
+  if (!checked.success) throw new RangeError(`initialise: ${issues(checked.error, wanted)}`)
+  const config = checked.data
   const drawn = (draw: Initialiser, { shape, inputsFirst }: TensorSpec) => {
     const weight = (shape: readonly number[]) => draw(random, shape, { dtype, backend: js() })
     return (inputsFirst ? (transpose(weight([...shape].reverse())) as Dense) : weight(shape)).to(backend)

@@ -11,8 +11,7 @@ import {
   type Tensor,
   tensor,
 } from '@unravel/tensor'
-import type { z } from 'zod'
-import type { Architecture, Config, Model, Tensors, TrainingPass } from './architecture.js'
+import { type Architecture, type Config, issues, type Model, type Tensors, type TrainingPass } from './architecture.js'
 import { dlibResnet } from './dlibResnet.js'
 import { gpt2 } from './gpt2.js'
 import { residualMlp } from './residualMlp.js'
@@ -52,19 +51,6 @@ export function parseConfig(json: string): Pick<Model, 'architecture' | 'config'
   }
   return model
 }
-
-/** Every complaint of a schema about `config`, on one line. */
-const issues = (error: z.ZodError, config: unknown): string =>
-  error.issues
-    .map(({ path, message }) => {
-      const found = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], config)
-      const got = found === undefined ? 'missing' : brief(JSON.stringify(found))
-      const wanted = message.replace(/^.*?expected/i, 'expected').replace(/, received .*$/, '')
-      return `${path.join('.')} is ${got}; ${wanted}`
-    })
-    .join(' — ')
-
-const brief = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}…` : text)
 
 export interface LoadOptions {
   /** Default f32. */

@@ -34,4 +34,13 @@ describe('optimisers', () => {
     expectPath(path(adamw()), want)
     expect(() => sgd({ nesterov: true })).toThrow('momentum')
   })
+
+  it('refuse settings that PyTorch refuses', () => {
+    expect(() => sgd({ momentum: -1 })).toThrow('sgd: momentum must be at least 0 and finite, got -1')
+    expect(() => sgd({ weightDecay: Number.NaN })).toThrow('weightDecay')
+    expect(() => adamw({ beta1: 1 })).toThrow('adamw: beta1 must be at least 0 and below 1, got 1')
+    expect(() => adamw({ beta2: -0.1 })).toThrow('beta2')
+    expect(() => adamw({ eps: -1e-8 })).toThrow('eps')
+    expect(() => adamw({ weightDecay: -1 })).toThrow('weightDecay')
+  })
 })

@@ -34,6 +34,29 @@ function each(parameters: Named, f: (name: string, p: Tensor) => { p: Tensor; st
 const zerosFor = (keys: readonly string[], parameters: Named): Named =>
   Object.fromEntries(Object.entries(parameters).flatMap(([name, p]) => keys.map(k => [`${k}.${name}`, zerosLike(p)])))
 
+/** Throws RangeError for a setting outside of [0, below). */
+function checkSettings(
+  name: string,
+  settings: Readonly<Record<string, number>>,
+  below = Number.POSITIVE_INFINITY,
+): void {
+  for (const [key, value] of Object.entries(settings)) {
+    if (!(value >= 0 && value < below)) {
+      const bound = below === Number.POSITIVE_INFINITY ? 'finite' : `below ${below}`
+      throw new RangeError(`${name}: ${key} must be at least 0 and ${bound}, got ${value}`)
+    }
+  }
+}
+
+/** What an optimiser remembers of a parameter. */
+function remembered(state: Named, key: string, name: string): Tensor {
+  const found = state[`${key}.${name}`]
+  if (found === undefined) {
+    throw new RangeError(`the state has no ${key} of "${name}": it is of another optimiser or another model`)
+  }
+  return found
+}
+
 export interface SgdOptions {
   readonly momentum?: number
   readonly nesterov?: boolean
@@ -42,8 +65,9 @@ export interface SgdOptions {
 }
 
 /** Stochastic gradient descent as PyTorch has it: v ← μv + (g + wd·p); p ← p − lr·v, or with Nesterov's momentum
- *  p ← p − lr·(g + wd·p + μv). Throws RangeError for Nesterov without momentum. */
+ *  p ← p − lr·(g + wd·p + μv). Throws RangeError for negative settings and for Nesterov without momentum. */
 export function sgd({ momentum = 0, nesterov = false, weightDecay = 0 }: SgdOptions = {}): Optimiser {
+  checkSettings('sgd', { momentum, weightDecay })
   if (nesterov && momentum === 0) throw new RangeError('sgd: nesterov wants a momentum above 0')
   return {
     description: `sgd momentum=${momentum} nesterov=${nesterov} weightDecay=${weightDecay}`,
@@ -55,7 +79,7 @@ export function sgd({ momentum = 0, nesterov = false, weightDecay = 0 }: SgdOpti
           return { p: addScaled(p, weightDecay === 0 ? g : addScaled(g, p, weightDecay), -learningRate), state: {} }
         }
         const settings = { rate: learningRate, momentum, nesterov, weightDecay }
-        const [next, velocity] = sgdUpdate(p, g, state[`velocity.${name}`]!, settings)
+        const [next, velocity] = sgdUpdate(p, g, remembered(state, 'velocity', name), settings)
         return { p: next, state: { velocity } }
       }),
   }
@@ -70,8 +94,11 @@ export interface AdamWOptions {
 }
 
 /** AdamW (Loshchilov & Hutter 2019) as PyTorch has it: p ← p(1 − lr·wd) − lr·m̂/(√v̂ + eps), with bias-corrected
- *  moments m ← β₁m + (1 − β₁)g and v ← β₂v + (1 − β₂)g². */
+ *  moments m ← β₁m + (1 − β₁)g and v ← β₂v + (1 − β₂)g². Throws RangeError for β outside of [0, 1) and other settings
+ *  below 0. */
 export function adamw({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWOptions = {}): Optimiser {
+  checkSettings('adamw', { beta1, beta2 }, 1)
+  checkSettings('adamw', { eps, weightDecay })
   return {
     description: `adamw beta1=${beta1} beta2=${beta2} eps=${eps} weightDecay=${weightDecay}`,
     init: parameters => zerosFor(['mean', 'square'], parameters),
@@ -80,7 +107,7 @@ export function adamw({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.
         const rate = learningRate / (1 - beta1 ** t)
         const correction = 1 / Math.sqrt(1 - beta2 ** t)
         const settings = { beta1, beta2, eps, rate, correction, shrink: 1 - learningRate * weightDecay }
-        const before = [state[`mean.${name}`]!, state[`square.${name}`]!] as const
+        const before = [remembered(state, 'mean', name), remembered(state, 'square', name)] as const
         const [next, mean, square] = adamwUpdate(p, gradients[name]!, ...before, settings)
         return { p: next, state: { mean, square } }
       }),

@@ -10,5 +10,6 @@ describe('schedules', () => {
     expect(c(10)).toBeCloseTo(0.2, 15)
     expect(c(99)).toBeCloseTo(0.2, 15)
     expect([0, 1, 3, 4].map(warmUp(4, constantRate(2)))).toEqual([0.5, 1, 2, 2])
+    expect(() => stepDecay(1, 0)).toThrow('every must be at least 1 step, got 0')
   })
 })

@@ -7,11 +7,11 @@ export const constantRate =
   () =>
     rate
 
-/** Multiplies the rate by `factor` after every `every` steps. */
-export const stepDecay =
-  (rate: number, every: number, factor = 0.1): Schedule =>
-  step =>
-    rate * factor ** Math.floor(step / every)
+/** Multiplies the rate by `factor` after every `every` steps. Throws RangeError for `every` below 1. */
+export function stepDecay(rate: number, every: number, factor = 0.1): Schedule {
+  if (!(every >= 1)) throw new RangeError(`stepDecay: every must be at least 1 step, got ${every}`)
+  return step => rate * factor ** Math.floor(step / every)
+}
 
 /** Half a cosine from `rate` at step 0 to `final` at step `steps` and after. */
 export const cosine =

@@ -203,6 +203,39 @@ describe('train', () => {
     await expect(train(fresh(js()), { ...options(sgd(), 1), batchSize: 241 })).rejects.toThrow('1 to 240')
   })
 
+  it('refuses numbers that count or bound nothing', async () => {
+    const refused = (changes: Partial<TrainOptions>, message: string) =>
+      expect(train(fresh(js()), { ...options(sgd(), 2), ...changes })).rejects.toThrow(message)
+    for (const steps of [Number.NaN, -1, 1.5])
+      await refused({ steps }, `steps must be an integer of at least 0, got ${steps}`)
+    for (const batchSize of [2.5, Number.NaN]) await refused({ batchSize }, `1 to 240 examples, got ${batchSize}`)
+    for (const clipNorm of [0, -1, Number.NaN]) await refused({ clipNorm }, `clipNorm must be above 0, got ${clipNorm}`)
+    for (const batchSize of [0, -1, 1.5, Number.NaN]) {
+      await expect(accuracy(fresh(js()), data, batchSize)).rejects.toThrow(`at least 1 example, got ${batchSize}`)
+    }
+  })
+
+  it('refuses a dataset whose arrays are not of its size', async () => {
+    const short = { ...data, labels: data.labels.slice(1) }
+    await expect(train(fresh(js()), { ...options(sgd(), 2), data: short })).rejects.toThrow(
+      'the dataset has 480 numbers and 239 labels; size 240 of shape [2] makes it 480 numbers and 240 labels',
+    )
+    await expect(accuracy(fresh(js()), { ...data, inputs: data.inputs.slice(2) })).rejects.toThrow('478 numbers')
+  })
+
+  it('says of a loss that is NaN from the start that no step made it so', async () => {
+    const broken = { ...data, inputs: data.inputs.map(() => Number.NaN) }
+    const { ended, message, state } = await train(fresh(js()), { ...options(sgd(), 2), data: broken })
+    expect([ended, state.step]).toEqual(['diverged', 0])
+    expect(message).toBe('the loss is NaN before any update: look for such numbers in the data and the weights')
+  })
+
+  it('refuses the state of another optimiser', async () => {
+    const { state } = await train(fresh(js()), options(sgd(), 2))
+    const next = train(state.model, { ...options(sgd({ momentum: 0.9 }), 4), from: state })
+    await expect(next).rejects.toThrow('the state has no velocity of "encoder.weight": it is of another optimiser')
+  })
+
   it('takes every example once an epoch, in another order every epoch', () => {
     const at = batchIndices(10, 5, 1)
     const epoch = (e: number) => [...at(2 * e), ...at(2 * e + 1)]

@@ -11,7 +11,7 @@ import {
   valueAndGrad,
 } from '@unravel/tensor'
 import type { Model, TrainingPass } from './architecture.js'
-import { batchIndices, batchOf, type Dataset } from './dataset.js'
+import { batchIndices, batchOf, checkDataset, type Dataset } from './dataset.js'
 import { parametersOf, towerOf } from './models.js'
 import type { Named, Optimiser } from './optimisers.js'
 import type { Schedule } from './schedules.js'
@@ -72,13 +72,20 @@ const TURN = 50
  * are not finite. Memory stays flat: tensors of earlier steps are freed; those that are passed in are not touched, those
  * of the result are the caller's.
  *
- * @throws RangeError when a batch is larger than the data
+ * @throws RangeError for a batch that is larger than the data, numbers that count or bound nothing, and a dataset whose arrays
+ *  are not of its size
  */
 export async function train(model: Model, options: TrainOptions): Promise<TrainResult> {
-  const { data, steps, batchSize, optimiser, seed, from, signal } = options
-  if (!(batchSize >= 1 && batchSize <= data.size)) {
+  const { data, steps, batchSize, optimiser, seed, clipNorm, from, signal } = options
+  checkDataset(data)
+  if (!(Number.isSafeInteger(batchSize) && batchSize >= 1 && batchSize <= data.size)) {
     throw new RangeError(`train: a batch must hold 1 to ${data.size} examples, got ${batchSize}`)
   }
+  if (!(Number.isSafeInteger(steps) && steps >= 0)) {
+    throw new RangeError(`train: steps must be an integer of at least 0, got ${steps}`)
+  }
+  if (clipNorm !== undefined && !(clipNorm > 0))
+    throw new RangeError(`train: clipNorm must be above 0, got ${clipNorm}`)
   const indices = batchIndices(data.size, batchSize, seed)
   let state = from ?? { model, optimiser: scope(() => optimiser.init(parametersOf(model))), step: 0 }
   let before = state
@@ -95,6 +102,10 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
         return diverged(`the norm of the gradient became ${gradientNorm} at step ${step}`, state)
       }
       free(state, before, given)
+      if (step === 1) {
+        const message = `the loss is ${loss} before any update: look for such numbers in the data and the weights`
+        return { state: before, ended: 'diverged', message }
+      }
       return diverged(`the loss became ${loss} at step ${step}`, before)
     }
     if (before !== state) free(before, state, given)
@@ -216,8 +227,12 @@ const recorder = (seen: Record<string, Tensor>): TrainingPass => ({
   },
 })
 
-/** The share of examples whose largest output is their label. */
+/** The share of examples whose largest output is their label; NaN of none. Throws RangeError as `train` does. */
 export async function accuracy(model: Model, data: Dataset, batchSize = 512): Promise<number> {
+  checkDataset(data)
+  if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
+    throw new RangeError(`accuracy: a batch must hold at least 1 example, got ${batchSize}`)
+  }
   const first = Object.values(model.tensors)[0]!
   const where = { dtype: first.dtype, backend: backendOf(first) }
   const tower = towerOf(model)

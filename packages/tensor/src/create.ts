@@ -1,7 +1,17 @@
 import type { Backend, DType, Shape, TypedArray } from '@unravel/kernels'
 import { backendOf } from './op.js'
-import { sizeOf } from './shape.js'
-import { allocate, type Dense, defaultBackend, dtypeOf, fromData, type Tensor } from './tensor.js'
+import { checkedShape, sizeOf } from './shape.js'
+import {
+  allocate,
+  checkedDType,
+  checkScalar,
+  type Dense,
+  defaultBackend,
+  dtypeOf,
+  fromData,
+  isI32,
+  Tensor,
+} from './tensor.js'
 
 export interface Where {
   /** Default: `f32`, or the dtype of the typed array that is given. */
@@ -14,16 +24,20 @@ type Nested = number | readonly Nested[]
 
 /**
  * A tensor of numbers, nested arrays of equal lengths, or a typed array with a `shape`.
- * Throws when lengths differ or do not fit the shape.
+ * As i32, fractions are cut off. Throws when lengths differ or do not fit the shape, and for what i32 cannot hold.
  *
  * `tensor([[1, 2], [3, 4]])`, `tensor(new Float64Array(6), { shape: [2, 3] })`
  */
 export function tensor(data: Nested | TypedArray, options: Where & { readonly shape?: Shape } = {}): Dense {
   const flat: number[] = []
   const typed = ArrayBuffer.isView(data) ? (data as TypedArray) : undefined
+  if (typed !== undefined && (typed.length === undefined || typeof typed[0] === 'bigint')) {
+    throw new TypeError(`tensor: expected an array of numbers, got ${typed.constructor.name}`)
+  }
   const found = typed ? [typed.length] : flatten(data as Nested, flat)
   const shape = checkedShape('tensor', options.shape ?? found)
-  const dtype = options.dtype ?? (typed ? dtypeOf(typed) : 'f32')
+  const dtype = checkedDType('tensor', options.dtype ?? (typed ? dtypeOf(typed) : 'f32'))
+  if (dtype === 'i32' && !(typed instanceof Int32Array)) checkIntegers(typed ?? flat)
   const values = typed !== undefined && dtypeOf(typed) === dtype ? typed : arrayOf(dtype, typed ?? flat)
   if (values.length !== sizeOf(shape)) {
     throw new RangeError(`tensor: ${values.length} numbers do not fill the shape [${shape.join(',')}]`)
@@ -46,14 +60,13 @@ function flatten(data: Nested, into: number[]): number[] {
   return [data.length, ...(inner[0] ?? [])]
 }
 
-function checkedShape(what: string, shape: Shape): Shape {
-  for (const n of shape) {
-    if (!Number.isSafeInteger(n) || n < 0) {
-      throw new RangeError(`${what}: a shape is a list of integers of at least 0, got [${shape.join(',')}]`)
+/** Throws RangeError for what has no integer part of 32 bits. */
+function checkIntegers(values: ArrayLike<number>): void {
+  for (let i = 0; i < values.length; i++) {
+    if (!isI32(Math.trunc(values[i]!))) {
+      throw new RangeError(`tensor: element ${i} is ${values[i]}, which i32 cannot hold: use dtype f64`)
     }
   }
-  if (!Number.isSafeInteger(sizeOf(shape))) throw new RangeError(`${what}: [${shape.join(',')}] has too many elements`)
-  return shape
 }
 
 export function arrayOf(dtype: DType, values: ArrayLike<number>): TypedArray {
@@ -66,7 +79,7 @@ export function arrayOf(dtype: DType, values: ArrayLike<number>): TypedArray {
 
 /** A tensor filled with one number. */
 export function full(shape: Shape, value: number, { dtype = 'f32', backend = defaultBackend() }: Where = {}): Dense {
-  const out = allocate(backend, checkedShape('full', shape), dtype, 'full')
+  const out = allocate(backend, checkedShape('full', shape), checkedDType('full', dtype), 'full')
   backend.kernels.fill(value, out.buffer)
   return out
 }
@@ -77,8 +90,13 @@ export const ones = (shape: Shape, where?: Where): Dense => full(shape, 1, where
 const like = (t: Tensor): Where => ({ dtype: t.dtype, backend: backendOf(t) })
 export const zerosLike = (t: Tensor): Dense => full(t.shape, 0, like(t))
 export const onesLike = (t: Tensor): Dense => full(t.shape, 1, like(t))
-/** A tensor [] of one number, of the dtype and on the backend of `t`. */
-export const scalarLike = (value: number, t: Tensor): Dense => full([], value, like(t))
+/** A tensor [] of one number, of the dtype and on the backend of `t`. Throws RangeError for a number that is no i32 beside
+ *  a tensor that is: it would be rounded in silence. */
+export function scalarLike(value: number, t: Tensor): Dense {
+  if (!(t instanceof Tensor)) throw new TypeError('an op wants at least one tensor, got numbers only: use tensor(…)')
+  checkScalar(value, t)
+  return full([], value, like(t))
+}
 
 /** start, start + step, … below stop; `arange(n)` counts from 0. Default dtype i32 for integers, else f32. */
 export function arange(start: number, stop?: number, step = 1, where: Where = {}): Dense {

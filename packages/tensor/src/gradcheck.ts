@@ -24,6 +24,7 @@ export function gradcheck(
   options: GradcheckOptions = {},
 ): number {
   const { directions = 3, seed = 0 } = options
+  if (inputs.length === 0) throw new TypeError('gradcheck wants at least one input, got none')
   for (const x of inputs) if (x.dtype !== 'f64') throw new TypeError(`gradcheck wants f64 inputs, got ${x}`)
   const random = new Random(seed)
   let worst = 0

@@ -46,7 +46,11 @@ export interface Op<A = void> {
 /** Applies an op to its inputs: numbers are computed, tracers are interpreted. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
   let top = inputs[0]!
-  for (let i = 1; i < inputs.length; i++) if (inputs[i]!.level > top.level) top = inputs[i]!
+  for (let i = 0; i < inputs.length; i++) {
+    const level = inputs[i]?.level
+    if (level === undefined) throw noTensor(op.name, inputs[i])
+    if (level > top.level) top = inputs[i]!
+  }
   return top.level === 0 ? run(op, inputs as readonly Dense[], attrs) : top.interpret(op, inputs, attrs)
 }
 
@@ -55,6 +59,11 @@ function run<A>(op: Op<A>, inputs: readonly Dense[], attrs: A): Dense {
   const backend = inputs[0]!.backend
   for (let i = 1; i < inputs.length; i++) if (inputs[i]!.backend !== backend) mixed(op.name, inputs)
   return op.run(inputs, attrs, type)
+}
+
+function noTensor(name: string, got: unknown): TypeError {
+  const what = Array.isArray(got) ? 'an array' : typeof got === 'number' ? got : typeof got
+  return new TypeError(`${name} wants tensors, got ${what}: make one with tensor(…)`)
 }
 
 function mixed(name: string, inputs: readonly Dense[]): never {
@@ -75,7 +84,8 @@ export function commonDType(
     if (inputs[i]!.dtype !== dtype)
       throw new ShapeError(op, inputs, "dtypes differ; convert one with .to('f32' | 'f64')")
   }
-  if (!allowed.includes(dtype)) throw new ShapeError(op, inputs, `dtype must be ${allowed.join(' or ')}`)
+  if (!allowed.includes(dtype))
+    throw new ShapeError(op, inputs, `dtype must be ${allowed.join(' or ')}; convert with .to('${allowed[0]}')`)
   return dtype
 }
 

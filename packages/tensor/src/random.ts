@@ -1,6 +1,6 @@
 import type { Shape } from '@unravel/kernels'
 import type { Where } from './create.js'
-import { sizeOf } from './shape.js'
+import { checkedShape, sizeOf } from './shape.js'
 import { allocate, type Dense, defaultBackend } from './tensor.js'
 
 /**
@@ -25,8 +25,12 @@ export class Random {
   }
 
   #draw(kind: 'uniform' | 'normal' | 'bits', shape: Shape, where: Where): Dense {
-    const backend = where.backend ?? defaultBackend()
-    const out = allocate(backend, shape, kind === 'bits' ? 'i32' : (where.dtype ?? 'f32'), `random.${kind}`)
+    const { backend = defaultBackend(), dtype = kind === 'bits' ? 'i32' : 'f32' } = where
+    const what = `random.${kind}`
+    if (kind === 'bits' ? dtype !== 'i32' : dtype !== 'f32' && dtype !== 'f64') {
+      throw new TypeError(`${what}: dtype must be ${kind === 'bits' ? 'i32' : 'f32 or f64'}, got ${dtype}`)
+    }
+    const out = allocate(backend, checkedShape(what, shape), dtype, what)
     backend.kernels.random(kind, this.#seed, this.#offset, out.buffer)
     this.#offset += sizeOf(shape)
     return out
@@ -46,6 +50,7 @@ export class Random {
   }
   /** The integers 0..n−1 in random order (Fisher–Yates). */
   permutation(n: number): Int32Array {
+    if (!Number.isSafeInteger(n) || n < 0) throw new RangeError(`random.permutation: wants an integer >= 0, got ${n}`)
     const order = Int32Array.from({ length: n }, (_, i) => i)
     const u = this.#draw('uniform', [Math.max(0, n - 1)], { dtype: 'f64' })
     const values = u.dataSync()

@@ -1,5 +1,15 @@
 import type { Shape, Strides } from '@unravel/kernels'
 
+/** `shape` itself; throws RangeError unless it is a list of integers of at least 0 with a product below 2^53. */
+export function checkedShape(what: string, shape: Shape): Shape {
+  if (!Array.isArray(shape) || shape.some(n => !Number.isSafeInteger(n) || n < 0)) {
+    const got = Array.isArray(shape) ? `[${shape.join(',')}]` : String(shape)
+    throw new RangeError(`${what}: a shape is a list of integers of at least 0, got ${got}`)
+  }
+  if (!Number.isSafeInteger(sizeOf(shape))) throw new RangeError(`${what}: [${shape.join(',')}] has too many elements`)
+  return shape
+}
+
 /** Number of elements. */
 export function sizeOf(shape: Shape): number {
   let n = 1

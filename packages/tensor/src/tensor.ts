@@ -43,6 +43,17 @@ export abstract class Tensor {
     if (this.size !== 1) throw new RangeError(`item() wants one element, got ${describe(this)}`)
     return this.dataSync()[0]!
   }
+  /** This tensor on another backend or in another dtype (itself when nothing changes). Throws for tracers: it is not
+   *  differentiated. */
+  to(target: Backend | DType): Tensor {
+    if (target === this.dtype) return this
+    throw new RuleError(`${describe(this)} is being traced and .to() is not differentiated: convert what goes in`)
+  }
+  /** Gives the memory back; every later use throws. Disposing twice is harmless. A tracer's is given back by what traces. */
+  dispose(): void {}
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
   toString(): string {
     return describe(this)
   }
@@ -126,14 +137,10 @@ export class Dense extends Tensor {
     return new Dense(shape, dtype, backend, whole ? buffer : backend.view(buffer, offset, n), origin, this.#owner!)
   }
 
-  /** Gives the memory back; every later use throws. Disposing twice is harmless. */
-  dispose(): void {
+  override dispose(): void {
     this.#pending?.free()
     if (this.#owner !== null) this.backend.release(this.#owner)
     this.#pending = this.#buffer = this.#owner = null
-  }
-  [Symbol.dispose](): void {
-    this.dispose()
   }
 
   override dataSync(): TypedArray {
@@ -146,11 +153,10 @@ export class Dense extends Tensor {
     return this.backend.read(this.buffer)
   }
 
-  /** This tensor on another backend or in another dtype (itself when nothing changes). Not differentiated. */
-  to(target: Backend | DType): Dense {
+  override to(target: Backend | DType): Dense {
     if (typeof target === 'string') {
       if (target === this.dtype) return this
-      const out = allocate(this.backend, this.shape, target, 'to')
+      const out = allocate(this.backend, this.shape, checkedDType('to', target), 'to')
       this.backend.kernels.cast(this.buffer, out.buffer)
       return out
     }
@@ -178,6 +184,23 @@ export const defaultBackend = (): Backend => standard
 /** A tensor whose contents are still undefined; for ops. */
 export function allocate(backend: Backend, shape: Shape, dtype: DType, origin: string): Dense {
   return new Dense(shape, dtype, backend, backend.alloc(dtype, sizeOf(shape)), origin)
+}
+
+/** `dtype` itself; throws TypeError for a name that is none. */
+export function checkedDType(what: string, dtype: DType): DType {
+  if (dtype !== 'f32' && dtype !== 'f64' && dtype !== 'i32') {
+    throw new TypeError(`${what}: a dtype is f32, f64 or i32, got ${dtype}`)
+  }
+  return dtype
+}
+
+export const isI32 = (value: number): boolean => (value | 0) === value
+
+/** Throws RangeError where `value` beside `t` would be rounded or cut to an i32. */
+export function checkScalar(value: number, t: Tensor): void {
+  if (t.dtype === 'i32' && !isI32(value)) {
+    throw new RangeError(`${describe(t)} does not go with ${value}: convert it with .to('f32') or .to('f64')`)
+  }
 }
 
 export function dtypeOf(data: TypedArray): DType {

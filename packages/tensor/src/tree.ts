@@ -25,10 +25,10 @@ export function mapTree<T extends Tree>(
   ...others: Tree[]
 ): Tree {
   if (tree instanceof Tensor) return f(tree, ...others)
-  if (Array.isArray(tree)) return tree.map((item, i) => mapTree(f, item, ...others.map(o => o[i])))
+  if (Array.isArray(tree)) return tree.map((item, i) => mapTree(f, item, ...others.map(o => o?.[i])))
   if (isPlainObject(tree)) {
     const out: Record<string, unknown> = {}
-    for (const key of Object.keys(tree)) out[key] = mapTree(f, tree[key], ...others.map(o => o[key]))
+    for (const key of Object.keys(tree)) out[key] = mapTree(f, tree[key], ...others.map(o => o?.[key]))
     return out
   }
   return tree

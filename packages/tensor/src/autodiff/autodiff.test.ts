@@ -8,6 +8,7 @@ import {
   DisposedError,
   exp,
   eye,
+  gated,
   grad,
   gradcheck,
   jvp,
@@ -37,6 +38,7 @@ import {
   trimmedSeries,
   valueAndGrad,
   vjp,
+  wasm,
   zeros,
 } from '../index.js'
 
@@ -69,6 +71,21 @@ describe('grad', () => {
       expect(f(at(0.7)).item()).toBeCloseTo(want(0.7), 14)
       f = grad(f)
     }
+  })
+
+  it('of powers is what its limit is at 0, and that of x·x·x at negative x', () => {
+    const powers = ([a, b]: readonly Tensor[]) => pow(a!, b!)
+    const slopes = (a: number, b: number) => grad(powers)([at(a), at(b)]).map(g => g.item())
+    expect([slopes(0, 0)[0], slopes(0, 1), slopes(0, 3), slopes(2, 0)]).toEqual([0, [1, 0], [0, 0], [0, Math.LN2]])
+    expect(slopes(-2, 3)[0]).toBe(12)
+    // ∂²(a^b)/∂a∂b = a^(b−1) (1 + b log a), at b = 0 too.
+    expect(grad((b: Tensor) => grad((a: Tensor) => powers([a, b]))(at(2)))(at(0)).item()).toBe(0.5)
+    for (const r of [0, 1, 2]) expect(grad((x: Tensor) => pow(x, r))(at(0)).item()).toBe(r === 1 ? 1 : 0)
+
+    const line = tensor([[-2], [1]], f64)
+    const cubes = series((x: Tensor) => pow(x, tensor([3, -1], f64)), line, 3)
+    const wanted = [-8, -0.5, 12, -0.25, -6, -0.125, 1, -0.0625]
+    read(cubes).forEach((c, i) => expect(c).toBeCloseTo(wanted[i]!, 14))
   })
 
   it('keeps the levels of nested derivatives apart', () => {
@@ -213,6 +230,13 @@ describe('series', () => {
     expect(() => series(tanh, zeros([0]), 2)).toThrow(ShapeError)
     expect(() => series(tanh, tensor([1]), -1)).toThrow(RangeError)
     expect(() => jvp(tanh, at(1), tensor([1, 2], f64))).toThrow('tangent')
+    for (const tangents of [[at(1)], [at(1), at(1), at(1)], { a: at(1), b: at(1) }, at(1)]) {
+      const pair: unknown = [at(1), at(2)]
+      expect(() => jvp(([a, b]: Tensor[]) => add(a!, b!), pair as Tensor[], tangents as Tensor[])).toThrow('tangent')
+    }
+    expect(() => series(() => 3 as unknown as Tensor, tensor([1]), 1)).toThrow('a function that returns a tensor')
+    expect(() => gated(tanh, tensor([1, 2]), tensor([[1]]), 1)).toThrow('gated wants [stored orders,2]')
+    expect(() => gradcheck(() => at(1), [])).toThrow('at least one input')
   })
 })
 
@@ -252,6 +276,47 @@ describe('scope', () => {
     scope(() => release(outside))
     expect(outside.disposed).toBe(false)
     expect(grad((x: Tensor) => sum(scope(() => mul(relu(x), x))))(at(3)).item()).toBe(6)
+  })
+
+  it('is not needed by who disposes what an op gave', () => {
+    const backend = wasm()
+    const x = tensor([1, 2], { backend })
+    {
+      using y = add(x, 1)
+      expect(read(y)).toEqual([2, 3])
+    }
+    const z = mul(x, 2).to('f64')
+    expect([z.dtype, ...read(z)]).toEqual(['f64', 2, 4])
+    z.dispose()
+    expect(() => z.dataSync()).toThrow(DisposedError)
+    // Inside of a gradient the tape needs the value until it has run.
+    const g = grad((w: Tensor) => {
+      using h = mul(w, w)
+      return sum(h)
+    })(x)
+    expect(read(g)).toEqual([2, 4])
+    expect(() => grad((w: Tensor) => sum(w.to('f64')))(x)).toThrow('convert what goes in')
+  })
+
+  it('is in grad, series and jvp: what they made on the way is freed', () => {
+    const x = tensor([1, 2], f64)
+    const made: Tensor[] = []
+    const f = (t: Tensor) => {
+      const square = mul(t, t)
+      made.push(square)
+      return sum(square)
+    }
+    const results = [grad(f)(x), series(f, tensor([[1, 2]], f64), 2), ...jvp(f, x, x)]
+    expect(results.map(read)).toEqual([[2, 4], [5, 0, 0], [5], [10]])
+    expect(made.flatMap(t => t.dense().map(d => d.disposed))).toEqual([true, true, true])
+    // The value that grad leaves out.
+    let value: Dense | undefined
+    grad((t: Tensor) => {
+      const s = sum(t)
+      value = s.dense()[0]!
+      return s
+    })(x)
+    expect(value!.disposed).toBe(true)
   })
 
   it('wants a synchronous body', () => {

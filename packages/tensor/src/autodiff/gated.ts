@@ -1,7 +1,8 @@
 import type { DType, Shape } from '@unravel/kernels'
-import { describe, RuleError } from '../errors.js'
+import { describe, RuleError, ShapeError } from '../errors.js'
 import { apply, type Op } from '../op.js'
 import { reshape } from '../ops/reshape.js'
+import { sameShape } from '../shape.js'
 import { type Dense, Tensor } from '../tensor.js'
 import { atFreshLevel } from './recording.js'
 import { aligned, checkOrder, head } from './series.js'
@@ -83,6 +84,9 @@ export function gated(
   order: number,
 ): { value: Tensor; stack: Tensor } {
   checkOrder('gated', order)
+  if (stack.rank !== value.rank + 1 || !sameShape(stack.shape.slice(1), value.shape) || stack.shape[0] === 0) {
+    throw new ShapeError({ name: 'gated', signature: `[stored orders,${value.shape}], at least one order` }, [stack])
+  }
   return atFreshLevel(level => {
     const at = new Gating(level, order)
     const y = f(at.paths(value, stack))

@@ -184,5 +184,5 @@ export function grad<T extends Tree, R extends Rest>(
   f: (inputs: T, ...rest: R) => WithAux<unknown>,
 ): (inputs: T, ...rest: R) => T {
   const all = valueAndGrad(f)
-  return (inputs, ...rest) => all(inputs, ...rest)[1]
+  return (inputs, ...rest) => scope(() => all(inputs, ...rest)[1])
 }

@@ -6,6 +6,7 @@ import { addAligned } from '../ops/addAligned.js'
 import { concat } from '../ops/concat.js'
 import { reshape } from '../ops/reshape.js'
 import { slice } from '../ops/slice.js'
+import { scope } from '../scope.js'
 import { sameShape } from '../shape.js'
 import { type Dense, Tensor } from '../tensor.js'
 import { leaves, mapTree, type Tree } from '../tree.js'
@@ -127,10 +128,11 @@ export function aligned(stack: Tensor, rank: number): Tensor {
 /**
  * Taylor coefficients of t ↦ f(x(t)) up to `order`, for x(t) = Σ_k c_k t^k given by its ordinary coefficients
  * (c_k = x^{(k)}(0)/k!, never multiplied by k!). `coefficients` is a tree whose tensors are stacks
- * `[stored orders, ...shape]`; the result is the stack `[order + 1, ...value.shape]`.
+ * `[stored orders, ...shape]`; the result is the stack `[order + 1, ...value.shape]`. Intermediate memory is freed before it
+ * returns.
  */
 export function series<T extends Tree>(f: (x: T) => Tensor, coefficients: T, order: number): Tensor {
-  return padded(trimmedSeries(f, coefficients, order), order + 1)
+  return scope(() => padded(trimmedSeries(f, coefficients, order), order + 1))
 }
 
 /** As `series`, without the trailing orders that are known to vanish: `[1 to order + 1 orders, ...value.shape]`. */
@@ -149,29 +151,35 @@ export function trimmedSeries<T extends Tree>(
       }
       return at.series(stack)
     }, coefficients) as T
-    return at.stack(f(x))
+    const y = f(x)
+    if (!(y instanceof Tensor)) throw new TypeError('series wants a function that returns a tensor')
+    return at.stack(y)
   })
 }
 
 /**
  * The value of `f` at `primals` and its directional derivative along `tangents` (forward mode), a tree of the same
- * structure: `series` cut at order 1.
+ * structure: `series` cut at order 1. Intermediate memory is freed before it returns.
  */
 export function jvp<T extends Tree>(f: (x: T) => Tensor, primals: T, tangents: T): [value: Tensor, tangent: Tensor] {
   const v = leaves(tangents)
-  leaves(primals).forEach((x, i) => {
-    if (v[i] === undefined || !sameShape(x.shape, v[i].shape) || x.dtype !== v[i].dtype) {
-      throw new ShapeError({ name: 'jvp', signature: `a tangent of type ${describe(x)} for every primal` }, v)
-    }
+  const wrong = (x: Tensor) =>
+    new ShapeError({ name: 'jvp', signature: `a tangent of type ${describe(x)} for every primal` }, v)
+  const count = leaves(primals).length
+  if (v.length !== count) throw new ShapeError({ name: 'jvp', signature: `a tangent for each of ${count} primals` }, v)
+  return scope(() => {
+    const both = mapTree(
+      (x, dx) => {
+        if (!(dx instanceof Tensor) || !sameShape(x.shape, dx.shape) || x.dtype !== dx.dtype) throw wrong(x)
+        return concat([reshape(x, [1, ...x.shape]), reshape(dx, [1, ...x.shape])], 0)
+      },
+      primals,
+      tangents,
+    ) as T
+    const stack = series(f, both, 1)
+    const item = stack.shape.slice(1)
+    return [reshape(slice(stack, [0], [1]), item), reshape(slice(stack, [1], [2]), item)]
   })
-  const both = mapTree(
-    (x, dx) => concat([reshape(x, [1, ...x.shape]), reshape(dx!, [1, ...x.shape])], 0),
-    primals,
-    tangents,
-  ) as T
-  const stack = series(f, both, 1)
-  const item = stack.shape.slice(1)
-  return [reshape(slice(stack, [0], [1]), item), reshape(slice(stack, [1], [2]), item)]
 }
 
 export function checkOrder(what: string, order: number): void {

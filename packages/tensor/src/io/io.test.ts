@@ -83,7 +83,7 @@ describe('npy', () => {
     [
       'a huge shape',
       join(header("{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999, 999999999999), }")),
-      'shape',
+      'too many elements',
     ],
     [
       'a shape beyond the file',
@@ -109,6 +109,16 @@ describe('npy', () => {
   ])('refuses %s', (_, bytes, message) => {
     expect(() => parseNpy(bytes)).toThrow(FormatError)
     expect(() => parseNpy(bytes)).toThrow(message)
+  })
+
+  it('refuses a header longer than NumPy reads', () => {
+    const axes = `{'descr': '<f8', 'fortran_order': True, 'shape': (${'1,'.repeat(20_000)}), }`
+    expect(() => parseNpy(join(header(axes), doubles(1)))).toThrow('10000 are the most')
+  })
+
+  it.each(['(1,,2)', '(,)', '(1 2)'])('refuses the shape %s', shape => {
+    const dict = `{'descr': '<f8', 'fortran_order': False, 'shape': ${shape}, }`
+    expect(() => parseNpy(join(header(dict), doubles(1, 2)))).toThrow('expected integers')
   })
 
   it('survives every truncation and every changed byte of the header', () => {
@@ -143,6 +153,19 @@ describe('npz', () => {
     expect(() => parseNpz(zipSync({ 'a.npy': new Uint8Array(100_000) }), 1000)).toThrow('more than 1000 bytes')
     const bytes = formatNpz({ a: { shape: [1], dtype: 'f64', data: Float64Array.of(1) } })
     for (let n = 0; n < bytes.length; n++) survives(parseNpz, bytes.subarray(0, n))
+  })
+
+  it.each([0, 6] as const)('refuses numbers that were damaged on the way, at level %i', level => {
+    const array = formatNpy({ shape: [2], dtype: 'f64', data: Float64Array.of(5, Math.PI) })
+    const bytes = zipSync({ 'a.npy': array, 'b.npy': array }, { level })
+    expect(parseNpz(bytes).get('b')!.data).toEqual(Float64Array.of(5, Math.PI))
+    // The last number of b, which ends where the central directory begins; and each checksum there.
+    const directory = bytes.findIndex((_, i) => i > 0 && [80, 75, 1, 2].every((b, j) => bytes[i + j] === b))
+    const second = bytes.findIndex((_, i) => i > directory && [80, 75, 1, 2].every((b, j) => bytes[i + j] === b))
+    for (const at of level === 0 ? [directory - 2, directory + 16, second + 16] : [directory + 16, second + 16]) {
+      const damaged = bytes.map((b, i) => (i === at ? b ^ 1 : b))
+      expect(() => parseNpz(damaged)).toThrow('do not have their checksum')
+    }
   })
 })
 
@@ -191,7 +214,14 @@ describe('safetensors', () => {
       'claims 9223372036854775807 bytes',
     ],
     ['a header that is not JSON', file('{"t":'), 'not JSON'],
-    ['a header that is no object', file('[1]'), 'not a JSON object'],
+    ['a header that is no object', file('[1]'), 'does not begin with {'],
+    ['a header after a space', file(' {}'), 'does not begin with {'],
+    ['a header after a byte order mark', file('\xef\xbb\xbf{}'), 'does not begin with {'],
+    [
+      'a field twice',
+      one('"dtype":"F32","dtype":"F64","shape":[1],"data_offsets":[0,8]'),
+      'the header names "dtype" twice',
+    ],
     [
       'a name twice',
       file(

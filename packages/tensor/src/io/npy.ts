@@ -21,6 +21,9 @@ const types: Record<string, StoredType> = {
   '|b1': 'bool',
 }
 
+/** The most bytes of a header that are read, as in NumPy. */
+const headerLimit = 10_000
+
 const fail = (message: string): never => {
   throw new FormatError(`npy: ${message}`)
 }
@@ -43,10 +46,12 @@ export function parseNpy(bytes: Uint8Array, dtype?: DType): ArrayData {
   if (start + length > bytes.length) {
     fail(`the header claims ${length} bytes from byte ${start}; the file has ${bytes.length}`)
   }
+  if (length > headerLimit) fail(`the header claims ${length} bytes; ${headerLimit} are the most that are read`)
   const text = new TextDecoder('latin1').decode(bytes.subarray(start, start + length))
   const { descr, fortran, shape } = parseHeader(text)
   const type = Object.hasOwn(types, descr) ? types[descr]! : fail(unknownType(descr))
   const count = elements(shape)
+  if (Number.isNaN(count)) fail(`shape (${shape.join(', ')}) has too many elements; expected fewer than 2^53`)
   const body = start + length
   const expected = count * itemSize[type]
   if (!(body + expected === bytes.length)) {
@@ -69,7 +74,7 @@ function parseHeader(text: string): { descr: string; fortran: boolean; shape: nu
   let fortran: boolean | undefined
   let shape: number[] | undefined
   const entry =
-    /^\s*(['"])(descr|fortran_order|shape)\1\s*:\s*(?:(['"])([^'"\\]*)\3|(True|False)|\(((?:\s*\d+\s*,)*\s*(?:\d+)?\s*)\))\s*(?:,|$)/
+    /^\s*(['"])(descr|fortran_order|shape)\1\s*:\s*(?:(['"])([^'"\\]*)\3|(True|False)|\(([\d\s,]*)\))\s*(?:,|$)/
   while (rest.trim() !== '') {
     const m = entry.exec(rest)
     if (m === null) return fail(`the header cannot be read at "${rest.trim().slice(0, 40)}"`)
@@ -77,10 +82,11 @@ function parseHeader(text: string): { descr: string; fortran: boolean; shape: nu
     if (key === 'descr' && string !== undefined && descr === undefined) descr = string
     else if (key === 'fortran_order' && bool !== undefined && fortran === undefined) fortran = bool === 'True'
     else if (key === 'shape' && tuple !== undefined && shape === undefined) {
-      shape = tuple
-        .split(',')
-        .filter(s => s.trim() !== '')
-        .map(Number)
+      const lengths = tuple.split(',').map(s => s.trim())
+      // (), and the comma that may close a tuple.
+      if (lengths.at(-1) === '') lengths.pop()
+      if (!lengths.every(s => /^\d+$/.test(s))) return fail(`the header has a shape (${tuple}); expected integers`)
+      shape = lengths.map(Number)
     } else return fail(`the header has a wrong or repeated "${key}"`)
     rest = rest.slice(all.length)
   }

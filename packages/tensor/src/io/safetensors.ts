@@ -82,6 +82,7 @@ type Json = Record<string, unknown>
 const isObject = (x: unknown): x is Json => typeof x === 'object' && x !== null && !Array.isArray(x)
 
 function parseHeader(bytes: Uint8Array): Json {
+  if (bytes[0] !== 0x7b) fail('the header does not begin with {')
   let text = ''
   let header: unknown
   try {
@@ -96,16 +97,16 @@ function parseHeader(bytes: Uint8Array): Json {
   return header
 }
 
-/** A key that the outermost object of valid JSON has twice; JSON.parse would keep the last silently. */
+/** A key that one object of valid JSON has twice; JSON.parse would keep the last silently. */
 function repeatedKey(text: string): string | null {
-  const seen = new Set<string>()
-  let depth = 0
+  const open: Set<string>[] = []
   for (const m of text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/g)) {
     const token = m[0]
-    if (token === '{' || token === '[') depth++
-    else if (token === '}' || token === ']') depth--
-    else if (depth === 1 && m[1] !== undefined) {
+    if (token === '{' || token === '[') open.push(new Set())
+    else if (token === '}' || token === ']') open.pop()
+    else if (m[1] !== undefined) {
       const key = JSON.parse(token.slice(0, token.length - m[1].length)) as string
+      const seen = open[open.length - 1]!
       if (seen.has(key)) return key
       seen.add(key)
     }

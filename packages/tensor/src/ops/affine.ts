@@ -1,11 +1,15 @@
 import { apply, type Op } from '../op.js'
-import { allocate, type Tensor } from '../tensor.js'
+import { allocate, checkScalar, type Tensor } from '../tensor.js'
 import { addToOrder0 } from './elementwise.js'
 
 export const affineOp: Op<{ scale: number; shift: number }> = {
   name: 'affine',
   signature: '[...] -> [...]',
-  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
+  infer([x], { scale, shift }) {
+    checkScalar(scale, x!)
+    checkScalar(shift, x!)
+    return { shape: x!.shape, dtype: x!.dtype }
+  },
   run([x], { scale, shift }, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'affine')
     x!.backend.kernels.affine(x!.buffer, scale, shift, out.buffer)

@@ -1,7 +1,7 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../errors.js'
 import { apply, type Op } from '../op.js'
-import { broadcastShapes, broadcastStrides, sameShape, stridesOf } from '../shape.js'
+import { broadcastShapes, broadcastStrides, checkedShape, sameShape, stridesOf } from '../shape.js'
 import { allocate, type Tensor } from '../tensor.js'
 import { linear } from './builders.js'
 import { reshape } from './reshape.js'
@@ -31,6 +31,7 @@ export const broadcastToOp: Op<{ shape: Shape }> = linear<{ shape: Shape }>({
 
 /** x repeated along axes of length 1 and new leading axes to fill `shape` (NumPy's rules). */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  checkedShape('broadcastTo', shape)
   if (x.rank > shape.length) throw new ShapeError(broadcastToOp, [x], `does not broadcast to [${shape}]`)
   return broadcastLast(reshape(x, [...new Array<number>(shape.length - x.rank).fill(1), ...x.shape]), shape)
 }

@@ -63,9 +63,8 @@ export function evenly(stacks: readonly Tensor[]): Tensor[] {
 /** Tensors one after the other along an axis they may differ in. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   if (tensors.length === 0) throw new RangeError('concat wants at least one tensor, got none')
-  return tensors.length === 1
-    ? tensors[0]!
-    : apply(concatOp, tensors, { axis: fromEnd(axis, tensors[0]!.rank, 'concat') })
+  const at = fromEnd(axis, tensors[0]!.rank, 'concat')
+  return tensors.length === 1 ? tensors[0]! : apply(concatOp, tensors, { axis: at })
 }
 
 /** Tensors of one shape along a new axis. */

@@ -81,7 +81,14 @@ export const conv2dWeightGradOp: Op<Conv2dGeometry> = convolution(
 )
 
 type Pair = number | readonly [number, number]
-export const pairOf = (p: Pair): readonly [number, number] => (typeof p === 'number' ? [p, p] : p)
+/** Both numbers of an option; throws RangeError unless they are integers of at least `least`. */
+export function pairOf(what: string, p: Pair, least: number): readonly [number, number] {
+  const pair: readonly [number, number] = typeof p === 'number' ? [p, p] : p
+  if (pair.length !== 2 || pair.some(n => !Number.isSafeInteger(n) || n < least)) {
+    throw new RangeError(`${what} is one integer of at least ${least}, or [vertical, horizontal], got ${p}`)
+  }
+  return pair
+}
 
 export interface ConvOptions {
   /** One number, or [vertical, horizontal]. */
@@ -97,19 +104,20 @@ export const windows = (n: number, kernel: number, stride: number, padding: numb
 
 /**
  * 2-D convolution (cross-correlation, as in PyTorch) of x [b,c,h,w] with weight [o,c/groups,p,q] and bias [o].
- * Throws ShapeError where they do not fit.
+ * Throws ShapeError where they do not fit, RangeError for options that are no such numbers.
  */
 export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOptions = {}): Tensor {
-  const [strideH, strideW] = pairOf(options.stride ?? 1)
-  const [padH, padW] = pairOf(options.padding ?? 0)
-  const [dilationH, dilationW] = pairOf(options.dilation ?? 1)
+  const [strideH, strideW] = pairOf('conv2d: stride', options.stride ?? 1, 1)
+  const [padH, padW] = pairOf('conv2d: padding', options.padding ?? 0, 0)
+  const [dilationH, dilationW] = pairOf('conv2d: dilation', options.dilation ?? 1, 1)
   const groups = options.groups ?? 1
   const inputs = bias === undefined ? [x, weight] : [x, weight, bias]
   const refuse = (detail: string) => new ShapeError(conv2dOp, inputs, detail)
   if (x.rank !== 4 || weight.rank !== 4) throw refuse('both must have four axes')
   const [batch, inChannels, height, width] = x.shape as [number, number, number, number]
   const [outChannels, perGroup, kernelH, kernelW] = weight.shape as [number, number, number, number]
-  if (perGroup * groups !== inChannels || outChannels % groups !== 0) throw refuse(`groups ${groups} do not fit`)
+  const even = Number.isInteger(groups) && perGroup * groups === inChannels && outChannels % groups === 0
+  if (!even) throw refuse(`groups ${groups} do not fit`)
   const outH = windows(height, kernelH, strideH, padH, dilationH)
   const outW = windows(width, kernelW, strideW, padW, dilationW)
   if (!(outH >= 1 && outW >= 1)) throw refuse('the kernel is larger than the padded input')

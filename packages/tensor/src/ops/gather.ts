@@ -1,6 +1,6 @@
 import { ShapeError } from '../errors.js'
 import { apply, type Op } from '../op.js'
-import { fromEnd, sizeOf } from '../shape.js'
+import { checkedShape, fromEnd, sizeOf } from '../shape.js'
 import { allocate, type Dense, type Tensor } from '../tensor.js'
 import { linear } from './builders.js'
 
@@ -79,6 +79,7 @@ export function gather(x: Tensor, index: Tensor, axis = 0): Tensor {
 
 /** Zeros of `length` along `axis` with the slices of y added at `index`; y has the shape that gather would give. */
 export function scatterAdd(y: Tensor, index: Tensor, length: number, axis = 0): Tensor {
+  checkedShape('scatterAdd', [length])
   const rank = y.rank - index.rank + 1
   return apply(scatterAddOp, [y, index], { length, after: -1 - fromEnd(axis, rank, 'scatterAdd') })
 }

@@ -5,6 +5,7 @@ import { allocate, type Tensor } from '../tensor.js'
 import { equal } from './compare.js'
 import { div } from './div.js'
 import { mul } from './mul.js'
+import { neg } from './neg.js'
 import { stopGradient } from './stopGradient.js'
 import { type Axes, reducedShape, runReduce, sum, sumOp, unreduced } from './sum.js'
 
@@ -64,4 +65,9 @@ export const argmaxOp: Op<{ axis: number }> = {
 /** Index (i32) of the first largest element along `axis`; the first NaN wins. Constant to derivatives. */
 export function argmax(x: Tensor, axis = -1): Tensor {
   return apply(argmaxOp, [x], { axis: fromEnd(axis, x.rank, 'argmax') })
+}
+
+/** Index (i32) of the first smallest element along `axis`; the first NaN wins. Constant to derivatives. */
+export function argmin(x: Tensor, axis = -1): Tensor {
+  return argmax(neg(x), axis)
 }

@@ -2,9 +2,8 @@ import { onesLike } from '../create.js'
 import { ShapeError } from '../errors.js'
 import { apply } from '../op.js'
 import type { Tensor } from '../tensor.js'
-import { add } from './add.js'
-import { affine } from './affine.js'
 import { embedOp } from './slice.js'
+import { where } from './where.js'
 
 /** x with `widths[i] = [before, after]` elements of `value` added along axis i. */
 export function pad(x: Tensor, widths: readonly (readonly [number, number])[], value = 0): Tensor {
@@ -19,6 +18,5 @@ export function pad(x: Tensor, widths: readonly (readonly [number, number])[], v
   }
   const inside = apply(embedOp, [x], box)
   if (value === 0) return inside
-  // The frame: value outside of the box, zero in it.
-  return add(inside, affine(apply(embedOp, [onesLike(x)], box), -value, value))
+  return where(apply(embedOp, [onesLike(x)], box), inside, value)
 }

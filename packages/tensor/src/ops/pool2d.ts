@@ -72,9 +72,9 @@ export const avgPool2dGradOp: Op<Window> = linear<Window>({
 export interface PoolOptions extends Pick<ConvOptions, 'stride' | 'padding'> {}
 
 function windowOf(op: Op<Window>, x: Tensor, kernel: number | readonly [number, number], options: PoolOptions): Window {
-  const [kernelH, kernelW] = pairOf(kernel)
-  const [strideH, strideW] = pairOf(options.stride ?? kernel)
-  const [padH, padW] = pairOf(options.padding ?? 0)
+  const [kernelH, kernelW] = pairOf(`${op.name}: window`, kernel, 1)
+  const [strideH, strideW] = pairOf(`${op.name}: stride`, options.stride ?? kernel, 1)
+  const [padH, padW] = pairOf(`${op.name}: padding`, options.padding ?? 0, 0)
   if (x.rank !== 4) throw new ShapeError(op, [x])
   const [height, width] = x.shape.slice(2) as [number, number]
   const outH = windows(height, kernelH, strideH, padH)

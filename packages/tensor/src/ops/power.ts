@@ -1,12 +1,15 @@
-import { onesLike } from '../create.js'
+import { onesLike, zerosLike } from '../create.js'
 import { apply, type Op } from '../op.js'
 import type { Tensor } from '../tensor.js'
+import { equal } from './compare.js'
+import { div } from './div.js'
 import { elementwise } from './elementwise.js'
 import { exp } from './exp.js'
 import { log } from './log.js'
 import { mul } from './mul.js'
 import { sub } from './sub.js'
 import { unbroadcast } from './unbroadcast.js'
+import { where } from './where.js'
 import { type Operand, zipped } from './zipped.js'
 
 /** x^r for one number r. */
@@ -15,7 +18,7 @@ export function powerOp(r: number): Op {
   return elementwise({
     name: 'power',
     map: (kernels, x, out) => kernels.power(x, r, out),
-    derivative: x => mul(pow(x, r - 1), r),
+    derivative: x => (r === 0 ? zerosLike(x) : mul(pow(x, r - 1), r)),
     // A polynomial for integer r ≥ 0, also where x_0 = 0; else k x_0 y_k = Σ (j(r+1) − k) x_j y_{k−j}.
     ...(integer
       ? { taylor: x => repeatedProduct(x, r) }
@@ -30,18 +33,30 @@ function repeatedProduct(x: Tensor, r: number): Tensor {
   return r === 1 ? x : r % 2 === 0 ? half : mul(half, x)
 }
 
-/** a^b for tensors; a > 0 where derivatives with respect to b are taken. */
+/** a^b for tensors; a > 0, or a = 0 < b, where derivatives with respect to b are taken. */
 export const powOp: Op = {
   ...zipped('pow', 'pow'),
-  vjp: ({ inputs: [a, b], output, wants }, c) => [
-    wants[0] ? unbroadcast(mul(mul(c, b!), pow(a!, sub(b!, 1))), output.rank, a!.shape) : null,
-    wants[1] ? unbroadcast(mul(c, mul(output, log(a!))), output.rank, b!.shape) : null,
-  ],
-  series: ([a, b]) => exp(mul(b!, log(a!))),
+  vjp({ inputs: [a, b], output, wants }, c) {
+    const zero = equal(a!, 0)
+    // b a^(b−1), and 0 where a = b = 0: 0·∞ is NaN.
+    const slope = () => mul(b!, pow(a!, where(mul(zero, equal(b!, 0)), 1, sub(b!, 1))))
+    // a^b log a, and its limit 0 at a = 0.
+    const growth = () => mul(output, log(where(zero, 1, a!)))
+    return [
+      wants[0] ? unbroadcast(mul(c, slope()), output.rank, a!.shape) : null,
+      wants[1] ? unbroadcast(mul(c, growth()), output.rank, b!.shape) : null,
+    ]
+  },
+  series([a, b], _, at) {
+    if (at.has(b!) || !at.has(a!)) return exp(mul(b!, log(a!)))
+    // a^b = a_0^b (a/a_0)^b: a_0 may be negative.
+    const a0 = a.at(0)
+    return mul(pow(a0, b!), exp(mul(b!, log(div(a, a0)))))
+  },
   gate: 'take the power of a number: pow(x, r)',
 }
 
-/** a^b, elementwise with NumPy's broadcasting; b may be a number. */
+/** a^b, elementwise with NumPy's broadcasting; b may be a number. Series of a to the power of a tensor want a ≠ 0. */
 export function pow(a: Tensor, b: Operand): Tensor {
   if (typeof b !== 'number') return apply(powOp, [a, b], undefined)
   if (b === 1) return a

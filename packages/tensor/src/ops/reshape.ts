@@ -1,7 +1,7 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../errors.js'
 import { apply, type Op } from '../op.js'
-import { sameShape, sizeOf } from '../shape.js'
+import { axesFromEnd, fromEnd, sameShape, sizeOf } from '../shape.js'
 import type { Tensor } from '../tensor.js'
 import { linear } from './builders.js'
 
@@ -36,6 +36,19 @@ export function reshapeLast(x: Tensor, rank: number, to: Shape): Tensor {
 
 /** x with an axis of length 1 at `axis` of the result (negative counts from the end). */
 export function expandDims(x: Tensor, axis: number): Tensor {
-  const at = axis < 0 ? axis + x.rank + 1 : axis
+  const at = fromEnd(axis, x.rank + 1, 'expandDims') + x.rank + 1
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
+}
+
+/** x without its axes of length 1: all of them, or those named. Throws ShapeError for a named axis of another length. */
+export function squeeze(x: Tensor, axis?: number | readonly number[]): Tensor {
+  const single = (a: number) => x.shape[x.rank + a] === 1
+  const named = axesFromEnd(axis, x.rank, 'squeeze')
+  const gone = axis === undefined ? named.filter(single) : named
+  const wrong = gone.find(a => !single(a))
+  if (wrong !== undefined) throw new ShapeError(reshapeOp, [x], `axis ${wrong} cannot be squeezed: its length is not 1`)
+  return reshape(
+    x,
+    x.shape.filter((_, i) => !gone.includes(i - x.rank)),
+  )
 }

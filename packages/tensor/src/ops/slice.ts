@@ -63,6 +63,8 @@ export const embedOp: Op<Box> = linear<Box>({
   vjp: ({ attrs }, c) => apply(sliceOp, [c], attrs),
 })
 
+const isPlace = (i: number) => Number.isInteger(i) || Math.abs(i) === Infinity
+
 /**
  * Elements begin, begin + step, … before end along each of the first axes; axes that are not named are taken whole.
  * Negative begin and end count from the end of the axis, and both are clipped to it, as in NumPy; step is positive.
@@ -73,7 +75,9 @@ export function slice(
   end: readonly (number | null)[],
   step: readonly number[] = [],
 ): Tensor {
-  if (begin.length > x.rank || end.length !== begin.length || step.some(s => !Number.isSafeInteger(s) || s < 1)) {
+  const fits = begin.length <= x.rank && end.length === begin.length && step.length <= begin.length
+  const places = begin.every(isPlace) && end.every(i => i === null || isPlace(i))
+  if (!fits || !places || step.some(s => !Number.isSafeInteger(s) || s < 1)) {
     throw new ShapeError(sliceOp, [x], `cannot take begin [${begin}], end [${end}], step [${step}]`)
   }
   const clip = (i: number, n: number) => Math.min(Math.max(i < 0 ? i + n : i, 0), n)
@@ -91,7 +95,8 @@ export function slice(
 export function narrow(x: Tensor, axis: number, begin: number, count: number): Tensor {
   const at = fromEnd(axis, x.rank, 'narrow')
   const from = x.shape.slice(x.rank + at)
-  if (begin < 0 || count < 0 || begin + count > from[0]!) {
+  const inside = begin >= 0 && count >= 0 && begin + count <= from[0]!
+  if (!inside || !Number.isInteger(begin) || !Number.isInteger(count)) {
     throw new ShapeError(sliceOp, [x], `axis ${axis} has no ${count} elements from ${begin}`)
   }
   if (count === from[0]) return x

@@ -6,6 +6,7 @@ import { allocate, type Tensor } from '../tensor.js'
 import { evenly } from './concat.js'
 import { stopGradient } from './stopGradient.js'
 import { unbroadcast } from './unbroadcast.js'
+import type { Operand } from './zipped.js'
 
 export const whereOp: Op = {
   name: 'where',
@@ -25,11 +26,10 @@ export const whereOp: Op = {
     return out
   },
   vjp({ inputs: [condition, a, b], output, wants }, c) {
-    const zero = scalarLike(0, c)
     return [
       null,
-      wants[1] ? unbroadcast(where(condition!, c, zero), output.rank, a!.shape) : null,
-      wants[2] ? unbroadcast(where(condition!, zero, c), output.rank, b!.shape) : null,
+      wants[1] ? unbroadcast(where(condition!, c, 0), output.rank, a!.shape) : null,
+      wants[2] ? unbroadcast(where(condition!, 0, c), output.rank, b!.shape) : null,
     ]
   },
   // The condition is decided by order 0, by the run: the op is linear in a and b.
@@ -46,7 +46,8 @@ export const whereOp: Op = {
   },
 }
 
-/** a where the condition is not 0, else b; all three broadcast and share one dtype. */
-export function where(condition: Tensor, a: Tensor, b: Tensor): Tensor {
-  return apply(whereOp, [condition, a, b], undefined)
+/** a where the condition is not 0, else b; all three broadcast and share one dtype. a and b may be numbers. */
+export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
+  const operand = (x: Operand) => (typeof x === 'number' ? scalarLike(x, condition) : x)
+  return apply(whereOp, [condition, operand(a), operand(b)], undefined)
 }

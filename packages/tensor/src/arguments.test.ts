@@ -1,0 +1,178 @@
+import { describe, expect, it } from 'vitest'
+import {
+  add,
+  arange,
+  argmin,
+  avgPool2d,
+  broadcastTo,
+  concat,
+  conv2d,
+  div,
+  exp,
+  expandDims,
+  full,
+  grad,
+  greater,
+  js,
+  less,
+  maximum,
+  maxPool2d,
+  mul,
+  narrow,
+  ones,
+  pad,
+  Random,
+  ShapeError,
+  scatterAdd,
+  slice,
+  squeeze,
+  stack,
+  sub,
+  sum,
+  type Tensor,
+  tensor,
+  wasm,
+  where,
+  zeros,
+} from './index.js'
+
+/** What a program without types may pass. */
+// biome-ignore lint/suspicious/noExplicitAny: that is the point
+const any = (x: unknown) => x as any
+const numbers = (t: Tensor) => [...t.dataSync()]
+
+describe.each([js(), wasm()])('on $name', backend => {
+  const whole = tensor([0, 1], { dtype: 'i32', backend })
+
+  it('a number that is no i32 is refused beside a tensor that is, not rounded', () => {
+    for (const bad of [0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 32]) {
+      for (const op of [add, sub, mul, less, maximum]) expect(() => op(whole, bad)).toThrow("with .to('f32')")
+      expect(() => sub(bad, whole)).toThrow(`i32[2] does not go with ${bad}`)
+    }
+    expect(numbers(sub(mul(whole, -3), 7))).toEqual([-7, -10])
+    expect(numbers(less(whole.to('f64'), 0.5))).toEqual([1, 0])
+  })
+
+  it('what i32 cannot hold is refused when it is made', () => {
+    const where = { dtype: 'i32', backend } as const
+    expect(() => tensor([1, Number.NaN], where)).toThrow('element 1 is NaN, which i32 cannot hold')
+    expect(() => tensor([2 ** 31], where)).toThrow('use dtype f64')
+    expect(() => tensor(any(Uint32Array.of(4294967295)), { backend })).toThrow('4294967295')
+    expect(() => arange(2 ** 33, 2 ** 33 + 2, 1, { backend })).toThrow('8589934592')
+    expect(numbers(tensor([1.7, -1.7, -(2 ** 31)], where))).toEqual([1, -1, -(2 ** 31)])
+    expect(numbers(tensor(any(Uint8Array.of(0, 255)), { backend }))).toEqual([0, 255])
+  })
+
+  it('a dtype that is none is refused', () => {
+    const where = { dtype: any('float32'), backend }
+    for (const make of [() => tensor([1.5], where), () => zeros([2], where), () => whole.to(any('float32'))]) {
+      expect(make).toThrow('a dtype is f32, f64 or i32, got float32')
+    }
+    expect(() => new Random(0).uniform([2], 0, 1, { dtype: 'i32', backend })).toThrow('dtype must be f32 or f64')
+  })
+
+  it('a shape that is none is refused', () => {
+    for (const bad of [3, [-1], [1.5], undefined]) {
+      expect(() => zeros(any(bad), { backend })).toThrow('a shape is a list of integers of at least 0')
+      expect(() => new Random(0).normal(any(bad), 0, 1, { backend })).toThrow('a shape is a list of integers')
+    }
+    for (const bad of [-1, 1.5, Number.NaN]) expect(() => new Random(0).permutation(bad)).toThrow('an integer >= 0')
+  })
+
+  it('an axis outside of the tensor is refused', () => {
+    const x = tensor([[1, 2]], { backend })
+    for (const axis of [4, -4, 0.5, Number.NaN]) {
+      expect(() => expandDims(x, axis)).toThrow(`expandDims: axis ${axis} is outside -3..2`)
+      expect(() => stack([x], axis)).toThrow(`axis ${axis} is outside -3..2`)
+      expect(() => concat([x], axis)).toThrow(`concat: axis ${axis} is outside -2..1`)
+    }
+    expect([0, 1, 2, -1, -3].map(axis => expandDims(x, axis).shape)).toEqual(
+      [0, 1, 2, 2, 0].map(axis => [1, 2].toSpliced(axis, 0, 1)),
+    )
+  })
+
+  it('places and lengths that are no integers are refused', () => {
+    const x = tensor([1, 2, 3], { backend })
+    const index = tensor([0, 1, 1], { dtype: 'i32', backend })
+    for (const bad of [0.5, Number.NaN]) {
+      expect(() => slice(x, [bad], [3])).toThrow(ShapeError)
+      expect(() => slice(x, [0], [bad])).toThrow(ShapeError)
+      expect(() => narrow(x, 0, bad, 1)).toThrow(ShapeError)
+      expect(() => narrow(x, 0, 0, bad)).toThrow(ShapeError)
+      expect(() => scatterAdd(x, index, bad)).toThrow('a shape is a list of integers')
+    }
+    // An axis that is not named is taken whole.
+    expect(() => slice(x, [], [], [2])).toThrow(ShapeError)
+    expect(() => broadcastTo(x, [-2, 3])).toThrow('a shape is a list of integers')
+    expect(() => scatterAdd(x, index, -1)).toThrow('a shape is a list of integers')
+    expect(numbers(slice(x, [-2], [Number.POSITIVE_INFINITY]))).toEqual([2, 3])
+  })
+
+  it('windows that do not step, and paddings that cut, are refused', () => {
+    const [x, w] = [ones([1, 1, 4, 4], { backend }), ones([1, 1, 2, 2], { backend })]
+    for (const bad of [0, -1, 0.5, Number.NaN, any([1])]) {
+      expect(() => conv2d(x, w, undefined, { stride: bad })).toThrow('conv2d: stride is one integer of at least 1')
+      expect(() => conv2d(x, w, undefined, { dilation: bad })).toThrow('conv2d: dilation')
+      for (const pool of [maxPool2d, avgPool2d]) {
+        expect(() => pool(x, bad, { stride: 1 })).toThrow('window is one integer of at least 1')
+        expect(() => pool(x, 2, { stride: bad })).toThrow('stride is one integer of at least 1')
+      }
+    }
+    for (const padding of [-1, 0.5]) {
+      expect(() => conv2d(x, w, undefined, { padding })).toThrow('padding is one integer of at least 0')
+      expect(() => avgPool2d(x, 2, { padding })).toThrow('padding is one integer of at least 0')
+    }
+    expect(() => conv2d(x, ones([1, 2, 2, 2], { backend }), undefined, { groups: 0.5 })).toThrow(ShapeError)
+  })
+
+  it('pads with any number, and hands cotangents to what is inside', () => {
+    const x = tensor([1, 2], { backend })
+    for (const value of [Number.NEGATIVE_INFINITY, Number.NaN, 3]) {
+      expect(numbers(pad(x, [[1, 2]], value))).toEqual([value, 1, 2, value, value])
+      const picked = grad((x: Tensor) => sum(slice(pad(x, [[1, 2]], value), [1], [3])))(x)
+      expect(numbers(picked)).toEqual([1, 1])
+    }
+  })
+
+  it('argmin finds the first smallest, and the first NaN', () => {
+    const x = tensor(
+      [
+        [3, -1, -1],
+        [0, Number.NaN, -9],
+      ],
+      { backend },
+    )
+    expect(numbers(argmin(x))).toEqual([1, 1])
+    expect(numbers(argmin(x, 0))).toEqual([1, 1, 1])
+    expect(() => argmin(zeros([0], { backend }))).toThrow('of nothing')
+  })
+
+  it('squeeze takes axes of length 1 away, and no others', () => {
+    const x = zeros([1, 2, 1], { backend })
+    expect([squeeze(x), squeeze(x, 0), squeeze(x, -1), squeeze(x, [0, 2])].map(t => t.shape)).toEqual([
+      [2],
+      [2, 1],
+      [1, 2],
+      [2],
+    ])
+    expect(squeeze(zeros([1, 1], { backend })).shape).toEqual([])
+    expect(() => squeeze(x, 1)).toThrow('its length is not 1')
+    expect(() => squeeze(x, 3)).toThrow('squeeze: axis 3 is outside -3..2')
+  })
+
+  it('where takes numbers', () => {
+    const x = tensor([-1, 2], { backend })
+    expect(numbers(where(greater(x, 0), x, 0))).toEqual([0, 2])
+    expect(numbers(where(greater(x, 0), 1, Number.NEGATIVE_INFINITY))).toEqual([Number.NEGATIVE_INFINITY, 1])
+  })
+})
+
+it('what is no tensor is named, and what to do about it', () => {
+  for (const op of [add, sub, mul]) expect(() => op(1, 2)).toThrow('wants tensors, got 1: make one with tensor(…)')
+  for (const op of [div, less, maximum]) expect(() => op(1, 2)).toThrow('wants at least one tensor, got numbers only')
+  expect(() => add(tensor([1]), any([1]))).toThrow('add wants tensors, got an array')
+  expect(() => exp(any(undefined))).toThrow('exp wants tensors, got undefined')
+  expect(() => sum(any([1, 2]))).toThrow('sum wants tensors, got an array')
+  expect(() => tensor(any(BigInt64Array.of(1n)))).toThrow('expected an array of numbers, got BigInt64Array')
+  expect(() => full([1], 1, { dtype: any('f16') })).toThrow(TypeError)
+})
