@@ -1,5 +1,16 @@
-import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { formatNpy, parseNpz } from '@unravel/tensor'
@@ -274,6 +285,15 @@ describe('the model', () => {
       /overlap|byte/,
     ],
     [
+      'a name with control characters',
+      model =>
+        rewriteHeader(model, header => {
+          header['\u001b[2J\rencoder'] = header['encoder.bias']!
+          delete header['encoder.bias']
+        }),
+      /"\ufffd\[2J encoder" is not part/,
+    ],
+    [
       'offsets beyond the file',
       model =>
         rewriteHeader(model, header => {
@@ -496,5 +516,15 @@ describe('the program as a process', () => {
     expectComplaint(bad, /nowhere/)
     expect(left.stderr).not.toMatch(/EPIPE|Error/)
     expect(left.status).toBe(0)
+  })
+
+  test.runIf(existsSync('/dev/full'))('standard output on a full disk is one line and exit 2', () => {
+    const bin = join(package_, 'src/bin.ts')
+    const argv = ['--conditions=@unravel/source', '--import', 'tsx', bin, '--version']
+    const full = openSync('/dev/full', 'w')
+    const { status, stderr } = spawnSync(process.execPath, argv, { cwd: package_, stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+    expect(stderr.toString()).toMatch(/^unravel: cannot write standard output: ENOSPC[^\n]*\n$/)
+    expect(status).toBe(2)
   })
 })
