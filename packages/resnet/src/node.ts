@@ -97,9 +97,9 @@ export const readCheckpoint = (
   options: Pick<LoadOptions, 'backend'> = {},
 ): TrainingState => about(path, () => parseCheckpoint(readBytes(path), model, optimiser, run, options))
 
-/** A writer of JSON lines: every call appends one object to the file. */
-export function jsonLines(path: string): (record: object) => void {
-  attempt('write', path, () => writeFileSync(path, ''))
+/** A writer of JSON lines: every call appends one object to the file, which begins empty unless told to `append`. */
+export function jsonLines(path: string, { append = false } = {}): (record: object) => void {
+  attempt('write', path, () => writeFileSync(path, '', { flag: append ? 'a' : 'w' }))
   return record => attempt('write', path, () => appendFileSync(path, `${JSON.stringify(record)}\n`))
 }
 

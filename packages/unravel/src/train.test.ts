@@ -178,6 +178,33 @@ test('an interrupted run writes its checkpoint and resumes to the same bits', as
   expect(steps).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
 })
 
+test('metrics that a killed run cut short are taken up where they are whole; a file of another kind is left alone', async () => {
+  const argv = [...small, '--out', 'torn', '--steps', '6', '--metrics', 'torn.jsonl', '--checkpoint', 'torn.ckpt']
+  await run(argv, 'step 4 of 6')
+  const metrics = join(folder, 'torn.jsonl')
+  const whole = readFileSync(metrics, 'utf8')
+  writeFileSync(metrics, `${whole}{"step":5,"lo`)
+  expect(await run([...argv, '--resume'])).toMatchObject({ status: 0 })
+  const resumed = readFileSync(metrics, 'utf8')
+  expect(resumed.startsWith(whole)).toBe(true)
+  expect(
+    resumed
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line).step),
+  ).toEqual([1, 2, 3, 4, 5, 6])
+
+  for (const text of ['notes\n', 'null\n']) {
+    writeFileSync(metrics, text)
+    const { status, stderr } = await run([...argv, '--resume'])
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringMatching(/^unravel: --metrics .*torn\.jsonl: line 1 is not/),
+    })
+    expect(readFileSync(metrics, 'utf8')).toBe(text)
+  }
+})
+
 test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
