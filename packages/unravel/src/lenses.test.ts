@@ -45,6 +45,10 @@ test('subsets: all orders sum to the output, fewer leave a tail', async () => {
 test('a series about a run at part of λ adds up to the network too', async () => {
   const found = await json('expand', 'mlp-tanh', '--about', '0.5', '--orders', '10')
   expect(found.remainder.at(-1)).toBeLessThan(1e-9)
+  const { stdout } = await run('expand', model('mlp-tanh'), '--input', input('mlp-tanh'), '--about', '0.5')
+  expect(stdout).toMatch(/^8 blocks, λ = 0\.125, series about 0\.5·λ, 2 inputs/m)
+  expect(stdout).toMatch(/^radius +from 0\.5·λ on, \|λ\| = /m)
+  expect(stdout).not.toContain('piecewise')
 })
 
 test('paths: the figure of Veit, sampled and exact', async () => {
