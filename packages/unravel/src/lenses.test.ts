@@ -87,6 +87,13 @@ test('lesion: with and without labels', async () => {
   expect(stdout).not.toMatch(/accuracy|NaN|undefined/)
 })
 
+test('sweep: from the smallest multiple to the largest, however far apart', async () => {
+  const { points } = await json('sweep', 'mlp-tanh', '--from', '1e-200', '--to', '1e200', '--steps', '3')
+  expect(points[0].factor).toBe(1e-200)
+  expect(points[1].factor).toBeCloseTo(1, 12)
+  expect(points[2].factor).toBe(1e200)
+})
+
 test('sweep: the series gets better as λ gets smaller', async () => {
   const { points } = await json('sweep', 'mlp-tanh', '--from', '0.1', '--to', '2', '--steps', '4', '--orders', '4')
   const remainders = points.map((p: { remainder: number }) => p.remainder)
@@ -157,6 +164,11 @@ test.each([
     'a range that is none',
     ['sweep', model('mlp-tanh'), '--input', input('mlp-tanh'), '--from', '2', '--to', '1'],
     /must be below/,
+  ],
+  [
+    'multiples beyond the numbers',
+    ['sweep', model('mlp-tanh'), '--input', input('mlp-tanh'), '--to', '1e308', '--scale', '1000'],
+    /--to 1e\+308: .*overflows/,
   ],
   [
     'labels of another batch',
