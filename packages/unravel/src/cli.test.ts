@@ -285,6 +285,16 @@ describe('the model', () => {
       /overlap|byte/,
     ],
     [
+      'a weight that is NaN',
+      // The last number of the file is of the last tensor.
+      model =>
+        rewriteBytes(
+          model,
+          written(bytes => bytes.writeDoubleLE(Number.NaN, bytes.length - 8)),
+        ),
+      /element \[\d+(, \d+)*\] of tensor "[a-z.0-9]+" is NaN; weights must be finite/,
+    ],
+    [
       'a name with control characters',
       model =>
         rewriteHeader(model, header => {
@@ -329,6 +339,21 @@ describe('the model', () => {
       /encoder\.weight|C64/,
     ],
   ]
+  test('a weight beyond f32 is told from one that is not finite', async () => {
+    const model = copyOf('mlp-tanh')
+    rewriteBytes(
+      model,
+      written(bytes => bytes.writeDoubleLE(1e300, bytes.length - 8)),
+    )
+    const argv = [model, '--input', tanhInput]
+    expectComplaint(
+      await run(['expand', ...argv, '--dtype', 'f32']),
+      /of tensor "[a-z.0-9]+" is beyond the range of f32; use --dtype f64/,
+    )
+    expectComplaint(await run(['paths', ...argv, '--dtype', 'f32']), /--dtype f64/)
+    expect((await run(['paths', ...argv])).status).toBe(0)
+  })
+
   test.each(cases)('%s: exit 2 and one line', async (_, spoil, saying) => {
     const model = copyOf('mlp-tanh')
     spoil(model)

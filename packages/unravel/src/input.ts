@@ -47,6 +47,23 @@ function parsed(bytes: Uint8Array, fail: (message: string) => never) {
   }
 }
 
+/**
+ * Checks that the weights of a model are finite in the dtype they were read in.
+ *
+ * @throws UsageError naming the first that is not
+ */
+export async function checkWeights(folder: string, { tensors }: Model): Promise<void> {
+  for (const [name, t] of Object.entries(tensors)) {
+    const data = await t.data()
+    const bad = data.findIndex(x => !Number.isFinite(x))
+    if (bad < 0) continue
+    const at = t.rank === 0 ? '' : `element [${indexOf(bad, t.shape).join(', ')}] of `
+    const overflow = t.dtype === 'f32' && !Number.isNaN(data[bad])
+    const problem = overflow ? 'beyond the range of f32; use --dtype f64' : `${data[bad]}; weights must be finite`
+    throw new UsageError(`${folder}: ${at}tensor "${name}" is ${problem}`)
+  }
+}
+
 /** The index of element i of a row-major array. */
 function indexOf(i: number, shape: Shape): number[] {
   const index: number[] = []

@@ -4,7 +4,7 @@ import type { Backend, Tensor } from '@unravel/tensor'
 import { Argument, type Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames } from './backends.js'
 import { UsageError } from './errors.js'
-import { readInput } from './input.js'
+import { checkWeights, readInput } from './input.js'
 import { at, type Io } from './io.js'
 import { scale } from './values.js'
 
@@ -42,6 +42,7 @@ export async function readStudy(folder: string, options: StudyOptions, io: Io): 
   const { input, scale, dtype } = options
   const backend = await backendNamed(options.backend, io)
   const model = readModel(at(io, folder), { dtype, backend })
+  await checkWeights(folder, model)
   const x = readInput(io, input, model, dtype, backend)
   return { folder, model, tower: scaledTower(model, folder, scale), x, backend }
 }

@@ -16,7 +16,7 @@ import type { Backend } from '@unravel/tensor'
 import { Argument, Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { checkWritable } from '../files.js'
-import { readInput } from '../input.js'
+import { checkWeights, readInput } from '../input.js'
 import { at, type Io } from '../io.js'
 import { type Part, reportPage, type Section } from '../report/page.js'
 import { heatMap, linePlot, palette } from '../report/plot.js'
@@ -87,6 +87,7 @@ async function examine(
   io: Io,
 ): Promise<Network> {
   const model = readModel(at(io, folder), { dtype: 'f64', backend })
+  await checkWeights(folder, model)
   const x = readInput(io, options.input, model, 'f64', backend)
   const tower = scaledTower(model, folder, undefined)
   const study = { folder, model, tower, x, backend }
