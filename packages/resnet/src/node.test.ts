@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -60,6 +69,18 @@ describe('model folders', () => {
     writeFileAtomically(join(path, 'file'), 'one')
     writeFileAtomically(join(path, 'file'), 'two')
     expect(readFileSync(join(path, 'file'), 'utf8')).toBe('two')
+  })
+
+  it('are written through links, and into what is no file', () => {
+    const link = join(root, 'link')
+    writeFileSync(join(root, 'linked'), 'one')
+    symlinkSync('linked', link)
+    writeFileAtomically(link, 'two')
+    expect([lstatSync(link).isSymbolicLink(), readFileSync(join(root, 'linked'), 'utf8')]).toEqual([true, 'two'])
+    rmSync(link)
+    symlinkSync('/dev/null', link)
+    writeFileAtomically(link, 'three')
+    expect([lstatSync(link).isSymbolicLink(), readFileSync(link, 'utf8')]).toEqual([true, ''])
   })
 })
 
