@@ -1,7 +1,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { formatNpy } from '@unravel/tensor'
+import { initialise, type Model, residualMlp } from '@unravel/resnet'
+import { writeModel } from '@unravel/resnet/node'
+import { formatNpy, Random } from '@unravel/tensor'
 import { afterAll, expect, test } from 'vitest'
 import { main } from './main.js'
 
@@ -152,6 +154,26 @@ test('report: one page that needs nothing else', async () => {
   expect(html).toContain('<td>mlp-relu</td>')
   expect(html).not.toContain(model('mlp-relu'))
   expect(html.match(/<figcaption>/g)!.length).toBe(html.match(/<figure/g)!.length)
+})
+
+test('report: the complexity of its summary is that of all paths, also where the figure shows fewer', async () => {
+  const sizes = { input: 3, width: 4, hidden: 4, output: 2, depth: 40 }
+  const config = { architecture: 'residual-mlp', ...sizes, activation: 'tanh', norm: 'none', norm_eps: 1e-5 } as const
+  const deep = initialise(residualMlp, config, { random: new Random(3), dtype: 'f64' })
+  writeModel(join(folder, 'deep'), deep as Model)
+  const data = Float64Array.of(1, -1, 0.5, 0, 2, 1)
+  writeFileSync(join(folder, 'deep.npy'), formatNpy({ shape: [2, 3], dtype: 'f64', data }))
+  const argv = ['deep', '--input', 'deep.npy']
+  const { stdout } = await run('complexity', ...argv, '--orders', 'all')
+  const [, whole] = /^geometric complexity of deep: (\S+)/.exec(stdout)!
+  const few = /^geometric complexity of deep of paths up to length 12: (\S+)/.exec(
+    (await run('complexity', ...argv, '--orders', '12')).stdout,
+  )![1]
+  expect(few).not.toBe(whole)
+  await run('report', ...argv, '--out', 'deep.html')
+  const html = readFileSync(join(folder, 'deep.html'), 'utf8')
+  expect(html).toContain(`<td>${whole}</td></tr>`)
+  expect(html).toContain(`complexity of the paths shown, ${few}`)
 })
 
 test.each([
