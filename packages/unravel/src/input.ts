@@ -1,6 +1,6 @@
 import type { Model } from '@unravel/resnet'
 import { readBytes } from '@unravel/resnet/node'
-import { type Backend, FormatError, parseNpy, type Shape, type Tensor, tensor } from '@unravel/tensor'
+import { type ArrayData, type Backend, FormatError, parseNpy, type Shape, type Tensor, tensor } from '@unravel/tensor'
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
 
@@ -11,11 +11,10 @@ import { at, type Io } from './io.js'
  * @throws UsageError or FormatError naming the file and what was expected of it
  */
 export function readInput(io: Io, path: string, model: Model, dtype: 'f32' | 'f64', backend: Backend): Tensor {
-  const bytes = readBytes(at(io, path))
   const fail = (message: string): never => {
     throw new UsageError(`${path}: ${message}`)
   }
-  const { shape, data, dtype: found } = parsed(bytes, fail)
+  const { shape, data, dtype: found } = readArray(io, path)
   const { shape: wanted, kind } = model.architecture.input(model.config)
   const batches = `[${['batch', ...wanted].join(', ')}]`
   const fits = shape.length === wanted.length + 1 && wanted.every((n, i) => typeof n === 'string' || shape[i + 1] === n)
@@ -38,11 +37,13 @@ export function readInput(io: Io, path: string, model: Model, dtype: 'f32' | 'f6
   return tensor(data, { shape, dtype, backend })
 }
 
-function parsed(bytes: Uint8Array, fail: (message: string) => never) {
+/** The array in a .npy file. Throws FileError, or UsageError naming the file. */
+export function readArray(io: Io, path: string): ArrayData {
+  const bytes = readBytes(at(io, path))
   try {
     return parseNpy(bytes)
   } catch (error) {
-    if (error instanceof FormatError) fail(error.message)
+    if (error instanceof FormatError) throw new UsageError(`${path}: ${error.message}`)
     throw error
   }
 }

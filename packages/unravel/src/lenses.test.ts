@@ -197,6 +197,11 @@ test.each([
     ['lesion', model('mlp-tanh'), '--input', input('mlp-tanh'), '--labels', input('mlp-tanh')],
     /labels are integers/,
   ],
+  [
+    'labels that are no array, by the name of their file',
+    ['lesion', model('mlp-tanh'), '--input', input('mlp-tanh'), '--labels', join(model('mlp-tanh'), 'config.json')],
+    /config\.json: npy: the file does not begin/,
+  ],
   ['no model', ['report', '--input', 'x.npy'], /missing required argument/],
 ])('%s: one line, exit 2', async (_, argv, saying) => {
   const { status, stdout, stderr } = await run(...(argv as string[]))
