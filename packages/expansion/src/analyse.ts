@@ -32,7 +32,7 @@ export interface Analysis {
   /** C(n, k) */
   readonly chains: readonly bigint[]
   /** Radius of convergence in λ (or, with unequal λ_l, in multiples of them), its spread, and λ/estimate; taylor only.
-   *  `estimate: Infinity` for a polynomial. */
+   *  `estimate: Infinity` for a polynomial. Of a series about tλ: around tλ, and (1 − t)λ/estimate. */
   readonly radius: {
     readonly estimate: number
     readonly low: number
@@ -61,7 +61,7 @@ export interface AnalyseOptions {
  * for an expansion of an empty batch.
  */
 export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOptions = {}): Promise<Analysis> {
-  const { coefficients, total, scales, expansion: kind, standardError } = expansion
+  const { coefficients, total, scales, expansion: kind, standardError, about = 0 } = expansion
   const rows = coefficients.shape[0]!
   const batch = total.shape[0] ?? 1
   const size = total.size
@@ -80,10 +80,11 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
   const taylor = kind === 'taylor'
   const epsilon = coefficients.dtype === 'f64' ? 2 ** -52 : 2 ** -23
   const inMultiples = taylor && unit > 0 ? estimateRadius(norms, epsilon) : null
+  const step = (1 - about) * unit
   const radius = inMultiples && {
-    estimate: inMultiples.estimate * unit,
-    low: inMultiples.low * unit,
-    high: inMultiples.high * unit,
+    estimate: inMultiples.estimate * step,
+    low: inMultiples.low * step,
+    high: inMultiples.high * step,
     ratio: inMultiples.ratio,
   }
   const kink = taylor ? (expansion.kink ?? null) : null
@@ -116,7 +117,8 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
       remainder,
       tolerance,
       sampled: standardError !== undefined,
-      radius,
+      // λ = 0 lies inside of every radius.
+      radius: unit > 0 ? radius : { estimate: Infinity, low: Infinity, high: Infinity, ratio: 0 },
       piecewise: taylor && expansion.kink !== null,
       kink,
       epsilon,

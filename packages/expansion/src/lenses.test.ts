@@ -1,7 +1,23 @@
 import { run, skip, type Tower } from '@unravel/resnet'
-import { add, js, matmul, mul, Random, reshape, sum, type Tensor, tensor, useBackend, vjp, wasm } from '@unravel/tensor'
+import {
+  add,
+  div,
+  js,
+  matmul,
+  mul,
+  Random,
+  reshape,
+  sub,
+  sum,
+  type Tensor,
+  tensor,
+  useBackend,
+  vjp,
+  wasm,
+} from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
+  analyse,
   atScale,
   chainCounts,
   damage,
@@ -397,6 +413,31 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
       expect(gap(rows(found.coefficients)[0]!, values(run(part, x)))).toBeLessThan(1e-14)
       expect(gap(values(atScale(found, 0.5)), values(run(part, x)))).toBeLessThan(1e-14)
       expect(() => taylor(tower, x, 2, undefined, { about: 1 })).toThrow('about must be at least 0 and below 1')
+    })
+
+    it('about a run at part of λ has its radius from there on, and no gates where the network has none', async () => {
+      // f_λ = 1 / (1 − λ): at λ = 1/2 the pole is 1 away from λ = 0, and 3/4 from λ/2.
+      const tower: Tower = {
+        encode: h => h,
+        decode: h => h,
+        blocks: [
+          { branch: h => add(mul(h, 0), 1), scale: 0.5 },
+          { skip: h => div(1, sub(1, h)), branch: h => mul(h, 0), scale: 0.5 },
+        ],
+      }
+      const x = tensor([0], { shape: [1, 1], dtype: 'f64' })
+      for (const [about, estimate, ratio] of [
+        [0, 1, 0.5],
+        [0.5, 0.75, 1 / 3],
+      ] as const) {
+        const { radius, warnings } = await analyse(taylor(tower, x, 20, undefined, { about }))
+        expect(radius!.estimate).toBeCloseTo(estimate, 6)
+        expect(radius!.ratio).toBeCloseTo(ratio, 6)
+        expect(warnings).toEqual([])
+      }
+      const still = { ...tower, blocks: tower.blocks.map(b => ({ ...b, scale: 0 })) }
+      const { radius, warnings } = await analyse(taylor(still, x, 8))
+      expect({ radius, warnings }).toEqual({ radius: null, warnings: [] })
     })
 
     it('in two scales sums to the one in one', () => {

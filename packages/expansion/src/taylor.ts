@@ -52,7 +52,8 @@ export function taylor(
     })
     const coefficients = padded(expand(tower.decode, h, orders), orders + 1)
     const scales = tower.blocks.map(b => b.scale)
-    const kink = about > 0 ? undefined : kinks.nearest
+    // Gates flip away from their state at λ = 0, which a series about another run does not know.
+    const kink = about > 0 && kinks.nearest !== null ? undefined : kinks.nearest
     return { expansion: 'taylor' as const, coefficients, total: run(tower, x), scales, kink, about }
   })
 }

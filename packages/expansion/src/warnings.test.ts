@@ -52,6 +52,9 @@ describe('radius of convergence', () => {
     expect(warn({ radius: null })).toEqual([
       'The radius of convergence cannot be estimated from orders 1 to 4: ask for more orders.',
     ])
+    expect(warn({ radius: null, norms: [1], remainder: [1e-5] })).toEqual([
+      'The radius of convergence cannot be estimated from order 0 alone: ask for more orders.',
+    ])
   })
 })
 
@@ -119,10 +122,13 @@ describe('arithmetic', () => {
   test('orders that are not finite', () => {
     const remainder = [0.1, 0.01, 0.02, Number.NaN, Number.NaN]
     expect(warn({ norms: [1, 2, 3, Infinity, Number.NaN], remainder, radius: null })).toEqual([
-      'Order 3 is not finite: stop before it, or use a smaller scale or f64.',
-      expect.stringMatching(/cannot be estimated/),
+      'Order 3 is not finite: stop before it, or use a smaller scale.',
+      'The radius of convergence cannot be estimated from orders 1 to 4.',
       expect.stringMatching(/best truncation is order 1/),
     ])
+    const f32 = { epsilon: 2 ** -23, remainder: [], radius: undefined, expansion: 'gated' } as const
+    expect(warn({ ...f32, norms: [1, Infinity] })[0]).toMatch(/a smaller scale or f64\.$/)
+    expect(warn({ ...f32, norms: [Infinity, 1] })[0]).toBe('Order 0 is not finite: use smaller inputs or f64.')
   })
 
   test('orders that cancel', () => {

@@ -47,15 +47,24 @@ export function expansionWarnings(facts: ExpansionFacts): string[] {
 
 const USE_GATED = 'use the gated expansion, which is exact at any scale'
 
-function overflow({ norms }: ExpansionFacts): string | null {
-  const first = Array.from(norms).findIndex(norm => !Number.isFinite(norm))
+const firstOverflow = (norms: ArrayLike<number>): number => Array.from(norms).findIndex(norm => !Number.isFinite(norm))
+
+function overflow({ norms, epsilon }: ExpansionFacts): string | null {
+  const first = firstOverflow(norms)
   if (first < 0) return null
-  return `Order ${first} is not finite: stop before it, or use a smaller scale or f64.`
+  const wider = epsilon > Number.EPSILON ? ' or f64' : ''
+  // No branch enters order 0, and so no scale.
+  if (first === 0) return `Order 0 is not finite: use smaller inputs${wider}.`
+  return `Order ${first} is not finite: stop before it, or use a smaller scale${wider}.`
 }
 
 function divergence({ radius, scale, norms }: ExpansionFacts): string | null {
-  if (!radius)
-    return `The radius of convergence cannot be estimated from orders 1 to ${norms.length - 1}: ask for more orders.`
+  if (!radius) {
+    const last = norms.length - 1
+    const from = last > 1 ? `orders 1 to ${last}` : `order ${last} alone`
+    const advice = firstOverflow(norms) < 0 ? ': ask for more orders' : ''
+    return `The radius of convergence cannot be estimated from ${from}${advice}.`
+  }
   const { ratio, least, most } = ratios(radius)
   const range = `${short(least)} to ${short(most)}`
   if (least > 1)
@@ -70,7 +79,7 @@ function divergence({ radius, scale, norms }: ExpansionFacts): string | null {
 function kinks({ piecewise, kink, scale }: ExpansionFacts): string | null {
   if (!piecewise) return null
   if (kink === null || kink === undefined)
-    return `The branches are piecewise analytic (ReLU, abs or max-pooling): the series continues the piece at λ = 0 and holds only up to the first gate that flips, which is not known here; ${USE_GATED}.`
+    return `The branches are piecewise analytic (ReLU, abs or max-pooling): the series continues the piece that it starts on and holds only up to the first gate that flips, which is not known here; ${USE_GATED}.`
   if (kink >= 1) return null
   return `A gate flips at ${short(kink)} times λ = ${scale}: the series continues the piece at λ = 0 and is not the network beyond that flip; ${USE_GATED}.`
 }
@@ -81,7 +90,7 @@ function leftOver({ expansion, outputNorm, remainder, tolerance, blocks, sampled
   const last = remainder.length - 1
   const rest = remainder[last]!
   if (!(rest > tolerance)) return null
-  const found = `Orders 0 to ${last} leave a remainder of ${short(rest)} of the output (tolerance ${short(tolerance)})`
+  const found = `${last === 0 ? 'Order 0 leaves' : `Orders 0 to ${last} leave`} a remainder of ${short(rest)} of the output (tolerance ${short(tolerance)})`
   if (expansion === 'taylor') return `${found}: ask for more orders inside the radius of convergence, or ${USE_GATED}.`
   if (sampled) return `${found}, what sampling leaves included: draw more samples, or ${USE_GATED}.`
   if (last < blocks) return `${found}: the rest is in orders ${last + 1} to ${blocks}; ask for all of them.`

@@ -28,6 +28,11 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Data
   if (like !== undefined && String(shape) !== String(like.shape)) {
     throw new FormatError(`idx: examples are [${shape}]; those of the training set are [${like.shape}]`)
   }
+  const strange = x.data instanceof Uint8Array ? -1 : x.data.findIndex(v => !Number.isFinite(v))
+  if (strange >= 0)
+    throw new FormatError(`idx: number ${strange} of the examples is ${x.data[strange]}; expected finite ones`)
+  const broken = y.data.findIndex(v => !Number.isInteger(v))
+  if (broken >= 0) throw new FormatError(`idx: label ${y.data[broken]} of example ${broken} is no integer`)
   const labels = Int32Array.from(y.data)
   const classes = like?.classes ?? labels.reduce((m, v) => Math.max(m, v), 0) + 1
   const { mean, deviation } = like ?? moments(x)

@@ -1,5 +1,6 @@
-import { type Backend, defaultBackend, FormatError, parseNpy, type Shape, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, defaultBackend, FormatError, parseNpy, type Tensor, tensor } from '@unravel/tensor'
 import type { Model } from './architecture.js'
+import { checkFinite } from './finite.js'
 
 /**
  * A batch of inputs for a model from the bytes of a .npy file: `[batch, …input]` of real numbers, converted to `dtype`, or
@@ -26,22 +27,6 @@ export function inputFrom(
     return tensor(data, { shape, backend })
   }
   if (found === 'i32') fail("the model takes real numbers (f4 or f8), got integers; convert with X.astype('float64')")
-  const round = dtype === 'f32' ? Math.fround : (x: number) => x
-  for (let i = 0; i < data.length; i++) {
-    const x = data[i]!
-    if (Number.isFinite(round(x))) continue
-    const problem = Number.isFinite(x) ? `${x}, beyond the range of f32; use f64` : `${x}; inputs must be finite`
-    fail(`element [${indexOf(i, shape).join(', ')}] is ${problem}`)
-  }
+  checkFinite(data, shape, dtype, 'inputs')
   return tensor(data, { shape, dtype, backend })
-}
-
-/** The index of element i of a row-major array. */
-function indexOf(i: number, shape: Shape): number[] {
-  const index: number[] = []
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    index.unshift(i % shape[axis]!)
-    i = Math.floor(i / shape[axis]!)
-  }
-  return index
 }

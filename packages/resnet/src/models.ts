@@ -1,7 +1,6 @@
 import {
   arrayData,
   type Backend,
-  type DType,
   defaultBackend,
   FormatError,
   formatSafetensors,
@@ -13,6 +12,7 @@ import {
 } from '@unravel/tensor'
 import { type Architecture, type Config, issues, type Model, type Tensors, type TrainingPass } from './architecture.js'
 import { dlibResnet } from './dlibResnet.js'
+import { allFinite, checkFinite } from './finite.js'
 import { gpt2 } from './gpt2.js'
 import { residualMlp } from './residualMlp.js'
 import { resnet } from './resnet.js'
@@ -54,13 +54,14 @@ export function parseConfig(json: string): Pick<Model, 'architecture' | 'config'
 
 export interface LoadOptions {
   /** Default f32. */
-  readonly dtype?: DType
+  readonly dtype?: 'f32' | 'f64'
   readonly backend?: Backend
 }
 
 /**
  * A model from the two files of its folder, weights converted to `dtype`. Every tensor must be there with its shape, and
- * nothing unknown (PyTorch's batch counters are passed over). Throws FormatError naming the tensor; nothing is made then.
+ * nothing unknown (PyTorch's batch counters are passed over), and every number finite. Throws FormatError naming the tensor;
+ * nothing is made then.
  */
 export function modelFrom(
   config: string,
@@ -73,8 +74,12 @@ export function modelFrom(
   const tensors = scope(() => {
     const made: Record<string, Tensor> = {}
     for (const name of Object.keys(architecture.tensors(parsed))) {
-      const array = found.get(name)?.read(dtype)
-      if (array !== undefined) made[name] = tensor(array.data, { shape: array.shape, dtype, backend })
+      const file = found.get(name)
+      if (file === undefined) continue
+      const { data, shape } = file.read(dtype)
+      // Only what was stored tells an overflow from an infinity.
+      if (!allFinite(data)) checkFinite(file.read('f64').data, shape, dtype, 'weights', name)
+      made[name] = tensor(data, { shape, dtype, backend })
     }
     return made
   })

@@ -1,10 +1,19 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { FormatError, js, Random } from '@unravel/tensor'
 import { afterAll, describe, expect, it } from 'vitest'
-import { batchOf, initialise, modelFiles, parseIdx, residualMlp } from './index.js'
+import { batchOf, datasetFrom, initialise, modelFiles, parseIdx, residualMlp } from './index.js'
 import { FileError, jsonLines, readIdxFolder, readModel, writeFileAtomically, writeModel } from './node.js'
 
 const root = mkdtempSync(join(tmpdir(), 'unravel-node-'))
@@ -61,6 +70,18 @@ describe('model folders', () => {
     writeFileAtomically(join(path, 'file'), 'two')
     expect(readFileSync(join(path, 'file'), 'utf8')).toBe('two')
   })
+
+  it('are written through links, and into what is no file', () => {
+    const link = join(root, 'link')
+    writeFileSync(join(root, 'linked'), 'one')
+    symlinkSync('linked', link)
+    writeFileAtomically(link, 'two')
+    expect([lstatSync(link).isSymbolicLink(), readFileSync(join(root, 'linked'), 'utf8')]).toEqual([true, 'two'])
+    rmSync(link)
+    symlinkSync('/dev/null', link)
+    writeFileAtomically(link, 'three')
+    expect([lstatSync(link).isSymbolicLink(), readFileSync(link, 'utf8')]).toEqual([true, ''])
+  })
 })
 
 describe('IDX data', () => {
@@ -106,6 +127,25 @@ describe('IDX data', () => {
     for (let n = 0; n < images.length; n++) expect(() => parseIdx(images.subarray(0, n))).toThrow(FormatError)
     expect(() => parseIdx(idx([255, 255, 255, 255], [1]))).toThrow('needs 4228250625 bytes')
     expect(() => parseIdx(Uint8Array.of(1, 2, 3, 4))).toThrow('IDX header')
+  })
+
+  it('has finite examples and whole labels', () => {
+    const reals = (shape: number[], ...values: number[]) => {
+      const header = idx(shape, [])
+      header[2] = 14
+      const bytes = new Uint8Array(header.length + 8 * values.length)
+      bytes.set(header)
+      values.forEach((v, i) => {
+        new DataView(bytes.buffer).setFloat64(header.length + 8 * i, v)
+      })
+      return bytes
+    }
+    const whole = idx([2], [0, 1])
+    expect(() => datasetFrom(reals([2, 1, 1], 1, Number.NaN), whole)).toThrow('number 1 of the examples is NaN')
+    expect(() => datasetFrom(reals([2, 1, 1], 1, 2), reals([2], 0, 0.5))).toThrow(
+      'label 0.5 of example 1 is no integer',
+    )
+    expect([...datasetFrom(reals([2, 1, 1], 1, 2), reals([2], 0, 1)).labels]).toEqual([0, 1])
   })
 })
 

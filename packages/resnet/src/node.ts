@@ -1,4 +1,14 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -51,13 +61,17 @@ export const readBytes = (path: string): Uint8Array => attempt('read', path, () 
 /** The most bytes that a gzipped file may unpack to. */
 const unpackedLimit = 2 ** 30
 
-/** Writes a file as a whole or not at all: to a temporary name beside it, which is then renamed. */
+/** Writes a file as a whole or not at all: to a temporary name beside it, which is then renamed. A link stays one, and
+ *  what is no file, such as /dev/null or a pipe, is written to. */
 export function writeFileAtomically(path: string, bytes: Uint8Array | string): void {
-  const temporary = `${path}.${process.pid}.tmp`
   attempt('write', path, () => {
+    const there = statSync(path, { throwIfNoEntry: false })
+    if (there !== undefined && !there.isFile()) return writeFileSync(path, bytes)
+    const file = there === undefined ? path : realpathSync(path)
+    const temporary = `${file}.${process.pid}.tmp`
     try {
       writeFileSync(temporary, bytes, { flush: true })
-      renameSync(temporary, path)
+      renameSync(temporary, file)
     } catch (error) {
       rmSync(temporary, { force: true })
       throw error
@@ -97,9 +111,9 @@ export const readCheckpoint = (
   options: Pick<LoadOptions, 'backend'> = {},
 ): TrainingState => about(path, () => parseCheckpoint(readBytes(path), model, optimiser, run, options))
 
-/** A writer of JSON lines: every call appends one object to the file. */
-export function jsonLines(path: string): (record: object) => void {
-  attempt('write', path, () => writeFileSync(path, ''))
+/** A writer of JSON lines: every call appends one object to the file, which begins empty unless told to `append`. */
+export function jsonLines(path: string, { append = false } = {}): (record: object) => void {
+  attempt('write', path, () => writeFileSync(path, '', { flag: append ? 'a' : 'w' }))
   return record => attempt('write', path, () => appendFileSync(path, `${JSON.stringify(record)}\n`))
 }
 

@@ -1,5 +1,16 @@
-import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { formatNpy, parseNpz } from '@unravel/tensor'
@@ -274,6 +285,25 @@ describe('the model', () => {
       /overlap|byte/,
     ],
     [
+      'a weight that is NaN',
+      // The last number of the file is of the last tensor.
+      model =>
+        rewriteBytes(
+          model,
+          written(bytes => bytes.writeDoubleLE(Number.NaN, bytes.length - 8)),
+        ),
+      /element \[\d+(, \d+)*\] of tensor "[a-z.0-9]+" is NaN; weights must be finite/,
+    ],
+    [
+      'a name with control characters',
+      model =>
+        rewriteHeader(model, header => {
+          header['\u001b[2J\rencoder'] = header['encoder.bias']!
+          delete header['encoder.bias']
+        }),
+      /"\ufffd\[2J encoder" is not part/,
+    ],
+    [
       'offsets beyond the file',
       model =>
         rewriteHeader(model, header => {
@@ -309,6 +339,21 @@ describe('the model', () => {
       /encoder\.weight|C64/,
     ],
   ]
+  test('a weight beyond f32 is told from one that is not finite', async () => {
+    const model = copyOf('mlp-tanh')
+    rewriteBytes(
+      model,
+      written(bytes => bytes.writeDoubleLE(1e300, bytes.length - 8)),
+    )
+    const argv = [model, '--input', tanhInput]
+    expectComplaint(
+      await run(['expand', ...argv, '--dtype', 'f32']),
+      /of tensor "[a-z.0-9]+" is 1e\+300, beyond the range of f32; use f64/,
+    )
+    expectComplaint(await run(['paths', ...argv, '--dtype', 'f32']), /beyond the range of f32/)
+    expect((await run(['paths', ...argv])).status).toBe(0)
+  })
+
   test.each(cases)('%s: exit 2 and one line', async (_, spoil, saying) => {
     const model = copyOf('mlp-tanh')
     spoil(model)
@@ -496,5 +541,15 @@ describe('the program as a process', () => {
     expectComplaint(bad, /nowhere/)
     expect(left.stderr).not.toMatch(/EPIPE|Error/)
     expect(left.status).toBe(0)
+  })
+
+  test.runIf(existsSync('/dev/full'))('standard output on a full disk is one line and exit 2', () => {
+    const bin = join(package_, 'src/bin.ts')
+    const argv = ['--conditions=@unravel/source', '--import', 'tsx', bin, '--version']
+    const full = openSync('/dev/full', 'w')
+    const { status, stderr } = spawnSync(process.execPath, argv, { cwd: package_, stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+    expect(stderr.toString()).toMatch(/^unravel: cannot write standard output: ENOSPC[^\n]*\n$/)
+    expect(status).toBe(2)
   })
 })

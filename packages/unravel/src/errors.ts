@@ -27,8 +27,12 @@ export function systemError(error: unknown): string | undefined {
   return meaning && `${path ?? 'a file'}: ${meaning}`
 }
 
-/** Several lines as one. */
-export const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, ' ')
+/** Text as one line, without the control characters that a name in a file may carry to a terminal. */
+export const oneLine = (text: string): string =>
+  text
+    .trim()
+    .replace(/\s*[\n\r\u2028\u2029]\s*/g, ' ')
+    .replace(/\p{Cc}/gu, '\ufffd')
 
 /** Whether an allocation failed, on any backend. */
 export const isOutOfMemory = (error: unknown): boolean =>

@@ -9,17 +9,19 @@ export interface Heading {
   readonly backend: string
   /** Of one output element, for `gradient`. */
   readonly target?: number
+  /** Multiple of λ that the series is about. */
+  readonly about?: number
 }
 
 /** An analysis for a person to read: a row for each order, then what the orders mean, then the warnings. */
 export function expansionTable(analysis: Analysis, heading: Heading): string {
-  const { model, batch, dtype, backend, target } = heading
+  const { model, batch, dtype, backend, target, about = 0 } = heading
   const what = target === undefined ? analysis.expansion : `${analysis.expansion} (of output ${target})`
   const { standardError: errors } = analysis
   const of = analysis.expansion === 'gradient' ? 'gradient' : 'output'
   return [
     `${what} expansion of ${model}`,
-    `${plural(analysis.blocks, 'block')}, λ = ${scaleText(analysis.scale)}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
+    `${plural(analysis.blocks, 'block')}, λ = ${scaleText(analysis.scale)}${about > 0 ? `, series about ${about}·λ` : ''}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
     '',
     columns([
       ['order', 'norm', ...(errors ? ['± error'] : []), 'share', 'remainder', 'terms', 'chains'],
@@ -33,7 +35,7 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
         count(analysis.chains[k]!),
       ]),
     ]),
-    columns(facts(analysis, of), 2),
+    columns(facts(analysis, of, about), 2),
     ...analysis.warnings.map(warning => `Warning: ${warning}`),
   ]
     .join('\n')
@@ -41,7 +43,7 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
     .concat('\n')
 }
 
-function facts(analysis: Analysis, of: string): string[][] {
+function facts(analysis: Analysis, of: string, about: number): string[][] {
   const { radius, kinkRadius, resummed, bestOrder, tailNorm } = analysis
   const rows = [[of, `norm ${significant(analysis.outputNorm)}`]]
   if (tailNorm !== null && analysis.orders < analysis.blocks) {
@@ -50,7 +52,7 @@ function facts(analysis: Analysis, of: string): string[][] {
   if (bestOrder !== null) {
     rows.push(['best truncation', `order ${bestOrder}, remainder ${significant(analysis.remainder[bestOrder]!, 3)}`])
   }
-  if (analysis.expansion === 'taylor') rows.push(['radius', radiusText(radius, analysis.scale)])
+  if (analysis.expansion === 'taylor') rows.push(['radius', radiusText(radius, analysis.scale, about)])
   if (kinkRadius !== null) rows.push(['kink radius', kinkText(kinkRadius, analysis.scale)])
   if (resummed !== null) {
     const { epsilon, pade } = resummed
@@ -63,11 +65,12 @@ function facts(analysis: Analysis, of: string): string[][] {
   return rows
 }
 
-function radiusText(radius: Analysis['radius'], scale: Analysis['scale']): string {
+function radiusText(radius: Analysis['radius'], scale: Analysis['scale'], about: number): string {
   if (radius === null) return 'not known'
   if (radius.estimate === Infinity) return 'infinite: the series is a polynomial'
   const range = `${significant(radius.low, 3)} to ${significant(radius.high, 3)}`
-  return `${unit(scale)} ${significant(radius.estimate, 3)} (${range}); λ is at ${significant(radius.ratio, 3)} of it`
+  const start = about > 0 ? `from ${about}·λ on, ` : ''
+  return `${start}${unit(scale)} ${significant(radius.estimate, 3)} (${range}); λ is at ${significant(radius.ratio, 3)} of it`
 }
 
 function kinkText(kink: number, scale: Analysis['scale']): string {

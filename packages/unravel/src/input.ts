@@ -1,14 +1,20 @@
 import { inputFrom, type Model } from '@unravel/resnet'
 import { readBytes } from '@unravel/resnet/node'
-import { type Backend, FormatError, type Tensor } from '@unravel/tensor'
+import { type ArrayData, type Backend, FormatError, parseNpy, type Tensor } from '@unravel/tensor'
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
 
 /** Reads a batch of inputs for a model from a .npy file. Throws FileError, or UsageError naming the file. */
-export function readInput(io: Io, path: string, model: Model, dtype: 'f32' | 'f64', backend: Backend): Tensor {
+export const readInput = (io: Io, path: string, model: Model, dtype: 'f32' | 'f64', backend: Backend): Tensor =>
+  read(io, path, bytes => inputFrom(bytes, model, { dtype, backend }))
+
+/** The array in a .npy file. Throws FileError, or UsageError naming the file. */
+export const readArray = (io: Io, path: string): ArrayData => read(io, path, parseNpy)
+
+function read<T>(io: Io, path: string, parse: (bytes: Uint8Array) => T): T {
   const bytes = readBytes(at(io, path))
   try {
-    return inputFrom(bytes, model, { dtype, backend })
+    return parse(bytes)
   } catch (error) {
     if (error instanceof FormatError) throw new UsageError(`${path}: ${error.message}`)
     throw error

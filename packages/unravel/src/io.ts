@@ -12,7 +12,7 @@ export interface Io {
   readonly terminal?: NodeJS.WriteStream
   /** Threads that kernels may share; absent: one. */
   readonly threads?: number
-  /** From the first call on, a request to stop (SIGINT) aborts this signal instead of ending the process at once. */
+  /** From the first call on, a request to stop (SIGINT, SIGTERM) aborts this signal instead of ending the process at once. */
   interruption(): AbortSignal
 }
 

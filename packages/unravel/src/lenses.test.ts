@@ -1,7 +1,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { formatNpy } from '@unravel/tensor'
+import { initialise, type Model, residualMlp } from '@unravel/resnet'
+import { writeModel } from '@unravel/resnet/node'
+import { formatNpy, Random } from '@unravel/tensor'
 import { afterAll, expect, test } from 'vitest'
 import { main } from './main.js'
 
@@ -45,6 +47,10 @@ test('subsets: all orders sum to the output, fewer leave a tail', async () => {
 test('a series about a run at part of λ adds up to the network too', async () => {
   const found = await json('expand', 'mlp-tanh', '--about', '0.5', '--orders', '10')
   expect(found.remainder.at(-1)).toBeLessThan(1e-9)
+  const { stdout } = await run('expand', model('mlp-tanh'), '--input', input('mlp-tanh'), '--about', '0.5')
+  expect(stdout).toMatch(/^8 blocks, λ = 0\.125, series about 0\.5·λ, 2 inputs/m)
+  expect(stdout).toMatch(/^radius +from 0\.5·λ on, \|λ\| = /m)
+  expect(stdout).not.toContain('piecewise')
 })
 
 test('paths: the figure of Veit, sampled and exact', async () => {
@@ -81,6 +87,13 @@ test('lesion: with and without labels', async () => {
   expect(d.whole).toMatchObject({ change: 0, accuracy: expect.any(Number), loss: expect.any(Number) })
   const { stdout } = await run('lesion', model('mlp-tanh'), '--input', input('mlp-tanh'), '--draws', '2')
   expect(stdout).not.toMatch(/accuracy|NaN|undefined/)
+})
+
+test('sweep: from the smallest multiple to the largest, however far apart', async () => {
+  const { points } = await json('sweep', 'mlp-tanh', '--from', '1e-200', '--to', '1e200', '--steps', '3')
+  expect(points[0].factor).toBe(1e-200)
+  expect(points[1].factor).toBeCloseTo(1, 12)
+  expect(points[2].factor).toBe(1e200)
 })
 
 test('sweep: the series gets better as λ gets smaller', async () => {
@@ -143,6 +156,26 @@ test('report: one page that needs nothing else', async () => {
   expect(html.match(/<figcaption>/g)!.length).toBe(html.match(/<figure/g)!.length)
 })
 
+test('report: the complexity of its summary is that of all paths, also where the figure shows fewer', async () => {
+  const sizes = { input: 3, width: 4, hidden: 4, output: 2, depth: 40 }
+  const config = { architecture: 'residual-mlp', ...sizes, activation: 'tanh', norm: 'none', norm_eps: 1e-5 } as const
+  const deep = initialise(residualMlp, config, { random: new Random(3), dtype: 'f64' })
+  writeModel(join(folder, 'deep'), deep as Model)
+  const data = Float64Array.of(1, -1, 0.5, 0, 2, 1)
+  writeFileSync(join(folder, 'deep.npy'), formatNpy({ shape: [2, 3], dtype: 'f64', data }))
+  const argv = ['deep', '--input', 'deep.npy']
+  const { stdout } = await run('complexity', ...argv, '--orders', 'all')
+  const [, whole] = /^geometric complexity of deep: (\S+)/.exec(stdout)!
+  const few = /^geometric complexity of deep of paths up to length 12: (\S+)/.exec(
+    (await run('complexity', ...argv, '--orders', '12')).stdout,
+  )![1]
+  expect(few).not.toBe(whole)
+  await run('report', ...argv, '--out', 'deep.html')
+  const html = readFileSync(join(folder, 'deep.html'), 'utf8')
+  expect(html).toContain(`<td>${whole}</td></tr>`)
+  expect(html).toContain(`complexity of the paths shown, ${few}`)
+})
+
 test.each([
   [
     'a target that is not there',
@@ -155,9 +188,19 @@ test.each([
     /must be below/,
   ],
   [
+    'multiples beyond the numbers',
+    ['sweep', model('mlp-tanh'), '--input', input('mlp-tanh'), '--to', '1e308', '--scale', '1000'],
+    /--to 1e\+308: .*overflows/,
+  ],
+  [
     'labels of another batch',
     ['lesion', model('mlp-tanh'), '--input', input('mlp-tanh'), '--labels', input('mlp-tanh')],
     /labels are integers/,
+  ],
+  [
+    'labels that are no array, by the name of their file',
+    ['lesion', model('mlp-tanh'), '--input', input('mlp-tanh'), '--labels', join(model('mlp-tanh'), 'config.json')],
+    /config\.json: npy: the file does not begin/,
   ],
   ['no model', ['report', '--input', 'x.npy'], /missing required argument/],
 ])('%s: one line, exit 2', async (_, argv, saying) => {

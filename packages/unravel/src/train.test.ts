@@ -178,9 +178,39 @@ test('an interrupted run writes its checkpoint and resumes to the same bits', as
   expect(steps).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
 })
 
-test('SIGINT ends a real process with 130, in good order', async () => {
+test('metrics that a killed run cut short are taken up where they are whole; a file of another kind is left alone', async () => {
+  const argv = [...small, '--out', 'torn', '--steps', '6', '--metrics', 'torn.jsonl', '--checkpoint', 'torn.ckpt']
+  await run(argv, 'step 4 of 6')
+  const metrics = join(folder, 'torn.jsonl')
+  const whole = readFileSync(metrics, 'utf8')
+  writeFileSync(metrics, `${whole}{"step":5,"lo`)
+  expect(await run([...argv, '--resume'])).toMatchObject({ status: 0 })
+  const resumed = readFileSync(metrics, 'utf8')
+  expect(resumed.startsWith(whole)).toBe(true)
+  expect(
+    resumed
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line).step),
+  ).toEqual([1, 2, 3, 4, 5, 6])
+
+  for (const text of ['notes\n', 'null\n']) {
+    writeFileSync(metrics, text)
+    const { status, stderr } = await run([...argv, '--resume'])
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringMatching(/^unravel: --metrics .*torn\.jsonl: line 1 is not/),
+    })
+    expect(readFileSync(metrics, 'utf8')).toBe(text)
+  }
+})
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s ends a real process with %i, in good order', async (signal, expected) => {
   const bin = join(import.meta.dirname, 'bin.ts')
-  const argv = [...small, '--out', 'stopped', '--steps', '100000', '--checkpoint', 'stopped.ckpt']
+  const argv = [...small, '--out', 'stopped', '--steps', '100000', '--checkpoint', `${signal}.ckpt`]
   const child = spawn(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', bin, ...argv], {
     cwd: import.meta.dirname,
     env: { ...process.env, INIT_CWD: folder },
@@ -188,15 +218,27 @@ test('SIGINT ends a real process with 130, in good order', async () => {
   let stderr = ''
   child.stderr.on('data', chunk => {
     stderr += chunk
-    if (!child.killed && stderr.includes('step 5000 of')) child.kill('SIGINT')
+    if (!child.killed && stderr.includes('step 5000 of')) child.kill(signal)
   })
   const status = await new Promise(done => child.on('close', done))
   expect(stderr).toMatch(
-    /stopped after step \d+ of 100000: run the same command with --resume to go on from stopped\.ckpt\n$/,
+    /stopped after step \d+ of 100000: run the same command with --resume to go on from SIG[A-Z]+\.ckpt\n$/,
   )
-  expect(status).toBe(130)
+  expect(status).toBe(expected)
   const step = Number(/after step (\d+)/.exec(stderr)![1])
-  expect(parseSafetensors(readFileSync(join(folder, 'stopped.ckpt'))).metadata.step).toBe(String(step))
+  expect(parseSafetensors(readFileSync(join(folder, `${signal}.ckpt`))).metadata.step).toBe(String(step))
+})
+
+test('a run whose progress nobody reads any more goes on to its end', async () => {
+  const bin = join(import.meta.dirname, 'bin.ts')
+  const argv = [...small, '--out', 'unread', '--steps', '400']
+  const child = spawn(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', bin, ...argv], {
+    cwd: import.meta.dirname,
+    env: { ...process.env, INIT_CWD: folder },
+  })
+  child.stderr.once('data', () => child.stderr.destroy())
+  expect(await new Promise(done => child.on('close', done))).toBe(0)
+  expect(readdirSync(join(folder, 'unread')).sort()).toEqual(['config.json', 'model.safetensors', 'sample.npy'])
 })
 
 test('without a checkpoint an interrupted run says that nothing is kept', async () => {

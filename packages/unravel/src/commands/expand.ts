@@ -79,7 +79,7 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
     return
   }
   const target = options.expansion === 'gradient' ? { target: options.target } : {}
-  io.out(expansionTable(analysis, { ...provenance, batch: x.shape[0]!, ...target }))
+  io.out(expansionTable(analysis, { ...provenance, batch: x.shape[0]!, about: options.about, ...target }))
   if (values) io.out(`\n${await valuesText(expansion)}`)
 }
 

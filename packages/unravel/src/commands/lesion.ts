@@ -1,11 +1,11 @@
 import { type Damage, lesion } from '@unravel/expansion'
 import { run } from '@unravel/resnet'
-import { readBytes } from '@unravel/resnet/node'
-import { parseNpy, scope, type Tensor, tensor } from '@unravel/tensor'
+import { scope, type Tensor, tensor } from '@unravel/tensor'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
-import { at, type Io } from '../io.js'
+import { readArray } from '../input.js'
+import type { Io } from '../io.js'
 import { json, readStudy, type Study, type StudyOptions, studyCommand } from '../study.js'
 import { columns, percent, significant } from '../table.js'
 import { integer } from '../values.js'
@@ -32,7 +32,7 @@ export function lesionCommand(io: Io): Command {
 
 /** Class numbers `[batch]` for the inputs of a study. */
 function readLabels(path: string, { tower, x, backend }: Study, io: Io): Tensor {
-  const { shape, dtype, data } = parseNpy(readBytes(at(io, path)))
+  const { shape, dtype, data } = readArray(io, path)
   const classes = scope(() => run(tower, x)).shape
   const fail = (message: string): never => {
     throw new UsageError(`${path}: ${message}`)

@@ -11,6 +11,7 @@ import {
   type Moments,
   taylor,
 } from '@unravel/expansion'
+import { run, type Tower } from '@unravel/resnet'
 import { readModel, writeFileAtomically } from '@unravel/resnet/node'
 import type { Backend } from '@unravel/tensor'
 import { Argument, Command, Option } from 'commander'
@@ -65,7 +66,10 @@ interface Network {
   readonly moments: Moments
   readonly attribution: Attribution
   readonly paths: Awaited<ReturnType<typeof pathsOf>>
+  /** Of the paths that the page shows. */
   readonly complexity: Gram
+  /** Geometric complexity of the network, all paths included. */
+  readonly wholeComplexity: number
 }
 
 /** Path lengths that matrices show. */
@@ -100,8 +104,16 @@ async function examine(
     attribution: await gatedAttribution(tower, x, SHOWN),
     paths: await pathsOf(study, { ...shared, ...drawn }),
     complexity: await geometricComplexity(tower, x, SHOWN),
+    wholeComplexity: (await geometricComplexity(undivided(tower), x, 0)).total,
   }
 }
+
+/** The network without its blocks taken apart: all paths as one. */
+const undivided = ({ encode, blocks, decode }: Tower): Tower => ({
+  encode,
+  blocks: [],
+  decode: h => run({ encode: state => state, blocks, decode }, h),
+})
 
 const colour = (i: number): string => palette[i % palette.length]!
 const byOrder = (values: ArrayLike<number>) => Array.from(values, (v, k) => [k, v] as const)
@@ -130,7 +142,7 @@ function page(networks: readonly Network[], options: ReportOptions): string {
       'its remainder',
       'complexity',
     ],
-    rows: networks.map(({ name, gated: g, taylor: t, complexity }) => [
+    rows: networks.map(({ name, gated: g, taylor: t, wholeComplexity }) => [
       name,
       String(g.blocks),
       typeof g.scale === 'number' ? significant(g.scale) : 'by block',
@@ -143,7 +155,7 @@ function page(networks: readonly Network[], options: ReportOptions): string {
       t.radius === null ? '—' : significant(t.radius.ratio, 3),
       t.bestOrder === null ? '—' : `order ${t.bestOrder}`,
       t.bestOrder === null ? '—' : significant(t.remainder[t.bestOrder]!, 3),
-      significant(complexity.total),
+      significant(wholeComplexity),
     ]),
   }
   const sections: Section[] = [

@@ -27,11 +27,15 @@ export function sweepCommand(io: Io): Command {
       if (!(options.from < options.to)) throw new UsageError(`--from ${options.from} must be below --to ${options.to}`)
       const { model, x, backend, tower } = await readStudy(folder, options, io)
       const own = tower.blocks.map(b => b.scale)
+      if (!own.every(s => Number.isFinite(s * options.to))) {
+        throw new UsageError(`--to ${options.to}: that multiple of the model's scale overflows; give a smaller one`)
+      }
       const bar = progressBar(io, 'sweep', options.steps, 'scales')
       const points = await reportingFallbacks(io, backend, async () => {
         const found = []
         for (let i = 0; i < options.steps; i++) {
-          const factor = options.from * (options.to / options.from) ** (i / (options.steps - 1))
+          const t = i / (options.steps - 1)
+          const factor = options.from ** (1 - t) * options.to ** t
           const scaled = towerOf(model, { scale: { rule: 'per-block', values: own.map(s => s * factor) } })
           const series = await analyse(taylor(scaled, x, options.orders))
           const run = await analyse(gated(scaled, x, 'all'))

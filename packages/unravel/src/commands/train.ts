@@ -23,7 +23,7 @@ import {
   train,
   warmUp,
 } from '@unravel/resnet'
-import { jsonLines, readCheckpoint, writeCheckpoint, writeModel } from '@unravel/resnet/node'
+import { jsonLines, readCheckpoint, writeCheckpoint, writeFileAtomically, writeModel } from '@unravel/resnet/node'
 import { type Backend, Random } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
@@ -256,13 +256,18 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
 /** Writes one line a step; on resumption the lines up to step `from` stay. */
 function metricsWriter(path: string, from: number): (metrics: StepMetrics) => void {
   const earlier = from > 0 && existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []
-  const write = jsonLines(path)
-  for (const line of earlier) {
-    if (line === '') continue
-    const metrics = JSON.parse(line) as StepMetrics
-    if (metrics.step <= from) write(metrics)
-  }
-  return write
+  // A run that was killed may have cut its last line short: whatever follows the last newline.
+  const kept = earlier.slice(0, -1).filter((line, i) => stepOf(line, `--metrics ${path}: line ${i + 1}`) <= from)
+  if (kept.length > 0) writeFileAtomically(path, kept.map(line => `${line}\n`).join(''))
+  return jsonLines(path, { append: kept.length > 0 })
+}
+
+function stepOf(line: string, where: string): number {
+  try {
+    const { step } = JSON.parse(line) as StepMetrics
+    if (Number.isSafeInteger(step)) return step
+  } catch {} // told below
+  throw new UsageError(`${where} is not one of a training run; name another file`)
 }
 
 /** A bar on a terminal, else about twenty lines in all. */
