@@ -1,10 +1,12 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { UsageError } from './errors.js'
 
-/** Checks that a file can be written at `path` before any work is done for it. Throws UsageError. */
-export function checkWritable(path: string, option: string): void {
+/** Checks that a file can be written at `path` before any work is done for it; `made` is a folder that will be there by then.
+ *  Throws UsageError. */
+export function checkWritable(path: string, option: string, made?: string): void {
   const folder = dirname(path)
+  if (folder === made && !existsSync(folder)) return
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     throw new UsageError(`${option} ${path}: there is no folder ${folder}; make it first`)
   }

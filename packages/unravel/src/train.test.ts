@@ -156,6 +156,12 @@ describe('a run', () => {
   })
 })
 
+test('checkpoint and metrics may lie in the folder that the run makes', async () => {
+  const inside = ['--checkpoint', 'new/run.ckpt', '--metrics', 'new/run.jsonl']
+  expect(await run([...small, '--steps', '2', '--out', 'new', ...inside])).toMatchObject({ status: 0 })
+  expect(readdirSync(join(folder, 'new'))).toEqual(expect.arrayContaining(['model.safetensors', 'run.jsonl']))
+})
+
 test('an interrupted run writes its checkpoint and resumes to the same bits', async () => {
   const argv = [...small, '--steps', '20', '--metrics', 'run.jsonl']
   await run([...argv, '--out', 'whole'])

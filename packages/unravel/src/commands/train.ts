@@ -117,8 +117,9 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   const preset = presetOf(options)
   const checkpoint = options.checkpoint && at(io, options.checkpoint)
   const metrics = options.metrics && at(io, options.metrics)
-  if (checkpoint) checkWritable(checkpoint, '--checkpoint')
-  if (metrics) checkWritable(metrics, '--metrics')
+  const out = at(io, options.out)
+  if (checkpoint) checkWritable(checkpoint, '--checkpoint', out)
+  if (metrics) checkWritable(metrics, '--metrics', out)
   checkResumption(options, checkpoint)
   const backend = await backendNamed(options.backend, io)
 
@@ -126,7 +127,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   if (options.batch > data.train.size) {
     throw new UsageError(`--batch ${options.batch}: the training set has only ${data.train.size} examples`)
   }
-  mkdirSync(at(io, options.out), { recursive: true })
+  mkdirSync(out, { recursive: true })
 
   await reportingFallbacks(io, backend, async () => {
     const fresh = freshModel(options, preset, data.train, backend)
