@@ -2,16 +2,16 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { compare } from './compare.js'
 import { goals } from './goals.js'
-import { inBrowser } from './gpu/serve.js'
 import { machine } from './machine.js'
 import { type Options, parse, usage } from './options.js'
+import { apart } from './part.js'
 import { loadPeers, peerNames } from './peers/index.js'
 import { wasmBuild } from './peers/unravel.js'
 import { ratioPlot } from './plot.js'
-import type { Measured, Run } from './record.js'
-import { firstLine, rowsOf } from './rows.js'
+import type { Run } from './record.js'
+import { firstLine } from './rows.js'
 import { suites } from './suites/index.js'
-import { caseTable, changeTable, goalTables, quantityLine } from './table.js'
+import { changeTable, goalTables } from './table.js'
 
 const print = (text: string) => process.stdout.write(text)
 /** Files are named from where the caller stands, which pnpm keeps in INIT_CWD. */
@@ -35,6 +35,7 @@ async function main(options: Options): Promise<void> {
     absent[name] = reason
     print(`${name} is absent: ${reason}\n`)
   })
+  for (const p of peers) await p.close?.()
   const run: Run = {
     format: 'unravel-bench-1',
     date: new Date().toISOString(),
@@ -54,34 +55,13 @@ async function main(options: Options): Promise<void> {
   print(
     `peers: ${versions || 'none'}\nratios: time of a contender / time of the first, medians of rounds, quartiles\n\n`,
   )
-  try {
-    for (const suite of suites) {
-      if (options.suites.length > 0 && !options.suites.includes(suite.name)) continue
-      print(`── ${suite.name}: ${suite.what}\n\n`)
-      const rows =
-        suite.name === 'gpu' && options.where !== 'node'
-          ? inBrowser(options.where, options, print)
-          : rowsOf(suite, peers, options, print)
-      for await (const row of rows) {
-        run.rows.push(row)
-        print(caseTable(row))
-      }
-      for (const { measure, ...quantity } of suite.quantities?.(options) ?? []) {
-        let value: number | null = null
-        try {
-          value = (await measure()) ?? null
-        } catch (error) {
-          print(`${quantity.name} failed: ${firstLine(error)}\n`)
-        }
-        const measured: Measured = { suite: suite.name, ...quantity, value }
-        run.quantities.push(measured)
-        print(quantityLine(measured))
-      }
-      print('\n')
-      save(run)
-    }
-  } finally {
-    for (const p of peers) await p.close?.()
+  for (const { name } of suites) {
+    if (options.suites.length > 0 && !options.suites.includes(name)) continue
+    await apart(name, options, told => {
+      if ('row' in told) run.rows.push(told.row)
+      else run.quantities.push(told.quantity)
+    })
+    save(run)
   }
   print(`── goals\n\n${goalTables(goals, run)}`)
   if (before !== undefined) print(`\n── since ${before.date}\n\n${changeTable(compare(before, run))}`)
