@@ -56,6 +56,6 @@ export async function losses(
   })
   if (ended !== 'done') throw new Error(`training ${ended}`)
   const made = [model.tensors, state.model.tensors, state.optimiser].flatMap(named => Object.values(named))
-  for (const t of new Set(made)) for (const d of t.dense()) d.dispose()
+  for (const t of new Set(made)) t.dispose()
   return seen
 }

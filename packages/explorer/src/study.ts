@@ -173,5 +173,5 @@ async function timed<T>(work: () => Promise<T>): Promise<{ value: T; seconds: nu
 }
 
 function dispose(tensors: Iterable<Tensor>): void {
-  for (const t of tensors) for (const d of t.dense()) d.dispose()
+  for (const t of tensors) t.dispose()
 }

@@ -145,7 +145,7 @@ const squaredNorm = (tensors: Named): Tensor =>
 const scalar = async (t: Tensor): Promise<number> => (await t.data())[0]!
 
 function dispose(tensors: Iterable<Tensor>): void {
-  for (const t of tensors) for (const d of t.dense()) d.dispose()
+  for (const t of tensors) t.dispose()
 }
 
 const tensorsOf = (state: TrainingState): Tensor[] => [
