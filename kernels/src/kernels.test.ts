@@ -39,11 +39,12 @@ type Argument =
 
 /**
  * One call of a kernel. `error`: `exact`; or how many roundings of the accumulator, at the scale of the sum of the
- * absolute values of its terms (`sums`), or at the scale of the largest result (`scale`), may go by.
+ * absolute values of its terms (`sums`), at the scale of the largest result (`scale`), or of the largest number that is read
+ * or written (`steps`), for a parameter and its step may cancel, may go by.
  */
 interface Call {
   readonly args: readonly Argument[]
-  readonly error: 'exact' | { readonly sums: number } | { readonly scale: number }
+  readonly error: 'exact' | { readonly sums: number } | { readonly scale: number } | { readonly steps: number }
 }
 
 const is = (value: unknown): Argument => ({ is: value })
@@ -297,12 +298,12 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
     .chain(([op, lead, n]) => call({ scale: 4 }, is(op), read(n), read(lead * n), write(lead * n))),
   sgd: fc.tuple(size, fc.boolean()).chain(([n, nesterov]) => {
     const settings = { rate: 0.125, momentum: 0.75, nesterov, weightDecay: 0.25 }
-    return call({ scale: 16 }, is(settings), read(n), read(n), read(n), write(n), write(n))
+    return call({ steps: 16 }, is(settings), read(n), read(n), read(n), write(n), write(n))
   }),
   adamw: size.chain(n => {
     const settings = { beta1: 0.75, beta2: 0.875, eps: 0.01, rate: 0.25, correction: 1.5, shrink: 0.875 }
     return call(
-      { scale: 64 },
+      { steps: 16 },
       is(settings),
       ...[read(n), read(n), read(n), read(n, positive)],
       write(n),
@@ -518,6 +519,7 @@ describe.each(backends)('on %s', (_, backend) => {
         const expected = defined(name, one, dtype, false)
         const bound = one.error !== 'exact' && 'sums' in one.error ? defined(name, one, dtype, true) : expected
         const actual = computed(backend, name, one, dtype)
+        const largestRead = Math.max(0, ...one.args.flatMap(a => ('read' in a ? a.read.map(Math.abs) : [])))
         expected.forEach((values, o) => {
           const scale = Math.max(0, ...values.map(Math.abs))
           values.forEach((x, i) => {
@@ -525,7 +527,12 @@ describe.each(backends)('on %s', (_, backend) => {
             if (Object.is(x, y) || x === y || (Number.isNaN(x) && Number.isNaN(y))) return
             let allowed = 0
             if (one.error !== 'exact') {
-              const at = 'sums' in one.error ? one.error.sums * Math.abs(bound[o]![i]!) : one.error.scale * scale
+              const at =
+                'sums' in one.error
+                  ? one.error.sums * Math.abs(bound[o]![i]!)
+                  : 'steps' in one.error
+                    ? one.error.steps * Math.max(scale, largestRead)
+                    : one.error.scale * scale
               // Products of subnormals may vanish, and fractions of i32 are cut.
               allowed = EPS[dtype] * Math.abs(x) + accumulator * at + 2 ** -140
             }
