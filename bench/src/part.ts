@@ -12,8 +12,8 @@ import { caseTable, quantityLine } from './table.js'
 export type Told = { readonly row: Row } | { readonly quantity: Measured }
 
 /**
- * Runs one suite in a process of its own, which prints what it finds. A suite that ran before would leave its memory behind:
- * pages in another order, on which work as large as the last cache takes up to twice as long.
+ * Runs one suite in a process of its own, which prints what it finds. Work as large as the last cache was measured at up to
+ * twice its time in memory that a suite before had used.
  */
 export async function apart(suite: string, options: Options, hear: (told: Told) => void): Promise<void> {
   const child = fork(fileURLToPath(import.meta.url), [suite, JSON.stringify(options)])

@@ -82,8 +82,8 @@ function row<T>(op: i32, n: usize, x: usize): T {
 /** Bytes of a block of columns, so that its part of out stays in the first cache while the rows go by. */
 const block: usize = 8192
 
-/** Rows are read as they lie in memory, eight at a time, and accumulated in out; two where they lie whole pages apart, for
- *  the first cache does not hold eight lines of the same place in a page and what is fetched ahead of them. */
+/** Rows are read as they lie in memory, eight at a time, and accumulated in out; two where they lie whole pages apart: there
+ *  eight were measured at 2.0 times a sum of all, four at 1.4 and two at 1.3. */
 // @ts-ignore: decorator
 @inline
 function columns<T>(op: i32, n: usize, inner: usize, x: usize, out: usize): void {
