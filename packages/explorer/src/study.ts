@@ -1,4 +1,4 @@
-import { analyse, gated, gradient, type Orders, subsets, taylor } from '@unravel/expansion'
+import { analyse } from '@unravel/expansion'
 import {
   type Activation,
   initialise,
@@ -13,7 +13,14 @@ import {
   towerOf,
 } from '@unravel/resnet'
 import { type Backend, js, Random, scope, type Tensor, wasm } from '@unravel/tensor'
-import { countingFallbacks, documentOf, type ExpansionDocument, expansionTable } from 'unravel/report'
+import {
+  countingFallbacks,
+  documentOf,
+  type ExpansionChoice,
+  type ExpansionDocument,
+  expandBy,
+  expansionTable,
+} from 'unravel/report'
 
 /** A tower of which every weight is drawn from a seed, and a batch of inputs drawn likewise. */
 export interface DrawnNetwork {
@@ -37,10 +44,9 @@ export interface OwnNetwork {
 export type Network = DrawnNetwork | OwnNetwork
 
 export const backendNames = ['wasm', 'js', 'webgl2', 'webgpu'] as const
-export const expansions = ['taylor', 'gated', 'gradient', 'subsets'] as const
 
 export interface Question {
-  readonly expansion: (typeof expansions)[number]
+  readonly expansion: ExpansionChoice['expansion']
   readonly orders: number
   /** null: the network's own. */
   readonly scale: ScaleRule | null
@@ -89,25 +95,17 @@ export class Study {
       await y.data()
       dispose([y])
     })
-    const { expansion, orders, target } = question
-    const progress = (done: number) => onBlock(done, n)
-    const expand = (): Orders => {
-      if (expansion === 'gated') return gated(tower, x, orders, progress)
-      if (expansion === 'gradient') return gradient(tower, x, target, orders, progress)
-      if (expansion === 'subsets') return subsets(tower, x, orders, { samples: 64, seed: 0 })
-      return taylor(tower, x, orders, progress)
-    }
+    const choice: ExpansionChoice = { ...question, about: 0, samples: 64, seed: 0 }
     const work = async () => {
-      const found = scope(expand)
+      const found = scope(() => expandBy(choice, tower, x, done => onBlock(done, n)))
       const analysis = await analyse(found)
       dispose([found.coefficients, found.total, ...(found.standardError ? [found.standardError] : [])])
       return analysis
     }
-    const started = performance.now()
-    const { result: analysis, left } = await countingFallbacks(backend, work)
-    const total = (performance.now() - started) / 1000
+    const { value, seconds: total } = await timed(() => countingFallbacks(backend, work))
+    const { result: analysis, left } = value
     const name = this.#network.kind === 'own' ? this.#network.name : 'a tower with drawn weights'
-    const { dtype } = question
+    const { dtype, expansion, target } = question
     const seconds = { total, forward: forward.seconds }
     const heading = { model: name, batch: x.shape[0]!, dtype, backend: question.backend }
     return {

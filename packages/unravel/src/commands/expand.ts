@@ -1,14 +1,4 @@
-import {
-  type Analysis,
-  analyse,
-  gated,
-  gradient,
-  MAX_EXACT_BLOCKS,
-  MAX_SAMPLED_ORDERS,
-  type Orders,
-  subsets,
-  taylor,
-} from '@unravel/expansion'
+import { type Analysis, analyse, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type Orders } from '@unravel/expansion'
 import { run, type Tower } from '@unravel/resnet'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { type ArrayData, formatNpz, scope, type Tensor } from '@unravel/tensor'
@@ -16,6 +6,7 @@ import { Command, Option } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { documentOf, nestedLists } from '../document.js'
 import { UsageError } from '../errors.js'
+import { type ExpansionChoice, expandBy, expansions } from '../expandBy.js'
 import { expansionTable } from '../expansionTable.js'
 import { checkWritable } from '../files.js'
 import { at, type Io } from '../io.js'
@@ -23,15 +14,7 @@ import { progressBar } from '../progress.js'
 import { readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { integer, number, orders } from '../values.js'
 
-const expansions = ['taylor', 'gated', 'gradient', 'subsets'] as const
-
-interface ExpandOptions extends StudyOptions {
-  readonly expansion: (typeof expansions)[number]
-  readonly orders: number | 'all'
-  readonly target: number
-  readonly about: number
-  readonly samples: number
-  readonly seed: number
+interface ExpandOptions extends StudyOptions, ExpansionChoice {
   readonly values?: true
   readonly out?: string
 }
@@ -120,17 +103,6 @@ async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io)
   } finally {
     bar.stop()
   }
-}
-
-function expandBy(options: ExpandOptions, tower: Tower, x: Tensor, onBlock: (done: number) => void): Orders {
-  if (options.expansion === 'gated') return gated(tower, x, options.orders, onBlock)
-  if (options.expansion === 'gradient') return gradient(tower, x, options.target, options.orders, onBlock)
-  const { orders, samples, seed, about } = options
-  if (options.expansion === 'subsets') {
-    const onProgress = (done: number, of: number) => onBlock(Math.round((done / of) * tower.blocks.length))
-    return subsets(tower, x, orders, { samples, seed, onProgress })
-  }
-  return taylor(tower, x, orders as number, onBlock, { about })
 }
 
 /** Seconds of one forward pass, after one that warms up, and the number of elements of one output. */

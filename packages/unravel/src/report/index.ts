@@ -1,5 +1,6 @@
 // What a page can show as the command line does; nothing here touches files or the terminal.
 export { documentOf, type ExpansionDocument, expansionDocument, type Nested } from '../document.js'
+export { type ExpansionChoice, expandBy, expansions } from '../expandBy.js'
 export { expansionTable, type Heading } from '../expansionTable.js'
 export { countingFallbacks } from '../fallbacks.js'
 export { type Part, type Report, reportPage, type Section } from './page.js'
