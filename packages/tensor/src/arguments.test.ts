@@ -145,6 +145,8 @@ describe.each([js(), wasm()])('on $name', backend => {
     expect(numbers(argmin(x))).toEqual([1, 1])
     expect(numbers(argmin(x, 0))).toEqual([1, 1, 1])
     expect(() => argmin(zeros([0], { backend }))).toThrow('of nothing')
+    const extremes = tensor([0, -(2 ** 31), 5, 2 ** 31 - 1], { dtype: 'i32', backend })
+    expect(numbers(argmin(extremes))).toEqual([1])
   })
 
   it('squeeze takes axes of length 1 away, and no others', () => {

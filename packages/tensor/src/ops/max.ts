@@ -2,6 +2,7 @@ import { ShapeError } from '../errors.js'
 import { apply, type Op } from '../op.js'
 import { axesFromEnd, fromEnd, sizeOf } from '../shape.js'
 import { allocate, type Tensor } from '../tensor.js'
+import { affine } from './affine.js'
 import { equal } from './compare.js'
 import { div } from './div.js'
 import { mul } from './mul.js'
@@ -69,5 +70,6 @@ export function argmax(x: Tensor, axis = -1): Tensor {
 
 /** Index (i32) of the first smallest element along `axis`; the first NaN wins. Constant to derivatives. */
 export function argmin(x: Tensor, axis = -1): Tensor {
-  return argmax(neg(x), axis)
+  // −x − 1 turns the order of i32 around too, where −(−2^31) is no i32.
+  return argmax(x.dtype === 'i32' ? affine(x, -1, -1) : neg(x), axis)
 }
