@@ -1,8 +1,9 @@
 import type { TypedArray } from '@unravel/kernels'
 import ndarray, { type NdArray } from 'ndarray'
-import { arrayOf, tensor, type Where } from './create.js'
-import { sizeOf, stridesOf } from './shape.js'
-import { Dense, dtypeOf, type Tensor } from './tensor.js'
+import { arrayOf, tensor, type Where } from './core/create.js'
+import { dtypeOf } from './core/dtype.js'
+import { sizeOf, stridesOf } from './core/shape.js'
+import { Dense, type Tensor } from './core/tensor.js'
 
 /** A tensor with the elements of an ndarray view, whatever its strides and offset. Data that are not f32, f64 or i32
  *  (plain arrays, other integers) become `where.dtype`, by default f64. */

@@ -1,29 +1,19 @@
 import type { DType, Shape } from '@unravel/kernels'
-import { describe, RuleError, ShapeError } from '../errors.js'
-import { apply, type Op } from '../op.js'
-import { reshape } from '../ops/reshape.js'
-import { sameShape } from '../shape.js'
-import { type Dense, Tensor } from '../tensor.js'
-import { atFreshLevel } from './recording.js'
-import { aligned, checkOrder, head } from './series.js'
+import { describe, RuleError, ShapeError } from '../core/errors.js'
+import { atFreshLevel } from '../core/levels.js'
+import { apply } from '../core/op.js'
+import { sameShape } from '../core/shape.js'
+import { type Dense, type GateContext, type Op, Tensor } from '../core/tensor.js'
+import { head } from '../ops/structure/slice.js'
+import { Orders } from './orders.js'
+import { checkOrder } from './series.js'
 
 /** One run of `gated`: paths are counted up to `order`. */
-export class Gating {
-  constructor(
-    readonly level: number,
-    readonly order: number,
-  ) {}
-
-  /** The stacked path sums of an input; a constant is a path of order 0. With `rank`, items get axes of length 1 in
-   *  front up to that rank. */
-  stack(x: Tensor, rank = x.rank): Tensor {
-    return aligned(this.has(x) ? x.stack : reshape(x, [1, ...x.shape]), rank)
-  }
-  /** The run's own value of an input. */
+export class Gating extends Orders implements GateContext {
   value(x: Tensor): Tensor {
     return this.has(x) ? x.value : x
   }
-  has(x: Tensor): x is Paths {
+  override has(x: Tensor): x is Paths {
     if (!(x instanceof Paths) || x.level !== this.level) return false
     if (x.gating !== this) throw new RuleError(`${describe(x)} escaped from another gated()`)
     return true

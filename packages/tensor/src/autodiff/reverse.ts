@@ -1,13 +1,13 @@
 import type { DType, Shape } from '@unravel/kernels'
-import { onesLike, zeros } from '../create.js'
-import { describe, RuleError, ShapeError } from '../errors.js'
-import { apply, type Op } from '../op.js'
-import { add } from '../ops/add.js'
-import { release, scope } from '../scope.js'
-import { sameShape } from '../shape.js'
-import { type Dense, Tensor } from '../tensor.js'
-import { leaves, mapTree, type Tree } from '../tree.js'
-import { atFreshLevel, tapesRecording, whileRecording } from './recording.js'
+import { onesLike, zeros } from '../core/create.js'
+import { describe, RuleError, ShapeError } from '../core/errors.js'
+import { atFreshLevel, tapesRecording, whileRecording } from '../core/levels.js'
+import { apply } from '../core/op.js'
+import { release, scope } from '../core/scope.js'
+import { sameShape } from '../core/shape.js'
+import { type Dense, type Op, Tensor } from '../core/tensor.js'
+import { leaves, mapTree, type Tree } from '../core/tree.js'
+import { add } from '../ops/arithmetic/add.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: a tape holds applications of every op
 interface Node<A = any> {
