@@ -1,7 +1,9 @@
 import type { Kernels, MapGradOp, MapOp, Shape, Strides, ZipOp } from '../contract.js'
 import { collapse } from './axes.js'
+import type { Context } from './context.js'
+import { launch } from './launch.js'
 import type { Texels } from './memory.js'
-import { type Context, define, eachAxis, launch, numbered, once } from './source.js'
+import { define, eachAxis, numbered, once } from './source.js'
 
 const SLOPE = (2 * Math.sqrt(2 / Math.PI)).toFixed(12)
 

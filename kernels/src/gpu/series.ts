@@ -1,7 +1,9 @@
 import type { Kernels, MapOp, SeriesOp } from '../contract.js'
+import type { Context } from './context.js'
 import { maps } from './elementwise.js'
+import { launch, withTemporaries } from './launch.js'
 import type { Texels } from './memory.js'
-import { type Context, define, launch, once, withTemporaries } from './source.js'
+import { define, once } from './source.js'
 
 // The recurrences of js/series.ts, an order a launch: the thread of element e of order k computes it from the orders below,
 // the threads of the other orders hand theirs on.

@@ -1,5 +1,5 @@
 import type { Kernels, MapGradOp } from '../contract.js'
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
 
 /** Numbers of the functions in assembly/optimise.ts. */
