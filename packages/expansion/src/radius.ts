@@ -68,7 +68,7 @@ function withoutTail(logs: readonly number[], noise: number): readonly number[] 
   if (logs.length - nonzero > Math.max(1, longestGap(logs.slice(0, nonzero))))
     return fallsTo(Math.log(SMALLEST_NORMAL), logs.slice(0, nonzero)) ? logs.slice(0, nonzero) : 'polynomial'
 
-  const peak = Math.max(...logs)
+  const peak = largest(logs)
   const floor = peak + noise
   const end = logs.findLastIndex(log => log > floor) + 1
   const tail = logs.length - end
@@ -94,7 +94,7 @@ function longestGap(logs: readonly number[]): number {
 function fallsTo(floor: number, logs: readonly number[]): boolean {
   const last = logs.length - 1
   if (last < 1) return false
-  const peak = logs.indexOf(Math.max(...logs))
+  const peak = logs.indexOf(largest(logs))
   const descent = last > peak ? (logs[last]! - logs[peak]!) / (last - peak) : 0
   return logs[last]! + 4 * Math.min(descent, logs[last]! - logs[last - 1]!) < floor
 }
@@ -155,7 +155,7 @@ function fitEnvelope(logs: readonly number[], first: number, last: number, pool:
     const size: number[] = []
     for (let k = first; k <= last; k++) {
       const scaled = logs.slice(k - pool + 1, k + 1).map((log, i) => log + (k - pool + 1 + i) * logRadius)
-      const peak = Math.max(...scaled)
+      const peak = largest(scaled)
       if (peak === -Infinity) return null
       const energies = scaled.map(log => Math.exp(2 * (log - peak)))
       const energy = energies.reduce((sum, e) => sum + e)
@@ -206,5 +206,7 @@ function centred(values: readonly number[]): number[] {
   const mean = values.reduce((sum, value) => sum + value) / values.length
   return values.map(value => value - mean)
 }
+
+const largest = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), -Infinity)
 
 const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, i) => sum + value * b[i]!, 0)
