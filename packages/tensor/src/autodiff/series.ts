@@ -13,9 +13,9 @@ import { reshape } from '../ops/structure/reshape.js'
 import { head, slice } from '../ops/structure/slice.js'
 import { Orders } from './orders.js'
 
-/** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, and the stacks
- *  `[stored orders, ...shape]` it would have acted on. */
-export type SelectionObserver = (op: string, stacks: readonly Tensor[]) => void
+/** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, the stacks
+ *  `[stored orders, ...shape]` it would have acted on, and what it made of order 0. */
+export type SelectionObserver = (op: string, stacks: readonly Tensor[], chosen: Tensor) => void
 
 /** One run of `series`: arithmetic modulo z^(order+1). */
 export class Expansion extends Orders implements SeriesContext {
@@ -90,16 +90,18 @@ export class Series extends Tensor {
     const at = this.expansion
     if (op.series !== undefined) return op.series(inputs, attrs, at)
     if (op.body !== undefined) return op.body(inputs, attrs)
-    at.observer?.(
-      op.name,
-      inputs.map(x => at.stack(x)),
-    )
-    return applyAs(
+    const chosen = applyAs(
       type,
       op,
       inputs.map(x => (at.has(x) ? x.at(0) : x)),
       attrs,
     )
+    at.observer?.(
+      op.name,
+      inputs.map(x => at.stack(x)),
+      chosen,
+    )
+    return chosen
   }
 }
 
