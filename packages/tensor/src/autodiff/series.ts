@@ -1,6 +1,6 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
 import { zeros } from '../core/create.js'
-import { describe, RuleError, ShapeError } from '../core/errors.js'
+import { checkReal, describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
 import { alias, applyAs, backendOf } from '../core/op.js'
 import { scope } from '../core/scope.js'
@@ -111,12 +111,12 @@ export class Series extends Tensor {
  * `[stored orders, ...shape]`; the result is the stack `[order + 1, ...value.shape]`. Intermediate memory is freed before it
  * returns.
  */
-export function series<T extends Tree>(f: (x: T) => Tensor, coefficients: T, order: number): Tensor {
+export function series<T extends Tree = Tensor>(f: (x: T) => Tensor, coefficients: T, order: number): Tensor {
   return scope(() => padded(trimmedSeries(f, coefficients, order), order + 1))
 }
 
 /** As `series`, without the trailing orders that are known to vanish: `[1 to order + 1 orders, ...value.shape]`. */
-export function trimmedSeries<T extends Tree>(
+export function trimmedSeries<T extends Tree = Tensor>(
   f: (x: T) => Tensor,
   coefficients: T,
   order: number,
@@ -130,6 +130,7 @@ export function trimmedSeries<T extends Tree>(
       if (stack.rank === 0 || stack.shape[0] === 0) {
         throw new ShapeError({ name: 'series', signature: '[stored orders,...], at least one order' }, [stack])
       }
+      checkReal('series', 'coefficients of dtype f32 or f64', [stack])
       return at.series(stack)
     }, coefficients) as T
     const y = f(x)
@@ -143,11 +144,17 @@ export function trimmedSeries<T extends Tree>(
  * The value of `f` at `primals` and its directional derivative along `tangents` (forward mode), a tree of the same
  * structure: `series` cut at order 1. Intermediate memory is freed before it returns.
  */
-export function jvp<T extends Tree>(f: (x: T) => Tensor, primals: T, tangents: T): [value: Tensor, tangent: Tensor] {
+export function jvp<T extends Tree = Tensor>(
+  f: (x: T) => Tensor,
+  primals: T,
+  tangents: T,
+): [value: Tensor, tangent: Tensor] {
   const v = leaves(tangents)
   const wrong = (x: Tensor) =>
     new ShapeError({ name: 'jvp', signature: `a tangent of type ${describe(x)} for every primal` }, v)
-  const count = leaves(primals).length
+  const points = leaves(primals)
+  checkReal('jvp', 'primals of dtype f32 or f64', points)
+  const count = points.length
   if (v.length !== count) throw new ShapeError({ name: 'jvp', signature: `a tangent for each of ${count} primals` }, v)
   return scope(() => {
     const both = mapTree(
