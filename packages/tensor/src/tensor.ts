@@ -5,6 +5,7 @@ import { DisposedError, describe, RuleError } from './errors.js'
 import type { Op } from './op.js'
 import { adopt } from './scope.js'
 import { sizeOf } from './shape.js'
+import { dtypeOf } from './typed.js'
 
 /**
  * An immutable array of numbers: contiguous, row-major, of one dtype. What user code holds is either a `Dense`
@@ -201,10 +202,6 @@ export function checkScalar(value: number, t: Tensor): void {
   if (t.dtype === 'i32' && !isI32(value)) {
     throw new RangeError(`${describe(t)} does not go with ${value}: convert it with .to('f32') or .to('f64')`)
   }
-}
-
-export function dtypeOf(data: TypedArray): DType {
-  return data instanceof Float64Array ? 'f64' : data instanceof Float32Array ? 'f32' : 'i32'
 }
 
 /** A tensor with a copy of `data`, whose length must be the size of `shape`. */
