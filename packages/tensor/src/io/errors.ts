@@ -8,9 +8,9 @@ export function brief(text: string, most = 100): string {
   return `${text.slice(0, end)}…(${text.length} characters)…${text.slice(-end)}`
 }
 
-/** A name or a value from a file as messages show it: JSON, on one line and brief. */
+/** A name in quotes, or a value from a file as JSON, as messages show it: briefly. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(brief(value))
+  if (typeof value === 'string') return `"${brief(value)}"`
   try {
     return brief(JSON.stringify(value) ?? String(value))
   } catch {

@@ -43,6 +43,10 @@ export const batchNormTrainingOp: Op<{ eps: number }> = {
   signature: '[b,c,...], [c], [c] -> [b,c,...]',
   infer(inputs) {
     checkChannels(batchNormTrainingOp, inputs)
+    const { size, shape } = inputs[0]!
+    if (size === shape[1]!) {
+      throw new ShapeError(batchNormTrainingOp, inputs, 'expected more than 1 value per channel when training')
+    }
     return { shape: inputs[0]!.shape, dtype: commonDType(batchNormTrainingOp, inputs) }
   },
   run: (inputs, { eps }) => training(inputs, inputs[0]!, eps) as Dense,
