@@ -62,8 +62,8 @@ function moments({ data }: IdxArray): { mean: number; deviation: number } {
   return { mean, deviation: Math.sqrt(squares / data.length) || 1 }
 }
 
-/** Throws RangeError where the arrays of a dataset do not hold what its sizes say: what is missing would be read as NaN and
- *  as label 0. */
+/** Throws RangeError where the arrays of a dataset do not hold what its sizes say, or labels that are no integers: what is
+ *  missing would be read as NaN and as label 0, and fractions would be cut off. */
 export function checkDataset({ inputs, labels, shape, size }: Dataset): void {
   const numbers = size * shape.reduce((a, b) => a * b, 1)
   if (inputs.length !== numbers || labels.length !== size) {
@@ -71,6 +71,9 @@ export function checkDataset({ inputs, labels, shape, size }: Dataset): void {
       `the dataset has ${inputs.length} numbers and ${labels.length} labels; ` +
         `size ${size} of shape [${shape}] makes it ${numbers} numbers and ${size} labels`,
     )
+  }
+  for (let i = 0; i < size; i++) {
+    if (!Number.isInteger(labels[i])) throw new RangeError(`label ${labels[i]} of example ${i} is no integer`)
   }
 }
 

@@ -232,6 +232,10 @@ describe('train', () => {
       'the dataset has 480 numbers and 239 labels; size 240 of shape [2] makes it 480 numbers and 240 labels',
     )
     await expect(accuracy(fresh(js()), { ...data, inputs: data.inputs.slice(2) })).rejects.toThrow('478 numbers')
+    const labels = Float64Array.from(data.labels, (label, i) => (i === 7 ? 0.5 : label)) as unknown as Int32Array
+    await expect(train(fresh(js()), { ...options(sgd(), 2), data: { ...data, labels } })).rejects.toThrow(
+      'label 0.5 of example 7 is no integer',
+    )
   })
 
   it('says of a loss that is NaN from the start that no step made it so', async () => {

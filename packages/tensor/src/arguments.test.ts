@@ -6,6 +6,7 @@ import {
   arange,
   argmin,
   avgPool2d,
+  batchNorm,
   broadcastTo,
   concat,
   conv2d,
@@ -197,6 +198,28 @@ describe.each([js(), wasm()])('on $name', backend => {
       expect(() => avgPool2d(x, 2, { padding })).toThrow('padding is one integer of at least 0')
     }
     expect(() => conv2d(x, ones([1, 2, 2, 2], { backend }), undefined, { groups: 0.5 })).toThrow(ShapeError)
+  })
+
+  it('batch norm by the batch itself wants more than 1 value per channel', () => {
+    const [weight, bias] = [ones([3], { backend }), zeros([3], { backend })]
+    for (const shape of [
+      [1, 3],
+      [1, 3, 1, 1],
+    ]) {
+      const x = ones(shape, { backend })
+      expect(() => batchNorm(x, weight, bias)).toThrow('expected more than 1 value per channel when training')
+      const moments = { mean: zeros([3], { backend }), variance: ones([3], { backend }) }
+      expect(batchNorm(x, weight, bias, moments, 0).dataSync()).toEqual(Float32Array.of(1, 1, 1))
+    }
+    for (const shape of [
+      [2, 3],
+      [1, 3, 2],
+      [1, 3, 1, 2],
+      [0, 3],
+    ]) {
+      expect(batchNorm(ones(shape, { backend }), weight, bias).shape).toEqual(shape)
+    }
+    expect(batchNorm(ones([2, 0], { backend }), ones([0], { backend }), zeros([0], { backend })).shape).toEqual([2, 0])
   })
 
   it('pads with any number, and hands cotangents to what is inside', () => {
