@@ -1,4 +1,4 @@
-import type { Tensor } from '@unravel/tensor'
+import { brief, shown, type Tensor } from '@unravel/tensor'
 import type { z } from 'zod'
 import type { ScaleRule } from './scale.js'
 import type { Tower } from './tower.js'
@@ -70,15 +70,17 @@ export interface Model<C extends Config = Config> {
   readonly tensors: Tensors
 }
 
+/** The most complaints of one file that a message spells out. */
+const TOLD = 12
+
 /** Every complaint of a schema about `config`, on one line. */
 export const issues = (error: z.ZodError, config: unknown): string =>
-  error.issues
-    .map(({ path, message }) => {
+  [
+    ...error.issues.slice(0, TOLD).map(({ path, message }) => {
       const found = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], config)
-      const got = found === undefined ? 'missing' : brief(JSON.stringify(found))
+      const got = found === undefined ? 'missing' : shown(found)
       const wanted = message.replace(/^.*?expected/i, 'expected').replace(/, received .*$/, '')
-      return `${path.join('.')} is ${got}; ${wanted}`
-    })
-    .join(' — ')
-
-const brief = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}…` : text)
+      return `${brief(path.join('.'))} is ${got}; ${brief(wanted, 300)}`
+    }),
+    ...(error.issues.length > TOLD ? [`and ${error.issues.length - TOLD} more`] : []),
+  ].join(' — ')

@@ -6,7 +6,14 @@ export {
   type Tensors,
   type TrainingPass,
 } from './architecture.js'
-export { formatCheckpoint, parseCheckpoint, type RunDescription } from './checkpoint.js'
+export {
+  arithmeticOf,
+  type Checkpoint,
+  type CheckpointOptions,
+  formatCheckpoint,
+  parseCheckpoint,
+  type RunDescription,
+} from './checkpoint.js'
 export { type Batch, batchIndices, batchOf, type Dataset, datasetFrom } from './dataset.js'
 export { isDlibNetwork, modelFromDlib } from './dlib.js'
 export { type DlibResnetConfig, dlibResnet } from './dlibResnet.js'

@@ -54,7 +54,7 @@ export const layerNormLayer = (tensors: Tensors, name: string, x: Tensor, eps: n
 
 /**
  * Batch norm of x [batch, channels, ...] with the tensors of `name`: by the running statistics, or in training by those
- * of the batch, which are reported.
+ * of the batch, which are reported. Throws InputError in training on one value a channel.
  */
 export function batchNormLayer(
   tensors: Tensors,
@@ -69,7 +69,15 @@ export function batchNormLayer(
     const moments = { mean: tensors[`${name}.running_mean`]!, variance: tensors[`${name}.running_var`]! }
     return batchNorm(x, weight, bias, moments, eps)
   }
-  training.moments(name, batchMoments(stopGradient(x)), x.size / x.shape[1]!)
+  const count = x.size / x.shape[1]!
+  // As in PyTorch: such a batch would normalise every value to the bias, and teach the running variance zeros.
+  if (count === 1) {
+    throw new InputError(
+      `${name}: expected more than 1 value per channel when training, got a batch [${x.shape.join(', ')}]; ` +
+        'train with larger batches or without batch norm',
+    )
+  }
+  training.moments(name, batchMoments(stopGradient(x)), count)
   return batchNorm(x, weight, bias, undefined, eps)
 }
 

@@ -1,12 +1,14 @@
 import {
   arrayData,
   type Backend,
+  brief,
   defaultBackend,
   FormatError,
   formatSafetensors,
   parseSafetensors,
   type StoredTensor,
   scope,
+  shown,
   type Tensor,
   tensor,
 } from '@unravel/tensor'
@@ -38,7 +40,7 @@ export function parseConfig(json: string): Pick<Model, 'architecture' | 'config'
   const name = (config as { architecture?: unknown } | null)?.architecture
   const known = Object.keys(architectures).join(', ')
   if (typeof name !== 'string' || !Object.hasOwn(architectures, name)) {
-    throw new FormatError(`config.json: architecture is ${JSON.stringify(name)}; expected one of ${known}`)
+    throw new FormatError(`config.json: architecture is ${shown(name)}; expected one of ${known}`)
   }
   const architecture = architectures[name]!
   const parsed = architecture.schema.safeParse(config)
@@ -103,14 +105,15 @@ function checkedTensors(
   for (const [as, array] of stored) {
     const name = architecture.standsFor === undefined ? as : architecture.standsFor(as)
     if (name === null || isBatchCounter(name, specs)) continue
-    if (!Object.hasOwn(specs, name)) fail(`tensor "${as}" is not part of this ${architecture.name}`)
+    if (!Object.hasOwn(specs, name)) fail(`tensor ${shown(as)} is not part of this ${architecture.name}`)
     const { shape, type } = array
     const wanted = specs[name]!.shape
-    if (String(shape) !== String(wanted)) fail(`tensor "${as}" is [${shape}]; config.json makes it [${wanted}]`)
-    if (!floats.has(type)) fail(`tensor "${as}" holds ${type}; expected f64, f32, f16 or bf16`)
+    if (String(shape) !== String(wanted))
+      fail(`tensor ${shown(as)} is [${brief(String(shape))}]; config.json makes it [${wanted}]`)
+    if (!floats.has(type)) fail(`tensor ${shown(as)} holds ${type}; expected f64, f32, f16 or bf16`)
     const twin = found.get(name)
     if (twin === undefined) found.set(name, array)
-    else if (!equal(twin, array)) fail(`tensor "${as}" differs from another that also stands for "${name}"`)
+    else if (!equal(twin, array)) fail(`tensor ${shown(as)} differs from another that also stands for ${shown(name)}`)
   }
   for (const [name, { shape, optional }] of Object.entries(specs)) {
     if (!optional && !found.has(name)) fail(`tensor "${name}" [${shape}] is missing`)

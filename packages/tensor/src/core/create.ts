@@ -1,35 +1,38 @@
 import type { Backend, DType, Shape, TypedArray } from '@unravel/kernels'
-import { arrayOf, checkedDType, checkScalar, dtypeOf } from './dtype.js'
+import { arrayOf, checkedDType, checkScalar } from './dtype.js'
 import { backendOf } from './op.js'
 import { checkedShape, sizeOf } from './shape.js'
 import { allocate, type Dense, defaultBackend, fromData, Tensor } from './tensor.js'
+import { dtypeOf, isOf, kindOf } from './typed.js'
 
 export interface Where {
-  /** Default: `f32`, or the dtype of the typed array that is given. */
+  /** Default: `f32`, or for a typed array the dtype that holds its numbers: f64, f32 (also of Float16Array), or i32 for
+   *  integers. */
   readonly dtype?: DType
   /** Default: the backend set by `useBackend`. */
   readonly backend?: Backend
 }
 
 type Nested = number | readonly Nested[]
+/** A typed array of numbers of any kind. */
+export type NumberArray = ArrayBufferView & ArrayLike<number>
 
 /**
- * A tensor of numbers, nested arrays of equal lengths, or a typed array with a `shape`.
- * As i32, fractions are cut off. Throws when lengths differ or do not fit the shape, and for what i32 cannot hold.
+ * A tensor of numbers, nested arrays of equal lengths, or a typed array with a `shape`. With dtype i32, fractions are cut
+ * off, as in NumPy. Throws when lengths differ or do not fit the shape, for what i32 cannot hold, and for typed arrays of
+ * big integers.
  *
  * `tensor([[1, 2], [3, 4]])`, `tensor(new Float64Array(6), { shape: [2, 3] })`
  */
-export function tensor(data: Nested | TypedArray, options: Where & { readonly shape?: Shape } = {}): Dense {
+export function tensor(data: Nested | NumberArray, options: Where & { readonly shape?: Shape } = {}): Dense {
   const flat: number[] = []
-  const typed = ArrayBuffer.isView(data) ? (data as TypedArray) : undefined
-  if (typed !== undefined && (typed.length === undefined || typeof typed[0] === 'bigint')) {
-    throw new TypeError(`tensor: expected an array of numbers, got ${typed.constructor.name}`)
-  }
+  const typed = kindOf(data) === undefined ? undefined : (data as NumberArray)
+  const natural = typed === undefined ? 'f32' : dtypeOf(typed)
   const found = typed ? [typed.length] : flatten(data as Nested, flat)
   const shape = checkedShape('tensor', options.shape ?? found)
-  const dtype = checkedDType('tensor', options.dtype ?? (typed ? dtypeOf(typed) : 'f32'))
-  const kept = typed instanceof Int32Array || typed instanceof Float32Array || typed instanceof Float64Array
-  const values = kept && dtypeOf(typed) === dtype ? typed : arrayOf(dtype, typed ?? flat, 'tensor')
+  const dtype = checkedDType('tensor', options.dtype ?? natural)
+  const numbers = typed ?? flat
+  const values = isOf(dtype, numbers) ? numbers : arrayOf(dtype, numbers, 'tensor')
   if (values.length !== sizeOf(shape)) {
     throw new RangeError(`tensor: ${values.length} numbers do not fill the shape [${shape.join(',')}]`)
   }

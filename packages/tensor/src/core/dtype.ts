@@ -29,7 +29,3 @@ export function checkScalar(value: number, t: { readonly shape: Shape; readonly 
     throw new RangeError(`${describe(t)} does not go with ${value}: convert it with .to('f32') or .to('f64')`)
   }
 }
-
-export function dtypeOf(data: TypedArray): DType {
-  return data instanceof Float64Array ? 'f64' : data instanceof Float32Array ? 'f32' : 'i32'
-}

@@ -1,5 +1,6 @@
 export type { ArrayData } from './array.js'
-export { FormatError } from './errors.js'
+export { bounded, brief, FormatError, shown } from './errors.js'
 export { formatNpy, parseNpy } from './npy.js'
 export { formatNpz, parseNpz } from './npz.js'
+export type { StoredType } from './numbers.js'
 export { formatSafetensors, parseSafetensors, type StoredTensor } from './safetensors.js'

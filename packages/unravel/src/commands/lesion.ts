@@ -1,6 +1,6 @@
 import { type Damage, lesion } from '@unravel/expansion'
 import { run } from '@unravel/resnet'
-import { scope, type Tensor, tensor } from '@unravel/tensor'
+import { brief, scope, type Tensor, tensor } from '@unravel/tensor'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
@@ -32,14 +32,15 @@ export function lesionCommand(io: Io): Command {
 
 /** Class numbers `[batch]` for the inputs of a study. */
 function readLabels(path: string, { tower, x, backend }: Study, io: Io): Tensor {
-  const { shape, dtype, data } = readArray(io, path)
+  const { shape, type, dtype, data } = readArray(io, path)
   const classes = scope(() => run(tower, x)).shape
   const fail = (message: string): never => {
     throw new UsageError(`${path}: ${message}`)
   }
   if (classes.length !== 2) fail('labels are for models with one vector of logits for each input')
-  if (dtype !== 'i32') fail(`labels are integers (i4 or i8), got ${dtype}`)
-  if (shape.length !== 1 || shape[0] !== x.shape[0]) fail(`expected [${x.shape[0]}] labels, got [${shape.join(', ')}]`)
+  if (type.startsWith('f')) fail(`labels are integers (i4 or i8), got ${dtype}`)
+  if (shape.length !== 1 || shape[0] !== x.shape[0])
+    fail(`expected [${x.shape[0]}] labels, got [${brief(shape.join(', '))}]`)
   for (const label of data)
     if (label < 0 || label >= classes[1]!) fail(`label ${label} is outside 0..${classes[1]! - 1}`)
   return tensor(data, { shape, backend })

@@ -43,6 +43,10 @@ export const batchNormTrainingOp: Op<{ eps: number }> = {
   signature: '[b,c,...], [c], [c] -> [b,c,...]',
   infer(inputs) {
     checkChannels(batchNormTrainingOp, inputs)
+    // As in PyTorch: such a batch would normalise every value to the bias.
+    if (inputs[0]!.shape.every((n, axis) => axis === 1 || n === 1)) {
+      throw new ShapeError(batchNormTrainingOp, inputs, 'expected more than 1 value per channel when training')
+    }
     return { shape: inputs[0]!.shape, dtype: commonDType(batchNormTrainingOp, inputs) }
   },
   run: (inputs, { eps }) => training(inputs, inputs[0]!, eps) as Dense,
