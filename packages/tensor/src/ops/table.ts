@@ -16,15 +16,18 @@ import { stepOp } from './arithmetic/step.js'
 import { subOp } from './arithmetic/sub.js'
 import { sumSquaresOp } from './arithmetic/sumSquares.js'
 import { absOp } from './functions/abs.js'
+import { clipOp, hardSigmoidOp, hardSwishOp } from './functions/clip.js'
 import { mapGradOp, recurrenceOp } from './functions/elementwise.js'
 import { erfOp } from './functions/erf.js'
 import { expOp } from './functions/exp.js'
 import { expm1Op } from './functions/expm1.js'
 import { geluOp } from './functions/gelu.js'
 import { geluTanhOp } from './functions/geluTanh.js'
+import { coshOp, sinhOp } from './functions/hyperbolic.js'
 import { logOp } from './functions/log.js'
 import { log1pOp } from './functions/log1p.js'
 import { logSoftmaxGradOp, logSoftmaxOp } from './functions/logSoftmax.js'
+import { mishOp } from './functions/mish.js'
 import { normalCdfOp } from './functions/normalCdf.js'
 import { powerOp, powOp } from './functions/power.js'
 import { reciprocalOp } from './functions/reciprocal.js'
@@ -74,12 +77,14 @@ export const opTable: readonly Op<any>[] = [
   lessEqualOp,
   greaterOp,
   greaterEqualOp,
+  clipOp,
   concatOp,
   conv2dOp,
   conv2dInputGradOp,
   conv2dWeightGradOp,
   correlateOp,
   cosOp,
+  coshOp,
   divOp,
   recurrenceOp,
   mapGradOp,
@@ -91,6 +96,8 @@ export const opTable: readonly Op<any>[] = [
   geluOp,
   geluTanhOp,
   gluOp,
+  hardSigmoidOp,
+  hardSwishOp,
   linearOp,
   logOp,
   log1pOp,
@@ -105,6 +112,7 @@ export const opTable: readonly Op<any>[] = [
   argmaxOp,
   maximumOp,
   minimumOp,
+  mishOp,
   mulOp,
   negOp,
   layerNormOp,
@@ -124,6 +132,7 @@ export const opTable: readonly Op<any>[] = [
   signOp,
   siluOp,
   sinOp,
+  sinhOp,
   sliceOp,
   embedOp,
   softmaxOp,
