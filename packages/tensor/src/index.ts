@@ -9,6 +9,7 @@ export {
   wasm,
 } from '@unravel/kernels'
 export { Gating, gated, Paths } from './autodiff/gated.js'
+export { hessian, jacobian } from './autodiff/jacobian.js'
 export { grad, type Pullback, valueAndGrad, vjp, type WithAux } from './autodiff/reverse.js'
 export { Expansion, jvp, type SelectionObserver, Series, series, trimmedSeries } from './autodiff/series.js'
 export * from './core/create.js'
