@@ -1,9 +1,9 @@
-import type { DType, Shape } from '@unravel/kernels'
+import type { Backend, DType, Shape } from '@unravel/kernels'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
-import { apply } from '../core/op.js'
+import { alias, applyAs } from '../core/op.js'
 import { sameShape } from '../core/shape.js'
-import { type Dense, type GateContext, type Op, Tensor } from '../core/tensor.js'
+import { type Dense, type GateContext, type Op, Tensor, type TensorType } from '../core/tensor.js'
 import { head } from '../ops/structure/slice.js'
 import { Orders } from './orders.js'
 import { checkOrder } from './series.js'
@@ -41,6 +41,9 @@ export class Paths extends Tensor {
   override get dtype(): DType {
     return this.value.dtype
   }
+  override get backend(): Backend {
+    return this.value.backend
+  }
   override get level(): number {
     return this.gating.level
   }
@@ -51,12 +54,13 @@ export class Paths extends Tensor {
     return `${describe(this)} sum of paths of orders 0 to ${this.stack.shape[0]! - 1}`
   }
 
-  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     const at = this.gating
     if (typeof op.gate === 'function') return op.gate(inputs, attrs, at)
     if (op.gate === undefined && op.body !== undefined) return op.body(inputs, attrs)
     if (op.gate === undefined && op.vjp === undefined)
-      return apply(
+      return applyAs(
+        type,
         op,
         inputs.map(x => at.value(x)),
         attrs,
@@ -83,6 +87,8 @@ export function gated(
   return atFreshLevel(level => {
     const at = new Gating(level, order)
     const y = f(at.paths(value, stack))
-    return { value: at.value(y), stack: at.stack(y) }
+    // The run's value is a constant, a given one, or the op's own; a constant's stack is made here.
+    const [v, s] = [at.value(y), at.stack(y)]
+    return { value: v === y || v === value ? alias('gated', v) : v, stack: s === stack ? alias('gated', s) : s }
   })
 }

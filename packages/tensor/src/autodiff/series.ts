@@ -1,11 +1,11 @@
-import type { DType, Shape } from '@unravel/kernels'
+import type { Backend, DType, Shape } from '@unravel/kernels'
 import { zeros } from '../core/create.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
-import { apply, backendOf } from '../core/op.js'
+import { alias, applyAs, backendOf } from '../core/op.js'
 import { scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
-import { type Dense, type Op, type SeriesContext, Tensor } from '../core/tensor.js'
+import { type Dense, type Op, type SeriesContext, Tensor, type TensorType } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { addAligned } from '../ops/arithmetic/addAligned.js'
 import { concat, padded } from '../ops/structure/concat.js'
@@ -67,6 +67,9 @@ export class Series extends Tensor {
   override get dtype(): DType {
     return this.stack.dtype
   }
+  override get backend(): Backend {
+    return this.stack.backend
+  }
   override get level(): number {
     return this.expansion.level
   }
@@ -86,7 +89,7 @@ export class Series extends Tensor {
     return `${describe(this)} series with orders 0 to ${this.stored - 1}`
   }
 
-  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     const at = this.expansion
     if (op.series !== undefined) return op.series(inputs, attrs, at)
     if (op.body !== undefined) return op.body(inputs, attrs)
@@ -94,7 +97,8 @@ export class Series extends Tensor {
       op.name,
       inputs.map(x => at.stack(x)),
     )
-    return apply(
+    return applyAs(
+      type,
       op,
       inputs.map(x => (at.has(x) ? x.at(0) : x)),
       attrs,
@@ -122,6 +126,7 @@ export function trimmedSeries<T extends Tree>(
   checkOrder('series', order)
   return atFreshLevel(level => {
     const at = new Expansion(level, order, observer)
+    const given = new Set(leaves(coefficients))
     const x = mapTree(stack => {
       if (stack.rank === 0 || stack.shape[0] === 0) {
         throw new ShapeError({ name: 'series', signature: '[stored orders,...], at least one order' }, [stack])
@@ -130,7 +135,8 @@ export function trimmedSeries<T extends Tree>(
     }, coefficients) as T
     const y = f(x)
     if (!(y instanceof Tensor)) throw new TypeError('series wants a function that returns a tensor')
-    return at.stack(y)
+    const stack = at.stack(y)
+    return given.has(stack) ? alias('series', stack) : stack
   })
 }
 

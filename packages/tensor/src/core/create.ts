@@ -1,5 +1,5 @@
 import type { Backend, DType, Shape, TypedArray } from '@unravel/kernels'
-import { checkedDType, checkScalar, dtypeOf, isI32 } from './dtype.js'
+import { arrayOf, checkedDType, checkScalar, dtypeOf } from './dtype.js'
 import { backendOf } from './op.js'
 import { checkedShape, sizeOf } from './shape.js'
 import { allocate, type Dense, defaultBackend, fromData, Tensor } from './tensor.js'
@@ -28,8 +28,8 @@ export function tensor(data: Nested | TypedArray, options: Where & { readonly sh
   const found = typed ? [typed.length] : flatten(data as Nested, flat)
   const shape = checkedShape('tensor', options.shape ?? found)
   const dtype = checkedDType('tensor', options.dtype ?? (typed ? dtypeOf(typed) : 'f32'))
-  if (dtype === 'i32' && !(typed instanceof Int32Array)) checkIntegers(typed ?? flat)
-  const values = typed !== undefined && dtypeOf(typed) === dtype ? typed : arrayOf(dtype, typed ?? flat)
+  const kept = typed instanceof Int32Array || typed instanceof Float32Array || typed instanceof Float64Array
+  const values = kept && dtypeOf(typed) === dtype ? typed : arrayOf(dtype, typed ?? flat, 'tensor')
   if (values.length !== sizeOf(shape)) {
     throw new RangeError(`tensor: ${values.length} numbers do not fill the shape [${shape.join(',')}]`)
   }
@@ -51,27 +51,12 @@ function flatten(data: Nested, into: number[]): number[] {
   return [data.length, ...(inner[0] ?? [])]
 }
 
-/** Throws RangeError for what has no integer part of 32 bits. */
-function checkIntegers(values: ArrayLike<number>): void {
-  for (let i = 0; i < values.length; i++) {
-    if (!isI32(Math.trunc(values[i]!))) {
-      throw new RangeError(`tensor: element ${i} is ${values[i]}, which i32 cannot hold: use dtype f64`)
-    }
-  }
-}
-
-export function arrayOf(dtype: DType, values: ArrayLike<number>): TypedArray {
-  return dtype === 'f64'
-    ? Float64Array.from(values)
-    : dtype === 'f32'
-      ? Float32Array.from(values)
-      : Int32Array.from(values)
-}
-
 /** A tensor filled with one number. */
 export function full(shape: Shape, value: number, { dtype = 'f32', backend = defaultBackend() }: Where = {}): Dense {
-  const out = allocate(backend, checkedShape('full', shape), checkedDType('full', dtype), 'full')
-  backend.kernels.fill(value, out.buffer)
+  checkedShape('full', shape)
+  const [one] = arrayOf(checkedDType('full', dtype), [value], 'full')
+  const out = allocate(backend, shape, dtype, 'full')
+  backend.kernels.fill(one!, out.buffer)
   return out
 }
 

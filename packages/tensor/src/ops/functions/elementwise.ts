@@ -43,11 +43,11 @@ export function elementwise(phi: Elementwise): Op {
     run([x], _, type) {
       const out = allocate(x!.backend, type.shape, type.dtype, phi.name)
       const { kernels } = x!.backend
+      if (typeof phi.map !== 'string') phi.map(kernels, x!.buffer, out.buffer)
       // Where the derivative is a function of y, nobody asks for x again.
-      if (x!.pending !== null && phi.grad !== undefined && typeof phi.map === 'string')
-        x!.pending.into(out.buffer, phi.map, 1, null)
-      else if (typeof phi.map === 'string') kernels.map(phi.map, x!.buffer, out.buffer)
-      else phi.map(kernels, x!.buffer, out.buffer)
+      else if (phi.grad === undefined || !x!.fuse(out.buffer, phi.map, 1, null)) {
+        kernels.map(phi.map, x!.buffer, out.buffer)
+      }
       return out
     },
     vjp: ({ inputs: [x], output }, c) => [
@@ -65,7 +65,7 @@ export function elementwise(phi: Elementwise): Op {
         : ([x], _, at) => {
             const run = at.value(x!)
             // The gate reads it too.
-            if (run instanceof Dense) void run.buffer
+            if (run instanceof Dense) run.compute()
             const y = apply(self, [run], undefined)
             const gate = (phi.secant as (x: Tensor, y: Tensor) => Tensor)(run, y)
             const through = mul(at.stack(x!), gate)

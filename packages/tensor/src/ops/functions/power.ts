@@ -1,5 +1,5 @@
 import { onesLike, zerosLike } from '../../core/create.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import type { Op, Tensor } from '../../core/tensor.js'
 import { equal } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
@@ -62,6 +62,6 @@ export const powOp: Op = {
 /** a^b, elementwise with NumPy's broadcasting; b may be a number. Series of a to the power of a tensor want a ≠ 0. */
 export function pow(a: Tensor, b: Operand): Tensor {
   if (typeof b !== 'number') return apply(powOp, [a, b], undefined)
-  if (b === 1) return a
+  if (b === 1) return alias('pow', a)
   return apply(powerOp(b), [a], undefined)
 }

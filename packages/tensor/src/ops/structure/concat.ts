@@ -1,6 +1,6 @@
 import { zeros } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
-import { apply, backendOf, commonDType } from '../../core/op.js'
+import { alias, apply, backendOf, commonDType } from '../../core/op.js'
 import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { expandDims } from './reshape.js'
@@ -64,18 +64,16 @@ export function evenly(stacks: readonly Tensor[]): Tensor[] {
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   if (tensors.length === 0) throw new RangeError('concat wants at least one tensor, got none')
   const at = fromEnd(axis, tensors[0]!.rank, 'concat')
-  return tensors.length === 1 ? tensors[0]! : apply(concatOp, tensors, { axis: at })
+  return tensors.length === 1 ? alias('concat', tensors[0]!) : apply(concatOp, tensors, { axis: at })
 }
 
 /** Tensors of one shape along a new axis. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
-  return concat(
-    tensors.map(t => expandDims(t, axis)),
-    axis,
-  )
+  const items = tensors.map(t => expandDims(t, axis))
+  return items.length === 1 ? items[0]! : concat(items, axis)
 }
 
-/** `stack` with zeros appended on the leading axis up to n entries. */
+/** `stack` with zeros appended on the leading axis up to n entries; itself where it has as many. */
 export function padded(stack: Tensor, n: number): Tensor {
   const missing = n - stack.shape[0]!
   if (missing <= 0) return stack

@@ -1,6 +1,6 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import { axesFromEnd, fromEnd, sameShape, sizeOf } from '../../core/shape.js'
 import type { Op, Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
@@ -25,10 +25,10 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   if (to.some(n => !Number.isSafeInteger(n) || n < 0)) {
     throw new ShapeError(reshapeOp, [x], `cannot become [${shape}]`)
   }
-  return sameShape(x.shape, to) ? x : apply(reshapeOp, [x], { from: x.shape, to })
+  return sameShape(x.shape, to) ? alias('reshape', x) : apply(reshapeOp, [x], { from: x.shape, to })
 }
 
-/** The last `rank` axes of x in shape `to`; axes before them stay. */
+/** The last `rank` axes of x in shape `to`; axes before them stay. For rules: x itself where nothing changes. */
 export function reshapeLast(x: Tensor, rank: number, to: Shape): Tensor {
   const from = x.shape.slice(x.rank - rank)
   return sameShape(from, to) ? x : apply(reshapeOp, [x], { from, to })

@@ -1,6 +1,6 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
@@ -87,7 +87,7 @@ export function slice(
     const last = i < end.length && end[i] !== null ? clip(end[i]!, n) : n
     return Math.max(0, Math.ceil((last - first[i]!) / steps[i]!))
   })
-  if (size.every((n, i) => n === x.shape[i])) return x
+  if (size.every((n, i) => n === x.shape[i])) return alias('slice', x)
   return apply(sliceOp, [x], { begin: first, size, step: steps, from: x.shape })
 }
 
@@ -99,13 +99,13 @@ export function narrow(x: Tensor, axis: number, begin: number, count: number): T
   if (!inside || !Number.isInteger(begin) || !Number.isInteger(count)) {
     throw new ShapeError(sliceOp, [x], `axis ${axis} has no ${count} elements from ${begin}`)
   }
-  if (count === from[0]) return x
+  if (count === from[0]) return alias('narrow', x)
   const rest = from.slice(1)
   const box = { begin: [begin, ...rest.map(() => 0)], size: [count, ...rest], step: from.map(() => 1), from }
   return apply(sliceOp, [x], box)
 }
 
-/** The first n entries of the leading axis. */
+/** The first n entries of the leading axis; the stack itself where it has no more. */
 export function head(stack: Tensor, n: number): Tensor {
   return stack.shape[0]! <= n ? stack : slice(stack, [0], [n])
 }

@@ -1,10 +1,10 @@
 import type { ReduceOp, Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import { axesFromEnd, broadcastShapes, broadcastStrides, checkedShape, sameShape, stridesOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
-import { reshape, reshapeLast } from './reshape.js'
+import { reshapeLast } from './reshape.js'
 
 /** Axes of a reduction, negative and ascending. */
 export interface Axes {
@@ -78,10 +78,12 @@ export const broadcastToOp: Op<{ shape: Shape }> = linear<{ shape: Shape }>({
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   checkedShape('broadcastTo', shape)
   if (x.rank > shape.length) throw new ShapeError(broadcastToOp, [x], `does not broadcast to [${shape}]`)
-  return broadcastLast(reshape(x, [...new Array<number>(shape.length - x.rank).fill(1), ...x.shape]), shape)
+  if (sameShape(x.shape, shape)) return alias('broadcastTo', x)
+  return broadcastLast(reshapeLast(x, x.rank, [...new Array<number>(shape.length - x.rank).fill(1), ...x.shape]), shape)
 }
 
-/** The last axes of x, as many as `shape` has, broadcast to it; axes before them stay. */
+/** The last axes of x, as many as `shape` has, broadcast to it; axes before them stay. For rules: x itself where
+ *  nothing changes. */
 export function broadcastLast(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape.slice(x.rank - shape.length), shape) ? x : apply(broadcastToOp, [x], { shape })
 }
