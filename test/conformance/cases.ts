@@ -71,6 +71,7 @@ export const cases: Record<string, readonly Case[]> = {
   addScaled: pairs.map(c => ({ ...c, attrs: { scale: -0.5 } })),
   affine: [{ inputs: [real(2, 3)], attrs: { scale: -1.5, shift: 0.5 } }],
   argmax: [{ inputs: [distinct(2, 3)], attrs: { axis: -2 } }],
+  argsort: [{ inputs: [distinct(2, 3)], attrs: { axis: -2, descending: true } }],
   avgPool2d: [{ inputs: [real(2, 1, 4, 5)], attrs: window }],
   avgPool2dGrad: [{ inputs: [real(2, 1, 3, 2)], attrs: window }],
   batchNorm: [{ inputs: [real(2, 3, 2), real(3), real(3), real(3), positive(3)], attrs: { eps: 1e-3 } }],

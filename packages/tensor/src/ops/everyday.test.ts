@@ -53,15 +53,18 @@ import {
   series,
   sinh,
   softsign,
+  sort,
   split,
   square,
   stack,
   std,
   sum,
   type Tensor,
+  takeAlong,
   tan,
   tensor,
   tile,
+  topK,
   tril,
   unstack,
   variance,
@@ -301,5 +304,25 @@ describe.each([js(), wasm()])('on $name', backend => {
     expect(() => crossEntropy(logits, labels, { ignoreLabel: 1 })).toThrow('label -100 of row 0 is not in 0..2')
     expect(() => crossEntropy(logits, labels, { labelSmoothing: 2 })).toThrow('labelSmoothing is from 0 to 1')
     expect(() => crossEntropy(logits, labels, { classWeights: vector(1) })).toThrow('class weights must be [3]')
+  })
+
+  it('sorts whole numbers, takes the first of equal ones, and carries derivatives to their places', () => {
+    const whole = tensor([3, -(2 ** 31), 3, 2 ** 31 - 1], { dtype: 'i32', backend })
+    expect(numbers(sort(whole))).toEqual([-(2 ** 31), 3, 3, 2 ** 31 - 1])
+    const { values, indices } = topK(whole, 2)
+    expect([numbers(values), numbers(indices)]).toEqual([[2 ** 31 - 1, 3], [3, 0]]) // biome-ignore format: pairs
+    const x = vector(2, Number.NaN, 5, 1)
+    expect(numbers(topK(x, 2).values)).toEqual([Number.NaN, 5])
+    expect(numbers(topK(x, 2, 0, false).indices)).toEqual([3, 0])
+    expect(numbers(grad((x: Tensor) => sum(mul(topK(x, 2).values, vector(10, 20))))(vector(1, 3, 2)))).toEqual([
+      0, 10, 20,
+    ])
+    // Series and paths follow what the run sorted.
+    const path = tensor([[2, 1], [5, 7]], f64) // biome-ignore format: two orders
+    expect(numbers(series((x: Tensor) => sort(x), path, 1))).toEqual([1, 2, 7, 5])
+    expect(numbers(gated((x: Tensor) => sort(x), vector(7, 8), path, 1).stack)).toEqual([2, 1, 5, 7])
+    expect(() => topK(x, 5)).toThrow('topK: k is from 0 to 4, got 5')
+    expect(() => takeAlong(x, tensor([4], { dtype: 'i32', backend }), 0)).toThrow('takeAlong: index 4 at position 0')
+    expect(sort(zeros([0, 3], f64), 0).shape).toEqual([0, 3])
   })
 })

@@ -52,6 +52,7 @@ import { concatOp } from './structure/concat.js'
 import { gatherOp, scatterAddOp } from './structure/gather.js'
 import { reshapeOp } from './structure/reshape.js'
 import { embedOp, sliceOp } from './structure/slice.js'
+import { argsortOp } from './structure/sort.js'
 import { stopGradientOp } from './structure/stopGradient.js'
 import { broadcastToOp, sumOp } from './structure/sum.js'
 import { transposeOp } from './structure/transpose.js'
@@ -110,6 +111,7 @@ export const opTable: readonly Op<any>[] = [
   maxOp,
   minOp,
   argmaxOp,
+  argsortOp,
   maximumOp,
   minimumOp,
   mishOp,
