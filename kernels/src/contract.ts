@@ -16,7 +16,22 @@
 export type DType = 'f32' | 'f64' | 'i32'
 export type Shape = readonly number[]
 export type Strides = readonly number[]
-export type TypedArray = Float32Array | Float64Array | Int32Array
+/**
+ * A Float32Array, a Float64Array or an Int32Array. TypeScript cannot call what differs between the members of a union:
+ * `ArrayMethods` states those methods once for all three.
+ */
+export type TypedArray = ArrayMethods & (Float32Array | Float64Array | Int32Array)
+
+interface ArrayMethods {
+  map(f: (value: number, index: number, array: TypedArray) => number): TypedArray
+  filter(f: (value: number, index: number, array: TypedArray) => unknown): TypedArray
+  slice(start?: number, end?: number): TypedArray
+  subarray(begin?: number, end?: number): TypedArray
+  reduce(f: (sum: number, value: number, index: number, array: TypedArray) => number, initial?: number): number
+  reduce<U>(f: (sum: U, value: number, index: number, array: TypedArray) => U, initial: U): U
+  reduceRight(f: (sum: number, value: number, index: number, array: TypedArray) => number, initial?: number): number
+  reduceRight<U>(f: (sum: U, value: number, index: number, array: TypedArray) => U, initial: U): U
+}
 
 /** A run of `length` numbers that a backend owns. In the js backend it is the typed array itself. */
 export interface Buffer {

@@ -1,6 +1,6 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
 import { onesLike, zeros } from '../core/create.js'
-import { describe, RuleError, ShapeError } from '../core/errors.js'
+import { checkReal, describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel, tapesRecording, whileRecording } from '../core/levels.js'
 import { alias, applyAs } from '../core/op.js'
 import { release, scope } from '../core/scope.js'
@@ -129,7 +129,7 @@ function backward(tape: Tape, last: number, variables: number, cotangent: Tensor
   })
 }
 
-export interface Pullback<T extends Tree, Aux = undefined> {
+export interface Pullback<T extends Tree = Tensor, Aux = undefined> {
   readonly value: Tensor
   /** What `f` returned beside its value, tracing removed. */
   readonly aux: Aux
@@ -143,18 +143,28 @@ export type WithAux<Aux> = Tensor | readonly [Tensor, Aux]
 
 /**
  * Runs `f` on a tree of tensors and remembers how to pull cotangents back through it (reverse mode).
- * Inputs that `f` does not depend on get zeros. `f` may return `[value, aux]`.
+ * Inputs that `f` does not depend on get zeros. `f` may return `[value, aux]`. Throws ShapeError for inputs of integers.
  */
-export function vjp<T extends Tree, Aux = undefined>(f: (inputs: T) => WithAux<Aux>, inputs: T): Pullback<T, Aux> {
+export function vjp<T extends Tree = Tensor, Aux = undefined>(
+  f: (inputs: T) => WithAux<Aux>,
+  inputs: T,
+): Pullback<T, Aux> {
+  return traced('vjp', f, inputs)
+}
+
+/** `vjp` under the name that its errors have. */
+function traced<T extends Tree, Aux>(name: string, f: (inputs: T) => WithAux<Aux>, inputs: T): Pullback<T, Aux> {
+  const variables = leaves(inputs)
+  checkReal(name, 'inputs of dtype f32 or f64', variables)
   return atFreshLevel(level => {
     const tape = new Tape(level)
-    const variables = leaves(inputs)
-    const traced = mapTree(t => new Traced(tape, tape.nodes.push(null) - 1, alias('vjp', t)), inputs) as T
-    const result = whileRecording(() => f(traced))
+    const followed = mapTree(t => new Traced(tape, tape.nodes.push(null) - 1, alias(name, t)), inputs) as T
+    const result = whileRecording(() => f(followed))
     const [output, aux] = Array.isArray(result) ? (result as [Tensor, Aux]) : [result as Tensor, undefined]
-    if (!(output instanceof Tensor)) throw new TypeError('vjp wants a function that returns a tensor, or [tensor, aux]')
-    const strip = (t: Tensor) => (t instanceof Traced && t.tape === tape ? alias('vjp', t.value) : t)
-    const value = output instanceof Traced ? strip(output) : alias('vjp', output)
+    if (!(output instanceof Tensor))
+      throw new TypeError(`${name} wants a function that returns a tensor, or [tensor, aux]`)
+    const strip = (t: Tensor) => (t instanceof Traced && t.tape === tape ? alias(name, t.value) : t)
+    const value = output instanceof Traced ? strip(output) : alias(name, output)
     return {
       value,
       aux: mapTree(strip, aux) as Aux,
@@ -164,8 +174,8 @@ export function vjp<T extends Tree, Aux = undefined>(f: (inputs: T) => WithAux<A
           const wanted = { name: 'pullback', signature: `[lead..., ${value.shape.join(',')}] of dtype ${value.dtype}` }
           throw new ShapeError(wanted, [cotangent])
         }
-        const followed = output instanceof Traced && output.tape === tape
-        const found = followed ? backward(tape, output.index, variables.length, cotangent) : []
+        const depends = output instanceof Traced && output.tape === tape
+        const found = depends ? backward(tape, output.index, variables.length, cotangent) : []
         let i = 0
         return mapTree(t => found[i++] ?? zeros([...lead, ...t.shape], like(t)), inputs) as T
       },
@@ -181,17 +191,26 @@ type Rest = any[]
 /**
  * A function that gives `[value, gradient, aux]` of a scalar function with respect to its first argument, a tree of
  * tensors. Further arguments are passed on and not differentiated. Intermediate memory is freed before it returns.
- * Throws ShapeError when the value is not a scalar.
+ * Throws ShapeError when the value is not a scalar, and for integers.
  */
-export function valueAndGrad<T extends Tree, R extends Rest, Aux = undefined>(
+export function valueAndGrad<T extends Tree = Tensor, R extends Rest = [], Aux = undefined>(
+  f: (inputs: T, ...rest: R) => WithAux<Aux>,
+): (inputs: T, ...rest: R) => [value: Tensor, gradient: T, aux: Aux] {
+  return gradientOf('valueAndGrad', f)
+}
+
+/** `valueAndGrad` under the name that its errors have. */
+function gradientOf<T extends Tree, R extends Rest, Aux>(
+  name: string,
   f: (inputs: T, ...rest: R) => WithAux<Aux>,
 ): (inputs: T, ...rest: R) => [value: Tensor, gradient: T, aux: Aux] {
   return (inputs, ...rest) => {
     const both = (): [Tensor, T, Aux] => {
-      const { value, aux, pullback } = vjp<T, Aux>(x => f(x, ...rest), inputs)
+      const { value, aux, pullback } = traced<T, Aux>(name, x => f(x, ...rest), inputs)
       if (value.rank !== 0) {
-        throw new ShapeError({ name: 'grad', signature: 'a function to a scalar []; reduce with sum or mean' }, [value])
+        throw new ShapeError({ name, signature: 'a function to a scalar []; reduce with sum or mean' }, [value])
       }
+      checkReal(name, 'a function to a scalar of dtype f32 or f64', [value])
       return [value, pullback(onesLike(value)), aux]
     }
     return tapesRecording() > 0 ? both() : scope(both)
@@ -199,9 +218,9 @@ export function valueAndGrad<T extends Tree, R extends Rest, Aux = undefined>(
 }
 
 /** The gradient of a scalar function with respect to its first argument; see `valueAndGrad`. */
-export function grad<T extends Tree, R extends Rest>(
+export function grad<T extends Tree = Tensor, R extends Rest = []>(
   f: (inputs: T, ...rest: R) => WithAux<unknown>,
 ): (inputs: T, ...rest: R) => T {
-  const all = valueAndGrad(f)
+  const all = gradientOf('grad', f)
   return (inputs, ...rest) => scope(() => all(inputs, ...rest)[1])
 }

@@ -1,6 +1,6 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
 import { zeros } from '../core/create.js'
-import { describe, RuleError, ShapeError } from '../core/errors.js'
+import { checkReal, describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
 import { alias, applyAs, backendOf } from '../core/op.js'
 import { scope } from '../core/scope.js'
@@ -13,9 +13,9 @@ import { reshape } from '../ops/structure/reshape.js'
 import { head, slice } from '../ops/structure/slice.js'
 import { Orders } from './orders.js'
 
-/** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, and the stacks
- *  `[stored orders, ...shape]` it would have acted on. */
-export type SelectionObserver = (op: string, stacks: readonly Tensor[]) => void
+/** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, the stacks
+ *  `[stored orders, ...shape]` it would have acted on, and what it made of order 0. */
+export type SelectionObserver = (op: string, stacks: readonly Tensor[], chosen: Tensor) => void
 
 /** One run of `series`: arithmetic modulo z^(order+1). */
 export class Expansion extends Orders implements SeriesContext {
@@ -93,16 +93,18 @@ export class Series extends Tensor {
     const at = this.expansion
     if (op.series !== undefined) return op.series(inputs, attrs, at)
     if (op.body !== undefined) return op.body(inputs, attrs)
-    at.observer?.(
-      op.name,
-      inputs.map(x => at.stack(x)),
-    )
-    return applyAs(
+    const chosen = applyAs(
       type,
       op,
       inputs.map(x => (at.has(x) ? x.at(0) : x)),
       attrs,
     )
+    at.observer?.(
+      op.name,
+      inputs.map(x => at.stack(x)),
+      chosen,
+    )
+    return chosen
   }
 }
 
@@ -112,12 +114,12 @@ export class Series extends Tensor {
  * `[stored orders, ...shape]`; the result is the stack `[order + 1, ...value.shape]`. Intermediate memory is freed before it
  * returns.
  */
-export function series<T extends Tree>(f: (x: T) => Tensor, coefficients: T, order: number): Tensor {
+export function series<T extends Tree = Tensor>(f: (x: T) => Tensor, coefficients: T, order: number): Tensor {
   return scope(() => padded(trimmedSeries(f, coefficients, order), order + 1))
 }
 
 /** As `series`, without the trailing orders that are known to vanish: `[1 to order + 1 orders, ...value.shape]`. */
-export function trimmedSeries<T extends Tree>(
+export function trimmedSeries<T extends Tree = Tensor>(
   f: (x: T) => Tensor,
   coefficients: T,
   order: number,
@@ -131,6 +133,7 @@ export function trimmedSeries<T extends Tree>(
       if (stack.rank === 0 || stack.shape[0] === 0) {
         throw new ShapeError({ name: 'series', signature: '[stored orders,...], at least one order' }, [stack])
       }
+      checkReal('series', 'coefficients of dtype f32 or f64', [stack])
       return at.series(stack)
     }, coefficients) as T
     const y = f(x)
@@ -144,11 +147,17 @@ export function trimmedSeries<T extends Tree>(
  * The value of `f` at `primals` and its directional derivative along `tangents` (forward mode), a tree of the same
  * structure: `series` cut at order 1. Intermediate memory is freed before it returns.
  */
-export function jvp<T extends Tree>(f: (x: T) => Tensor, primals: T, tangents: T): [value: Tensor, tangent: Tensor] {
+export function jvp<T extends Tree = Tensor>(
+  f: (x: T) => Tensor,
+  primals: T,
+  tangents: T,
+): [value: Tensor, tangent: Tensor] {
   const v = leaves(tangents)
   const wrong = (x: Tensor) =>
     new ShapeError({ name: 'jvp', signature: `a tangent of type ${describe(x)} for every primal` }, v)
-  const count = leaves(primals).length
+  const points = leaves(primals)
+  checkReal('jvp', 'primals of dtype f32 or f64', points)
+  const count = points.length
   if (v.length !== count) throw new ShapeError({ name: 'jvp', signature: `a tangent for each of ${count} primals` }, v)
   return scope(() => {
     const both = mapTree(

@@ -18,6 +18,17 @@ export class ShapeError extends Error {
   }
 }
 
+/** Throws ShapeError for tensors of integers, of which there is no derivative. */
+export function checkReal(name: string, signature: string, inputs: readonly Typed[]): void {
+  if (inputs.some(t => t.dtype === 'i32')) {
+    throw new ShapeError(
+      { name, signature },
+      inputs,
+      "integers have no derivatives; convert them with .to('f32' | 'f64')",
+    )
+  }
+}
+
 /** A tensor that was used after it was disposed. */
 export class DisposedError extends Error {
   override readonly name = 'DisposedError'

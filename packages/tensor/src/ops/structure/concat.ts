@@ -56,7 +56,7 @@ export const concatOp: Op<{ axis: number }> = {
 
 /** Stacks with equally many orders. */
 export function evenly(stacks: readonly Tensor[]): Tensor[] {
-  const stored = Math.max(...stacks.map(s => s.shape[0]!))
+  const stored = stacks.reduce((most, s) => Math.max(most, s.shape[0]!), 0)
   return stacks.map(s => padded(s, stored))
 }
 
