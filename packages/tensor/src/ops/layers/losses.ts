@@ -1,5 +1,5 @@
 import type { TypedArray } from '@unravel/kernels'
-import { arrayOf } from '../../core/create.js'
+import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { sizeOf } from '../../core/shape.js'
@@ -127,7 +127,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
   const counted = Float64Array.from(given, label => (label === ignoreLabel ? 0 : 1))
   const classOf = Int32Array.from(given, label => (label === ignoreLabel ? 0 : label))
   const safe = fromData(classOf, labels.shape, backend, 'crossEntropy')
-  const rows = fromData(arrayOf(logits.dtype, counted), [labels.size], backend, 'crossEntropy')
+  const rows = fromData(arrayOf(logits.dtype, counted, 'crossEntropy'), [labels.size], backend, 'crossEntropy')
   const logP = reshape(logSoftmax(logits), [labels.size, classes])
   const flat = reshape(logP, [-1])
   const picked = apply(gatherOp, [flat, placesOf(safe, classes)], { axis: -1, length: flat.size, inside: true })

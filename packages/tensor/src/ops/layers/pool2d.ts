@@ -1,5 +1,5 @@
 import type { Pool2dGeometry } from '@unravel/kernels'
-import { arrayOf } from '../../core/create.js'
+import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { sizeOf } from '../../core/shape.js'
@@ -180,5 +180,5 @@ export function avgPool2d(x: Tensor, kernel: Pair, options: AvgPoolOptions = {})
   if (down.every(n => n === v.kernel) && across.every(n => n === h.kernel)) return means
   const area = v.kernel * h.kernel
   const shares = down.flatMap(p => across.map(q => area / (p * q)))
-  return mul(means, fromData(arrayOf(x.dtype, shares), [v.out, h.out], backendOf(x), 'avgPool2d'))
+  return mul(means, fromData(arrayOf(x.dtype, shares, 'avgPool2d'), [v.out, h.out], backendOf(x), 'avgPool2d'))
 }

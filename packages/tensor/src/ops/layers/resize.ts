@@ -1,4 +1,4 @@
-import { arrayOf } from '../../core/create.js'
+import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
 import { backendOf } from '../../core/op.js'
 import { fromData, type Tensor } from '../../core/tensor.js'
@@ -67,7 +67,7 @@ export function resize(x: Tensor, size: readonly number[], options: ResizeOption
     const high = low.map(p => Math.min(p + 1, from - 1))
     const weights = (w: readonly number[]) => {
       const shape = [to, ...new Array<number>(t.rank - axis - 1).fill(1)]
-      return fromData(arrayOf(x.dtype, w), shape, backendOf(x), 'resize')
+      return fromData(arrayOf(x.dtype, w, 'resize'), shape, backendOf(x), 'resize')
     }
     const toHigh = at.map((p, i) => p - low[i]!)
     // biome-ignore format: the two neighbours

@@ -1,4 +1,5 @@
-import { arrayOf, tensor, type Where } from '../../core/create.js'
+import { tensor, type Where } from '../../core/create.js'
+import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
 import { apply, backendOf } from '../../core/op.js'
 import { type Dense, fromData, type Tensor } from '../../core/tensor.js'
@@ -29,7 +30,7 @@ function triangle(name: string, x: Tensor, kept: (offset: number) => boolean): T
   if (x.rank < 2) throw new ShapeError({ name, signature: '[...,m,n] -> [...,m,n]' }, [x])
   const [m, n] = x.shape.slice(-2) as [number, number]
   const mask = Float64Array.from({ length: m * n }, (_, i) => (kept((i % n) - Math.floor(i / n)) ? 1 : 0))
-  return where(fromData(arrayOf(x.dtype, mask), [m, n], backendOf(x), name), x, 0)
+  return where(fromData(arrayOf(x.dtype, mask, name), [m, n], backendOf(x), name), x, 0)
 }
 
 /** The lower triangle of the matrices x [...,m,n], up to diagonal k: others are 0. */
@@ -41,7 +42,7 @@ export const triu = (x: Tensor, k = 0): Tensor => triangle('triu', x, offset => 
 export function oneHot(labels: Tensor, classes: number, dtype: 'f32' | 'f64' | 'i32' = 'f32'): Dense {
   if (labels.dtype !== 'i32') throw new ShapeError({ name: 'oneHot', signature: 'i32[...] -> [...,classes]' }, [labels])
   const values = labels.dense()[0]!.dataSync()
-  const out = arrayOf(dtype, new Uint8Array(values.length * classes))
+  const out = arrayOf(dtype, new Uint8Array(values.length * classes), 'oneHot')
   values.forEach((label, i) => {
     if (!(label >= 0 && label < classes)) {
       throw new RangeError(`oneHot: label ${label} at position ${i} is not in 0..${classes - 1}`)
