@@ -2,7 +2,6 @@ import { type Rung, verify } from '@unravel/expansion'
 import {
   type Activation,
   type Architecture,
-  type Config,
   gpt2,
   initialise,
   residualMlp,
@@ -124,7 +123,7 @@ describe('the ladder fails where a rule is wrong', () => {
     }),
     gate: ({ gate }) => ({
       gate: (inputs, attrs, at) => {
-        const { value, stack } = gate!(inputs, attrs, at) as Paths
+        const { value, stack } = (gate as Exclude<typeof gate, string | undefined>)(inputs, attrs, at) as Paths
         return at.paths(value, spoiltFrom(stack, 1))
       },
     }),

@@ -30,5 +30,6 @@ export {
   crossEntropy_f32, crossEntropy_f64, crossEntropyGrad_f32, crossEntropyGrad_f64, logSoftmax_f32, logSoftmax_f64,
   logSoftmaxGrad_f32, logSoftmaxGrad_f64, softmax_f32, softmax_f64, softmaxGrad_f32, softmaxGrad_f64,
 } from './softmax'
+export { argsort_f32, argsort_f64, argsort_i32 } from './sort'
 export { where_f32, where_f64, where_i32 } from './where'
 export { zip_f32, zip_f64, zip_i32 } from './zip'

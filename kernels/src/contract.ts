@@ -193,6 +193,7 @@ export const contract = {
   where: { signature: '[shape], [shape], [shape] -> [shape]', dtypes: all, accumulates: 'none' },
   reduce: { signature: '[shape] -> [shape without axes]', dtypes: all, accumulates: 'wide' },
   argmax: { signature: '[outer,n,inner] -> i32[outer,inner]', dtypes: all, accumulates: 'none' },
+  argsort: { signature: '[outer,n,inner] -> i32[outer,n,inner]', dtypes: all, accumulates: 'none' },
   matmul: { signature: '[...,m,k], [...,k,n] -> [...,m,n]', dtypes: real, accumulates: 'wide' },
   linear: { signature: '[m,k], [k,n], [n], [m,n] -> [m,n]', dtypes: real, accumulates: 'wide' },
   axpy: { signature: '[n] + scale·[n] -> [n]', dtypes: real, accumulates: 'none' },
@@ -259,6 +260,9 @@ export interface Kernels<B extends Buffer> {
   reduce(op: ReduceOp, shape: Shape, axes: readonly number[], x: B, out: B): void
   /** Index of the first largest element; the first NaN wins. out is i32. */
   argmax(outer: number, n: number, inner: number, x: B, out: B): void
+  /** Places, along n, of the elements in ascending or descending order. Equal ones keep theirs; NaN counts as the largest, −0
+   *  as equal to 0. out is i32. */
+  argsort(outer: number, n: number, inner: number, descending: boolean, x: B, out: B): void
   /** For every index of `batch`: out = A·B, with A [m,k] (or, transposed in memory, [k,m]) at Σ i·aStrides of `a`,
    *  B [k,n] (or [n,k]) at Σ i·bStrides of `b`; strides of 0 broadcast. out is contiguous [batch...,m,n]. */
   matmul(

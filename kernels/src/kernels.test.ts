@@ -245,6 +245,14 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
     .chain(([outer, n, inner]) =>
       call('exact', is(outer), is(n), is(inner), read(outer * n * inner), { write: outer * inner, as: 'i32' }),
     ),
+  argsort: fc
+    .tuple(size, fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 3 }), fc.boolean())
+    .chain(([outer, n, inner, descending]) => {
+      const count = outer * n * inner
+      // Few values, so that many are equal.
+      const x = read(count, fc.integer({ min: -3, max: 3 }))
+      return call('exact', is(outer), is(n), is(inner), is(descending), x, { write: count, as: 'i32' })
+    }),
   matmul: fc
     .record({
       batch: fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 2 }),
@@ -553,6 +561,7 @@ describe.each(backends)('NaN and Inf on %s', (_, backend) => {
     'zip',
     'reduce',
     'argmax',
+    'argsort',
     'matmul',
     'where',
     'softmax',

@@ -164,6 +164,20 @@ export const definitions: Defined = {
       out[o! * inner + c!] = largest(range(n).map(i => x[(o! * n + i) * inner + c!]!))
     }
   },
+  argsort(outer, n, inner, descending, x, out) {
+    for (const [o, c] of indices([outer, inner])) {
+      const at = (i: number) => (o! * n + i) * inner + c!
+      const key = (i: number) => [Number.isNaN(x[at(i)]) ? 1 : 0, Number.isNaN(x[at(i)]) ? 0 : x[at(i)]!] as const
+      const below = (i: number, j: number) =>
+        key(i)[0] < key(j)[0] || (key(i)[0] === key(j)[0] && key(i)[1] < key(j)[1])
+      // An element stands after all that are before it, or equal and earlier.
+      const earlier = (j: number, i: number) => {
+        if (below(j, i) !== below(i, j)) return descending ? below(i, j) : below(j, i)
+        return j < i
+      }
+      for (const i of range(n)) out[at(range(n).filter(j => earlier(j, i)).length)] = i
+    }
+  },
   matmul(batch, m, k, n, a, aStrides, transA, b, bStrides, transB, out) {
     let to = 0
     for (const index of indices(batch)) {

@@ -39,6 +39,9 @@ export interface Exports {
   argmax_f32: Argmax
   argmax_f64: Argmax
   argmax_i32: Argmax
+  argsort_f32: Argsort
+  argsort_f64: Argsort
+  argsort_i32: Argsort
   cast_f32_f64: Cast
   cast_f32_i32: Cast
   cast_f64_f32: Cast
@@ -125,6 +128,9 @@ type Choice = [from: Address, step: boolean]
 type Where = Code<[n: number, ...c: Choice, ...a: Choice, ...b: Choice, out: Address]>
 type Reduce = Code<[op: number, outer: number, n: number, inner: number, x: Address, out: Address]>
 type Argmax = Code<[outer: number, n: number, inner: number, x: Address, out: Address]>
+type Argsort = Code<
+  [outer: number, n: number, inner: number, descending: number, x: Address, out: Address, scratch: Address]
+>
 type Cast = Code<[n: number, x: Address, out: Address]>
 type Gather = Code<
   [outer: number, axis: number, inner: number, count: number, index: Address, x: Address, out: Address]

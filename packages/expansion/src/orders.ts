@@ -27,7 +27,10 @@ export function checkOrders(what: string, orders: number): void {
 
 /** Throws RangeError for a batch without inputs: means over it do not exist. */
 export function checkBatch(what: string, x: Tensor): void {
-  if (x.size === 0) throw new RangeError(`${what}: there is nothing to measure: ${x} is empty; give at least one input`)
+  if (x.size === 0)
+    throw new RangeError(
+      `${what}: there is nothing to measure: ${x.dtype}[${x.shape}] is empty; give at least one input`,
+    )
 }
 
 /**

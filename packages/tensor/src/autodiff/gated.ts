@@ -50,6 +50,9 @@ export class Paths extends Tensor {
   override dense(): readonly Dense[] {
     return [...this.value.dense(), ...this.stack.dense()]
   }
+  override toString(): string {
+    return `${describe(this)} sum of paths of orders 0 to ${this.stack.shape[0]! - 1}`
+  }
 
   override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     const at = this.gating

@@ -59,6 +59,9 @@ class Traced extends Tensor {
   override dense(): readonly Dense[] {
     return this.value.dense()
   }
+  override toString(): string {
+    return `${describe(this)} traced by grad or vjp`
+  }
 
   override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     if (op.vjp === undefined && op.body !== undefined) return op.body(inputs, attrs)

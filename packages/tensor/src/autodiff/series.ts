@@ -85,6 +85,9 @@ export class Series extends Tensor {
   override dense(): readonly Dense[] {
     return this.stack.dense()
   }
+  override toString(): string {
+    return `${describe(this)} series with orders 0 to ${this.stored - 1}`
+  }
 
   override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     const at = this.expansion

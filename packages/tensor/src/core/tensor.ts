@@ -5,6 +5,7 @@ import type { Deferred } from './deferred.js'
 import { arrayOf, checkedDType } from './dtype.js'
 import { DisposedError, describe, RuleError } from './errors.js'
 import { adopt } from './owner.js'
+import { formatted, type Nested, nested } from './printing.js'
 import { sizeOf } from './shape.js'
 import { dtypeOf } from './typed.js'
 
@@ -57,8 +58,30 @@ export abstract class Tensor {
   [Symbol.dispose](): void {
     this.dispose()
   }
+
+  /** The numbers as nested lists; of a tensor of shape [] the number. */
+  toArray(): Nested {
+    return nested(this.dataSync(), this.shape)
+  }
+  /** Type and numbers, as NumPy prints them: `f32[2] [1.  2.5]`. A tracer's type and what it stands for. */
   toString(): string {
-    return describe(this)
+    return `${describe(this)} being traced`
+  }
+  /** What `JSON.stringify` writes: the nested lists that `tensor(…)` takes. JSON has no NaN and no infinity: they are null. */
+  toJSON(): Nested {
+    return this.toArray()
+  }
+  /** A tensor in a template string is its `toString()`; + − * / and < on tensors throw TypeError. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'string') return this.toString()
+    throw new TypeError(
+      `${describe(this)} is no operand of + - * / or <: write add(t, 1), mul(t, 2), less(t, u); ` +
+        't.item() is the number of a tensor of one element',
+    )
+  }
+  /** What Node's console.log shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
   }
 }
 
@@ -154,6 +177,12 @@ export class Dense extends Tensor {
   }
   override data(): Promise<TypedArray> {
     return this.backend.read(this.buffer)
+  }
+  override toString(): string {
+    const type = describe(this)
+    if (this.disposed) return `${type} made by ${this.origin}, disposed`
+    if (this.backend.readSync === undefined) return `${type} on ${this.backend.name}: read it with await t.data()`
+    return `${type}${this.rank > 1 ? '\n' : ' '}${formatted(this.dataSync(), this.shape, this.dtype)}`
   }
 
   override to(target: Backend | DType): Dense {

@@ -7,6 +7,7 @@ import { add } from '../arithmetic/add.js'
 import { bilinear } from '../structure/builders.js'
 import { reshape } from '../structure/reshape.js'
 import { unbroadcast } from '../structure/sum.js'
+import { common, type Padding, type Pair, padUneven, pairOf, sidesOf } from './padding.js'
 
 type Kernel = 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'
 
@@ -80,27 +81,20 @@ export const conv2dWeightGradOp: Op<Conv2dGeometry> = convolution(
   ],
 )
 
-type Pair = number | readonly [number, number]
-/** Both numbers of an option; throws RangeError unless they are integers of at least `least`. */
-export function pairOf(what: string, p: Pair, least: number): readonly [number, number] {
-  const pair: readonly [number, number] = typeof p === 'number' ? [p, p] : p
-  if (pair.length !== 2 || pair.some(n => !Number.isSafeInteger(n) || n < least)) {
-    throw new RangeError(`${what} is one integer of at least ${least}, or [vertical, horizontal], got ${p}`)
-  }
-  return pair
-}
-
 export interface ConvOptions {
   /** One number, or [vertical, horizontal]. */
   readonly stride?: Pair
-  readonly padding?: Pair
+  /** Zeros around x: as many on both sides, or `[[top, bottom], [left, right]]`, or 'same' or 'valid'. */
+  readonly padding?: Padding
   readonly dilation?: Pair
   readonly groups?: number
 }
 
+/** Elements of an axis that a window reaches over. */
+export const spanOf = (kernel: number, dilation: number): number => dilation * (kernel - 1) + 1
 /** Number of windows along one axis. */
 export const windows = (n: number, kernel: number, stride: number, padding: number, dilation = 1): number =>
-  Math.floor((n + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1
+  Math.floor((n + 2 * padding - spanOf(kernel, dilation)) / stride) + 1
 
 /**
  * 2-D convolution (cross-correlation, as in PyTorch) of x [b,c,h,w] with weight [o,c/groups,p,q] and bias [o].
@@ -108,16 +102,25 @@ export const windows = (n: number, kernel: number, stride: number, padding: numb
  */
 export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOptions = {}): Tensor {
   const [strideH, strideW] = pairOf('conv2d: stride', options.stride ?? 1, 1)
-  const [padH, padW] = pairOf('conv2d: padding', options.padding ?? 0, 0)
   const [dilationH, dilationW] = pairOf('conv2d: dilation', options.dilation ?? 1, 1)
   const groups = options.groups ?? 1
   const inputs = bias === undefined ? [x, weight] : [x, weight, bias]
   const refuse = (detail: string) => new ShapeError(conv2dOp, inputs, detail)
   if (x.rank !== 4 || weight.rank !== 4) throw refuse('both must have four axes')
-  const [batch, inChannels, height, width] = x.shape as [number, number, number, number]
   const [outChannels, perGroup, kernelH, kernelW] = weight.shape as [number, number, number, number]
+  const [batch, inChannels] = x.shape as [number, number]
   const even = Number.isInteger(groups) && perGroup * groups === inChannels && outChannels % groups === 0
   if (!even) throw refuse(`groups ${groups} do not fit`)
+  const sides = sidesOf(
+    'conv2d: padding',
+    options.padding ?? 0,
+    [x.shape[2]!, x.shape[3]!],
+    [spanOf(kernelH, dilationH), spanOf(kernelW, dilationW)],
+    [strideH, strideW],
+  )
+  const [padH, padW] = [common(sides[0]), common(sides[1])]
+  const whole = padUneven(x, sides)
+  const [height, width] = whole.shape.slice(2) as [number, number]
   const outH = windows(height, kernelH, strideH, padH, dilationH)
   const outW = windows(width, kernelW, strideW, padW, dilationW)
   if (!(outH >= 1 && outW >= 1)) throw refuse('the kernel is larger than the padded input')
@@ -140,6 +143,6 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOp
     outH,
     outW,
   }
-  const y = apply(conv2dOp, [x, weight], g)
+  const y = apply(conv2dOp, [whole, weight], g)
   return bias === undefined ? y : add(y, reshape(bias, [outChannels, 1, 1]))
 }

@@ -26,7 +26,7 @@ function addresses({ begin, step }: Box, shape: Shape) {
 function isRun({ size, step, from }: Box): boolean {
   let d = 0
   while (d < size.length && size[d] === 1) d++
-  return step[d] === undefined || (step[d] === 1 && size.every((n, i) => i <= d || n === from[i]))
+  return size.every((n, i) => i < d || (step[i] === 1 && (i === d || n === from[i])))
 }
 
 const leadOf = (x: Tensor, box: Box) => x.shape.slice(0, x.rank - box.begin.length)
