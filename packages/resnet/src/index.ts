@@ -1,5 +1,6 @@
 export {
   type Architecture,
+  type Config,
   InputError,
   type Model,
   type TensorSpec,
@@ -16,11 +17,13 @@ export * from './initialise.js'
 export { inputFrom } from './input.js'
 export {
   architectures,
+  type ConfigOptions,
   type LoadOptions,
   modelFiles,
   modelFrom,
   parametersOf,
   parseConfig,
+  registerArchitecture,
   scalesOfModel,
   type TowerOptions,
   towerOf,
