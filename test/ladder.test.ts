@@ -2,6 +2,7 @@ import { type Rung, verify } from '@unravel/expansion'
 import {
   type Activation,
   type Architecture,
+  type Config,
   gpt2,
   initialise,
   residualMlp,

@@ -1,5 +1,6 @@
 export {
   type Architecture,
+  type Config,
   InputError,
   type Model,
   type TensorSpec,
@@ -23,11 +24,13 @@ export * from './initialise.js'
 export { inputFrom } from './input.js'
 export {
   architectures,
+  type ConfigOptions,
   type LoadOptions,
   modelFiles,
   modelFrom,
   parametersOf,
   parseConfig,
+  registerArchitecture,
   scalesOfModel,
   type TowerOptions,
   towerOf,
@@ -37,6 +40,6 @@ export { type Activation, activations, type ResidualMlpConfig, residualMlp } fro
 export { type ResnetConfig, resnet } from './resnet.js'
 export * from './scale.js'
 export { constantRate, cosine, type Schedule, stepDecay, warmUp } from './schedules.js'
-export { type Block, run, skip, type Tower } from './tower.js'
+export { type Block, run, skip, type Tower, withScales } from './tower.js'
 export { accuracy, type StepMetrics, type TrainingState, type TrainOptions, type TrainResult, train } from './train.js'
 export { type VitConfig, vit } from './vit.js'

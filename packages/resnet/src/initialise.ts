@@ -12,7 +12,9 @@ import {
   transpose,
   zeros,
 } from '@unravel/tensor'
-import { type Architecture, type Config, issues, type Model, type TensorSpec } from './architecture.js'
+import type { Architecture, Config, Model, TensorSpec } from './architecture.js'
+import { checkedConfig } from './config.js'
+import { specsOf } from './models.js'
 import type { ScalePreset } from './scale.js'
 
 /** Draws a fresh weight `[out, in, ...]`. */
@@ -111,16 +113,14 @@ export function initialise<C extends Config>(
     backend = defaultBackend(),
   }: InitialiseOptions,
 ): Model<C> {
-  const checked = architecture.schema.safeParse(wanted)
-  if (!checked.success) throw new RangeError(`initialise: ${issues(checked.error, wanted)}`)
-  const config = checked.data
+  const config = configFor(architecture, wanted)
   const drawn = (draw: Initialiser, { shape, inputsFirst }: TensorSpec) => {
     const weight = (shape: readonly number[]) => draw(random, shape, { dtype, backend: js() })
     return (inputsFirst ? (transpose(weight([...shape].reverse())) as Dense) : weight(shape)).to(backend)
   }
   const tensors = scope(() => {
     const made: Record<string, Tensor> = {}
-    for (const [name, spec] of Object.entries(architecture.tensors(config))) {
+    for (const [name, spec] of Object.entries(specsOf(architecture, config))) {
       const { shape, start } = spec
       if (start === 'weight') made[name] = drawn(weights, spec)
       else if (start === 'branch-end') made[name] = drawn(branchEnds, spec)
@@ -130,4 +130,12 @@ export function initialise<C extends Config>(
     return made
   })
   return { architecture, config: scale === undefined ? config : { ...config, scale: scale.rule }, tensors }
+}
+
+function configFor<C extends Config>(architecture: Architecture<C>, wanted: C): C {
+  try {
+    return checkedConfig(architecture, wanted).config
+  } catch (error) {
+    throw new RangeError(`initialise: ${(error as Error).message}`)
+  }
 }

@@ -1,17 +1,46 @@
 import {
+  affine,
   batchMoments,
   batchNorm,
+  gelu,
+  geluTanh,
   layerNorm,
   linear,
   mul,
   narrow,
+  relu,
   reshape,
   scaledDotProductAttention,
+  sigmoid,
+  silu,
+  softplus,
   stopGradient,
   type Tensor,
+  tanh,
   transpose,
 } from '@unravel/tensor'
+import { z } from 'zod'
 import { InputError, type TensorSpec, type Tensors, type TrainingPass } from './architecture.js'
+
+/** Activations by the names of Hugging Face and timm. */
+export const namedActivations = {
+  gelu_new: geluTanh,
+  gelu_pytorch_tanh: geluTanh,
+  gelu_tanh: geluTanh,
+  gelu,
+  gelu_python: gelu,
+  /** x·σ(1.702x) */
+  quick_gelu: (x: Tensor) => affine(silu(affine(x, 1.702, 0)), 1 / 1.702, 0),
+  relu,
+  sigmoid,
+  silu,
+  swish: silu,
+  softplus,
+  tanh,
+  linear: (x: Tensor) => x,
+} as const
+type NamedActivation = keyof typeof namedActivations
+export const activationName = z.enum(Object.keys(namedActivations) as [NamedActivation, ...NamedActivation[]])
 
 type Specs = Record<string, TensorSpec>
 

@@ -34,3 +34,11 @@ export function run(tower: Tower, x: Tensor): Tensor {
   }
   return tower.decode(h)
 }
+
+/** The tower with λ_1..λ_n in place of its own scales. Throws RangeError unless there is one for each block. */
+export function withScales({ encode, blocks, decode }: Tower, scales: readonly number[]): Tower {
+  if (scales.length !== blocks.length) {
+    throw new RangeError(`withScales wants ${blocks.length} scales, one per block, got ${scales.length}`)
+  }
+  return { encode, decode, blocks: blocks.map((block, l) => ({ ...block, scale: scales[l]! })) }
+}

@@ -7,6 +7,10 @@ export interface Heading {
   readonly batch: number
   readonly dtype: string
   readonly backend: string
+  /** Where λ comes from, in words. */
+  readonly scaleFrom?: string
+  /** How far the network's output is from one that was expected, in words. */
+  readonly expected?: string
   /** Of one output element, for `gradient`. */
   readonly target?: number
   /** Multiple of λ that the series is about. */
@@ -15,7 +19,7 @@ export interface Heading {
 
 /** An analysis for a person to read: a row for each order, then what the orders mean, then the warnings. */
 export function expansionTable(analysis: Analysis, heading: Heading): string {
-  const { model, batch, dtype, backend, target, about = 0 } = heading
+  const { model, batch, dtype, backend, target, about = 0, scaleFrom, expected } = heading
   const what = target === undefined ? analysis.expansion : `${analysis.expansion} (of output ${target})`
   const { standardError: errors } = analysis
   const of = analysis.expansion === 'gradient' ? 'gradient' : 'output'
@@ -35,7 +39,14 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
         count(analysis.chains[k]!),
       ]),
     ]),
-    columns(facts(analysis, of, about), 2),
+    columns(
+      [
+        ...(scaleFrom === undefined ? [] : [['scale', scaleFrom]]),
+        ...(expected === undefined ? [] : [['expected', expected]]),
+        ...facts(analysis, of, about),
+      ],
+      2,
+    ),
     ...analysis.warnings.map(warning => `Warning: ${warning}`),
   ]
     .join('\n')

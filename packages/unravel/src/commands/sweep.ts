@@ -1,5 +1,5 @@
 import { analyse, gated, geometricComplexity, taylor } from '@unravel/expansion'
-import { towerOf } from '@unravel/resnet'
+import { withScales } from '@unravel/resnet'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
@@ -25,7 +25,7 @@ export function sweepCommand(io: Io): Command {
     .option('--orders <K>', 'orders of the series', integer(0, 1000), 8)
     .action(async (folder: string, options: SweepOptions) => {
       if (!(options.from < options.to)) throw new UsageError(`--from ${options.from} must be below --to ${options.to}`)
-      const { model, x, backend, tower } = await readStudy(folder, options, io)
+      const { x, backend, tower } = await readStudy(folder, options, io)
       const own = tower.blocks.map(b => b.scale)
       if (!own.every(s => Number.isFinite(s * options.to))) {
         throw new UsageError(`--to ${options.to}: that multiple of the model's scale overflows; give a smaller one`)
@@ -36,7 +36,10 @@ export function sweepCommand(io: Io): Command {
         for (let i = 0; i < options.steps; i++) {
           const t = i / (options.steps - 1)
           const factor = options.from ** (1 - t) * options.to ** t
-          const scaled = towerOf(model, { scale: { rule: 'per-block', values: own.map(s => s * factor) } })
+          const scaled = withScales(
+            tower,
+            own.map(s => s * factor),
+          )
           const series = await analyse(taylor(scaled, x, options.orders))
           const run = await analyse(gated(scaled, x, 'all'))
           const complexity = (await geometricComplexity(scaled, x, 'all')).total

@@ -1,6 +1,7 @@
 import { verify } from '@unravel/expansion'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
+import { UsageError } from '../errors.js'
 import type { Io } from '../io.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { columns } from '../table.js'
@@ -15,6 +16,7 @@ export function verifyCommand(io: Io): Command {
     .description('Check every expansion of a network against independent computations, in f64; exit 1 if one fails.')
     .action(async (folder: string, options: StudyOptions) => {
       const { tower, x, backend } = await readStudy(folder, { ...options, dtype: 'f64' }, io)
+      if (x.dtype === 'f32') throw new UsageError(`${folder}: verify computes in f64; make the tower's tensors f64`)
       const rungs = await reportingFallbacks(io, backend, () => verify(tower, x))
       const failed = rungs.filter(r => r.error !== null && !(r.error <= r.tolerance))
       const state = (error: number | null, tolerance: number) =>

@@ -3,5 +3,6 @@ export { documentOf, type ExpansionDocument, expansionDocument, type Nested } fr
 export { type ExpansionChoice, expandBy, expansions } from '../expandBy.js'
 export { expansionTable, type Heading } from '../expansionTable.js'
 export { countingFallbacks } from '../fallbacks.js'
+export { type ReportOptions, reportOf } from './network.js'
 export { type Part, type Report, reportPage, type Section } from './page.js'
 export { type BarPlot, barPlot, type Curve, type HeatMap, heatMap, type LinePlot, linePlot, palette } from './plot.js'

@@ -118,7 +118,7 @@ export interface HeatMap {
   readonly height?: number
 }
 
-/** A matrix as coloured cells: blue below zero, white at zero, red above; as SVG. */
+/** A matrix as coloured cells of `heatColours`, white at zero; as SVG. */
 export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430, height = 360 }: HeatMap): string {
   const data = values.flatMap((row, j) =>
     row.flatMap((value, i) => (value !== null && Number.isFinite(value) ? [[i, j, value]] : [])),
@@ -147,7 +147,7 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
       itemHeight: 120,
       text: [format(largest), format(-largest)],
       textStyle: { color: ink.text, fontSize: 11 },
-      inRange: { color: ['#0072b2', '#ffffff', '#d55e00'] },
+      inRange: { color: [HEAT.below, '#ffffff', HEAT.above] },
     },
     series: [{ type: 'heatmap', silent: true, data }],
   })
@@ -155,6 +155,21 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
 
 /** Colours that remain distinct to colour-blind readers (Okabe & Ito). */
 export const palette = ['#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'] as const
+
+/** What readers call the colours of the palette. */
+const colourNames = {
+  '#d55e00': 'Orange',
+  '#0072b2': 'Blue',
+  '#009e73': 'Green',
+  '#cc79a7': 'Pink',
+  '#e69f00': 'Yellow',
+  '#56b4e9': 'Light blue',
+} as const satisfies Record<(typeof palette)[number], string>
+
+/** Of cells above and below zero. */
+const HEAT = { above: palette[0], below: palette[1] } as const
+/** How captions call the colours of `heatMap`. */
+export const heatColours = { above: colourNames[HEAT.above], below: colourNames[HEAT.below] } as const
 
 const ink = { text: '#1a1a1a', faint: '#6b6b6b', rule: '#e4e4e4' }
 const grid = { left: 66, right: 16, top: 40, bottom: 78 }
