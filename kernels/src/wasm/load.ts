@@ -1,8 +1,7 @@
+import { type Build, bytesOf } from './builds.js'
 import { newMemory } from './memory.js'
-import * as generated from './module.generated.js'
 
-/** Which build of the same sources runs: `relaxed` has fused multiply-add, `plain` runs everywhere. */
-export type Build = 'relaxed' | 'plain'
+export type { Build } from './builds.js'
 
 type Address = number
 
@@ -94,6 +93,8 @@ export interface Exports {
   cauchy_f64: OfTwo
   correlate_f32: OfTwo
   correlate_f64: OfTwo
+  finite_f32: (n: number, x: number) => boolean
+  finite_f64: (n: number, x: number) => boolean
   series_f32: Series
   series_f64: Series
   seriesSinCos_f32: SinCos
@@ -181,13 +182,6 @@ export interface Module {
 /** Static data and scratch of the module, in pages; buffers come after them. */
 const initialPages = 64
 
-/** By the runtime's own decoder where it has one: a loop that runs once runs slowly. */
-function decode(base64: string): Uint8Array<ArrayBuffer> {
-  type Decoder = { from(text: string, encoding: 'base64'): Uint8Array }
-  const { Buffer } = globalThis as { Buffer?: Decoder }
-  return Buffer ? new Uint8Array(Buffer.from(base64, 'base64')) : Uint8Array.from(atob(base64), c => c.charCodeAt(0))
-}
-
 type GetBuiltinModule = (name: string) => { setFlagsFromString(flags: string): void } | undefined
 
 /** Node 20 has relaxed SIMD behind a flag; later versions have it without, and no longer know the flag. */
@@ -199,7 +193,7 @@ function enableRelaxedSimd(): void {
 /** The bytes of the best build this engine accepts, or of the one asked for. */
 function choose(wanted: Build | undefined): { build: Build; bytes: Uint8Array<ArrayBuffer> } {
   if (wanted !== 'plain') {
-    const bytes = decode(generated.relaxed)
+    const bytes = bytesOf('relaxed')
     let accepted = WebAssembly.validate(bytes)
     if (!accepted) {
       enableRelaxedSimd()
@@ -208,7 +202,7 @@ function choose(wanted: Build | undefined): { build: Build; bytes: Uint8Array<Ar
     if (accepted) return { build: 'relaxed', bytes }
     if (wanted === 'relaxed') throw new Error('This engine has no relaxed SIMD: use the plain build.')
   }
-  return { build: 'plain', bytes: decode(generated.plain) }
+  return { build: 'plain', bytes: bytesOf('plain') }
 }
 
 /**

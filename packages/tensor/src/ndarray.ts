@@ -1,10 +1,10 @@
-import type { DType, TypedArray } from '@unravel/kernels'
+import type { TypedArray } from '@unravel/kernels'
 import ndarray, { type NdArray } from 'ndarray'
-import { arrayOf, tensor, type Where } from './create.js'
+import { tensor, type Where } from './core/create.js'
+import { kindOf } from './core/dtype.js'
+import { sizeOf, stridesOf } from './core/shape.js'
+import { Dense, type Tensor } from './core/tensor.js'
 import { shown } from './io/errors.js'
-import { sizeOf, stridesOf } from './shape.js'
-import { Dense, type Tensor } from './tensor.js'
-import { kindOf } from './typed.js'
 
 /**
  * A tensor with the elements of an ndarray view, whatever its strides and offset. Elements of data that are not f32, f64,
@@ -16,7 +16,7 @@ export function fromNdarray(view: NdArray, where: Where = {}): Dense {
   const data = view.data as { get?(i: number): unknown } & ArrayLike<unknown>
   const read = typeof data.get === 'function' ? (at: number) => data.get!(at) : (at: number) => data[at]
   // Gathered as they are: conversions are those of `tensor`, which says what does not fit.
-  const numbers = arrayOf(gathered[kindOf(data) ?? ''] ?? 'f64', { length: sizeOf(shape) })
+  const numbers = new (gathered[kindOf(data) ?? ''] ?? Float64Array)(sizeOf(shape))
   const counts = stridesOf(shape)
   for (let i = 0; i < numbers.length; i++) {
     let at = offset
@@ -26,7 +26,11 @@ export function fromNdarray(view: NdArray, where: Where = {}): Dense {
   return tensor(numbers, { ...where, shape: [...shape] })
 }
 
-const gathered: Readonly<Record<string, DType>> = { Float32Array: 'f32', Float16Array: 'f32', Int32Array: 'i32' }
+const gathered: Readonly<Record<string, Float32ArrayConstructor | Float64ArrayConstructor | Int32ArrayConstructor>> = {
+  Float32Array,
+  Float16Array: Float32Array,
+  Int32Array,
+}
 
 /** A number, a truth value, or a big integer that f64 holds, as a number. */
 function exactly(value: unknown, i: number): number {

@@ -1,0 +1,51 @@
+import type { DType, Shape } from '@unravel/kernels'
+
+interface Typed {
+  readonly shape: Shape
+  readonly dtype: DType
+}
+
+export const describe = (t: Typed): string => `${t.dtype}[${t.shape.join(',')}]`
+
+/** Shapes or dtypes that an op does not take. Two lines: what it wants, what it got. */
+export class ShapeError extends Error {
+  override readonly name = 'ShapeError'
+  constructor(op: { readonly name: string; readonly signature: string }, inputs: readonly Typed[], detail?: string) {
+    super(
+      `${op.name} wants ${op.signature}\n` +
+        `got ${inputs.map(describe).join(', ')}${detail === undefined ? '' : `: ${detail}`}`,
+    )
+  }
+}
+
+/** Throws ShapeError for tensors of integers, of which there is no derivative. */
+export function checkReal(name: string, signature: string, inputs: readonly Typed[]): void {
+  if (inputs.some(t => t.dtype === 'i32')) {
+    throw new ShapeError(
+      { name, signature },
+      inputs,
+      "integers have no derivatives; convert them with .to('f32' | 'f64')",
+    )
+  }
+}
+
+/** A tensor that was used after it was disposed. */
+export class DisposedError extends Error {
+  override readonly name = 'DisposedError'
+  constructor(origin: string, what: Typed) {
+    super(
+      `the ${describe(what)} made by ${origin} was disposed: return it from its scope(), wrap it in keep(), ` +
+        'or use it before dispose()',
+    )
+  }
+}
+
+/** Inputs of one op that live on different backends. */
+export class BackendError extends Error {
+  override readonly name = 'BackendError'
+}
+
+/** A derivative that does not exist for an op, or has no canonical form. */
+export class RuleError extends Error {
+  override readonly name = 'RuleError'
+}
