@@ -1,9 +1,9 @@
 import type { TypedArray } from '@unravel/kernels'
 import ndarray, { type NdArray } from 'ndarray'
 import { tensor, type Where } from './core/create.js'
+import { kindOf } from './core/dtype.js'
 import { sizeOf, stridesOf } from './core/shape.js'
 import { Dense, type Tensor } from './core/tensor.js'
-import { kindOf } from './core/typed.js'
 import { shown } from './io/errors.js'
 
 /**
@@ -26,7 +26,7 @@ export function fromNdarray(view: NdArray, where: Where = {}): Dense {
   return tensor(numbers, { ...where, shape: [...shape] })
 }
 
-const gathered: Readonly<Record<string, new (length: number) => TypedArray>> = {
+const gathered: Readonly<Record<string, Float32ArrayConstructor | Float64ArrayConstructor | Int32ArrayConstructor>> = {
   Float32Array,
   Float16Array: Float32Array,
   Int32Array,

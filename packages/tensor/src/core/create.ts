@@ -1,9 +1,8 @@
-import type { Backend, DType, Shape, TypedArray } from '@unravel/kernels'
-import { arrayOf, checkedDType, checkScalar } from './dtype.js'
+import type { Backend, DType, Shape } from '@unravel/kernels'
+import { arrayOf, checkedDType, checkScalar, dtypeOf, isOf, kindOf } from './dtype.js'
 import { backendOf } from './op.js'
 import { checkedShape, sizeOf } from './shape.js'
 import { allocate, type Dense, defaultBackend, fromData, Tensor } from './tensor.js'
-import { dtypeOf, isOf, kindOf } from './typed.js'
 
 export interface Where {
   /** Default: `f32`, or for a typed array the dtype that holds its numbers: f64, f32 (also of Float16Array), or i32 for

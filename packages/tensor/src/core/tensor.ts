@@ -2,12 +2,11 @@
 import type { Backend, Buffer, DType, MapOp, Shape, TypedArray } from '@unravel/kernels'
 import { js } from '@unravel/kernels'
 import type { Deferred } from './deferred.js'
-import { arrayOf, checkedDType } from './dtype.js'
+import { arrayOf, checkedDType, dtypeOf } from './dtype.js'
 import { DisposedError, describe, RuleError } from './errors.js'
 import { adopt } from './owner.js'
 import { formatted, type Nested, nested } from './printing.js'
 import { sizeOf } from './shape.js'
-import { dtypeOf } from './typed.js'
 
 /**
  * An immutable array of numbers: contiguous, row-major, of one dtype. What user code holds is either a `Dense`

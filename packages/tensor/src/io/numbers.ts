@@ -1,5 +1,5 @@
 import type { DType } from '@unravel/kernels'
-import { isOf, kindOf } from '../core/typed.js'
+import { isOf, kindOf } from '../core/dtype.js'
 import { type ArrayData, elements } from './array.js'
 import { brief, FormatError } from './errors.js'
 
