@@ -215,6 +215,7 @@ export function conv2dKernels({
       const [image, result, line] = [g.height * g.width * size, g.outH * g.outW * size, g.outW * size]
       // Several small images at a time, or some lines of a large one.
       const images = Math.max(1, Math.min(g.batch, Math.floor(cachedBytes / result)))
+      const columns = Math.min(g.outW, cachedBytes / size)
       const step = result <= cachedBytes ? g.outH : Math.max(1, Math.floor(cachedBytes / line))
       const whole = planes.direct && g.strideH === 1 && line === planes.line
       fill(gw.length, 0, addressOf(gw))
@@ -237,9 +238,12 @@ export function conv2dKernels({
             const down = g.strideH * planes.line
             for (let u = 0; u < g.outH; u += step) {
               const lines = Math.min(step, g.outH - u)
-              const area = whole ? ([1, lines * g.outW] as const) : ([lines, g.outW] as const)
-              const left = [cotangent + u * line, g.outChannels * result, result, line] as const
-              weightGrad(m, k, count, ...area, ...left, base + u * down, next, down, table, target)
+              for (let v = 0; v < g.outW; v += columns) {
+                const n = Math.min(columns, g.outW - v)
+                const area = whole && n === g.outW ? ([1, lines * n] as const) : ([lines, n] as const)
+                const left = [cotangent + u * line + v * size, g.outChannels * result, result, line] as const
+                weightGrad(m, k, count, ...area, ...left, base + u * down + v * size, next, down, table, target)
+              }
             }
           }
         }
