@@ -22,8 +22,8 @@ export { power_f32, power_f64 } from './power'
 export { random } from './random'
 export { argmax_f32, argmax_f64, argmax_i32, reduce_f32, reduce_f64, reduce_i32 } from './reduce'
 export {
-  cauchy_f32, cauchy_f64, correlate_f32, correlate_f64, series_f32, series_f64, seriesDiv_f32, seriesDiv_f64,
-  seriesSinCos_f32, seriesSinCos_f64,
+  cauchy_f32, cauchy_f64, correlate_f32, correlate_f64, finite_f32, finite_f64, series_f32, series_f64, seriesDiv_f32,
+  seriesDiv_f64, seriesSinCos_f32, seriesSinCos_f64,
 } from './series'
 export { seriesSoftmax_f32, seriesSoftmax_f64 } from './seriesSoftmax'
 export {

@@ -1,23 +1,25 @@
 // Elementwise steps of training: gradients of functions from their values, and the updates of SGD and AdamW. Buffers are
 // dense; outputs are apart from inputs, but that gx may be ȳ.
 
+import { exp as exp2 } from './math'
+import { exp as exp4 } from './math32'
 import { fma, storePartial } from './simd'
 
-/** gx = ȳ·φ′, φ′ from y = φ(x), for `lead` cotangents. Functions are numbered as in src/wasm/optimise.ts. */
-export function mapGrad_f32(op: i32, lead: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  mapGrad<f32>(op, lead, n, y, gy, gx)
+/** gx = ȳ·φ′, φ′ from v, which is φ(x) or x, for `lead` cotangents. Functions are numbered as in src/wasm/optimise.ts. */
+export function mapGrad_f32(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
+  mapGrad<f32>(op, lead, n, v, gy, gx)
 }
-export function mapGrad_f64(op: i32, lead: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  mapGrad<f64>(op, lead, n, y, gy, gx)
+export function mapGrad_f64(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
+  mapGrad<f64>(op, lead, n, v, gy, gx)
 }
 
-function mapGrad<T>(op: i32, lead: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+function mapGrad<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
   for (let l: usize = 0; l < lead; l++) {
     switch (op) {
-      case 0: row<T>(0, n, y, gy, gx); break
-      case 1: row<T>(1, n, y, gy, gx); break
-      case 2: row<T>(2, n, y, gy, gx); break
-      case 3: row<T>(3, n, y, gy, gx); break
+      case 0: row<T>(0, n, v, gy, gx); break
+      case 1: row<T>(1, n, v, gy, gx); break
+      case 2: row<T>(2, n, v, gy, gx); break
+      case 3: row<T>(3, n, v, gy, gx); break
     }
     gy += n * sizeof<T>()
     gx += n * sizeof<T>()
@@ -26,21 +28,30 @@ function mapGrad<T>(op: i32, lead: usize, n: usize, y: usize, gy: usize, gx: usi
 
 // @ts-ignore: decorator
 @inline
-function row<T>(op: i32, n: usize, y: usize, gy: usize, gx: usize): void {
+function row<T>(op: i32, n: usize, v: usize, gy: usize, gx: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
-  for (let i: usize = 0; i < whole; i += 16) v128.store(gx + i, value<T>(op, v128.load(y + i), v128.load(gy + i)))
-  if (whole < bytes) storePartial<T>(gx + whole, value<T>(op, v128.load(y + whole), v128.load(gy + whole)), bytes - whole)
+  for (let i: usize = 0; i < whole; i += 16) v128.store(gx + i, value<T>(op, v128.load(v + i), v128.load(gy + i)))
+  if (whole < bytes) storePartial<T>(gx + whole, value<T>(op, v128.load(v + whole), v128.load(gy + whole)), bytes - whole)
 }
 
 // @ts-ignore: decorator
 @inline
-function value<T>(op: i32, y: v128, g: v128): v128 {
+function value<T>(op: i32, v: v128, g: v128): v128 {
   const one = v128.splat<T>(1)
-  if (op == 0) return v128.mul<T>(g, y)
-  if (op == 1) return v128.mul<T>(g, v128.and(v128.gt<T>(y, v128.splat<T>(0)), one))
-  if (op == 2) return v128.mul<T>(g, v128.mul<T>(y, v128.sub<T>(one, y)))
-  return v128.mul<T>(g, v128.sub<T>(one, v128.mul<T>(y, y)))
+  if (op == 0) return v128.mul<T>(g, v)
+  if (op == 1) return v128.mul<T>(g, v128.and(v128.gt<T>(v, v128.splat<T>(0)), one))
+  // σ(x)σ(−x) = e/(1 + e)², e = exp(−|x|), and 1/cosh² x the same of 2x, four times.
+  const a = v128.or(v, v128.splat<T>(-0.0))
+  const e = op == 2 ? decay<T>(a) : decay<T>(v128.add<T>(a, a))
+  const d = v128.add<T>(one, e)
+  const slope = v128.div<T>(e, v128.mul<T>(d, d))
+  return v128.mul<T>(g, op == 2 ? slope : v128.mul<T>(slope, v128.splat<T>(4)))
+}
+// @ts-ignore: decorator
+@inline
+function decay<T>(x: v128): v128 {
+  return sizeof<T>() == 4 ? exp4(x) : exp2(x)
 }
 
 export function sgd_f32(

@@ -52,7 +52,8 @@ export const MAP_OPS = [
 ] as const
 export type MapOp = (typeof MAP_OPS)[number]
 
-/** Functions whose derivative is a function of their value y: y, y > 0, y(1 − y), 1 − y². */
+/** Functions with a fused derivative: that of exp and relu is a function of their value, y and y > 0; that of sigmoid and
+ *  tanh, σ(x)σ(−x) and 1/cosh² x, is one of x, for its value rounds to 1. */
 export const MAP_GRAD_OPS = ['exp', 'relu', 'sigmoid', 'tanh'] as const
 export type MapGradOp = (typeof MAP_GRAD_OPS)[number]
 
@@ -92,7 +93,12 @@ export const SERIES_OPS = [
   'reciprocal',
   'sqrt',
   'rsqrt',
-] as const
+  'expm1',
+  'log1p',
+  'gelu',
+  'silu',
+  'geluTanh',
+] as const satisfies readonly MapOp[]
 export type SeriesOp = (typeof SERIES_OPS)[number]
 
 /** Geometry of a 2-D convolution in NCHW; weights are [outChannels, inChannels / groups, kernelH, kernelW]. */
@@ -166,7 +172,7 @@ export const contract = {
   copy: { signature: 'strided [shape] -> strided [shape]', dtypes: all, accumulates: 'none' },
   map: { signature: '[n] -> [n]', dtypes: real, accumulates: 'none' },
   affine: { signature: '[n] -> scale·[n] + shift', dtypes: all, accumulates: 'none' },
-  mapGrad: { signature: 'y[n], ȳ[lead,n] -> [lead,n]', dtypes: real, accumulates: 'none' },
+  mapGrad: { signature: 'v[n], ȳ[lead,n] -> [lead,n]', dtypes: real, accumulates: 'none' },
   sgd: { signature: 'p, ḡ, v -> p, v', dtypes: real, accumulates: 'none' },
   adamw: { signature: 'p, ḡ, m, v -> p, m, v', dtypes: real, accumulates: 'none' },
   power: { signature: '[n] -> [n]^r', dtypes: real, accumulates: 'none' },
@@ -222,8 +228,8 @@ export interface Kernels<B extends Buffer> {
   map(op: MapOp, x: B, out: B): void
   /** out = scale·x + shift */
   affine(x: B, scale: number, shift: number, out: B): void
-  /** gx = ȳ ⊙ φ′, φ′ from y = φ(x) */
-  mapGrad(op: MapGradOp, y: B, gy: B, gx: B): void
+  /** gx = ȳ ⊙ φ′, φ′ from v: y = φ(x) for exp and relu, x for sigmoid and tanh. */
+  mapGrad(op: MapGradOp, v: B, gy: B, gx: B): void
   /** One step of stochastic gradient descent: g = gradient + weightDecay·p, v ← momentum·v + g,
    *  p ← p − rate·(nesterov ? g + momentum·v : v). Outputs are not inputs. */
   sgd(s: SgdSettings, p: B, g: B, v: B, pOut: B, vOut: B): void
@@ -310,7 +316,9 @@ export interface Kernels<B extends Buffer> {
    *  and offset give the same bits on every backend. `uniform` is in [0,1); `normal` has mean 0, variance 1; `bits`
    *  are raw 32-bit words (i32 buffers only). */
   random(kind: 'uniform' | 'normal' | 'bits', seed: number, offset: number, out: B): void
-  // Series. Coefficient k of element i is at [k, i]. An input that stores p < orders coefficients has zeros beyond.
+  // Series. Coefficient k of element i is at [k, i]. An input that stores p < orders coefficients has zeros beyond. Order 0 of
+  // a function is what `map` and `power` make of order 0, to the bit. In recurrences (series, seriesPower, seriesSinCos,
+  // seriesDiv) later orders that are exactly zero, stored or not, contribute nothing, whatever they meet.
   /** out_k = Σ_j a_j b_{k−j}, k < orders */
   cauchy(orders: number, n: number, a: B, b: B, out: B): void
   /** out_j = Σ_{k ≥ j} c_k b_{k−j}, j < orders: the adjoint of `cauchy` in its other factor */

@@ -416,7 +416,7 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
     .tuple(orders, size)
     .chain(([k, n]) => call({ sums: k + 2 }, is(k), is(n), stack(k, n), stack(k, n), write(k * n))),
   series: fc.tuple(fc.constantFrom(...SERIES_OPS), orders, size).chain(([op, k, n]) => {
-    const leading = ['log', 'reciprocal', 'sqrt', 'rsqrt'].includes(op) ? positive.map(v => v + 0.5) : value
+    const leading = ['log', 'log1p', 'reciprocal', 'sqrt', 'rsqrt'].includes(op) ? positive.map(v => v + 0.5) : value
     return call({ scale: 64 * k + 64 }, is(op), is(k), is(n), stack(k, n, leading), write(k * n))
   }),
   seriesPower: fc.tuple(orders, size).chain(([k, n]) =>

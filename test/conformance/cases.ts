@@ -157,7 +157,7 @@ export const cases: Record<string, readonly Case[]> = {
   rmsNorm: [{ inputs: [real(2, 4), real(4)], attrs: { eps: 1e-3 } }],
   rsqrt: each(positive(2, 3)),
   scaledDotProductAttention: [
-    { inputs: [real(2, 3, 2), real(2, 3, 2), real(2, 3, 2)], attrs: { causal: true, scale: 0.7 }, paths: [2] },
+    { inputs: [real(2, 3, 2), real(2, 3, 2), real(2, 3, 2)], attrs: { causal: 'lowerRight', scale: 0.7 }, paths: [2] },
     { inputs: [real(2, 2), real(3, 2), real(3, 4)], attrs: { causal: false, scale: 1 }, paths: [2] },
   ],
   scatterAdd: [{ inputs: [real(3, 2), ids(4, 3)], attrs: { length: 4, after: 1 } }],

@@ -87,7 +87,7 @@ describe('the op table', () => {
   it('lists every op that a file of ops/ defines', () => {
     const folder = new URL('../../packages/tensor/src/ops/', import.meta.url)
     const table = readFileSync(new URL('table.ts', folder), 'utf8')
-    const defined = readdirSync(folder)
+    const defined = readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter(f => f.endsWith('.ts') && !f.endsWith('.test.ts') && f !== 'table.ts')
       .flatMap(f =>
         [...readFileSync(new URL(f, folder), 'utf8').matchAll(/export (?:const|function) (\w+Op)\b/g)].map(m => m[1]!),

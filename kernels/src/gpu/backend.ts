@@ -1,5 +1,6 @@
 import type { Backend, DType, FallbackPolicy, KernelName, Kernels } from '../contract.js'
 import { Fallbacks } from '../wasm/fallback.js'
+import type { Context } from './context.js'
 import { conv2dKernels } from './conv2d.js'
 import { copyKernels } from './copy.js'
 import { type Device, type GpuMode, kernelClasses } from './device.js'
@@ -12,7 +13,6 @@ import { optimiseKernels } from './optimise.js'
 import { reduceKernels } from './reduce.js'
 import { rowKernels } from './rows.js'
 import { seriesKernels } from './series.js'
-import type { Context } from './source.js'
 
 export interface GpuInfo {
   readonly mode: GpuMode

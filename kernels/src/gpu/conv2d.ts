@@ -1,6 +1,8 @@
 import type { Conv2dGeometry, Kernels, Pool2dGeometry } from '../contract.js'
+import type { Context } from './context.js'
+import { launch } from './launch.js'
 import type { Texels } from './memory.js'
-import { type Context, define, launch } from './source.js'
+import { define } from './source.js'
 
 const convNames = [
   ...['inside', 'height', 'width', 'outside', 'kernelH', 'kernelW', 'strideH', 'strideW', 'padH', 'padW'],

@@ -1,7 +1,8 @@
 import type { Kernels } from '../contract.js'
 import { collapse } from './axes.js'
+import type { Context } from './context.js'
 import type { Texels } from './memory.js'
-import { type Context, define, eachAxis, numbered, once } from './source.js'
+import { define, eachAxis, numbered, once } from './source.js'
 
 const fillSource = define([], ['value'], 'return value;')
 

@@ -1,7 +1,9 @@
 import type { Kernels, MapGradOp, MapOp, Shape, Strides, ZipOp } from '../contract.js'
 import { collapse } from './axes.js'
+import type { Context } from './context.js'
+import { launch } from './launch.js'
 import type { Texels } from './memory.js'
-import { type Context, define, eachAxis, launch, numbered, once } from './source.js'
+import { define, eachAxis, numbered, once } from './source.js'
 
 const SLOPE = (2 * Math.sqrt(2 / Math.PI)).toFixed(12)
 
@@ -38,12 +40,12 @@ const scaleSource = define(['x'], ['scale'], 'return scale * x[xo + i];')
 const axpySource = define(['x', 'y'], ['scale'], 'return x[xo + i] + scale * y[yo + i];')
 const powerSource = define(['x'], ['r', 'nan'], 'return powerOf(x[xo + i], r, nan);')
 
-/** φ′ from v = φ(x) */
-const derivatives: Record<MapGradOp, string> = {
+/** g·φ′, φ′ from v: φ(x) for exp and relu, x for sigmoid and tanh */
+export const derivatives: Record<MapGradOp, string> = {
   exp: 'return g * v;',
   relu: 'if (v > 0.0) { return g; }\nreturn g * 0.0;',
-  sigmoid: 'return g * (v * (1.0 - v));',
-  tanh: 'return g * (1.0 - v * v);',
+  sigmoid: 'return g * (logistic(v) * logistic(0.0 - v));',
+  tanh: 'const e = expOf(-2.0 * Math.abs(v));\nreturn g * (4.0 * e / ((1.0 + e) * (1.0 + e)));',
 }
 const mapGradSource = once((op: MapGradOp) =>
   define(['y', 'gy'], ['n'], `const v = y[yo + i - quotient(i, n) * n];\nconst g = gy[gyo + i];\n${derivatives[op]}`),

@@ -1,6 +1,8 @@
 import type { Kernels } from '../contract.js'
+import type { Context } from './context.js'
+import { launch } from './launch.js'
 import type { Texels } from './memory.js'
-import { type Context, define, launch } from './source.js'
+import { define } from './source.js'
 
 // Indices come as f32, exact below 2²⁴.
 

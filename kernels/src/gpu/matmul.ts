@@ -1,7 +1,9 @@
 import type { Kernels, Strides } from '../contract.js'
 import { collapse } from './axes.js'
+import type { Context } from './context.js'
+import { launch } from './launch.js'
 import type { Texels } from './memory.js'
-import { type Context, define, eachAxis, kernelSource, launch, numbered, once } from './source.js'
+import { define, eachAxis, kernelSource, numbered, once } from './source.js'
 
 /** out = add + scale·(A·B + bias) for every index of `batch`. */
 interface Product {

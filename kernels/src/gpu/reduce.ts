@@ -1,7 +1,9 @@
 import type { Kernels, ReduceOp } from '../contract.js'
 import { runsOf } from '../js/reduce.js'
+import type { Context } from './context.js'
+import { launch, withTemporaries } from './launch.js'
 import type { Texels } from './memory.js'
-import { type Context, define, eachAxis, launch, numbered, once, withTemporaries } from './source.js'
+import { define, eachAxis, numbered, once } from './source.js'
 
 /** Longer sums than this are taken in parts, side by side. */
 const longest = 512

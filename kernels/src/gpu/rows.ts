@@ -1,7 +1,9 @@
 import type { Kernels } from '../contract.js'
+import type { Context } from './context.js'
+import { launch, withTemporaries } from './launch.js'
 import type { Texels } from './memory.js'
 import { reduceMiddle } from './reduce.js'
-import { type Context, define, launch, withTemporaries } from './source.js'
+import { define } from './source.js'
 
 // Softmax and norms in passes: one thread a row for what the row has in common, then one an element.
 

@@ -1,16 +1,3 @@
-import type { Kernels } from '../contract.js'
-import type { Device } from './device.js'
-import type { TexelHeap, Texels } from './memory.js'
-
-/** What a file of kernels needs: the device, the buffers, and the js version of every kernel. */
-export interface Context {
-  readonly device: Device
-  readonly heap: TexelHeap
-  readonly js: Kernels<Texels>
-  /** The backend's own kernels, for kernels that call each other. */
-  readonly native: Kernels<Texels>
-}
-
 /** The text of a kernel: its buffers, then its scalars, then what one thread does. */
 export const kernelSource = (buffers: readonly string[], scalars: readonly string[], body: string): string =>
   `function (${[...buffers, ...scalars].join(', ')}) {\n${body}\n}`
@@ -34,37 +21,5 @@ export function once<K, V>(make: (key: K) => V): (key: K) => V {
     let value = made.get(key)
     if (value === undefined) made.set(key, (value = make(key)))
     return value
-  }
-}
-
-/** Fills `out` by one thread an element, from kernel text of `define`. */
-export function launch(
-  { device, heap }: Context,
-  source: string,
-  out: Texels,
-  inputs: readonly Texels[],
-  scalars: readonly number[],
-): void {
-  if (out.length === 0) return
-  const offsets = inputs.map(input => input.offset)
-  heap.assign(
-    out,
-    device.run(
-      source,
-      out.length,
-      inputs.map(input => heap.device(input)),
-      [...offsets, ...scalars],
-    ),
-  )
-}
-
-/** Runs `body` with buffers that are gone afterwards. */
-export function withTemporaries(heap: TexelHeap, lengths: readonly number[], body: (...t: Texels[]) => void): void {
-  const made: Texels[] = []
-  try {
-    for (const length of lengths) made.push(heap.alloc('f32', length))
-    body(...made)
-  } finally {
-    for (const t of made) heap.release(t)
   }
 }

@@ -1,16 +1,9 @@
 import type { MapOp, TypedArray } from '../contract.js'
-import { erf, normalCdf } from './special.js'
+import { erf, normalCdf, sigmoid } from './special.js'
 
 type Loop = (x: TypedArray, out: TypedArray) => void
 
 const SLOPE = Math.sqrt(2 / Math.PI)
-
-function sigmoid(x: number): number {
-  // Both branches keep the exponential from overflowing.
-  if (x >= 0) return 1 / (1 + Math.exp(-x))
-  const e = Math.exp(x)
-  return e / (1 + e)
-}
 
 // One loop a function, so that each stays monomorphic and is inlined.
 const loops: Record<MapOp, Loop> = {

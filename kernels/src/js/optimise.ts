@@ -1,19 +1,20 @@
 import type { AdamwSettings, MapGradOp, SgdSettings, TypedArray } from '../contract.js'
+import { sech2, sigmoid } from './special.js'
 
-const derivatives: Record<MapGradOp, (y: number) => number> = {
+const derivatives: Record<MapGradOp, (v: number) => number> = {
   exp: y => y,
   // NaN stays.
   relu: y => (y > 0 ? 1 : 0),
-  sigmoid: y => y * (1 - y),
-  tanh: y => 1 - y * y,
+  sigmoid: x => sigmoid(x) * sigmoid(-x),
+  tanh: sech2,
 }
 
 /** gx = ȳ ⊙ φ′ for each of the stacked cotangents. */
-export function mapGrad(op: MapGradOp, y: TypedArray, gy: TypedArray, gx: TypedArray): void {
+export function mapGrad(op: MapGradOp, v: TypedArray, gy: TypedArray, gx: TypedArray): void {
   const d = derivatives[op]
-  const n = y.length
+  const n = v.length
   for (let from = 0; from < gy.length; from += n) {
-    for (let i = 0; i < n; i++) gx[from + i] = gy[from + i]! * d(y[i]!)
+    for (let i = 0; i < n; i++) gx[from + i] = gy[from + i]! * d(v[i]!)
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Backend, DType, KernelName, Kernels, TypedArray } from '../contract.js'
+import type { Context } from './context.js'
 import { conv2dKernels } from './conv2d.js'
 import { copyKernel } from './copy.js'
 import {
@@ -25,13 +26,6 @@ import { addressOf, type Region } from './region.js'
 import { seriesKernels } from './series.js'
 import { softmaxKernels } from './softmax.js'
 import { type ThreadOptions, Threads } from './threads.js'
-
-/** What a file of native kernels needs: the compiled module and the heap. */
-export interface Context {
-  readonly exports: Module['exports']
-  readonly heap: Heap
-  readonly threads: Threads
-}
 
 /** The backend, and the threads that it may use. */
 export interface WasmBackend extends Backend<Region> {

@@ -1,5 +1,5 @@
 import type { Conv2dGeometry, Kernels } from '../contract.js'
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 

@@ -1,6 +1,6 @@
 import type { Kernels } from '../contract.js'
 import { eachRow } from '../js/rows.js'
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 

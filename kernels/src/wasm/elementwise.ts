@@ -1,6 +1,6 @@
 import type { Kernels, MapOp, ZipOp } from '../contract.js'
 import { eachRow, stepOf } from '../js/rows.js'
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 import { densely } from './rows.js'

@@ -95,6 +95,8 @@ export interface Exports {
   cauchy_f64: OfTwo
   correlate_f32: OfTwo
   correlate_f64: OfTwo
+  finite_f32: (n: number, x: number) => boolean
+  finite_f64: (n: number, x: number) => boolean
   series_f32: Series
   series_f64: Series
   seriesSinCos_f32: SinCos

@@ -1,5 +1,5 @@
 import type { DType, Kernels } from '../contract.js'
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { mapOps } from './elementwise.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'

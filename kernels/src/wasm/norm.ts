@@ -1,5 +1,5 @@
 import type { Kernels } from '../contract.js'
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 import { withScratch } from './scratch.js'

@@ -1,5 +1,5 @@
 import type { Kernels, Pool2dGeometry } from '../contract.js'
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
 
 type PoolKernels = Pick<Kernels<Region>, 'maxPool2dIndices' | 'avgPool2d' | 'avgPool2dGrad'>

@@ -1,6 +1,6 @@
 import type { Kernels, ReduceOp } from '../contract.js'
 import { runsOf } from '../js/reduce.js'
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
 
 /** Numbers of the operations in assembly/reduce.ts. */

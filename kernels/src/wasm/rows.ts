@@ -1,6 +1,6 @@
 import type { Shape, Strides } from '../contract.js'
 import { stepOf } from '../js/rows.js'
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { copyKernel } from './copy.js'
 import { addressOf, type Region } from './region.js'
 

@@ -1,4 +1,4 @@
-import type { Context } from './backend.js'
+import type { Context } from './context.js'
 import { addressOf } from './region.js'
 
 /** Runs `body` with `bytes` of working memory: the module's scratch, or memory of its own where that is too small. */

@@ -8,6 +8,7 @@ import {
   type Random,
   scope,
   type Tensor,
+  tensor,
   transpose,
   zeros,
 } from '@unravel/tensor'
@@ -27,18 +28,37 @@ function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
   return { fanIn: (shape[1] ?? 1) * field, fanOut: (shape[0] ?? 1) * field }
 }
 
+/**
+ * scale·u + shift for draws u of a stream, rounded once, whatever the backend: a seed gives the bits that the js kernels make.
+ * The wasm kernels draw the same stream several times as fast.
+ */
+function scaledDraws(
+  kind: 'normal' | 'uniform',
+  random: Random,
+  shape: readonly number[],
+  scale: number,
+  shift: number,
+  where: { readonly dtype?: DType; readonly backend?: Backend },
+): Dense {
+  const fast = defaultBackend()
+  const drawn = random[kind](shape, 0, 1, { ...where, ...(fast.name === 'wasm' ? { backend: fast } : {}) })
+  const data = drawn.dataSync().map(u => u * scale + shift) as Float32Array | Float64Array
+  drawn.dispose()
+  return tensor(data, { ...where, shape })
+}
+
 const normal =
   (variance: (fanIn: number, fanOut: number) => number): Initialiser =>
   (random, shape, where) => {
     const { fanIn, fanOut } = fans(shape)
-    return random.normal(shape, 0, Math.sqrt(variance(fanIn, fanOut)), where)
+    return scaledDraws('normal', random, shape, Math.sqrt(variance(fanIn, fanOut)), 0, where)
   }
 const uniform =
   (variance: (fanIn: number, fanOut: number) => number): Initialiser =>
   (random, shape, where) => {
     const { fanIn, fanOut } = fans(shape)
     const bound = Math.sqrt(3 * variance(fanIn, fanOut))
-    return random.uniform(shape, -bound, bound, where)
+    return scaledDraws('uniform', random, shape, 2 * bound, -bound, where)
   }
 
 /** Variance 2/fan_in, for ReLU (He et al. 2015). */

@@ -1,8 +1,8 @@
-import { tensor, type Where } from './create.js'
+import { tensor, type Where } from './core/create.js'
+import type { Dense, Tensor } from './core/tensor.js'
 import type { ArrayData } from './io/array.js'
 import { formatNpy, formatNpz, parseNpy, parseNpz } from './io/index.js'
 import { formatSafetensors, parseSafetensors } from './io/safetensors.js'
-import type { Dense, Tensor } from './tensor.js'
 
 const made = ({ data, shape, dtype }: ArrayData, where: Where): Dense => tensor(data, { ...where, dtype, shape })
 

@@ -1,10 +1,10 @@
 import { vjp } from './autodiff/reverse.js'
 import { jvp } from './autodiff/series.js'
-import { tensor } from './create.js'
-import { backendOf } from './op.js'
+import { tensor } from './core/create.js'
+import { backendOf } from './core/op.js'
+import { scope } from './core/scope.js'
+import type { Tensor } from './core/tensor.js'
 import { Random } from './random.js'
-import { scope } from './scope.js'
-import type { Tensor } from './tensor.js'
 
 export interface GradcheckOptions {
   /** How many directions are tried (default 3). */

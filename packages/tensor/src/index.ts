@@ -9,30 +9,23 @@ export {
   wasm,
 } from '@unravel/kernels'
 export { Gating, gated, Paths } from './autodiff/gated.js'
-export { tapesRecording } from './autodiff/recording.js'
 export { grad, type Pullback, valueAndGrad, vjp, type WithAux } from './autodiff/reverse.js'
-export {
-  Expansion,
-  head,
-  jvp,
-  padded,
-  type SelectionObserver,
-  Series,
-  series,
-  trimmedSeries,
-} from './autodiff/series.js'
-export * from './create.js'
-export * from './errors.js'
+export { Expansion, jvp, type SelectionObserver, Series, series, trimmedSeries } from './autodiff/series.js'
+export * from './core/create.js'
+export * from './core/errors.js'
+export { tapesRecording } from './core/levels.js'
+export { apply, backendOf } from './core/op.js'
+export { keep, memory, release, scope } from './core/scope.js'
+export { Dense, defaultBackend, type Op, Tensor, useBackend } from './core/tensor.js'
+export { leaves, mapTree, type Tree } from './core/tree.js'
 export * from './files.js'
 export { type GradcheckOptions, gradcheck } from './gradcheck.js'
 export * from './io/index.js'
 export { fromNdarray, toNdarray } from './ndarray.js'
-export { apply, backendOf, type Op } from './op.js'
-export { addAligned } from './ops/addAligned.js'
+export { addAligned } from './ops/arithmetic/addAligned.js'
 export * from './ops/index.js'
+export { padded } from './ops/structure/concat.js'
+export { head } from './ops/structure/slice.js'
 export { opTable } from './ops/table.js'
 export { Random } from './random.js'
-export { keep, memory, release, scope } from './scope.js'
-export { Dense, defaultBackend, Tensor, useBackend } from './tensor.js'
-export { leaves, mapTree, type Tree } from './tree.js'
 export { adamwUpdate, sgdUpdate } from './update.js'

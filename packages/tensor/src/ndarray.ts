@@ -1,8 +1,9 @@
 import type { TypedArray } from '@unravel/kernels'
 import ndarray, { type NdArray } from 'ndarray'
-import { arrayOf, tensor, type Where } from './create.js'
-import { sizeOf, stridesOf } from './shape.js'
-import { Dense, dtypeOf, type Tensor } from './tensor.js'
+import { tensor, type Where } from './core/create.js'
+import { dtypeOf } from './core/dtype.js'
+import { sizeOf, stridesOf } from './core/shape.js'
+import { Dense, type Tensor } from './core/tensor.js'
 
 /** A tensor with the elements of an ndarray view, whatever its strides and offset. Data that are not f32, f64 or i32
  *  (plain arrays, other integers) become `where.dtype`, by default f64. */
@@ -10,7 +11,13 @@ export function fromNdarray(view: NdArray, where: Where = {}): Dense {
   const { shape, stride, offset, data } = view
   const typed = data instanceof Float64Array || data instanceof Float32Array || data instanceof Int32Array
   const dtype = where.dtype ?? (typed ? dtypeOf(data) : 'f64')
-  const packed = arrayOf(dtype, { length: sizeOf(shape) })
+  const n = sizeOf(shape)
+  const packed =
+    data instanceof Float32Array
+      ? new Float32Array(n)
+      : data instanceof Int32Array
+        ? new Int32Array(n)
+        : new Float64Array(n)
   const counts = stridesOf(shape)
   for (let i = 0; i < packed.length; i++) {
     let at = offset
@@ -23,7 +30,7 @@ export function fromNdarray(view: NdArray, where: Where = {}): Dense {
           : (data as number[])[at],
     )
   }
-  return tensor(packed, { ...where, shape: [...shape] })
+  return tensor(packed, { ...where, dtype, shape: [...shape] })
 }
 
 /** An ndarray view of a tensor: of the tensor's own storage where that is an ordinary typed array (the js backend; do

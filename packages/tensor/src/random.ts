@@ -1,7 +1,7 @@
 import type { Shape } from '@unravel/kernels'
-import type { Where } from './create.js'
-import { checkedShape, sizeOf } from './shape.js'
-import { allocate, type Dense, defaultBackend } from './tensor.js'
+import type { Where } from './core/create.js'
+import { checkedShape, sizeOf } from './core/shape.js'
+import { allocate, type Dense, defaultBackend } from './core/tensor.js'
 
 /**
  * A stream of random numbers: Philox4x32-10, counted, so that the same seed gives the same numbers on every backend

@@ -1,7 +1,7 @@
 import type { AdamwSettings, SgdSettings } from '@unravel/kernels'
-import { ShapeError } from './errors.js'
-import { sameType } from './op.js'
-import { allocate, type Dense, type Tensor } from './tensor.js'
+import { ShapeError } from './core/errors.js'
+import { sameType } from './core/op.js'
+import { allocate, type Dense, type Tensor } from './core/tensor.js'
 
 /** The numbers of tensors of one type, for an update that no derivative goes through. */
 function alike(name: string, tensors: readonly Tensor[]): Dense[] {

@@ -83,7 +83,8 @@ const unit = (scale: Analysis['scale']): string => (typeof scale === 'number' ? 
 
 function scaleText(scale: Analysis['scale']): string {
   if (typeof scale === 'number') return String(Number(scale.toPrecision(6)))
-  return `${significant(Math.min(...scale), 3)} to ${significant(Math.max(...scale), 3)} by block`
+  const [least, most] = [Math.min, Math.max].map(pick => scale.reduce((a, b) => pick(a, b)))
+  return `${significant(least!, 3)} to ${significant(most!, 3)} by block`
 }
 
 const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`

@@ -1,29 +1,19 @@
-import type { DType, Shape } from '@unravel/kernels'
-import { describe, RuleError, ShapeError } from '../errors.js'
-import { apply, type Op } from '../op.js'
-import { reshape } from '../ops/reshape.js'
-import { sameShape } from '../shape.js'
-import { type Dense, Tensor } from '../tensor.js'
-import { atFreshLevel } from './recording.js'
-import { aligned, checkOrder, head } from './series.js'
+import type { Backend, DType, Shape } from '@unravel/kernels'
+import { describe, RuleError, ShapeError } from '../core/errors.js'
+import { atFreshLevel } from '../core/levels.js'
+import { alias, applyAs } from '../core/op.js'
+import { sameShape } from '../core/shape.js'
+import { type Dense, type GateContext, type Op, Tensor, type TensorType } from '../core/tensor.js'
+import { head } from '../ops/structure/slice.js'
+import { Orders } from './orders.js'
+import { checkOrder } from './series.js'
 
 /** One run of `gated`: paths are counted up to `order`. */
-export class Gating {
-  constructor(
-    readonly level: number,
-    readonly order: number,
-  ) {}
-
-  /** The stacked path sums of an input; a constant is a path of order 0. With `rank`, items get axes of length 1 in
-   *  front up to that rank. */
-  stack(x: Tensor, rank = x.rank): Tensor {
-    return aligned(this.has(x) ? x.stack : reshape(x, [1, ...x.shape]), rank)
-  }
-  /** The run's own value of an input. */
+export class Gating extends Orders implements GateContext {
   value(x: Tensor): Tensor {
     return this.has(x) ? x.value : x
   }
-  has(x: Tensor): x is Paths {
+  override has(x: Tensor): x is Paths {
     if (!(x instanceof Paths) || x.level !== this.level) return false
     if (x.gating !== this) throw new RuleError(`${describe(x)} escaped from another gated()`)
     return true
@@ -51,6 +41,9 @@ export class Paths extends Tensor {
   override get dtype(): DType {
     return this.value.dtype
   }
+  override get backend(): Backend {
+    return this.value.backend
+  }
   override get level(): number {
     return this.gating.level
   }
@@ -58,12 +51,13 @@ export class Paths extends Tensor {
     return [...this.value.dense(), ...this.stack.dense()]
   }
 
-  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     const at = this.gating
     if (typeof op.gate === 'function') return op.gate(inputs, attrs, at)
     if (op.gate === undefined && op.body !== undefined) return op.body(inputs, attrs)
     if (op.gate === undefined && op.vjp === undefined)
-      return apply(
+      return applyAs(
+        type,
         op,
         inputs.map(x => at.value(x)),
         attrs,
@@ -90,6 +84,8 @@ export function gated(
   return atFreshLevel(level => {
     const at = new Gating(level, order)
     const y = f(at.paths(value, stack))
-    return { value: at.value(y), stack: at.stack(y) }
+    // The run's value is a constant, a given one, or the op's own; a constant's stack is made here.
+    const [v, s] = [at.value(y), at.stack(y)]
+    return { value: v === y || v === value ? alias('gated', v) : v, stack: s === stack ? alias('gated', s) : s }
   })
 }

@@ -1,13 +1,13 @@
-import type { DType, Shape } from '@unravel/kernels'
-import { onesLike, zeros } from '../create.js'
-import { describe, RuleError, ShapeError } from '../errors.js'
-import { apply, type Op } from '../op.js'
-import { add } from '../ops/add.js'
-import { release, scope } from '../scope.js'
-import { sameShape } from '../shape.js'
-import { type Dense, Tensor } from '../tensor.js'
-import { leaves, mapTree, type Tree } from '../tree.js'
-import { atFreshLevel, tapesRecording, whileRecording } from './recording.js'
+import type { Backend, DType, Shape } from '@unravel/kernels'
+import { onesLike, zeros } from '../core/create.js'
+import { describe, RuleError, ShapeError } from '../core/errors.js'
+import { atFreshLevel, tapesRecording, whileRecording } from '../core/levels.js'
+import { alias, applyAs } from '../core/op.js'
+import { release, scope } from '../core/scope.js'
+import { sameShape } from '../core/shape.js'
+import { Dense, type Op, Tensor, type TensorType } from '../core/tensor.js'
+import { leaves, mapTree, type Tree } from '../core/tree.js'
+import { add } from '../ops/arithmetic/add.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: a tape holds applications of every op
 interface Node<A = any> {
@@ -23,7 +23,16 @@ interface Node<A = any> {
 /** The applications of one differentiated function, in the order they ran; variables come first, as null. */
 class Tape {
   readonly nodes: (Node | null)[] = []
+  readonly #constants = new Map<Dense, Tensor>()
   constructor(readonly level: number) {}
+
+  /** A constant under a handle of the tape's: the function may dispose its own before the way back. */
+  constant(x: Tensor): Tensor {
+    if (!(x instanceof Dense)) return x
+    let held = this.#constants.get(x)
+    if (held === undefined) this.#constants.set(x, (held = alias('vjp', x)))
+    return held
+  }
 }
 
 /** A value that a tape follows. */
@@ -41,6 +50,9 @@ class Traced extends Tensor {
   override get dtype(): DType {
     return this.value.dtype
   }
+  override get backend(): Backend {
+    return this.value.backend
+  }
   override get level(): number {
     return this.tape.level
   }
@@ -48,7 +60,7 @@ class Traced extends Tensor {
     return this.value.dense()
   }
 
-  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     if (op.vjp === undefined && op.body !== undefined) return op.body(inputs, attrs)
     const tape = this.tape
     const lower = new Array<Tensor>(inputs.length)
@@ -60,11 +72,11 @@ class Traced extends Tensor {
         lower[i] = x.value
         parents[i] = x.index
       } else {
-        lower[i] = x
+        lower[i] = op.vjp === undefined ? x : tape.constant(x)
         parents[i] = -1
       }
     }
-    const output = apply(op, lower, attrs)
+    const output = applyAs(type, op, lower, attrs)
     if (op.vjp === undefined) return output
     return new Traced(tape, tape.nodes.push({ op, attrs, inputs: lower, output, parents }) - 1, output)
   }
@@ -107,7 +119,11 @@ function backward(tape: Tape, last: number, variables: number, cotangent: Tensor
     cotangents[i] = undefined
     drop(c)
   }
-  return cotangents.slice(0, variables)
+  return cotangents.slice(0, variables).map(g => {
+    if (g === undefined || holders.get(g) === 1) return g
+    drop(g)
+    return alias('pullback', g)
+  })
 }
 
 export interface Pullback<T extends Tree, Aux = undefined> {
@@ -130,12 +146,12 @@ export function vjp<T extends Tree, Aux = undefined>(f: (inputs: T) => WithAux<A
   return atFreshLevel(level => {
     const tape = new Tape(level)
     const variables = leaves(inputs)
-    const traced = mapTree(t => new Traced(tape, tape.nodes.push(null) - 1, t), inputs) as T
+    const traced = mapTree(t => new Traced(tape, tape.nodes.push(null) - 1, alias('vjp', t)), inputs) as T
     const result = whileRecording(() => f(traced))
     const [output, aux] = Array.isArray(result) ? (result as [Tensor, Aux]) : [result as Tensor, undefined]
     if (!(output instanceof Tensor)) throw new TypeError('vjp wants a function that returns a tensor, or [tensor, aux]')
-    const strip = (t: Tensor) => (t instanceof Traced && t.tape === tape ? t.value : t)
-    const value = strip(output)
+    const strip = (t: Tensor) => (t instanceof Traced && t.tape === tape ? alias('vjp', t.value) : t)
+    const value = output instanceof Traced ? strip(output) : alias('vjp', output)
     return {
       value,
       aux: mapTree(strip, aux) as Aux,
@@ -154,7 +170,7 @@ export function vjp<T extends Tree, Aux = undefined>(f: (inputs: T) => WithAux<A
   })
 }
 
-const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.dense()[0]!.backend })
+const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.backend })
 
 // biome-ignore lint/suspicious/noExplicitAny: further arguments are passed on as they are
 type Rest = any[]

@@ -1,37 +1,32 @@
-import type { DType, Shape } from '@unravel/kernels'
-import { zeros } from '../create.js'
-import { describe, RuleError, ShapeError } from '../errors.js'
-import { apply, backendOf, type Op } from '../op.js'
-import { addAligned } from '../ops/addAligned.js'
-import { concat } from '../ops/concat.js'
-import { reshape } from '../ops/reshape.js'
-import { slice } from '../ops/slice.js'
-import { scope } from '../scope.js'
-import { sameShape } from '../shape.js'
-import { type Dense, Tensor } from '../tensor.js'
-import { leaves, mapTree, type Tree } from '../tree.js'
-import { atFreshLevel } from './recording.js'
+import type { Backend, DType, Shape } from '@unravel/kernels'
+import { zeros } from '../core/create.js'
+import { describe, RuleError, ShapeError } from '../core/errors.js'
+import { atFreshLevel } from '../core/levels.js'
+import { alias, applyAs, backendOf } from '../core/op.js'
+import { scope } from '../core/scope.js'
+import { sameShape } from '../core/shape.js'
+import { type Dense, type Op, type SeriesContext, Tensor, type TensorType } from '../core/tensor.js'
+import { leaves, mapTree, type Tree } from '../core/tree.js'
+import { addAligned } from '../ops/arithmetic/addAligned.js'
+import { concat, padded } from '../ops/structure/concat.js'
+import { reshape } from '../ops/structure/reshape.js'
+import { head, slice } from '../ops/structure/slice.js'
+import { Orders } from './orders.js'
 
-/** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, and the stacks
- *  `[stored orders, ...shape]` it would have acted on. */
-export type SelectionObserver = (op: string, stacks: readonly Tensor[]) => void
+/** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, the stacks
+ *  `[stored orders, ...shape]` it would have acted on, and what it made of order 0. */
+export type SelectionObserver = (op: string, stacks: readonly Tensor[], chosen: Tensor) => void
 
 /** One run of `series`: arithmetic modulo z^(order+1). */
-export class Expansion {
+export class Expansion extends Orders implements SeriesContext {
   constructor(
-    readonly level: number,
-    readonly order: number,
+    level: number,
+    order: number,
     readonly observer?: SelectionObserver,
-  ) {}
-
-  /** The stacked coefficients of an input: of a series its own, of a constant just its value. With `rank`, items get
-   *  axes of length 1 in front up to that rank, so that stacks of different items broadcast. */
-  stack(x: Tensor, rank = x.rank): Tensor {
-    return aligned(this.has(x) ? x.stack : reshape(x, [1, ...x.shape]), rank)
+  ) {
+    super(level, order)
   }
 
-  /** Σ_j f(a_j, b_{k−j}) of two stacks, for f bilinear and broadcasting over a leading axis of its second argument:
-   *  one call for each stored order of a. */
   convolve(a: Tensor, b: Tensor, f: (aj: Tensor, b: Tensor) => Tensor): Tensor {
     let out: Tensor | undefined
     for (let j = 0; j < a.shape[0]! && j <= this.order; j++) {
@@ -42,8 +37,7 @@ export class Expansion {
     return out!
   }
 
-  /** Whether `x` is a series of this expansion. Throws when it belongs to another one of the same level. */
-  has(x: Tensor): x is Series {
+  override has(x: Tensor): x is Series {
     if (!(x instanceof Series) || x.level !== this.level) return false
     if (x.expansion !== this) throw new RuleError(`${describe(x)} escaped from another series()`)
     return true
@@ -73,6 +67,9 @@ export class Series extends Tensor {
   override get dtype(): DType {
     return this.stack.dtype
   }
+  override get backend(): Backend {
+    return this.stack.backend
+  }
   override get level(): number {
     return this.expansion.level
   }
@@ -89,40 +86,23 @@ export class Series extends Tensor {
     return this.stack.dense()
   }
 
-  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     const at = this.expansion
     if (op.series !== undefined) return op.series(inputs, attrs, at)
     if (op.body !== undefined) return op.body(inputs, attrs)
-    at.observer?.(
-      op.name,
-      inputs.map(x => at.stack(x)),
-    )
-    return apply(
+    const chosen = applyAs(
+      type,
       op,
       inputs.map(x => (at.has(x) ? x.at(0) : x)),
       attrs,
     )
+    at.observer?.(
+      op.name,
+      inputs.map(x => at.stack(x)),
+      chosen,
+    )
+    return chosen
   }
-}
-
-/** The first n entries of the leading axis. */
-export function head(stack: Tensor, n: number): Tensor {
-  return stack.shape[0]! <= n ? stack : slice(stack, [0], [n])
-}
-
-/** `stack` with zeros appended on the leading axis up to n entries. */
-export function padded(stack: Tensor, n: number): Tensor {
-  const missing = n - stack.shape[0]!
-  if (missing <= 0) return stack
-  const nothing = zeros([missing, ...stack.shape.slice(1)], { dtype: stack.dtype, backend: backendOf(stack) })
-  return concat([stack, nothing], 0)
-}
-
-/** A stack whose items have axes of length 1 in front, up to `rank`. */
-export function aligned(stack: Tensor, rank: number): Tensor {
-  const missing = rank - (stack.rank - 1)
-  if (missing <= 0) return stack
-  return reshape(stack, [stack.shape[0]!, ...new Array<number>(missing).fill(1), ...stack.shape.slice(1)])
 }
 
 /**
@@ -145,6 +125,7 @@ export function trimmedSeries<T extends Tree>(
   checkOrder('series', order)
   return atFreshLevel(level => {
     const at = new Expansion(level, order, observer)
+    const given = new Set(leaves(coefficients))
     const x = mapTree(stack => {
       if (stack.rank === 0 || stack.shape[0] === 0) {
         throw new ShapeError({ name: 'series', signature: '[stored orders,...], at least one order' }, [stack])
@@ -153,7 +134,8 @@ export function trimmedSeries<T extends Tree>(
     }, coefficients) as T
     const y = f(x)
     if (!(y instanceof Tensor)) throw new TypeError('series wants a function that returns a tensor')
-    return at.stack(y)
+    const stack = at.stack(y)
+    return given.has(stack) ? alias('series', stack) : stack
   })
 }
 

@@ -49,7 +49,7 @@ function span({ share }: Analysis): string {
 
 /** Orders that are far larger than what they sum to. */
 function cancellation(initial: Analysis, trained: Analysis): string | null {
-  const [before, after] = [initial, trained].map(a => Math.max(...a.norms) / a.outputNorm)
+  const [before, after] = [initial, trained].map(a => a.norms.reduce((x, y) => Math.max(x, y)) / a.outputNorm)
   if (!(Math.max(before!, after!) > 2)) return null
   return (
     `Its orders explode and cancel: the largest is ${significant(before!, 3)} times the output at initialisation ` +

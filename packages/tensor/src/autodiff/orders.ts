@@ -1,0 +1,21 @@
+import { scalarLike } from '../core/create.js'
+import type { OrdersContext, Stacked, Tensor } from '../core/tensor.js'
+import { addAligned } from '../ops/arithmetic/addAligned.js'
+import { aligned, reshape } from '../ops/structure/reshape.js'
+
+/** What every interpreter does that carries stacked orders on a leading axis. */
+export abstract class Orders implements OrdersContext {
+  constructor(
+    readonly level: number,
+    readonly order: number,
+  ) {}
+
+  abstract has(x: Tensor): x is Stacked
+
+  stack(x: Tensor, rank = x.rank): Tensor {
+    return aligned(this.has(x) ? x.stack : reshape(x, [1, ...x.shape]), rank)
+  }
+  addToOrder0(stack: Tensor, constant: number): Tensor {
+    return addAligned(stack, reshape(scalarLike(constant, stack), new Array<number>(stack.rank).fill(1)), 0)
+  }
+}

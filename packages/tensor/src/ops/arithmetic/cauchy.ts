@@ -1,0 +1,93 @@
+import type { Backend, Buffer, Shape } from '@unravel/kernels'
+import { apply, commonDType } from '../../core/op.js'
+import { broadcastIndices, broadcastShapes, sizeOf } from '../../core/shape.js'
+import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
+import { bilinear } from '../structure/builders.js'
+import { unbroadcast } from '../structure/sum.js'
+
+export interface StackAttrs {
+  readonly orders: number
+  /** Rank of an item; the order axis comes before it. */
+  readonly rank: number
+}
+
+/** Type of a bilinear kernel on two stacks of equal items, under leading axes that broadcast. */
+export function stackType(
+  op: { name: string; signature: string },
+  inputs: readonly Tensor[],
+  { orders, rank }: StackAttrs,
+) {
+  const [a, b] = inputs as [Tensor, Tensor]
+  const lead = broadcastShapes(a.shape.slice(0, -rank - 1), b.shape.slice(0, -rank - 1))!
+  const item = rank === 0 ? [] : a.shape.slice(-rank)
+  return { shape: [...lead, orders, ...item], dtype: commonDType(op, inputs) }
+}
+
+/** Runs a kernel of two stacks once for every leading index. */
+export function runStacks(
+  origin: string,
+  [a, b]: readonly Dense[],
+  { rank }: StackAttrs,
+  type: { shape: Shape; dtype: 'f32' | 'f64' | 'i32' },
+  kernel: (backend: Backend, n: number, a: Buffer, b: Buffer, out: Buffer) => void,
+): Dense {
+  const { backend } = a!
+  const out = allocate(backend, type.shape, type.dtype, origin)
+  const n = rank === 0 ? 1 : sizeOf(type.shape.slice(-rank))
+  const lead = type.shape.slice(0, -rank - 1)
+  const stacks = (t: Dense) => {
+    const size = sizeOf(t.shape.slice(-rank - 1))
+    const at = broadcastIndices(t.shape.slice(0, -rank - 1), lead)
+    return (l: number) => (at.length === 1 ? t.buffer : backend.view(t.buffer, at[l]! * size, size))
+  }
+  const [A, B, C] = [stacks(a!), stacks(b!), stacks(out)]
+  for (let l = 0, leads = sizeOf(lead); l < leads; l++) kernel(backend, n, A(l), B(l), C(l))
+  return out
+}
+
+/** Product of series: out_k = Σ_j a_j b_{k−j}. */
+export const cauchyOp: Op<StackAttrs> = bilinear<StackAttrs>({
+  name: 'cauchy',
+  signature: '[...,p,item], [...,q,item] -> [...,orders,item]',
+  infer: (inputs, attrs) => stackType(cauchyOp, inputs, attrs),
+  run: (inputs, attrs, type) =>
+    runStacks('cauchy', inputs, attrs, type, (backend, n, a, b, out) =>
+      backend.kernels.cauchy(attrs.orders, n, a, b, out),
+    ),
+  vjp({ inputs: [a, b], output, attrs: { rank }, wants }, c) {
+    const back = (other: Tensor, t: Tensor) =>
+      unbroadcast(correlate(c, other, t.shape[t.rank - rank - 1]!, rank), output.rank, t.shape)
+    return [wants[0] ? back(b!, a!) : null, wants[1] ? back(a!, b!) : null]
+  },
+  instead: 'a composite with a gate',
+})
+
+/** The first `orders` coefficients of the product of two stacks of equal items of rank `rank`. */
+export function cauchy(a: Tensor, b: Tensor, orders: number, rank: number): Tensor {
+  return apply(cauchyOp, [a, b], { orders, rank })
+}
+
+/** The adjoint of a product of series: out_j = Σ_{k ≥ j} c_k b_{k−j}. */
+export const correlateOp: Op<StackAttrs> = bilinear<StackAttrs>({
+  name: 'correlate',
+  signature: '[...,p,item], [...,q,item] -> [...,orders,item]',
+  infer: (inputs, attrs) => stackType(correlateOp, inputs, attrs),
+  run: (inputs, attrs, type) =>
+    runStacks('correlate', inputs, attrs, type, (backend, n, c, b, out) =>
+      backend.kernels.correlate(attrs.orders, n, c, b, out),
+    ),
+  vjp({ inputs: [c, b], output, attrs: { rank }, wants }, g) {
+    const stored = (t: Tensor) => t.shape[t.rank - rank - 1]!
+    return [
+      wants[0] ? unbroadcast(cauchy(g, b!, stored(c!), rank), output.rank, c!.shape) : null,
+      // b̄_i = Σ_j g_j c_{i+j}
+      wants[1] ? unbroadcast(correlate(c!, g, stored(b!), rank), output.rank, b!.shape) : null,
+    ]
+  },
+  instead: 'a composite with a gate',
+})
+
+/** The first `orders` entries of Σ_{k ≥ j} c_k b_{k−j}, of stacks of equal items of rank `rank`. */
+export function correlate(c: Tensor, b: Tensor, orders: number, rank: number): Tensor {
+  return apply(correlateOp, [c, b], { orders, rank })
+}

@@ -1,0 +1,75 @@
+import { ShapeError } from '../../core/errors.js'
+import { apply } from '../../core/op.js'
+import { axesFromEnd, fromEnd, sizeOf } from '../../core/shape.js'
+import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { stopGradient } from '../structure/stopGradient.js'
+import { type Axes, reducedShape, runReduce, sum, sumOp, unreduced } from '../structure/sum.js'
+import { affine } from './affine.js'
+import { equal } from './compare.js'
+import { div } from './div.js'
+import { mul } from './mul.js'
+import { neg } from './neg.js'
+
+/** The extreme element; ties share its weight equally. */
+function extreme(name: 'max' | 'min'): Op<Axes> {
+  // Weights that pick the extreme elements at the run: the op is linear under them.
+  const weights = (x: Tensor, attrs: Axes) => {
+    const run = stopGradient(x)
+    const ties = equal(run, apply(self, [run], { ...attrs, keepdims: true }))
+    return div(ties, sum(ties, attrs.axes, true))
+  }
+  const self: Op<Axes> = {
+    name,
+    signature: '[...] -> [...]',
+    infer(inputs, attrs) {
+      const x = inputs[0]!
+      if (attrs.axes.some(a => x.shape[x.rank + a] === 0)) throw new ShapeError(self, inputs, `no ${name} of nothing`)
+      return { shape: reducedShape(x, attrs), dtype: x.dtype }
+    },
+    run: ([x], attrs, type) => runReduce(name, x!, attrs, type.shape),
+    vjp: ({ inputs: [x], attrs }, c) => [mul(unreduced(c, x!, attrs), weights(x!, attrs))],
+    body: ([x], attrs) => apply(sumOp, [mul(x!, weights(x!, attrs))], attrs),
+  }
+  return self
+}
+
+export const maxOp = extreme('max')
+export const minOp = extreme('min')
+
+/** Largest element over `axis` (one, several, or by default all); NaN if any is NaN. Throws on empty axes. */
+export function max(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  return apply(maxOp, [x], { axes: axesFromEnd(axis, x.rank, 'max'), keepdims })
+}
+
+/** Smallest element over `axis` (one, several, or by default all); NaN if any is NaN. Throws on empty axes. */
+export function min(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  return apply(minOp, [x], { axes: axesFromEnd(axis, x.rank, 'min'), keepdims })
+}
+
+export const argmaxOp: Op<{ axis: number }> = {
+  name: 'argmax',
+  signature: '[...] -> i32[...]',
+  infer(inputs, { axis }) {
+    const x = inputs[0]!
+    if (x.shape[x.rank + axis] === 0) throw new ShapeError(argmaxOp, inputs, 'no argmax of nothing')
+    return { shape: x.shape.filter((_, i) => i !== x.rank + axis), dtype: 'i32' }
+  },
+  run([x], { axis }, type) {
+    const out = allocate(x!.backend, type.shape, 'i32', 'argmax')
+    const at = x!.rank + axis
+    const outer = sizeOf(x!.shape.slice(0, at))
+    x!.backend.kernels.argmax(outer, x!.shape[at]!, sizeOf(x!.shape.slice(at + 1)), x!.buffer, out.buffer)
+    return out
+  },
+}
+
+/** Index (i32) of the first largest element along `axis`; the first NaN wins. Constant to derivatives. */
+export function argmax(x: Tensor, axis = -1): Tensor {
+  return apply(argmaxOp, [x], { axis: fromEnd(axis, x.rank, 'argmax') })
+}
+
+/** Index (i32) of the first smallest element along `axis`; the first NaN wins. Constant to derivatives. */
+export function argmin(x: Tensor, axis = -1): Tensor {
+  // −x − 1 turns the order of i32 around too, where −(−2^31) is no i32.
+  return argmax(x.dtype === 'i32' ? affine(x, -1, -1) : neg(x), axis)
+}

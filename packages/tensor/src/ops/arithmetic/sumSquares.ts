@@ -1,0 +1,27 @@
+import { apply, commonDType } from '../../core/op.js'
+import { axesFromEnd } from '../../core/shape.js'
+import type { Op, Tensor } from '../../core/tensor.js'
+import { type Axes, reducedShape, runReduce, sumOp, unreduced } from '../structure/sum.js'
+import { affine } from './affine.js'
+import { averaged } from './mean.js'
+import { mul } from './mul.js'
+
+export const sumSquaresOp: Op<Axes> = {
+  name: 'sumSquares',
+  signature: '[...] -> [...]',
+  infer: (inputs, attrs) => ({ shape: reducedShape(inputs[0]!, attrs), dtype: commonDType(sumSquaresOp, inputs) }),
+  run: ([x], attrs, type) => runReduce('sumSquares', x!, attrs, type.shape),
+  // (Σx²)′ = 2x·x′
+  vjp: ({ inputs: [x], attrs }, c) => [mul(affine(unreduced(c, x!, attrs), 2, 0), x!)],
+  gate: 'take path sums of what is squared',
+  body: ([x], attrs) => apply(sumOp, [mul(x!, x!)], attrs),
+}
+
+/** Σ x² over `axis` (one, several, or by default all). */
+export function sumSquares(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  return apply(sumSquaresOp, [x], { axes: axesFromEnd(axis, x.rank, 'sumSquares'), keepdims })
+}
+
+/** Mean of x² over `axis` (one, several, or by default all). That of nothing is NaN. */
+export const meanSquare = (x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor =>
+  averaged(sumSquaresOp, x, axesFromEnd(axis, x.rank, 'meanSquare'), keepdims)

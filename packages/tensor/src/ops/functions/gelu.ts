@@ -1,0 +1,20 @@
+import { apply } from '../../core/op.js'
+import type { Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
+import { mul } from '../arithmetic/mul.js'
+import { elementwise } from './elementwise.js'
+import { normalCdf, normalDensity } from './normalCdf.js'
+
+export const geluOp = elementwise({
+  name: 'gelu',
+  map: 'gelu',
+  // Φ(x) + x Φ′(x)
+  derivative: x => add(normalCdf(x), mul(x, normalDensity(x))),
+  taylor: x => mul(x, normalCdf(x)),
+  secant: x => normalCdf(x),
+})
+
+/** GELU, x Φ(x) */
+export function gelu(x: Tensor): Tensor {
+  return apply(geluOp, [x], undefined)
+}

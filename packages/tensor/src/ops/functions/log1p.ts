@@ -1,0 +1,17 @@
+import { apply } from '../../core/op.js'
+import type { Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
+import { elementwise, quotient } from './elementwise.js'
+import { reciprocal } from './reciprocal.js'
+
+export const log1pOp = elementwise({
+  name: 'log1p',
+  map: 'log1p',
+  derivative: x => reciprocal(add(x, 1)),
+  secant: (x, y) => quotient(y, x, 1),
+})
+
+/** log(1 + x), accurate near 0 */
+export function log1p(x: Tensor): Tensor {
+  return apply(log1pOp, [x], undefined)
+}

@@ -1,0 +1,52 @@
+import { apply, commonDType } from '../../core/op.js'
+import { fromEnd, sizeOf } from '../../core/shape.js'
+import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { max } from '../arithmetic/max.js'
+import { mul } from '../arithmetic/mul.js'
+import { sub } from '../arithmetic/sub.js'
+import { stopGradient } from '../structure/stopGradient.js'
+import { sum } from '../structure/sum.js'
+import { swapAxes } from '../structure/transpose.js'
+import { exp } from './exp.js'
+import { log } from './log.js'
+import { rowsOf } from './softmax.js'
+
+export const logSoftmaxOp: Op = {
+  name: 'logSoftmax',
+  signature: '[...,n] -> [...,n]',
+  infer: inputs => ({ shape: inputs[0]!.shape, dtype: commonDType(logSoftmaxOp, inputs) }),
+  run([x], _, type) {
+    const out = allocate(x!.backend, type.shape, type.dtype, 'logSoftmax')
+    x!.backend.kernels.logSoftmax(...rowsOf(type.shape), x!.buffer, out.buffer)
+    return out
+  },
+  vjp: ({ output }, c) => [apply(logSoftmaxGradOp, [output, c], undefined)],
+  gate: 'logits are the last path-valued quantity; take path sums of the logits',
+  body: viaExp,
+}
+
+function viaExp([x]: readonly Tensor[]): Tensor {
+  const shifted = sub(x!, max(stopGradient(x!), -1, true))
+  return sub(shifted, log(sum(exp(shifted), -1, true)))
+}
+
+/** ȳ ↦ ȳ − exp(y) Σ ȳ, under leading axes of ȳ. */
+export const logSoftmaxGradOp: Op = {
+  name: 'logSoftmaxGrad',
+  signature: '[...,n], [...,n] -> [...,n]',
+  infer: inputs => ({ shape: inputs[1]!.shape, dtype: commonDType(logSoftmaxGradOp, inputs) }),
+  run([y, c], _, type) {
+    const out = allocate(y!.backend, type.shape, type.dtype, 'logSoftmaxGrad')
+    const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))
+    y!.backend.kernels.logSoftmaxGrad(lead, ...rowsOf(y!.shape), y!.buffer, c!.buffer, out.buffer)
+    return out
+  },
+  gate: 'it is used by derivatives only',
+  body: ([y, c]) => sub(c!, mul(sum(c!, -1, true), exp(y!))),
+}
+
+/** x − log Σ exp(x) along `axis`, shifted by the maximum so that nothing overflows. */
+export function logSoftmax(x: Tensor, axis = -1): Tensor {
+  const at = fromEnd(axis, x.rank, 'logSoftmax')
+  return at === -1 ? apply(logSoftmaxOp, [x], undefined) : swapAxes(logSoftmax(swapAxes(x, at, -1)), at, -1)
+}

@@ -1,0 +1,23 @@
+import { apply } from '../../core/op.js'
+import type { Tensor } from '../../core/tensor.js'
+import { mul } from '../arithmetic/mul.js'
+import { elementwise, quotient } from './elementwise.js'
+import { erf } from './erf.js'
+import { exp } from './exp.js'
+
+/** Φ′(x), the normal density */
+export const normalDensity = (x: Tensor): Tensor => mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
+
+export const normalCdfOp = elementwise({
+  name: 'normalCdf',
+  map: 'normalCdf',
+  derivative: x => normalDensity(x),
+  recurrence: 'normalCdf',
+  secant: x => quotient(mul(erf(mul(x, Math.SQRT1_2)), 0.5), x, 1 / Math.sqrt(2 * Math.PI)),
+  atZero: 0.5,
+})
+
+/** Φ(x) = ½ erfc(−x/√2), the distribution function of the normal distribution */
+export function normalCdf(x: Tensor): Tensor {
+  return apply(normalCdfOp, [x], undefined)
+}

@@ -1,0 +1,19 @@
+import { apply } from '../../core/op.js'
+import type { Tensor } from '../../core/tensor.js'
+import { mul } from '../arithmetic/mul.js'
+import { step } from '../arithmetic/step.js'
+import { elementwise } from './elementwise.js'
+
+export const reluOp = elementwise({
+  name: 'relu',
+  map: 'relu',
+  grad: 'relu',
+  derivative: x => step(x),
+  taylor: x => mul(x, step(x)),
+  secant: x => step(x),
+})
+
+/** max(x, 0) */
+export function relu(x: Tensor): Tensor {
+  return apply(reluOp, [x], undefined)
+}

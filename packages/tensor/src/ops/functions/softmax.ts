@@ -1,0 +1,78 @@
+import { Expansion } from '../../autodiff/series.js'
+import { atFreshLevel } from '../../core/levels.js'
+import { apply, commonDType } from '../../core/op.js'
+import { fromEnd, sizeOf } from '../../core/shape.js'
+import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { div } from '../arithmetic/div.js'
+import { max } from '../arithmetic/max.js'
+import { mul } from '../arithmetic/mul.js'
+import { sub } from '../arithmetic/sub.js'
+import { padded } from '../structure/concat.js'
+import { head } from '../structure/slice.js'
+import { stopGradient } from '../structure/stopGradient.js'
+import { sum } from '../structure/sum.js'
+import { swapAxes } from '../structure/transpose.js'
+import { exp } from './exp.js'
+
+/** Rows and their length, of a tensor normalised over its last axis. */
+export function rowsOf(shape: readonly number[]): [rows: number, n: number] {
+  const n = shape[shape.length - 1] ?? 1
+  return [sizeOf(shape.slice(0, -1)), n]
+}
+
+export const softmaxOp: Op = {
+  name: 'softmax',
+  signature: '[...,n] -> [...,n]',
+  infer: inputs => ({ shape: inputs[0]!.shape, dtype: commonDType(softmaxOp, inputs) }),
+  run([x], _, type) {
+    const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
+    x!.backend.kernels.softmax(...rowsOf(type.shape), x!.buffer, out.buffer)
+    return out
+  },
+  vjp: ({ output }, c) => [apply(softmaxGradOp, [output, c], undefined)],
+  series: ([x], _, at) => at.series(apply(softmaxSeriesOp, [at.stack(x!)], { orders: at.order + 1 })),
+  gate: 'in scaledDotProductAttention the pattern is frozen',
+}
+
+/** ȳ ↦ y ⊙ (ȳ − Σ ȳ y), under leading axes of ȳ. */
+export const softmaxGradOp: Op = {
+  name: 'softmaxGrad',
+  signature: '[...,n], [...,n] -> [...,n]',
+  infer: inputs => ({ shape: inputs[1]!.shape, dtype: commonDType(softmaxGradOp, inputs) }),
+  run([y, c], _, type) {
+    const out = allocate(y!.backend, type.shape, type.dtype, 'softmaxGrad')
+    const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))
+    y!.backend.kernels.softmaxGrad(lead, ...rowsOf(y!.shape), y!.buffer, c!.buffer, out.buffer)
+    return out
+  },
+  gate: 'it is used by derivatives only',
+  body: ([y, c]) => mul(y!, sub(c!, sum(mul(c!, y!), -1, true))),
+}
+
+export const softmaxSeriesOp: Op<{ orders: number }> = {
+  name: 'softmaxSeries',
+  signature: '[p,...,n] -> [orders,...,n]',
+  infer: (inputs, { orders }) => ({
+    shape: [orders, ...inputs[0]!.shape.slice(1)],
+    dtype: commonDType(softmaxSeriesOp, inputs),
+  }),
+  run([x], { orders }, type) {
+    const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
+    x!.backend.kernels.seriesSoftmax(orders, ...rowsOf(type.shape.slice(1)), x!.buffer, out.buffer)
+    return out
+  },
+  body: ([x], { orders }) =>
+    atFreshLevel(level => {
+      const at = new Expansion(level, orders - 1)
+      const shifted = sub(at.series(x!), max(stopGradient(at.series(head(x!, 1))), -1, true))
+      const e = exp(shifted)
+      return padded(at.stack(div(e, sum(e, -1, true))), orders)
+    }),
+  gate: 'it is used by Taylor rules only',
+}
+
+/** exp(x) / Σ exp(x) along `axis`, shifted by the maximum so that nothing overflows. */
+export function softmax(x: Tensor, axis = -1): Tensor {
+  const at = fromEnd(axis, x.rank, 'softmax')
+  return at === -1 ? apply(softmaxOp, [x], undefined) : swapAxes(softmax(swapAxes(x, at, -1)), at, -1)
+}

@@ -1,0 +1,145 @@
+import type { Conv2dGeometry } from '@unravel/kernels'
+import { ShapeError } from '../../core/errors.js'
+import { apply, commonDType } from '../../core/op.js'
+import { broadcastIndices, broadcastShapes, sizeOf } from '../../core/shape.js'
+import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
+import { bilinear } from '../structure/builders.js'
+import { reshape } from '../structure/reshape.js'
+import { unbroadcast } from '../structure/sum.js'
+
+type Kernel = 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'
+
+/** Runs a kernel on the last four axes of two tensors, once for every leading index; leading axes broadcast. */
+function runItems(kernel: Kernel, g: Conv2dGeometry, [a, b]: readonly Dense[], shape: readonly number[]): Dense {
+  const { backend } = a!
+  const out = allocate(backend, shape, a!.dtype, kernel)
+  const lead = shape.slice(0, -4)
+  const items = (t: Dense) => {
+    const size = sizeOf(t.shape.slice(-4))
+    const at = broadcastIndices(t.shape.slice(0, -4), lead)
+    return (l: number) => (at.length === 1 ? t.buffer : backend.view(t.buffer, at[l]! * size, size))
+  }
+  const [A, B, C] = [items(a!), items(b!), items(out)]
+  for (let l = 0, leads = sizeOf(lead); l < leads; l++) backend.kernels[kernel](g, A(l), B(l), C(l))
+  return out
+}
+
+const leadOf = (inputs: readonly Tensor[]) =>
+  broadcastShapes(inputs[0]!.shape.slice(0, -4), inputs[1]!.shape.slice(0, -4))!
+
+/** One of the three kernels as a bilinear op; `dims` are the last four axes of its result. */
+function convolution(
+  name: Kernel,
+  signature: string,
+  dims: (g: Conv2dGeometry) => readonly number[],
+  vjp: NonNullable<Op<Conv2dGeometry>['vjp']>,
+): Op<Conv2dGeometry> {
+  const self: Op<Conv2dGeometry> = bilinear<Conv2dGeometry>({
+    name,
+    signature,
+    infer: (inputs, g) => ({ shape: [...leadOf(inputs), ...dims(g)], dtype: commonDType(self, inputs) }),
+    run: (inputs, g, type) => runItems(name, g, inputs, type.shape),
+    vjp: (applied, c) =>
+      vjp(applied, c).map((g, i) => g && unbroadcast(g, applied.output.rank, applied.inputs[i]!.shape)),
+    instead: 'a convolution with constant weights',
+  })
+  return self
+}
+
+const input = (g: Conv2dGeometry) => [g.batch, g.inChannels, g.height, g.width]
+const weight = (g: Conv2dGeometry) => [g.outChannels, g.inChannels / g.groups, g.kernelH, g.kernelW]
+const output = (g: Conv2dGeometry) => [g.batch, g.outChannels, g.outH, g.outW]
+
+// ⟨ȳ, x ∗ w⟩ is linear in each of ȳ, x, w: the three ops are one another's adjoints.
+export const conv2dOp: Op<Conv2dGeometry> = convolution(
+  'conv2d',
+  '[b,c,h,w], [o,i,p,q] -> [b,o,u,v]',
+  output,
+  ({ inputs: [x, w], attrs, wants }, c) => [
+    wants[0] ? apply(conv2dInputGradOp, [c, w!], attrs) : null,
+    wants[1] ? apply(conv2dWeightGradOp, [x!, c], attrs) : null,
+  ],
+)
+export const conv2dInputGradOp: Op<Conv2dGeometry> = convolution(
+  'conv2dInputGrad',
+  '[b,o,u,v], [o,i,p,q] -> [b,c,h,w]',
+  input,
+  ({ inputs: [y, w], attrs, wants }, c) => [
+    wants[0] ? apply(conv2dOp, [c, w!], attrs) : null,
+    wants[1] ? apply(conv2dWeightGradOp, [c, y!], attrs) : null,
+  ],
+)
+export const conv2dWeightGradOp: Op<Conv2dGeometry> = convolution(
+  'conv2dWeightGrad',
+  '[b,c,h,w], [b,o,u,v] -> [o,i,p,q]',
+  weight,
+  ({ inputs: [x, y], attrs, wants }, c) => [
+    wants[0] ? apply(conv2dInputGradOp, [y!, c], attrs) : null,
+    wants[1] ? apply(conv2dOp, [x!, c], attrs) : null,
+  ],
+)
+
+type Pair = number | readonly [number, number]
+/** Both numbers of an option; throws RangeError unless they are integers of at least `least`. */
+export function pairOf(what: string, p: Pair, least: number): readonly [number, number] {
+  const pair: readonly [number, number] = typeof p === 'number' ? [p, p] : p
+  if (pair.length !== 2 || pair.some(n => !Number.isSafeInteger(n) || n < least)) {
+    throw new RangeError(`${what} is one integer of at least ${least}, or [vertical, horizontal], got ${p}`)
+  }
+  return pair
+}
+
+export interface ConvOptions {
+  /** One number, or [vertical, horizontal]. */
+  readonly stride?: Pair
+  readonly padding?: Pair
+  readonly dilation?: Pair
+  readonly groups?: number
+}
+
+/** Number of windows along one axis. */
+export const windows = (n: number, kernel: number, stride: number, padding: number, dilation = 1): number =>
+  Math.floor((n + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1
+
+/**
+ * 2-D convolution (cross-correlation, as in PyTorch) of x [b,c,h,w] with weight [o,c/groups,p,q] and bias [o].
+ * Throws ShapeError where they do not fit, RangeError for options that are no such numbers.
+ */
+export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOptions = {}): Tensor {
+  const [strideH, strideW] = pairOf('conv2d: stride', options.stride ?? 1, 1)
+  const [padH, padW] = pairOf('conv2d: padding', options.padding ?? 0, 0)
+  const [dilationH, dilationW] = pairOf('conv2d: dilation', options.dilation ?? 1, 1)
+  const groups = options.groups ?? 1
+  const inputs = bias === undefined ? [x, weight] : [x, weight, bias]
+  const refuse = (detail: string) => new ShapeError(conv2dOp, inputs, detail)
+  if (x.rank !== 4 || weight.rank !== 4) throw refuse('both must have four axes')
+  const [batch, inChannels, height, width] = x.shape as [number, number, number, number]
+  const [outChannels, perGroup, kernelH, kernelW] = weight.shape as [number, number, number, number]
+  const even = Number.isInteger(groups) && perGroup * groups === inChannels && outChannels % groups === 0
+  if (!even) throw refuse(`groups ${groups} do not fit`)
+  const outH = windows(height, kernelH, strideH, padH, dilationH)
+  const outW = windows(width, kernelW, strideW, padW, dilationW)
+  if (!(outH >= 1 && outW >= 1)) throw refuse('the kernel is larger than the padded input')
+  if (bias !== undefined && (bias.rank !== 1 || bias.shape[0] !== outChannels)) throw refuse('bias must be [o]')
+  const g: Conv2dGeometry = {
+    batch,
+    inChannels,
+    height,
+    width,
+    outChannels,
+    kernelH,
+    kernelW,
+    strideH,
+    strideW,
+    padH,
+    padW,
+    dilationH,
+    dilationW,
+    groups,
+    outH,
+    outW,
+  }
+  const y = apply(conv2dOp, [x, weight], g)
+  return bias === undefined ? y : add(y, reshape(bias, [outChannels, 1, 1]))
+}

@@ -1,0 +1,37 @@
+import { ShapeError } from '../../core/errors.js'
+import { apply } from '../../core/op.js'
+import { fromEnd } from '../../core/shape.js'
+import type { Dense, Op, Tensor } from '../../core/tensor.js'
+import { mul, mulOp } from '../arithmetic/mul.js'
+import { gelu } from '../functions/gelu.js'
+import { relu } from '../functions/relu.js'
+import { sigmoid } from '../functions/sigmoid.js'
+import { silu } from '../functions/silu.js'
+import { narrow } from '../structure/slice.js'
+
+/** The function of the gate factor: GLU, GEGLU, ReGLU, SwiGLU; identity for a bilinear unit. */
+export type GateFunction = 'sigmoid' | 'gelu' | 'relu' | 'silu' | 'identity'
+const functions: Record<GateFunction, (x: Tensor) => Tensor> = { sigmoid, gelu, relu, silu, identity: x => x }
+
+export const gluOp: Op<{ gate: GateFunction }> = {
+  name: 'glu',
+  signature: '[...], [...] -> [...]',
+  infer: inputs => mulOp.infer(inputs, undefined),
+  run: ([a, b], { gate }) => mul(a!, functions[gate](b!)) as Dense,
+  // The gate factor is frozen at the run.
+  gate: ([a, b], { gate }, at) => mul(a!, functions[gate](at.value(b!))),
+  body: ([a, b], { gate }) => mul(a!, functions[gate](b!)),
+}
+
+/** Gated product a ⊙ g(b), g a sigmoid by default. Paths run through a; the factor g(b) is a gate, frozen. */
+export function gatedProduct(a: Tensor, b: Tensor, gate: GateFunction = 'sigmoid'): Tensor {
+  return apply(gluOp, [a, b], { gate })
+}
+
+/** Gated linear unit: the first half of x along `axis` times g of the second half (Dauphin 2017, Shazeer 2020). */
+export function glu(x: Tensor, axis = -1, gate: GateFunction = 'sigmoid'): Tensor {
+  const at = fromEnd(axis, x.rank, 'glu')
+  const half = x.shape[x.rank + at]! / 2
+  if (!Number.isInteger(half)) throw new ShapeError(gluOp, [x], `axis ${axis} has an odd length`)
+  return gatedProduct(narrow(x, at, 0, half), narrow(x, at, half, half), gate)
+}

@@ -1,0 +1,123 @@
+import type { TypedArray } from '@unravel/kernels'
+import { ShapeError } from '../../core/errors.js'
+import { apply, backendOf, commonDType } from '../../core/op.js'
+import { sizeOf } from '../../core/shape.js'
+import { allocate, type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
+import { affine } from '../arithmetic/affine.js'
+import { mean } from '../arithmetic/mean.js'
+import { mul } from '../arithmetic/mul.js'
+import { neg } from '../arithmetic/neg.js'
+import { sub } from '../arithmetic/sub.js'
+import { meanSquare } from '../arithmetic/sumSquares.js'
+import { logSoftmax } from '../functions/logSoftmax.js'
+import { rowsOf, softmax } from '../functions/softmax.js'
+import { gatherOp, scatterAddOp } from '../structure/gather.js'
+import { expandDims, reshape, reshapeLast } from '../structure/reshape.js'
+import { broadcastLast } from '../structure/sum.js'
+
+export const crossEntropyOp: Op = {
+  name: 'crossEntropy',
+  signature: '[...,classes], i32[...] -> []',
+  infer(inputs) {
+    const [logits, labels] = inputs as [Tensor, Tensor]
+    const fits = logits.rank === labels.rank + 1 && labels.shape.every((n, i) => n === logits.shape[i])
+    if (!fits || labels.dtype !== 'i32') throw new ShapeError(crossEntropyOp, inputs, 'one i32 label for every row')
+    if (labels.size === 0) throw new ShapeError(crossEntropyOp, inputs, 'the batch is empty')
+    return { shape: [], dtype: commonDType(crossEntropyOp, [logits]) }
+  },
+  run([logits, labels], _, type) {
+    const [rows, classes] = rowsOf(logits!.shape)
+    checkedLabels(labels!, classes)
+    const losses = allocate(logits!.backend, [rows], type.dtype, 'crossEntropy')
+    logits!.backend.kernels.crossEntropy(rows, classes, logits!.buffer, labels!.buffer, losses.buffer)
+    return mean(losses) as Dense
+  },
+  vjp: ({ inputs: [logits, labels] }, c) => [
+    apply(crossEntropyGradOp, [logits!, labels!, shares(c, labels!)], undefined),
+    null,
+  ],
+  gate: 'take path sums of the logits',
+  body([logits, labels]) {
+    const places = placesOf(labels!, logits!.shape[logits!.rank - 1]!)
+    const flat = reshape(logSoftmax(logits!), [-1])
+    return neg(mean(apply(gatherOp, [flat, places], { axis: -1, length: flat.size, inside: true })))
+  },
+}
+
+/** What each row gets of a cotangent of the mean over rows. */
+function shares(c: Tensor, labels: Tensor): Tensor {
+  const single = labels.shape.map(() => 1)
+  return broadcastLast(reshapeLast(affine(c, 1 / labels.size, 0), 0, single), labels.shape)
+}
+
+/** ȳ ↦ ȳ (softmax(x) − [j = label]) for one ȳ a row, under leading axes of ȳ. */
+export const crossEntropyGradOp: Op = {
+  name: 'crossEntropyGrad',
+  signature: '[...,classes], i32[...], [...] -> [...,classes]',
+  infer(inputs) {
+    const [logits, labels, c] = inputs as [Tensor, Tensor, Tensor]
+    const lead = c.shape.slice(0, c.rank - labels.rank)
+    return { shape: [...lead, ...logits.shape], dtype: commonDType(crossEntropyGradOp, [logits, c]) }
+  },
+  run([logits, labels, c], _, type) {
+    const out = allocate(logits!.backend, type.shape, type.dtype, 'crossEntropyGrad')
+    const lead = sizeOf(c!.shape.slice(0, c!.rank - labels!.rank))
+    const [rows, classes] = rowsOf(logits!.shape)
+    const { kernels } = logits!.backend
+    kernels.crossEntropyGrad(lead, rows, classes, logits!.buffer, labels!.buffer, c!.buffer, out.buffer)
+    return out
+  },
+  gate: 'it is used by derivatives only',
+  body([logits, labels, c]) {
+    const places = placesOf(labels!, logits!.shape[logits!.rank - 1]!)
+    const flat = reshapeLast(c!, labels!.rank, [labels!.size])
+    const chosen = apply(scatterAddOp, [flat, places], { length: logits!.size, after: 0, inside: true })
+    return sub(mul(expandDims(c!, -1), softmax(logits!)), reshapeLast(chosen, 1, logits!.shape))
+  },
+}
+
+/** Labels that are classes; throws RangeError naming the first that is not. */
+function checkedLabels(labels: Tensor, classes: number): TypedArray {
+  const values = labels.dense()[0]!.dataSync()
+  for (let row = 0; row < values.length; row++) {
+    const label = values[row]!
+    if (label >= 0 && label < classes) continue
+    throw new RangeError(`crossEntropy: label ${label} of row ${row} is not in 0..${classes - 1}`)
+  }
+  return values
+}
+
+/** The places of the labels in the flat table of logits. */
+function placesOf(labels: Tensor, classes: number): Dense {
+  const places = Int32Array.from(checkedLabels(labels, classes), (label, row) => row * classes + label)
+  return fromData(places, [labels.size], backendOf(labels), 'crossEntropy')
+}
+
+/** Mean over rows of −log softmax(logits)[label]; logits [...,classes], labels i32 [...]. A scalar []. */
+export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
+  return apply(crossEntropyOp, [logits, labels], undefined)
+}
+
+export const mseOp: Op = {
+  name: 'mse',
+  signature: '[...], [...] -> []',
+  infer(inputs) {
+    const [a, b] = inputs as [Tensor, Tensor]
+    if (a.size === 0 || a.rank !== b.rank || a.shape.some((n, i) => n !== b.shape[i])) {
+      throw new ShapeError(mseOp, inputs, 'prediction and target must have one shape and not be empty')
+    }
+    return { shape: [], dtype: commonDType(mseOp, inputs) }
+  },
+  run: inputs => squaredError(inputs) as Dense,
+  gate: 'take path sums of the prediction',
+  body: squaredError,
+}
+
+function squaredError([a, b]: readonly Tensor[]): Tensor {
+  return meanSquare(sub(a!, b!))
+}
+
+/** Mean of the squared differences of two tensors of one shape. A scalar []. */
+export function mse(prediction: Tensor, target: Tensor): Tensor {
+  return apply(mseOp, [prediction, target], undefined)
+}

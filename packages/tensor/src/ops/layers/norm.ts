@@ -1,0 +1,118 @@
+import { vjp } from '../../autodiff/reverse.js'
+import { full } from '../../core/create.js'
+import { ShapeError } from '../../core/errors.js'
+import { apply, backendOf, commonDType } from '../../core/op.js'
+import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
+import { mean } from '../arithmetic/mean.js'
+import { mul } from '../arithmetic/mul.js'
+import { sub } from '../arithmetic/sub.js'
+import { meanSquare } from '../arithmetic/sumSquares.js'
+import { rsqrt } from '../functions/rsqrt.js'
+import { rowsOf } from '../functions/softmax.js'
+
+interface Attrs {
+  readonly eps: number
+}
+
+/** 1/√(mean(d²) + eps) over the last axis. */
+const scaleOf = (d: Tensor, eps: number): Tensor => rsqrt(add(meanSquare(d, -1, true), eps))
+const centred = (x: Tensor): Tensor => sub(x, mean(x, -1, true))
+
+const parameters = (inputs: readonly Tensor[]) =>
+  inputs.slice(1).every(p => p.rank === 1 && p.shape[0] === inputs[0]!.shape[inputs[0]!.rank - 1])
+
+export const layerNormOp: Op<Attrs> = {
+  name: 'layerNorm',
+  signature: '[...,n], [n], [n] -> [...,n]',
+  infer(inputs) {
+    if (inputs[0]!.rank === 0 || !parameters(inputs)) throw new ShapeError(layerNormOp, inputs)
+    return { shape: inputs[0]!.shape, dtype: commonDType(layerNormOp, inputs) }
+  },
+  run([x, w, b], { eps }, type) {
+    const out = allocate(x!.backend, type.shape, type.dtype, 'layerNorm')
+    x!.backend.kernels.layerNorm(...rowsOf(type.shape), eps, x!.buffer, w!.buffer, b!.buffer, out.buffer)
+    return out
+  },
+  vjp(applied, c) {
+    const { inputs, attrs } = applied
+    if (!plain(inputs, c)) return composed(layerNormOp, inputs, attrs, c)
+    const [x, w] = inputs as Dense[]
+    const [gx, gw, gb] = (inputs as Dense[]).map(t => allocate(t.backend, t.shape, t.dtype, 'layerNorm'))
+    const [rows, n] = rowsOf(x!.shape)
+    x!.backend.kernels.layerNormGrad(
+      rows,
+      n,
+      attrs.eps,
+      x!.buffer,
+      w!.buffer,
+      (c as Dense).buffer,
+      gx!.buffer,
+      gw!.buffer,
+      gb!.buffer,
+    )
+    return [gx!, gw!, gb!]
+  },
+  // The scale of the run is frozen; centring is linear.
+  gate: ([x, w, b], { eps }, at) => add(mul(mul(centred(x!), scaleOf(centred(at.value(x!)), eps)), w!), b!),
+  body: ([x, w, b], { eps }) => layerNormBody(x!, w!, b!, eps),
+}
+
+function layerNormBody(x: Tensor, w: Tensor, b: Tensor, eps: number): Tensor {
+  const d = centred(x)
+  return add(mul(mul(d, scaleOf(d, eps)), w), b)
+}
+
+export const rmsNormOp: Op<Attrs> = {
+  name: 'rmsNorm',
+  signature: '[...,n], [n] -> [...,n]',
+  infer(inputs) {
+    if (inputs[0]!.rank === 0 || !parameters(inputs)) throw new ShapeError(rmsNormOp, inputs)
+    return { shape: inputs[0]!.shape, dtype: commonDType(rmsNormOp, inputs) }
+  },
+  run([x, w], { eps }, type) {
+    const out = allocate(x!.backend, type.shape, type.dtype, 'rmsNorm')
+    x!.backend.kernels.rmsNorm(...rowsOf(type.shape), eps, x!.buffer, w!.buffer, out.buffer)
+    return out
+  },
+  vjp(applied, c) {
+    const { inputs, attrs } = applied
+    if (!plain(inputs, c)) return composed(rmsNormOp, inputs, attrs, c)
+    const [x, w] = inputs as Dense[]
+    const [gx, gw] = (inputs as Dense[]).map(t => allocate(t.backend, t.shape, t.dtype, 'rmsNorm'))
+    const [rows, n] = rowsOf(x!.shape)
+    x!.backend.kernels.rmsNormGrad(
+      rows,
+      n,
+      attrs.eps,
+      x!.buffer,
+      w!.buffer,
+      (c as Dense).buffer,
+      gx!.buffer,
+      gw!.buffer,
+    )
+    return [gx!, gw!]
+  },
+  gate: ([x, w], { eps }, at) => mul(mul(x!, scaleOf(at.value(x!), eps)), w!),
+  body: ([x, w], { eps }) => mul(mul(x!, scaleOf(x!, eps)), w!),
+}
+
+/** Whether a fused backward kernel applies: numbers only, and no leading axes on the cotangent. */
+const plain = (inputs: readonly Tensor[], c: Tensor) =>
+  c.level === 0 && c.rank === inputs[0]!.rank && inputs.every(t => t.level === 0)
+
+const composed = (op: Op<Attrs>, inputs: readonly Tensor[], attrs: Attrs, c: Tensor): readonly Tensor[] =>
+  vjp<readonly Tensor[]>(xs => op.body!(xs, attrs), inputs).pullback(c)
+
+/** w ⊙ (x − mean)/√(variance + eps) + b over the last axis [n]; w [n] defaults to ones, b [n] to zeros. Series follow
+ *  the normalisation; paths see the scale of the run, frozen. */
+export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5): Tensor {
+  return apply(layerNormOp, [x, weight ?? filled(x, 1), bias ?? filled(x, 0)], { eps })
+}
+
+/** w ⊙ x/√(mean(x²) + eps) over the last axis [n]; w [n] defaults to ones. */
+export function rmsNorm(x: Tensor, weight?: Tensor, eps = 1e-5): Tensor {
+  return apply(rmsNormOp, [x, weight ?? filled(x, 1)], { eps })
+}
+
+const filled = (x: Tensor, value: number) => full(x.shape.slice(-1), value, { dtype: x.dtype, backend: backendOf(x) })

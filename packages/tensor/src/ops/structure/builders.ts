@@ -1,0 +1,56 @@
+import { RuleError } from '../../core/errors.js'
+import { apply } from '../../core/op.js'
+import type { Applied, Op, Tensor } from '../../core/tensor.js'
+
+type Core<A> = Pick<Op<A>, 'name' | 'signature' | 'infer' | 'run'>
+
+/** A linear op of its first tensor; further inputs, such as indices, are constants. The op works under leading axes
+ *  of itself, so its Taylor rule and its gate are the op on the stack. */
+export function linear<A>(op: Core<A> & { vjp(applied: Applied<A>, cotangent: Tensor): Tensor }): Op<A> {
+  const self: Op<A> = {
+    ...op,
+    vjp: (applied, c) => applied.inputs.map((_, i) => (i === 0 ? op.vjp(applied, c) : null)),
+    series: ([x, ...rest], attrs, at) => at.series(apply(self, [at.stack(x!), ...rest], attrs)),
+    gate: ([x, ...rest], attrs, at) =>
+      at.paths(apply(self, [at.value(x!), ...rest], attrs), apply(self, [at.stack(x!), ...rest], attrs)),
+  }
+  return self
+}
+
+/** An op linear in each of two tensors. A product of two path-valued tensors has no canonical gate; `instead` names
+ *  what to write. `product` is the Taylor rule where both are series (default: the op on every pair of orders). */
+export function bilinear<A>(
+  op: Core<A> & {
+    vjp: NonNullable<Op<A>['vjp']>
+    instead: string
+    product?(a: Tensor, b: Tensor, attrs: A, order: number): Tensor
+  },
+): Op<A> {
+  const itemRank = (inputs: readonly Tensor[]) => Math.max(inputs[0]!.rank, inputs[1]!.rank)
+  const self: Op<A> = {
+    name: op.name,
+    signature: op.signature,
+    infer: op.infer,
+    run: op.run,
+    vjp: op.vjp,
+    series([a, b], attrs, at) {
+      const rank = itemRank([a!, b!])
+      if (!at.has(b!)) return at.series(apply(self, [at.stack(a!, rank), b!], attrs))
+      if (!at.has(a!)) return at.series(apply(self, [a!, at.stack(b!, rank)], attrs))
+      if (op.product !== undefined) return at.series(op.product(a.stack, b.stack, attrs, at.order))
+      return at.series(at.convolve(a.stack, at.stack(b, rank), (aj, bs) => apply(self, [aj, bs], attrs)))
+    },
+    gate([a, b], attrs, at) {
+      const rank = itemRank([a!, b!])
+      const value = apply(self, [at.value(a!), at.value(b!)], attrs)
+      if (at.has(a!) && at.has(b!)) {
+        throw new RuleError(`${op.name} of two path-valued tensors has no canonical gate: use ${op.instead}`)
+      }
+      const stack = at.has(a!)
+        ? apply(self, [at.stack(a!, rank), b!], attrs)
+        : apply(self, [a!, at.stack(b!, rank)], attrs)
+      return at.paths(value, stack)
+    },
+  }
+  return self
+}

@@ -1,0 +1,82 @@
+import { zeros } from '../../core/create.js'
+import { ShapeError } from '../../core/errors.js'
+import { alias, apply, backendOf, commonDType } from '../../core/op.js'
+import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
+import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { expandDims } from './reshape.js'
+import { narrow } from './slice.js'
+
+/** `axis` is negative. */
+export const concatOp: Op<{ axis: number }> = {
+  name: 'concat',
+  signature: '[...], ... -> [...]',
+  infer(inputs, { axis }) {
+    const first = inputs[0]!.shape
+    const at = first.length + axis
+    const fits = inputs.every(t => t.rank === first.length && t.shape.every((n, i) => i === at || n === first[i]))
+    if (!fits) throw new ShapeError(concatOp, inputs, `shapes differ outside of axis ${axis}`)
+    const length = inputs.reduce((sum, t) => sum + t.shape[at]!, 0)
+    return {
+      shape: first.map((n, i) => (i === at ? length : n)),
+      dtype: commonDType(concatOp, inputs, ['f32', 'f64', 'i32']),
+    }
+  },
+  run(inputs, { axis }, type) {
+    const { backend } = inputs[0]!
+    const out = allocate(backend, type.shape, type.dtype, 'concat')
+    const strides = stridesOf(type.shape)
+    let offset = 0
+    for (const t of inputs) {
+      if (sizeOf(t.shape) > 0) {
+        backend.kernels.copy(t.shape, t.buffer, 0, stridesOf(t.shape), out.buffer, offset, strides)
+      }
+      offset += t.shape[t.rank + axis]! * strides[t.rank + axis]!
+    }
+    return out
+  },
+  vjp({ inputs, attrs: { axis }, wants }, c) {
+    let begin = 0
+    return inputs.map((t, i) => {
+      const length = t.shape[t.rank + axis]!
+      begin += length
+      return wants[i] ? narrow(c, axis, begin - length, length) : null
+    })
+  },
+  series: (inputs, attrs, at) => at.series(apply(concatOp, evenly(inputs.map(x => at.stack(x))), attrs)),
+  gate: (inputs, attrs, at) =>
+    at.paths(
+      apply(
+        concatOp,
+        inputs.map(x => at.value(x)),
+        attrs,
+      ),
+      apply(concatOp, evenly(inputs.map(x => at.stack(x))), attrs),
+    ),
+}
+
+/** Stacks with equally many orders. */
+export function evenly(stacks: readonly Tensor[]): Tensor[] {
+  const stored = stacks.reduce((most, s) => Math.max(most, s.shape[0]!), 0)
+  return stacks.map(s => padded(s, stored))
+}
+
+/** Tensors one after the other along an axis they may differ in. */
+export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
+  if (tensors.length === 0) throw new RangeError('concat wants at least one tensor, got none')
+  const at = fromEnd(axis, tensors[0]!.rank, 'concat')
+  return tensors.length === 1 ? alias('concat', tensors[0]!) : apply(concatOp, tensors, { axis: at })
+}
+
+/** Tensors of one shape along a new axis. */
+export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  const items = tensors.map(t => expandDims(t, axis))
+  return items.length === 1 ? items[0]! : concat(items, axis)
+}
+
+/** `stack` with zeros appended on the leading axis up to n entries; itself where it has as many. */
+export function padded(stack: Tensor, n: number): Tensor {
+  const missing = n - stack.shape[0]!
+  if (missing <= 0) return stack
+  const nothing = zeros([missing, ...stack.shape.slice(1)], { dtype: stack.dtype, backend: backendOf(stack) })
+  return concat([stack, nothing], 0)
+}
