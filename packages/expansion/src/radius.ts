@@ -62,8 +62,11 @@ export function estimateRadius(norms: ArrayLike<number>, epsilon = Number.EPSILO
  */
 const SPREAD = { low: { errors: 2, margin: 0.45 }, high: { errors: 1.25, margin: 0.1 } } as const
 
-const extreme = (pick: (...values: number[]) => number, tests: readonly Pick<Fit, 'logRadius' | 'error'>[], errors: number) =>
-  tests.map(test => test.logRadius + errors * test.error).reduce((a, b) => pick(a, b))
+const extreme = (
+  pick: (...values: number[]) => number,
+  tests: readonly Pick<Fit, 'logRadius' | 'error'>[],
+  errors: number,
+) => tests.map(test => test.logRadius + errors * test.error).reduce((a, b) => pick(a, b))
 
 /** log of the geometric mean of c_{k−1}/c_k over the last quarter of the orders, at least two; null next to zeros. */
 function lastRatio(logs: readonly number[]): number | null {
