@@ -5,7 +5,7 @@ export {
   convolve_f32, convolve_f64, packWeights_4, packWeights_8, spread_4, spread_8, weightGrad_f32, weightGrad_f64,
 } from './conv2d'
 export { copy_4, copy_8 } from './copy'
-export { gather_4, gather_8, scatterAdd_f32, scatterAdd_f64, scatterAdd_i32 } from './gather'
+export { gather_4, gather_8, scatterAdd_f32, scatterAdd_f64, scatterAdd_i32, scatterAddWide } from './gather'
 export {
   affine_f32, affine_f64, affine_i32, axpy_f32, axpy_f64, fill_f32, fill_f64, fill_i32, map_f32, map_f64,
 } from './map'

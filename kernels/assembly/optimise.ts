@@ -104,7 +104,8 @@ function adamw<T>(
   for (let i: usize = 0; i < bytes; i += 16) {
     const gradient = v128.load(g + i)
     const mean = fma<T>(v128.load(m + i), b1, v128.mul<T>(gradient, a1))
-    const square = fma<T>(v128.load(v + i), b2, v128.mul<T>(v128.mul<T>(gradient, gradient), a2))
+    // In this order a square overflows only where its share does.
+    const square = fma<T>(v128.load(v + i), b2, v128.mul<T>(v128.mul<T>(gradient, a2), gradient))
     const deviation = fma<T>(v128.sqrt<T>(square), c, e)
     const update = v128.div<T>(v128.mul<T>(r, mean), deviation)
     storePartial<T>(mOut + i, mean, bytes - i)

@@ -90,8 +90,10 @@ export const ZIP_OPS = [
 ] as const
 export type ZipOp = (typeof ZIP_OPS)[number]
 
-/** Reductions. `sumSquares` is Σ x². Identities: 0, 0, −Inf, +Inf (i32: smallest, largest). */
-export const REDUCE_OPS = ['sum', 'sumSquares', 'max', 'min'] as const
+/** Reductions. `sumSquares` is Σ x², `meanSquare` that over their number; means are of floats alone. Sums of i32 are modulo
+ *  2^32. What overflows on the way to a finite result does no harm, and the mean of equal f32 is exactly they. Over nothing:
+ *  0, NaN, 0, NaN, −Inf, +Inf (i32: smallest, largest). */
+export const REDUCE_OPS = ['sum', 'mean', 'sumSquares', 'meanSquare', 'max', 'min'] as const
 export type ReduceOp = (typeof REDUCE_OPS)[number]
 
 /** Recurrences on power series: y = φ(x) with x = Σ x_k z^k. `normalCdf` is the Φ of gelu. */

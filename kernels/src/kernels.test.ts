@@ -77,8 +77,8 @@ const conv = (draw: (g: Conv2dGeometry, terms: number) => Arbitrary<Call>): Arbi
   fc
     .record({
       groups: fc.integer({ min: 1, max: 2 }),
-      inPer: small,
-      outPer: fc.integer({ min: 1, max: 9 }),
+      inPer: fc.integer({ min: 0, max: 4 }),
+      outPer: fc.integer({ min: 0, max: 9 }),
       batch: fc.integer({ min: 0, max: 3 }),
       height: fc.integer({ min: 3, max: 9 }),
       width: fc.integer({ min: 3, max: 9 }),
@@ -484,10 +484,20 @@ function defined(name: KernelName, { args }: Call, dtype: DType, absolute: boole
   return outputs
 }
 
+/** Leaves sevens in the memory that working memory is taken from next. */
+function soil(backend: Backend): void {
+  const used = [20, 200, 2000, 20_000].map(length => backend.alloc('f64', length))
+  for (const buffer of used) {
+    backend.kernels.fill(7, buffer)
+    backend.release(buffer)
+  }
+}
+
 /** What the backend gives. Every buffer is a view that begins off the start of its memory. */
 function computed(backend: Backend, name: KernelName, { args }: Call, dtype: DType): number[][] {
   const owners: Buffer[] = []
   const outputs: Buffer[] = []
+  soil(backend)
   const buffer = (as: DType, data: readonly number[], offset: number) => {
     const owner = backend.alloc(as, data.length + offset)
     owners.push(owner)
@@ -502,7 +512,7 @@ function computed(backend: Backend, name: KernelName, { args }: Call, dtype: DTy
     if ('read' in a) return buffer(dtype, a.read, i % 3)
     if ('ids' in a) return buffer('i32', a.ids, i % 3)
     if ('is' in a) return a.is
-    const out = buffer(a.as ?? dtype, new Array<number>(a.write).fill(a.before ?? Number.NaN), i % 3)
+    const out = buffer(a.as ?? dtype, new Array<number>(a.write).fill(a.before ?? 7), i % 3)
     outputs.push(out)
     return out
   })
@@ -521,8 +531,9 @@ describe.each(backends)('on %s', (_, backend) => {
     const accumulator = backend.name === 'js' ? 2 ** -52 : EPS[dtype]
     fc.assert(
       fc.property(arbitrary, one => {
-        // In i32, quotients and powers of the drawn fractions say nothing.
-        if (dtype === 'i32' && one.args.some(a => 'is' in a && ['div', 'pow'].includes(a.is as string))) return
+        // In i32, quotients and powers of the drawn fractions say nothing, and there are no means.
+        const unfit = ['div', 'pow', 'mean', 'meanSquare']
+        if (dtype === 'i32' && one.args.some(a => 'is' in a && unfit.includes(a.is as string))) return
         if (dtype === 'i32' && name === 'affine') return
         const expected = defined(name, one, dtype, false)
         const bound = one.error !== 'exact' && 'sums' in one.error ? defined(name, one, dtype, true) : expected

@@ -191,6 +191,8 @@ export const cases: Record<string, readonly Case[]> = {
     { axes: [-3, -1], keepdims: true },
     { axes: [-3, -2, -1], keepdims: false },
   ),
+  mean: axes({ axes: [-2], keepdims: false }, { axes: [-3, -1], keepdims: true }),
+  meanSquare: axes({ axes: [-2], keepdims: false }, { axes: [-3, -1], keepdims: true }),
   sumSquares: axes(
     { axes: [-2], keepdims: false },
     { axes: [-3, -1], keepdims: true },

@@ -100,6 +100,10 @@ const loops: Record<MapOp, Loop> = {
 export const map = (op: MapOp, x: TypedArray, out: TypedArray): void => loops[op](x, out)
 
 export function affine(x: TypedArray, scale: number, shift: number, out: TypedArray): void {
+  if (out instanceof Int32Array && Number.isInteger(scale) && Number.isInteger(shift)) {
+    for (let i = 0; i < out.length; i++) out[i] = Math.imul(scale, x[i]!) + shift
+    return
+  }
   // Without a shift the sign of a zero survives.
   if (shift === 0) for (let i = 0; i < out.length; i++) out[i] = scale * x[i]!
   else for (let i = 0; i < out.length; i++) out[i] = scale * x[i]! + shift

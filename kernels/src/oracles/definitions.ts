@@ -152,7 +152,9 @@ export const definitions: Defined = {
       const values = [...indices(over)].map(j => x[at(i, strides) + at(j, strides)]!)
       const of = {
         sum,
+        mean,
         sumSquares: (v: number[]) => sum(v.map(u => u * u)),
+        meanSquare: (v: number[]) => mean(v.map(u => u * u)),
         max: (v: number[]) => Math.max(...v),
         min: (v: number[]) => Math.min(...v),
       }

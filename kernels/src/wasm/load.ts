@@ -53,6 +53,7 @@ export interface Exports {
   scatterAdd_f32: Gather
   scatterAdd_f64: Gather
   scatterAdd_i32: Gather
+  scatterAddWide: GatherWide
   softmax_f32: Rows
   softmax_f64: Rows
   logSoftmax_f32: Rows
@@ -135,16 +136,18 @@ type Cast = Code<[n: number, x: Address, out: Address]>
 type Gather = Code<
   [outer: number, axis: number, inner: number, count: number, index: Address, x: Address, out: Address]
 >
+type GatherWide = Code<[...Parameters<Gather>, scratch: Address]>
 type Rows = Code<[rows: number, n: number, x: Address, out: Address]>
 type RowsGrad = Code<[lead: number, rows: number, n: number, y: Address, gy: Address, gx: Address]>
 type Labelled = [rows: number, n: number, x: Address, labels: Address]
 type CrossEntropy = Code<[...Labelled, out: Address]>
 type CrossEntropyGrad = Code<[lead: number, ...Labelled, gy: Address, gx: Address]>
 type NormRows = [rows: number, n: number, eps: number]
-type LayerNorm = Code<[...NormRows, x: Address, w: Address, b: Address, out: Address]>
-type RmsNorm = Code<[...NormRows, x: Address, w: Address, out: Address]>
-type RmsNormGrad = Code<[...NormRows, x: Address, w: Address, gy: Address, gx: Address, gw: Address]>
-type LayerNormGrad = Code<[...NormRows, x: Address, w: Address, gy: Address, gx: Address, gw: Address, gb: Address]>
+type LayerNorm = Code<[...NormRows, x: Address, w: Address, b: Address, out: Address, scratch: Address]>
+type RmsNorm = Code<[...NormRows, x: Address, w: Address, out: Address, scratch: Address]>
+type NormGrad = [...NormRows, x: Address, w: Address, gy: Address, gx: Address, gw: Address]
+type RmsNormGrad = Code<[...NormGrad, scratch: Address]>
+type LayerNormGrad = Code<[...NormGrad, gb: Address, scratch: Address]>
 type Plane = [planes: number, height: number, width: number]
 type Window = [kernelH: number, kernelW: number, strideH: number, strideW: number, padH: number, padW: number]
 type Pool = Code<[...Plane, ...Window, outH: number, outW: number, from: Address, to: Address]>

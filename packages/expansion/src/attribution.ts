@@ -16,7 +16,6 @@ import {
   reshape,
   scope,
   sum,
-  sumSquares,
   type Tensor,
   tensor,
   vjp,
@@ -25,6 +24,7 @@ import {
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
 import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { checkOrders } from './orders.js'
+import { norm } from './spectrum.js'
 import { numbersOf, products, withNext } from './stacks.js'
 
 /** How much each block, and each pair of blocks, has to do with the orders of an expansion, in one direction of what is
@@ -51,8 +51,8 @@ export interface AttributionOptions {
 
 /** x over its Euclidean norm. */
 function unit(x: Tensor): Tensor {
-  const square = sumSquares(x).item()
-  return square > 0 ? mul(x, 1 / Math.sqrt(square)) : x
+  const size = norm(x.dataSync())
+  return size > 0 ? mul(x, 1 / size) : x
 }
 
 /** Σ_{a+b=k−1} of the products of prefixes of length a and suffixes of length b, for every k. */

@@ -3,6 +3,8 @@ import {
   argmax,
   backendOf,
   crossEntropy,
+  max,
+  min,
   mul,
   reshape,
   scope,
@@ -141,6 +143,41 @@ const squaredNorm = (tensors: Named): Tensor =>
       .reduce((total, part) => add(total, part)),
   )
 
+/** The largest magnitude in all tensors; NaN where one is. */
+async function largest(tensors: Named): Promise<number> {
+  const ends = scope(() => Object.values(tensors).flatMap(t => (t.size === 0 ? [] : [max(t), min(t)])))
+  try {
+    return Math.max(0, ...(await Promise.all(ends.map(scalar))).map(Math.abs))
+  } finally {
+    dispose(ends)
+  }
+}
+
+/** ‖tensors‖ = norm / by, of the numbers times `by`: a power of two for numbers whose squares overflow or vanish. */
+interface Norm {
+  readonly norm: number
+  readonly by: number
+}
+
+/** The norm from Σ x², or, where that is out of the range of its dtype, from numbers near 1. */
+async function normFrom(squared: number, tensors: Named): Promise<Norm> {
+  const { dtype } = Object.values(tensors)[0]!
+  const [least, limit] = dtype === 'f32' ? [1e-30, 126] : [1e-290, 1022]
+  if (squared >= least && squared < Infinity) return { norm: Math.sqrt(squared), by: 1 }
+  const most = await largest(tensors)
+  if (!(most > 0 && most < Infinity)) return { norm: most, by: 1 }
+  const by = 2 ** Math.min(limit, Math.max(-limit, -Math.floor(Math.log2(most))))
+  const again = scope(() => squaredNorm(times(tensors, by)))
+  try {
+    return { norm: Math.sqrt(await scalar(again)), by }
+  } finally {
+    dispose([again])
+  }
+}
+
+const times = (tensors: Named, by: number): Named =>
+  Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, mul(t, by)]))
+
 /** Its only element, on every backend: a device that cannot be waited for is awaited. */
 const scalar = async (t: Tensor): Promise<number> => (await t.data())[0]!
 
@@ -160,12 +197,7 @@ function free(old: TrainingState, kept: TrainingState, given: ReadonlySet<Tensor
 }
 
 async function finite({ model }: TrainingState): Promise<boolean> {
-  const norm = squaredNorm(parametersOf(model))
-  try {
-    return Number.isFinite(await scalar(norm))
-  } finally {
-    dispose([norm])
-  }
+  return Number.isFinite(await largest(parametersOf(model)))
 }
 
 async function step(
@@ -189,14 +221,13 @@ async function step(
   try {
     const [loss, squared] = await Promise.all([scalar(pass.loss), scalar(pass.squared)])
     const learningRate = schedule(done)
-    const metrics: StepMetrics = { step: done + 1, loss, learningRate, gradientNorm: Math.sqrt(squared) }
+    const { norm, by } = await normFrom(squared, pass.gradients)
+    const metrics: StepMetrics = { step: done + 1, loss, learningRate, gradientNorm: norm / by }
     if (!Number.isFinite(loss) || !Number.isFinite(metrics.gradientNorm)) return { metrics, state: null }
     const next = scope(() => {
-      const clip = clipNorm !== undefined && metrics.gradientNorm > clipNorm ? clipNorm / metrics.gradientNorm : 1
-      const clipped =
-        clip === 1
-          ? pass.gradients
-          : Object.fromEntries(Object.entries(pass.gradients).map(([n, g]) => [n, mul(g, clip)]))
+      const clips = clipNorm !== undefined && metrics.gradientNorm > clipNorm
+      const near = clips && by !== 1 ? times(pass.gradients, by) : pass.gradients
+      const clipped = clips ? times(near, clipNorm / norm) : pass.gradients
       const { parameters: updated, state } = optimiser.step(parameters, clipped, memory, learningRate, done + 1)
       const statistics = Object.entries(pass.moments).map(([name, value]) => {
         const running = mul(model.tensors[name]!, 1 - STATISTICS_MOMENTUM)

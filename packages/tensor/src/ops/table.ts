@@ -9,12 +9,13 @@ import { divOp, seriesDivOp } from './arithmetic/div.js'
 import { matmulOp } from './arithmetic/matmul.js'
 import { argmaxOp, maxOp, minOp } from './arithmetic/max.js'
 import { maximumOp, minimumOp } from './arithmetic/maximum.js'
+import { meanOp } from './arithmetic/mean.js'
 import { mulOp } from './arithmetic/mul.js'
 import { negOp } from './arithmetic/neg.js'
 import { signOp } from './arithmetic/sign.js'
 import { stepOp } from './arithmetic/step.js'
 import { subOp } from './arithmetic/sub.js'
-import { sumSquaresOp } from './arithmetic/sumSquares.js'
+import { meanSquareOp, sumSquaresOp } from './arithmetic/sumSquares.js'
 import { absOp } from './functions/abs.js'
 import { clipOp, hardSigmoidOp, hardSwishOp } from './functions/clip.js'
 import { mapGradOp, recurrenceOp } from './functions/elementwise.js'
@@ -147,6 +148,8 @@ export const opTable: readonly Op<any>[] = [
   subOp,
   sumOp,
   sumSquaresOp,
+  meanOp,
+  meanSquareOp,
   tanhOp,
   transposeOp,
   whereOp,
