@@ -383,7 +383,12 @@ export const definitions: Defined = {
       case 'expm1':
         return solve(Math.expm1, (_, i) => m => exponential(i)[m]!)
       case 'log1p':
-        give(other('log', [...range(x.length)].map(at => x[at]! + Number(at < n))))
+        give(
+          other(
+            'log',
+            [...range(x.length)].map(at => x[at]! + Number(at < n)),
+          ),
+        )
         return range(n).forEach(i => (out[i] = Math.log1p(c(0, i))))
       case 'gelu':
         return give(times(x, other('normalCdf', x)))

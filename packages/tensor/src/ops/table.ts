@@ -16,16 +16,15 @@ import { stepOp } from './arithmetic/step.js'
 import { subOp } from './arithmetic/sub.js'
 import { sumSquaresOp } from './arithmetic/sumSquares.js'
 import { absOp } from './functions/abs.js'
-import { mapGradOp, recurrenceOp } from './functions/elementwise.js'
-import { erfOp } from './functions/erf.js'
-import { expOp } from './functions/exp.js'
-import { expm1Op } from './functions/expm1.js'
+import { mapGradOp, piecewiseOp, recurrenceOp } from './functions/elementwise.js'
+import { erfOp, erfSlopeOp } from './functions/erf.js'
+import { expm1Op, expOp } from './functions/exp.js'
 import { geluOp } from './functions/gelu.js'
 import { geluTanhOp } from './functions/geluTanh.js'
 import { logOp } from './functions/log.js'
 import { log1pOp } from './functions/log1p.js'
 import { logSoftmaxGradOp, logSoftmaxOp } from './functions/logSoftmax.js'
-import { normalCdfOp } from './functions/normalCdf.js'
+import { normalCdfOp, normalDensityOp } from './functions/normalCdf.js'
 import { powerOp, powOp } from './functions/power.js'
 import { reciprocalOp } from './functions/reciprocal.js'
 import { reluOp } from './functions/relu.js'
@@ -83,7 +82,9 @@ export const opTable: readonly Op<any>[] = [
   divOp,
   recurrenceOp,
   mapGradOp,
+  piecewiseOp,
   erfOp,
+  erfSlopeOp,
   expOp,
   expm1Op,
   gatherOp,
@@ -110,6 +111,7 @@ export const opTable: readonly Op<any>[] = [
   layerNormOp,
   rmsNormOp,
   normalCdfOp,
+  normalDensityOp,
   maxPool2dIndicesOp,
   maxPool2dOp,
   avgPool2dOp,
