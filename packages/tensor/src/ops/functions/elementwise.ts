@@ -179,16 +179,12 @@ export function quotient(numerator: Tensor, x: Tensor, limit: number): Tensor {
   return where(zero, scalarLike(limit, x), div(numerator, where(zero, scalarLike(1, x), x)))
 }
 
-/** φ′ as order 1 of φ(x + z): by the kernel that knows φ′ to the last bits. */
+/** φ′ as a function: what mapGrad makes of ones. */
 export const slopeOf =
-  (phi: SeriesOp) =>
+  (phi: MapGradOp) =>
   (kernels: Kernels<Buffer>, x: Buffer, out: Buffer, backend: Backend, dtype: DType): void => {
-    const n = x.length
-    const [path, y] = [backend.alloc(dtype, 2 * n), backend.alloc(dtype, 2 * n)]
-    kernels.copy([n], x, 0, [1], path, 0, [1])
-    kernels.fill(1, backend.view(path, n, n))
-    kernels.series(phi, 2, n, path, y)
-    kernels.copy([n], y, n, [1], out, 0, [1])
-    backend.release(path)
-    backend.release(y)
+    const ones = backend.alloc(dtype, x.length)
+    kernels.fill(1, ones)
+    kernels.mapGrad(phi, x, ones, out)
+    backend.release(ones)
   }

@@ -14,6 +14,7 @@ export const erfSlopeOp = elementwise({
 export const erfOp = elementwise({
   name: 'erf',
   map: 'erf',
+  grad: 'erf',
   derivative: x => apply(erfSlopeOp, [x], undefined),
   recurrence: 'erf',
   secant: (x, y) => quotient(y, x, 2 / Math.sqrt(Math.PI)),

@@ -8,6 +8,7 @@ import { normalCdf, normalDensity } from './normalCdf.js'
 export const geluOp = elementwise({
   name: 'gelu',
   map: 'gelu',
+  grad: 'gelu',
   // Φ(x) + x Φ′(x)
   derivative: x => add(normalCdf(x), mul(within(x, 40), normalDensity(x))),
   recurrence: 'gelu',

@@ -17,6 +17,7 @@ const gate = (x: Tensor): Tensor => sigmoid(twice(x))
 export const geluTanhOp = elementwise({
   name: 'geluTanh',
   map: 'geluTanh',
+  grad: 'geluTanh',
   // σ(2u) + x 2u′ σ(2u) σ(−2u)
   derivative(x) {
     const near = within(x, 100)

@@ -18,6 +18,7 @@ export const normalDensity = (x: Tensor): Tensor => apply(normalDensityOp, [x], 
 export const normalCdfOp = elementwise({
   name: 'normalCdf',
   map: 'normalCdf',
+  grad: 'normalCdf',
   derivative: x => normalDensity(x),
   recurrence: 'normalCdf',
   secant: x => quotient(mul(erf(mul(x, Math.SQRT1_2)), 0.5), x, 1 / Math.sqrt(2 * Math.PI)),

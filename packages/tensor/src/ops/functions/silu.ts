@@ -9,6 +9,7 @@ import { sigmoid } from './sigmoid.js'
 export const siluOp = elementwise({
   name: 'silu',
   map: 'silu',
+  grad: 'silu',
   // σ(x) + x σ(x) σ(−x)
   derivative(x) {
     const s = sigmoid(x)
