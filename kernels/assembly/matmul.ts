@@ -424,6 +424,8 @@ function combineRows<T>(k: usize, n: usize, x: usize, b: usize, out: usize): voi
   }
 }
 
+// @ts-ignore: decorator
+@inline // in both builds: scripts/build-wasm.mjs wants them to have the same functions
 function combine<T>(k: usize, n: usize, x: usize, b: usize, out: usize, accumulate: bool): void {
   const row = n * sizeof<T>()
   const end = x + k * sizeof<T>()

@@ -1,9 +1,10 @@
 // Elementwise steps of training: gradients of functions from their values, and the updates of SGD and AdamW. Buffers are
 // dense; outputs are apart from inputs, but that gx may be ȳ.
 
-import { exp as exp2 } from './math'
-import { exp as exp4 } from './math32'
+import { exp as exp2, gaussian, normalCdf } from './math'
+import { expNegative } from './math32'
 import { fma, storePartial } from './simd'
+import { load2, store2 } from './wide'
 
 /** gx = ȳ·φ′, φ′ from v, which is φ(x) or x, for `lead` cotangents. Functions are numbered as in src/wasm/optimise.ts. */
 export function mapGrad_f32(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
@@ -20,6 +21,11 @@ function mapGrad<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usi
       case 1: row<T>(1, n, v, gy, gx); break
       case 2: row<T>(2, n, v, gy, gx); break
       case 3: row<T>(3, n, v, gy, gx); break
+      case 4: row<T>(4, n, v, gy, gx); break
+      case 5: wideRow<T>(5, n, v, gy, gx); break
+      case 6: wideRow<T>(6, n, v, gy, gx); break
+      case 7: wideRow<T>(7, n, v, gy, gx); break
+      case 8: wideRow<T>(8, n, v, gy, gx); break
     }
     gy += n * sizeof<T>()
     gx += n * sizeof<T>()
@@ -41,17 +47,57 @@ function value<T>(op: i32, v: v128, g: v128): v128 {
   const one = v128.splat<T>(1)
   if (op == 0) return v128.mul<T>(g, v)
   if (op == 1) return v128.mul<T>(g, v128.and(v128.gt<T>(v, v128.splat<T>(0)), one))
-  // σ(x)σ(−x) = e/(1 + e)², e = exp(−|x|), and 1/cosh² x the same of 2x, four times.
-  const a = v128.or(v, v128.splat<T>(-0.0))
-  const e = op == 2 ? decay<T>(a) : decay<T>(v128.add<T>(a, a))
+  // With f = e^(−|x|/2): σ(x)σ(−x) = (f/(1 + f²))², and 1/cosh² x the same of 2x, four times.
+  const half = op == 3 ? v128.or(v, v128.splat<T>(-0.0)) : v128.mul<T>(v128.or(v, v128.splat<T>(-0.0)), v128.splat<T>(0.5))
+  const f = sizeof<T>() == 4 ? expNegative(half) : exp2(half)
+  const e = v128.mul<T>(f, f)
   const d = v128.add<T>(one, e)
-  const slope = v128.div<T>(e, v128.mul<T>(d, d))
-  return v128.mul<T>(g, op == 2 ? slope : v128.mul<T>(slope, v128.splat<T>(4)))
+  if (op == 3) {
+    const r = v128.div<T>(v128.add<T>(f, f), d)
+    return v128.mul<T>(g, v128.mul<T>(r, r))
+  }
+  const r = v128.div<T>(f, d)
+  const slope = v128.mul<T>(r, r)
+  if (op == 2) return v128.mul<T>(g, slope)
+  // σ(x) + x σ(x)σ(−x); beyond 800 there is only σ.
+  const s = v128.div<T>(v128.bitselect(e, one, v128.lt<T>(v, v128.splat<T>(0))), d)
+  return v128.mul<T>(g, fma<T>(within<T>(v, 800), slope, s))
+}
+
+/** x, and ±limit beyond it: NaN stays. */
+// @ts-ignore: decorator
+@inline
+function within<T>(x: v128, limit: T): v128 {
+  return v128.pmin<T>(v128.pmax<T>(x, v128.splat<T>(-limit)), v128.splat<T>(limit))
+}
+
+/** Derivatives in f64 whatever the dtype: their exponents are squares and cubes. */
+// @ts-ignore: decorator
+@inline
+function wideRow<T>(op: i32, n: usize, v: usize, gy: usize, gx: usize): void {
+  const step: usize = 2 * sizeof<T>()
+  for (let i: usize = 0; i < n; i += 2, v += step, gy += step, gx += step) {
+    store2<T>(gx, f64x2.mul(load2<T>(gy), wideSlope(op, load2<T>(v))), n - i)
+  }
 }
 // @ts-ignore: decorator
 @inline
-function decay<T>(x: v128): v128 {
-  return sizeof<T>() == 4 ? exp4(x) : exp2(x)
+function wideSlope(op: i32, v: v128): v128 {
+  const x = within<f64>(v, 40)
+  if (op == 7) return f64x2.mul(f64x2.splat(1.1283791670955126), gaussian(x, 1))
+  if (op == 6) {
+    // σ(u) + x u′ σ(u)σ(−u), u = 2√(2/π)(x + 0.044715 x³)
+    const square = f64x2.mul(x, x)
+    const by = f64x2.splat(1.5957691216057308), one = f64x2.splat(1)
+    const u = f64x2.mul(by, f64x2.mul(x, fma<f64>(f64x2.splat(0.044715), square, one)))
+    const slope = f64x2.mul(by, fma<f64>(f64x2.splat(0.134145), square, one))
+    const e = exp2(v128.or(u, f64x2.splat(-0.0)))
+    const d = f64x2.add(one, e)
+    const s = f64x2.div(v128.bitselect(e, one, f64x2.lt(u, f64x2.splat(0))), d)
+    return fma<f64>(f64x2.mul(x, slope), f64x2.div(e, f64x2.mul(d, d)), s)
+  }
+  const density = f64x2.mul(f64x2.splat(0.3989422804014327), gaussian(x, 0.5))
+  return op == 8 ? density : fma<f64>(x, density, normalCdf(v))
 }
 
 export function sgd_f32(

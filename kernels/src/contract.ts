@@ -67,9 +67,19 @@ export const MAP_OPS = [
 ] as const
 export type MapOp = (typeof MAP_OPS)[number]
 
-/** Functions with a fused derivative: that of exp and relu is a function of their value, y and y > 0; that of sigmoid and
- *  tanh, σ(x)σ(−x) and 1/cosh² x, is one of x, for its value rounds to 1. */
-export const MAP_GRAD_OPS = ['exp', 'relu', 'sigmoid', 'tanh'] as const
+/** Functions with a fused derivative: that of exp and relu is a function of their value, y and y > 0; the others are functions
+ *  of x, for where y rounds to its limit, y says nothing of them. */
+export const MAP_GRAD_OPS = [
+  'exp',
+  'relu',
+  'sigmoid',
+  'tanh',
+  'gelu',
+  'silu',
+  'geluTanh',
+  'erf',
+  'normalCdf',
+] as const satisfies readonly MapOp[]
 export type MapGradOp = (typeof MAP_GRAD_OPS)[number]
 
 /** Elementwise functions of two arguments. Comparisons give 0/1. */
@@ -244,7 +254,7 @@ export interface Kernels<B extends Buffer> {
   map(op: MapOp, x: B, out: B): void
   /** out = scale·x + shift */
   affine(x: B, scale: number, shift: number, out: B): void
-  /** gx = ȳ ⊙ φ′, φ′ from v: y = φ(x) for exp and relu, x for sigmoid and tanh. */
+  /** gx = ȳ ⊙ φ′, φ′ from v: y = φ(x) for exp and relu, x for the others. */
   mapGrad(op: MapGradOp, v: B, gy: B, gx: B): void
   /** One step of stochastic gradient descent: g = gradient + weightDecay·p, v ← momentum·v + g,
    *  p ← p − rate·(nesterov ? g + momentum·v : v). Outputs are not inputs. */

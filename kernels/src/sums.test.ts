@@ -180,7 +180,7 @@ describe.each(backends)('on %s', (_, backend) => {
         expect(v).toBeCloseTo(expected[i]!, digits)
       })
     const w = of(1, 1, 1)
-    it.each(scales)('at %s', scale => {
+    it.each(scales as readonly number[])('at %s', scale => {
       const x = of(scale, 2 * scale, 3 * scale)
       // Subnormals have few digits.
       const digits = scale < 1e-300 || (dtype === 'f32' && scale < 1e-37) ? 4 : 6

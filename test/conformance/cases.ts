@@ -1,4 +1,4 @@
-import { mul, type Op, sub, type Tensor } from '@unravel/tensor'
+import { mul, type Op, sigmoid, type Tensor } from '@unravel/tensor'
 
 /** Random numbers that suit an op: where its derivatives exist and are of moderate size. */
 export type Domain = 'real' | 'positive' | 'distinct' | 'mask' | { readonly ids: number }
@@ -105,6 +105,7 @@ export const cases: Record<string, readonly Case[]> = {
   embed: [{ inputs: [real(2, 2)], attrs: box }],
   equal: [{ inputs: [real(2, 3), real(3)] }],
   erf: smooth,
+  erfSlope: smooth,
   exp: smooth,
   expm1: smooth,
   gather: [
@@ -136,7 +137,11 @@ export const cases: Record<string, readonly Case[]> = {
   mapGrad: [
     {
       inputs: [real(2, 3), real(2, 3), real(2, 3)],
-      attrs: { name: 'tanh', grad: 'tanh', derivative: (_: Tensor, y: Tensor) => sub(1, mul(y, y)) },
+      attrs: {
+        name: 'tanh',
+        grad: 'tanh',
+        derivative: (x: Tensor) => mul(mul(sigmoid(mul(x, 2)), sigmoid(mul(x, -2))), 4),
+      },
     },
   ],
   matmul: [
@@ -156,7 +161,9 @@ export const cases: Record<string, readonly Case[]> = {
   mul: pairs,
   neg: smooth,
   normalCdf: smooth,
+  normalDensity: smooth,
   notEqual: [{ inputs: [real(2, 3), real(3)] }],
+  piecewise: [{ inputs: [real(2, 3), real(2, 3), real(4, 2, 3)] }],
   pow: [{ inputs: [positive(2, 3), real(3)] }],
   power: each(positive(2, 3)),
   reciprocal: each(positive(2, 3)),

@@ -1,5 +1,5 @@
 import type { AdamwSettings, MapGradOp, SgdSettings, TypedArray } from '../contract.js'
-import { sech2, sigmoid } from './special.js'
+import { gaussian, normalCdf, sech2, sigmoid } from './special.js'
 
 const derivatives: Record<MapGradOp, (v: number) => number> = {
   exp: y => y,
@@ -7,6 +7,22 @@ const derivatives: Record<MapGradOp, (v: number) => number> = {
   relu: y => (y > 0 ? 1 : 0),
   sigmoid: x => sigmoid(x) * sigmoid(-x),
   tanh: sech2,
+  erf: x => (2 / Math.sqrt(Math.PI)) * gaussian(x, 1),
+  normalCdf: density,
+  // Φ(x) + x Φ′(x); beyond the bounds both have their limits, and x·0 is 0.
+  gelu: x => normalCdf(x) + within(x, 40) * density(x),
+  silu: x => sigmoid(x) + within(x, 800) * sigmoid(x) * sigmoid(-x),
+  geluTanh(x) {
+    const v = within(x, 40)
+    const u = TWICE_SLOPE * (v + 0.044715 * v * v * v)
+    return sigmoid(u) + v * TWICE_SLOPE * (1 + 3 * 0.044715 * v * v) * sigmoid(u) * sigmoid(-u)
+  },
+}
+const TWICE_SLOPE = 2 * Math.sqrt(2 / Math.PI)
+const within = (x: number, limit: number) => (x > limit ? limit : x < -limit ? -limit : x)
+/** Φ′ */
+function density(x: number): number {
+  return gaussian(x, 0.5) / Math.sqrt(2 * Math.PI)
 }
 
 /** gx = ȳ ⊙ φ′ for each of the stacked cotangents. */

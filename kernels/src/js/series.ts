@@ -104,7 +104,7 @@ const powerOf =
     const x0 = x[0]!
     if (x0 === 0 && r > 0) return powerAtZero(r, x, y, w, orders)
     const e = Math.floor(Math.log2(Math.abs(x0)))
-    if (!(Math.abs(e) * Math.max(1, Math.abs(r)) > EXTREME && Math.abs(x0) < Infinity))
+    if (!(Math.abs(e) * Math.max(1, Math.abs(r)) > EXTREME && Math.abs(x0) < Infinity && x0 !== 0))
       return powers(r, x, y, x0 ** r, orders)
     // (Σ x_k z^k)^r at z = 2^e·t: with x_k = 2^(e(1−k))·v_k, y_k = 2^(e(r−k))·w_k, so that x_0^r may leave the range.
     for (let k = 0; k < orders; k++) v[k] = times2(x[k]!, e * (k - 1))

@@ -204,6 +204,14 @@ export const definitions: Defined = {
       relu: (y: number) => Number(y > 0),
       sigmoid: (x: number) => 1 / (2 + Math.exp(x) + Math.exp(-x)),
       tanh: (x: number) => 1 / Math.cosh(x) ** 2,
+      erf: (x: number) => (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x),
+      normalCdf: density,
+      gelu: (x: number) => (1 + erf(x / Math.SQRT2)) / 2 + x * density(x),
+      silu: (x: number) => (1 + Math.exp(-x) * (1 + x)) / (1 + Math.exp(-x)) ** 2,
+      geluTanh(x: number) {
+        const [u, slope] = [x + 0.044715 * x ** 3, 1 + 3 * 0.044715 * x ** 2].map(v => v * Math.sqrt(2 / Math.PI))
+        return (1 + Math.tanh(u!)) / 2 + (x * slope!) / (2 * Math.cosh(u!) ** 2)
+      },
     }
     each(gx, i => gy[i]! * of[op](v[i % v.length]!))
   },
@@ -467,6 +475,8 @@ export const definitions: Defined = {
     }
   },
 }
+
+const density = (x: number) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)
 
 /** By its Taylor series, for |x| of a few units. */
 function erf(x: number): number {

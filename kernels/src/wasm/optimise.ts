@@ -3,7 +3,9 @@ import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
 
 /** Numbers of the functions in assembly/optimise.ts. */
-const gradOps: Record<MapGradOp, number> = { exp: 0, relu: 1, sigmoid: 2, tanh: 3 }
+const gradOps: Record<MapGradOp, number> = {
+  ...{ exp: 0, relu: 1, sigmoid: 2, tanh: 3, silu: 4, gelu: 5, geluTanh: 6, erf: 7, normalCdf: 8 },
+}
 
 /** Steps of training on the module. */
 export function optimiseKernels({ exports }: Context): Pick<Kernels<Region>, 'mapGrad' | 'sgd' | 'adamw'> {

@@ -18,10 +18,9 @@ import { subOp } from './arithmetic/sub.js'
 import { meanSquareOp, sumSquaresOp } from './arithmetic/sumSquares.js'
 import { absOp } from './functions/abs.js'
 import { clipOp, hardSigmoidOp, hardSwishOp } from './functions/clip.js'
-import { mapGradOp, recurrenceOp } from './functions/elementwise.js'
-import { erfOp } from './functions/erf.js'
-import { expOp } from './functions/exp.js'
-import { expm1Op } from './functions/expm1.js'
+import { mapGradOp, piecewiseOp, recurrenceOp } from './functions/elementwise.js'
+import { erfOp, erfSlopeOp } from './functions/erf.js'
+import { expm1Op, expOp } from './functions/exp.js'
 import { geluOp } from './functions/gelu.js'
 import { geluTanhOp } from './functions/geluTanh.js'
 import { coshOp, sinhOp } from './functions/hyperbolic.js'
@@ -29,7 +28,7 @@ import { logOp } from './functions/log.js'
 import { log1pOp } from './functions/log1p.js'
 import { logSoftmaxGradOp, logSoftmaxOp } from './functions/logSoftmax.js'
 import { mishOp } from './functions/mish.js'
-import { normalCdfOp } from './functions/normalCdf.js'
+import { normalCdfOp, normalDensityOp } from './functions/normalCdf.js'
 import { powerOp, powOp } from './functions/power.js'
 import { reciprocalOp } from './functions/reciprocal.js'
 import { reluOp } from './functions/relu.js'
@@ -90,7 +89,9 @@ export const opTable: readonly Op<any>[] = [
   divOp,
   recurrenceOp,
   mapGradOp,
+  piecewiseOp,
   erfOp,
+  erfSlopeOp,
   expOp,
   expm1Op,
   gatherOp,
@@ -121,6 +122,7 @@ export const opTable: readonly Op<any>[] = [
   layerNormOp,
   rmsNormOp,
   normalCdfOp,
+  normalDensityOp,
   maxPool2dIndicesOp,
   maxPool2dOp,
   avgPool2dOp,

@@ -7,8 +7,7 @@ import { neg } from '../arithmetic/neg.js'
 import { sub } from '../arithmetic/sub.js'
 import { composite } from './composite.js'
 import { quotient } from './elementwise.js'
-import { exp } from './exp.js'
-import { expm1 } from './expm1.js'
+import { exp, expm1 } from './exp.js'
 import { cos, sin } from './trig.js'
 
 /** eʰ + e⁻ʰ and eʰ − e⁻ʰ; the latter has no cancellation, since eʰ − 1 and e⁻ʰ − 1 differ in sign. */

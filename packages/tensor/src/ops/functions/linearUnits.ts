@@ -4,7 +4,7 @@ import { mul } from '../arithmetic/mul.js'
 import { step } from '../arithmetic/step.js'
 import { reshape } from '../structure/reshape.js'
 import { where } from '../structure/where.js'
-import { expm1 } from './expm1.js'
+import { expm1 } from './exp.js'
 
 // Units that are x above 0. `where` and `expm1` freeze to the secant gate of the whole: paths need no gate of its own.
 

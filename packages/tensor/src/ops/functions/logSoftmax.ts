@@ -4,7 +4,6 @@ import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { max } from '../arithmetic/max.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
-import { stopGradient } from '../structure/stopGradient.js'
 import { sum } from '../structure/sum.js'
 import { swapAxes } from '../structure/transpose.js'
 import { exp } from './exp.js'
@@ -26,7 +25,8 @@ export const logSoftmaxOp: Op = {
 }
 
 function viaExp([x]: readonly Tensor[]): Tensor {
-  const shifted = sub(x!, max(stopGradient(x!), -1, true))
+  // Relative to the largest, derivatives too: where its probability rounds to 1, what the others change is all there is.
+  const shifted = sub(x!, max(x!, -1, true))
   return sub(shifted, log(sum(exp(shifted), -1, true)))
 }
 

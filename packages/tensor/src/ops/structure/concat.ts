@@ -3,8 +3,8 @@ import { ShapeError } from '../../core/errors.js'
 import { alias, apply, backendOf, commonDType } from '../../core/op.js'
 import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
-import { expandDims } from './reshape.js'
-import { narrow } from './slice.js'
+import { expandDims, reshape } from './reshape.js'
+import { head, narrow } from './slice.js'
 
 /** `axis` is negative. */
 export const concatOp: Op<{ axis: number }> = {
@@ -79,4 +79,13 @@ export function padded(stack: Tensor, n: number): Tensor {
   if (missing <= 0) return stack
   const nothing = zeros([missing, ...stack.shape.slice(1)], { dtype: stack.dtype, backend: backendOf(stack) })
   return concat([stack, nothing], 0)
+}
+
+/** Order 0 of a stack. */
+export const order0Of = (stack: Tensor): Tensor => reshape(head(stack, 1), stack.shape.slice(1))
+
+/** A stack with another order 0. */
+export function withOrder0(stack: Tensor, order0: Tensor): Tensor {
+  const first = expandDims(order0, 0)
+  return stack.shape[0] === 1 ? first : concat([first, narrow(stack, 0, 1, stack.shape[0]! - 1)], 0)
 }
