@@ -9,7 +9,10 @@ import { mul } from './mul.js'
 export const sumSquaresOp: Op<Axes> = {
   name: 'sumSquares',
   signature: '[...] -> [...]',
-  infer: (inputs, attrs) => ({ shape: reducedShape(inputs[0]!, attrs), dtype: commonDType(sumSquaresOp, inputs) }),
+  infer: (inputs, attrs) => ({
+    shape: reducedShape(sumSquaresOp, inputs, attrs),
+    dtype: commonDType(sumSquaresOp, inputs),
+  }),
   run: ([x], attrs, type) => runReduce('sumSquares', x!, attrs, type.shape),
   // (Σx²)′ = 2x·x′
   vjp: ({ inputs: [x], attrs }, c) => [mul(affine(unreduced(c, x!, attrs), 2, 0), x!)],
