@@ -1,3 +1,4 @@
+import ndarray from 'ndarray'
 import { describe, expect, it } from 'vitest'
 import {
   add,
@@ -10,6 +11,7 @@ import {
   div,
   exp,
   expandDims,
+  fromNdarray,
   full,
   grad,
   greater,
@@ -61,6 +63,43 @@ describe.each([js(), wasm()])('on $name', backend => {
     expect(() => arange(2 ** 33, 2 ** 33 + 2, 1, { backend })).toThrow('8589934592')
     expect(numbers(tensor([1.7, -1.7, -(2 ** 31)], where))).toEqual([1, -1, -(2 ** 31)])
     expect(numbers(tensor(any(Uint8Array.of(0, 255)), { backend }))).toEqual([0, 255])
+  })
+
+  it('every conversion to i32 cuts fractions off and refuses what i32 cannot hold', () => {
+    const i32 = { dtype: 'i32', backend } as const
+    const conversions: Record<string, (x: number, dtype: 'f32' | 'f64') => Tensor> = {
+      tensor: x => tensor([x], i32),
+      'a typed array': (x, dtype) => tensor(dtype === 'f32' ? Float32Array.of(x) : Float64Array.of(x), i32),
+      to: (x, dtype) => tensor([x], { dtype, backend }).to('i32'),
+      full: x => full([1], x, i32),
+      fromNdarray: (x, dtype) =>
+        fromNdarray(ndarray(dtype === 'f32' ? Float32Array.of(0, x) : Float64Array.of(0, x), [1], [1], 1), i32),
+      'fromNdarray of numbers': x => fromNdarray(ndarray([x, x], [1]), i32),
+    }
+    for (const [name, convert] of Object.entries(conversions)) {
+      for (const dtype of ['f32', 'f64'] as const) {
+        for (const bad of [
+          3e9,
+          -3e9,
+          2 ** 31,
+          -(2 ** 31) - 512,
+          1e30,
+          Number.NaN,
+          Number.POSITIVE_INFINITY,
+          -Infinity,
+        ]) {
+          expect(() => convert(bad, dtype), `${name} of ${bad}`).toThrow('which i32 cannot hold: use dtype f64')
+        }
+        for (const x of [2 ** 31 - 128, -(2 ** 31), -0, 0.75, -2.5]) {
+          expect(numbers(convert(x, dtype)), `${name} of ${x}`).toEqual([Math.trunc(x) + 0])
+        }
+      }
+    }
+    expect(() => tensor([0, 1, Number.NaN], { dtype: 'f64', backend }).to('i32')).toThrow('to: element 2 is NaN')
+    expect(numbers(tensor([-(2 ** 31) - 0.5, 2 ** 31 - 0.5], { dtype: 'f64', backend }).to('i32'))).toEqual([
+      -(2 ** 31),
+      2 ** 31 - 1,
+    ])
   })
 
   it('a dtype that is none is refused', () => {
