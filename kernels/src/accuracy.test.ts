@@ -56,7 +56,7 @@ function points(count: number, leastExponent: number, mostExponent: number): num
 const EDGES: Partial<Record<MapOp, readonly number[]>> = {
   exp: [709.78, 709.79, 710, -708.4, -709, -744, -745.13, -745.14, -746],
   expm1: [709.78, -37, -40, -745],
-  tanh: [, 0.2746, 0.549, 0.55, 0.551, 19.06, 22],
+  tanh: [-0.20969609598776617, 0.2746, 0.549, 0.55, 0.551, 19.06, 22],
   erf: [0.999, 1.001, 5.8, 5.93],
   normalCdf: [-5.079e-4, -37.5, -38.4, -38.6, 8.2, 8.3],
   geluTanh: [-9.953, -21.027],

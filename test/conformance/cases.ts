@@ -176,6 +176,13 @@ export const cases: Record<string, readonly Case[]> = {
   scaledDotProductAttention: [
     { inputs: [real(2, 3, 2), real(2, 3, 2), real(2, 3, 2)], attrs: { causal: 'lowerRight', scale: 0.7 }, paths: [2] },
     { inputs: [real(2, 2), real(3, 2), real(3, 4)], attrs: { causal: false, scale: 1 }, paths: [2] },
+    { inputs: [real(4, 2), real(2, 2), real(2, 1)], attrs: { causal: 'lowerRight', scale: 1 }, paths: [2] },
+    { inputs: [real(2, 2), real(3, 2), real(3, 4)], attrs: { causal: 'upperLeft', scale: 1 }, paths: [2] },
+    {
+      inputs: [real(2, 3, 2), real(3, 2), real(3, 4), mask(3, 3)],
+      attrs: { causal: 'lowerRight', scale: 1 },
+      paths: [2],
+    },
   ],
   scatterAdd: [{ inputs: [real(3, 2), ids(4, 3)], attrs: { length: 4, after: 1 } }],
   seriesDiv: [{ inputs: [real(3, 2), positive(2, 2)], attrs: { orders: 4 } }],

@@ -138,6 +138,43 @@ describe.each([js(), wasm()])('on $name', backend => {
     expect(numbers(fromNdarray(columns, { backend }))).toEqual([1.5, 3.5, 2.5, 4.5])
   })
 
+  it('every conversion to i32 cuts fractions off and refuses what i32 cannot hold', () => {
+    const i32 = { dtype: 'i32', backend } as const
+    const conversions: Record<string, (x: number, dtype: 'f32' | 'f64') => Tensor> = {
+      tensor: x => tensor([x], i32),
+      'a typed array': (x, dtype) => tensor(dtype === 'f32' ? Float32Array.of(x) : Float64Array.of(x), i32),
+      to: (x, dtype) => tensor([x], { dtype, backend }).to('i32'),
+      full: x => full([1], x, i32),
+      fromNdarray: (x, dtype) =>
+        fromNdarray(ndarray(dtype === 'f32' ? Float32Array.of(0, x) : Float64Array.of(0, x), [1], [1], 1), i32),
+      'fromNdarray of numbers': x => fromNdarray(ndarray([x, x], [1]), i32),
+    }
+    for (const [name, convert] of Object.entries(conversions)) {
+      for (const dtype of ['f32', 'f64'] as const) {
+        for (const bad of [
+          3e9,
+          -3e9,
+          2 ** 31,
+          -(2 ** 31) - 512,
+          1e30,
+          Number.NaN,
+          Number.POSITIVE_INFINITY,
+          -Infinity,
+        ]) {
+          expect(() => convert(bad, dtype), `${name} of ${bad}`).toThrow('which i32 cannot hold: use dtype f64')
+        }
+        for (const x of [2 ** 31 - 128, -(2 ** 31), -0, 0.75, -2.5]) {
+          expect(numbers(convert(x, dtype)), `${name} of ${x}`).toEqual([Math.trunc(x) + 0])
+        }
+      }
+    }
+    expect(() => tensor([0, 1, Number.NaN], { dtype: 'f64', backend }).to('i32')).toThrow('to: element 2 is NaN')
+    expect(numbers(tensor([-(2 ** 31) - 0.5, 2 ** 31 - 0.5], { dtype: 'f64', backend }).to('i32'))).toEqual([
+      -(2 ** 31),
+      2 ** 31 - 1,
+    ])
+  })
+
   it('a dtype that is none is refused', () => {
     const where = { dtype: any('float32'), backend }
     for (const make of [() => tensor([1.5], where), () => zeros([2], where), () => whole.to(any('float32'))]) {

@@ -21,6 +21,7 @@ export const addAlignedOp: Op<Attrs> = {
   name: 'addAligned',
   signature: '[...,p,item], [...,q,item] -> [...,orders,item]',
   infer(inputs, { offset, rank }) {
+    if (inputs.some(t => t.rank <= rank)) throw new ShapeError(addAlignedOp, inputs, `items have ${rank} axes`)
     const [a, b] = inputs.map(t => split(t, rank)) as [Split, Split]
     const lead = broadcastShapes(a.lead, b.lead)
     const item = broadcastShapes(a.item, b.item)

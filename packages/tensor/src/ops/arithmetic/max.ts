@@ -25,8 +25,9 @@ function extreme(name: 'max' | 'min'): Op<Axes> {
     signature: '[...] -> [...]',
     infer(inputs, attrs) {
       const x = inputs[0]!
+      const shape = reducedShape(self, inputs, attrs)
       if (attrs.axes.some(a => x.shape[x.rank + a] === 0)) throw new ShapeError(self, inputs, `no ${name} of nothing`)
-      return { shape: reducedShape(x, attrs), dtype: x.dtype }
+      return { shape, dtype: x.dtype }
     },
     run: ([x], attrs, type) => runReduce(name, x!, attrs, type.shape),
     vjp({ inputs: [x], attrs }, c) {
@@ -63,6 +64,7 @@ export const argmaxOp: Op<{ axis: number }> = {
   signature: '[...] -> i32[...]',
   infer(inputs, { axis }) {
     const x = inputs[0]!
+    if (x.rank + axis < 0) throw new ShapeError(argmaxOp, inputs, `there is no axis ${axis}`)
     if (x.shape[x.rank + axis] === 0) throw new ShapeError(argmaxOp, inputs, 'no argmax of nothing')
     return { shape: x.shape.filter((_, i) => i !== x.rank + axis), dtype: 'i32' }
   },

@@ -9,7 +9,7 @@ import { div } from './div.js'
 export const meanOp: Op<Axes> = linear<Axes>({
   name: 'mean',
   signature: '[...] -> [...]',
-  infer: (inputs, attrs) => ({ shape: reducedShape(inputs[0]!, attrs), dtype: commonDType(meanOp, inputs) }),
+  infer: (inputs, attrs) => ({ shape: reducedShape(meanOp, inputs, attrs), dtype: commonDType(meanOp, inputs) }),
   run: ([x], attrs, type) => runReduce('mean', x!, attrs, type.shape),
   vjp: ({ inputs: [x], attrs }, c) => broadcastLast(unreduced(div(c, countOf(x!, attrs)), x!, attrs), x!.shape),
 })

@@ -9,7 +9,10 @@ import { mul } from './mul.js'
 export const sumSquaresOp: Op<Axes> = {
   name: 'sumSquares',
   signature: '[...] -> [...]',
-  infer: (inputs, attrs) => ({ shape: reducedShape(inputs[0]!, attrs), dtype: commonDType(sumSquaresOp, inputs) }),
+  infer: (inputs, attrs) => ({
+    shape: reducedShape(sumSquaresOp, inputs, attrs),
+    dtype: commonDType(sumSquaresOp, inputs),
+  }),
   run: ([x], attrs, type) => runReduce('sumSquares', x!, attrs, type.shape),
   // (Σx²)′ = 2x·x′
   vjp: ({ inputs: [x], attrs }, c) => [mul(affine(unreduced(c, x!, attrs), 2, 0), x!)],
@@ -26,7 +29,10 @@ export function sumSquares(x: Tensor, axis?: number | readonly number[], keepdim
 export const meanSquareOp: Op<Axes> = {
   name: 'meanSquare',
   signature: '[...] -> [...]',
-  infer: (inputs, attrs) => ({ shape: reducedShape(inputs[0]!, attrs), dtype: commonDType(meanSquareOp, inputs) }),
+  infer: (inputs, attrs) => ({
+    shape: reducedShape(meanSquareOp, inputs, attrs),
+    dtype: commonDType(meanSquareOp, inputs),
+  }),
   run: ([x], attrs, type) => runReduce('meanSquare', x!, attrs, type.shape),
   vjp: ({ inputs: [x], attrs }, c) => [mul(affine(unreduced(c, x!, attrs), 2 / countOf(x!, attrs), 0), x!)],
   gate: 'take path sums of what is squared',

@@ -1,9 +1,10 @@
 import type { Backend, Buffer, DType, Kernels, MapGradOp, MapOp, SeriesOp } from '@unravel/kernels'
 import { Expansion } from '../../autodiff/series.js'
 import { scalarLike } from '../../core/create.js'
+import { ShapeError } from '../../core/errors.js'
 import { atFreshLevel, tapesRecording } from '../../core/levels.js'
 import { apply, commonDType } from '../../core/op.js'
-import { sizeOf } from '../../core/shape.js'
+import { endsWith, sameShape, sizeOf } from '../../core/shape.js'
 import { allocate, Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { correlate } from '../arithmetic/cauchy.js'
@@ -89,7 +90,11 @@ export function elementwise(phi: Elementwise): Op {
 export const mapGradOp: Op<Elementwise> = {
   name: 'mapGrad',
   signature: '[...], [...], [...] -> [...]',
-  infer: (inputs, _) => ({ shape: inputs[0]!.shape, dtype: commonDType(mapGradOp, inputs) }),
+  infer(inputs) {
+    const [c, x, y] = inputs as [Tensor, Tensor, Tensor]
+    if (!sameShape(x.shape, y.shape) || !endsWith(c.shape, y.shape)) throw new ShapeError(mapGradOp, inputs)
+    return { shape: c.shape, dtype: commonDType(mapGradOp, inputs) }
+  },
   run([c, x, y], phi, type) {
     const out = allocate(c!.backend, type.shape, type.dtype, phi.name)
     c!.backend.kernels.mapGrad(phi.grad!, (ofValue.has(phi.grad!) ? y! : x!).buffer, c!.buffer, out.buffer)
@@ -153,10 +158,11 @@ function derivativeSeries(phi: Elementwise, x: Tensor, y: Tensor, order: number)
 export const recurrenceOp: Op<{ self: Op; phi: Elementwise; orders: number }> = {
   name: 'recurrence',
   signature: '[p,...] -> [orders,...]',
-  infer: (inputs, { orders }) => ({
-    shape: [orders, ...inputs[0]!.shape.slice(1)],
-    dtype: commonDType(recurrenceOp, inputs),
-  }),
+  infer(inputs, { orders }) {
+    const x = inputs[0]!
+    if (x.rank === 0 || x.shape[0] === 0) throw new ShapeError(recurrenceOp, inputs, 'a stack of at least one order')
+    return { shape: [orders, ...x.shape.slice(1)], dtype: commonDType(recurrenceOp, inputs) }
+  },
   run([x], { phi, orders }, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, phi.name)
     const n = sizeOf(type.shape) / orders

@@ -1,7 +1,7 @@
 import type { Conv2dGeometry } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
 import { apply, commonDType } from '../../core/op.js'
-import { broadcastIndices, broadcastShapes, sizeOf } from '../../core/shape.js'
+import { broadcastIndices, broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { bilinear } from '../structure/builders.js'
@@ -26,20 +26,27 @@ function runItems(kernel: Kernel, g: Conv2dGeometry, [a, b]: readonly Dense[], s
   return out
 }
 
-const leadOf = (inputs: readonly Tensor[]) =>
-  broadcastShapes(inputs[0]!.shape.slice(0, -4), inputs[1]!.shape.slice(0, -4))!
+type Dims = (g: Conv2dGeometry) => readonly number[]
 
-/** One of the three kernels as a bilinear op; `dims` are the last four axes of its result. */
+/** One of the three kernels as a bilinear op; `dims` are the last four axes of its inputs and of its result. */
 function convolution(
   name: Kernel,
   signature: string,
-  dims: (g: Conv2dGeometry) => readonly number[],
+  dims: readonly [a: Dims, b: Dims, out: Dims],
   vjp: NonNullable<Op<Conv2dGeometry>['vjp']>,
 ): Op<Conv2dGeometry> {
   const self: Op<Conv2dGeometry> = bilinear<Conv2dGeometry>({
     name,
     signature,
-    infer: (inputs, g) => ({ shape: [...leadOf(inputs), ...dims(g)], dtype: commonDType(self, inputs) }),
+    infer(inputs, g) {
+      const [a, b] = inputs as [Tensor, Tensor]
+      const [p, q, out] = dims.map(d => d(g))
+      const lead = broadcastShapes(a.shape.slice(0, -4), b.shape.slice(0, -4))
+      if (lead === null || !endsWith(a.shape, p!) || !endsWith(b.shape, q!)) {
+        throw new ShapeError(self, inputs, `the last axes must be [${p}] and [${q}]`)
+      }
+      return { shape: [...lead, ...out!], dtype: commonDType(self, inputs) }
+    },
     run: (inputs, g, type) => runItems(name, g, inputs, type.shape),
     vjp: (applied, c) =>
       vjp(applied, c).map((g, i) => g && unbroadcast(g, applied.output.rank, applied.inputs[i]!.shape)),
@@ -56,7 +63,7 @@ const output = (g: Conv2dGeometry) => [g.batch, g.outChannels, g.outH, g.outW]
 export const conv2dOp: Op<Conv2dGeometry> = convolution(
   'conv2d',
   '[b,c,h,w], [o,i,p,q] -> [b,o,u,v]',
-  output,
+  [input, weight, output],
   ({ inputs: [x, w], attrs, wants }, c) => [
     wants[0] ? apply(conv2dInputGradOp, [c, w!], attrs) : null,
     wants[1] ? apply(conv2dWeightGradOp, [x!, c], attrs) : null,
@@ -65,7 +72,7 @@ export const conv2dOp: Op<Conv2dGeometry> = convolution(
 export const conv2dInputGradOp: Op<Conv2dGeometry> = convolution(
   'conv2dInputGrad',
   '[b,o,u,v], [o,i,p,q] -> [b,c,h,w]',
-  input,
+  [output, weight, input],
   ({ inputs: [y, w], attrs, wants }, c) => [
     wants[0] ? apply(conv2dOp, [c, w!], attrs) : null,
     wants[1] ? apply(conv2dWeightGradOp, [c, y!], attrs) : null,
@@ -74,7 +81,7 @@ export const conv2dInputGradOp: Op<Conv2dGeometry> = convolution(
 export const conv2dWeightGradOp: Op<Conv2dGeometry> = convolution(
   'conv2dWeightGrad',
   '[b,c,h,w], [b,o,u,v] -> [o,i,p,q]',
-  weight,
+  [input, output, weight],
   ({ inputs: [x, y], attrs, wants }, c) => [
     wants[0] ? apply(conv2dInputGradOp, [y!, c], attrs) : null,
     wants[1] ? apply(conv2dOp, [x!, c], attrs) : null,

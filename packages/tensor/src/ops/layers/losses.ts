@@ -2,7 +2,7 @@ import type { TypedArray } from '@unravel/kernels'
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
-import { sizeOf } from '../../core/shape.js'
+import { endsWith, sameShape, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { affine } from '../arithmetic/affine.js'
@@ -60,13 +60,16 @@ export const crossEntropyGradOp: Op = {
   signature: '[...,classes], i32[...], [...] -> [...,classes]',
   infer(inputs) {
     const [logits, labels, c] = inputs as [Tensor, Tensor, Tensor]
+    const fits = sameShape(labels.shape, logits.shape.slice(0, -1)) && endsWith(c.shape, labels.shape)
+    if (logits.rank === 0 || !fits || labels.dtype !== 'i32') throw new ShapeError(crossEntropyGradOp, inputs)
     const lead = c.shape.slice(0, c.rank - labels.rank)
     return { shape: [...lead, ...logits.shape], dtype: commonDType(crossEntropyGradOp, [logits, c]) }
   },
   run([logits, labels, c], _, type) {
+    const [rows, classes] = rowsOf(logits!.shape)
+    checkedLabels(labels!, classes)
     const out = allocate(logits!.backend, type.shape, type.dtype, 'crossEntropyGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - labels!.rank))
-    const [rows, classes] = rowsOf(logits!.shape)
     const { kernels } = logits!.backend
     kernels.crossEntropyGrad(lead, rows, classes, logits!.buffer, labels!.buffer, c!.buffer, out.buffer)
     return out

@@ -2,7 +2,7 @@ import type { Pool2dGeometry } from '@unravel/kernels'
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
-import { sizeOf } from '../../core/shape.js'
+import { endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
 import { mul } from '../arithmetic/mul.js'
 import { linear } from '../structure/builders.js'
@@ -17,13 +17,23 @@ import { common, type Pair, pairOf, sidesOf } from './padding.js'
 type Window = Omit<Pool2dGeometry, 'planes'>
 
 const lead = (x: Tensor) => x.shape.slice(0, -2)
+/** The shape of x with `to` in place of its last axes, which must be `from`. */
+function replaced(op: Op<Window>, x: Tensor, from: readonly number[], to: readonly number[]): number[] {
+  if (!endsWith(x.shape, from)) throw new ShapeError(op, [x], `the last axes must be [${from}]`)
+  return [...lead(x), ...to]
+}
+const full = (w: Window) => [w.height, w.width]
+const pooled = (w: Window) => [w.outH, w.outW]
 const geometry = (x: Tensor, w: Window): Pool2dGeometry => ({ ...w, planes: sizeOf(lead(x)) })
 
 /** For every window the index into x of its largest element: the gate of max pooling. */
 export const maxPool2dIndicesOp: Op<Window> = {
   name: 'maxPool2dIndices',
   signature: '[...,h,w] -> i32[...,u,v]',
-  infer: ([x], w) => ({ shape: [...lead(x!), w.outH, w.outW], dtype: 'i32' }),
+  infer: (inputs, w) => {
+    commonDType(maxPool2dIndicesOp, inputs)
+    return { shape: replaced(maxPool2dIndicesOp, inputs[0]!, full(w), pooled(w)), dtype: 'i32' }
+  },
   run([x], w, type) {
     const out = allocate(x!.backend, type.shape, 'i32', 'maxPool2d')
     x!.backend.kernels.maxPool2dIndices(geometry(x!, w), x!.buffer, out.buffer)
@@ -35,7 +45,10 @@ export const maxPool2dIndicesOp: Op<Window> = {
 export const maxPool2dOp: Op<Window> = {
   name: 'maxPool2d',
   signature: '[b,c,h,w] -> [b,c,u,v]',
-  infer: (inputs, w) => ({ shape: [...lead(inputs[0]!), w.outH, w.outW], dtype: commonDType(maxPool2dOp, inputs) }),
+  infer: (inputs, w) => ({
+    shape: replaced(maxPool2dOp, inputs[0]!, full(w), pooled(w)),
+    dtype: commonDType(maxPool2dOp, inputs),
+  }),
   run: ([x], w) => select(x!, w) as Dense,
   body: ([x], w) => select(x!, w),
 }
@@ -50,7 +63,10 @@ const select = (x: Tensor, w: Window): Tensor =>
 export const avgPool2dOp: Op<Window> = linear<Window>({
   name: 'avgPool2d',
   signature: '[...,h,w] -> [...,u,v]',
-  infer: (inputs, w) => ({ shape: [...lead(inputs[0]!), w.outH, w.outW], dtype: commonDType(avgPool2dOp, inputs) }),
+  infer: (inputs, w) => ({
+    shape: replaced(avgPool2dOp, inputs[0]!, full(w), pooled(w)),
+    dtype: commonDType(avgPool2dOp, inputs),
+  }),
   run([x], w, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'avgPool2d')
     x!.backend.kernels.avgPool2d(geometry(x!, w), x!.buffer, out.buffer)
@@ -63,7 +79,7 @@ export const avgPool2dGradOp: Op<Window> = linear<Window>({
   name: 'avgPool2dGrad',
   signature: '[...,u,v] -> [...,h,w]',
   infer: (inputs, w) => ({
-    shape: [...lead(inputs[0]!), w.height, w.width],
+    shape: replaced(avgPool2dGradOp, inputs[0]!, pooled(w), full(w)),
     dtype: commonDType(avgPool2dGradOp, inputs),
   }),
   run([y], w, type) {

@@ -13,7 +13,8 @@ export const concatOp: Op<{ axis: number }> = {
   infer(inputs, { axis }) {
     const first = inputs[0]!.shape
     const at = first.length + axis
-    const fits = inputs.every(t => t.rank === first.length && t.shape.every((n, i) => i === at || n === first[i]))
+    const fits =
+      at >= 0 && inputs.every(t => t.rank === first.length && t.shape.every((n, i) => i === at || n === first[i]))
     if (!fits) throw new ShapeError(concatOp, inputs, `shapes differ outside of axis ${axis}`)
     const length = inputs.reduce((sum, t) => sum + t.shape[at]!, 0)
     return {

@@ -20,7 +20,7 @@ export const gatherOp: Op<Attrs> = linear<Attrs>({
     const [x, index] = inputs as [Tensor, Tensor]
     if (index.dtype !== 'i32') throw new ShapeError(gatherOp, inputs, 'indices must be i32')
     const at = x.rank + axis
-    if (x.shape[at] !== length) throw new ShapeError(gatherOp, inputs)
+    if (at < 0 || x.shape[at] !== length) throw new ShapeError(gatherOp, inputs)
     return { shape: [...x.shape.slice(0, at), ...index.shape, ...x.shape.slice(at + 1)], dtype: x.dtype }
   },
   run([x, index], { axis, length, inside }, type) {

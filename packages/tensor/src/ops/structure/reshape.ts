@@ -1,7 +1,7 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
 import { alias, apply } from '../../core/op.js'
-import { axesFromEnd, fromEnd, sameShape, sizeOf } from '../../core/shape.js'
+import { axesFromEnd, endsWith, fromEnd, sameShape, sizeOf } from '../../core/shape.js'
 import type { Op, Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
 
@@ -12,6 +12,7 @@ export const reshapeOp: Op<{ from: Shape; to: Shape }> = linear<{ from: Shape; t
     if (sizeOf(from) !== sizeOf(to)) {
       throw new ShapeError(reshapeOp, [x!], `[${from}] has ${sizeOf(from)} elements, [${to}] has ${sizeOf(to)}`)
     }
+    if (!endsWith(x!.shape, from)) throw new ShapeError(reshapeOp, [x!], `the last axes must be [${from}]`)
     return { shape: [...x!.shape.slice(0, x!.rank - from.length), ...to], dtype: x!.dtype }
   },
   run: ([x], _, type) => x!.share(type.shape, 0, 'reshape'),

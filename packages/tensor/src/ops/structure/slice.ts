@@ -1,7 +1,7 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
 import { alias, apply } from '../../core/op.js'
-import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
+import { endsWith, fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
 
@@ -29,12 +29,16 @@ function isRun({ size, step, from }: Box): boolean {
   return size.every((n, i) => i < d || (step[i] === 1 && (i === d || n === from[i])))
 }
 
-const leadOf = (x: Tensor, box: Box) => x.shape.slice(0, x.rank - box.begin.length)
+/** The type of x with the last axes `from` in place of which come `to`. */
+function replaced(op: Op<Box>, x: Tensor, from: Shape, to: Shape) {
+  if (!endsWith(x.shape, from)) throw new ShapeError(op, [x], `the last axes must be [${from}]`)
+  return { shape: [...x.shape.slice(0, x.rank - from.length), ...to], dtype: x.dtype }
+}
 
 export const sliceOp: Op<Box> = linear<Box>({
   name: 'slice',
   signature: '[...] -> [...]',
-  infer: ([x], box) => ({ shape: [...leadOf(x!, box), ...box.size], dtype: x!.dtype }),
+  infer: ([x], { from, size }) => replaced(sliceOp, x!, from, size),
   run([x], box, type) {
     const { offset, strides } = addresses(box, x!.shape)
     if (isRun(box) && x!.rank === box.from.length) return x!.share(type.shape, offset, 'slice')
@@ -51,7 +55,7 @@ export const sliceOp: Op<Box> = linear<Box>({
 export const embedOp: Op<Box> = linear<Box>({
   name: 'embed',
   signature: '[...] -> [...]',
-  infer: ([x], box) => ({ shape: [...leadOf(x!, box), ...box.from], dtype: x!.dtype }),
+  infer: ([x], { from, size }) => replaced(embedOp, x!, size, from),
   run([x], box, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'embed')
     const { kernels } = x!.backend

@@ -10,6 +10,7 @@ export const transposeOp: Op<{ perm: readonly number[] }> = linear<{ perm: reado
   signature: '[...] -> [...]',
   infer([x], { perm }) {
     const lead = x!.rank - perm.length
+    if (lead < 0) throw new ShapeError(transposeOp, [x!], `there are no ${perm.length} axes`)
     return { shape: [...x!.shape.slice(0, lead), ...perm.map(p => x!.shape[lead + p]!)], dtype: x!.dtype }
   },
   run([x], { perm }, type) {
