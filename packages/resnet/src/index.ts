@@ -1,5 +1,6 @@
 export {
   type Architecture,
+  type Config,
   InputError,
   type Model,
   type TensorSpec,

@@ -1,14 +1,9 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
 import type { Gating, Paths } from './autodiff/gated.js'
 import type { Expansion } from './autodiff/series.js'
-import { BackendError, describe, ShapeError } from './errors.js'
+import { BackendError, describe, ShapeError, type TensorType } from './errors.js'
 import { sameShape } from './shape.js'
 import type { Dense, Tensor } from './tensor.js'
-
-export interface TensorType {
-  readonly shape: Shape
-  readonly dtype: DType
-}
 
 /** What a reverse rule sees of one application of its op. */
 export interface Applied<A> {

@@ -1,6 +1,6 @@
 import type { DType, Shape } from '@unravel/kernels'
 import { zeros } from '../create.js'
-import { checkReal, describe, RuleError, ShapeError } from '../errors.js'
+import { describe, RuleError, ShapeError } from '../errors.js'
 import { apply, backendOf, type Op } from '../op.js'
 import { addAligned } from '../ops/addAligned.js'
 import { concat } from '../ops/concat.js'
@@ -10,6 +10,7 @@ import { scope } from '../scope.js'
 import { sameShape } from '../shape.js'
 import { type Dense, Tensor } from '../tensor.js'
 import { leaves, mapTree, type Tree } from '../tree.js'
+import { checkReal } from './real.js'
 import { atFreshLevel } from './recording.js'
 
 /** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, and the stacks
