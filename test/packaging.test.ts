@@ -100,7 +100,7 @@ describe('the packed packages', () => {
     async (moduleResolution, module) => {
       const at = join(project, moduleResolution)
       mkdirSync(at)
-      writeFileSync(join(at, 'main.ts'), program)
+      writeFileSync(join(at, 'main.ts'), `declare const console: { log(text: string): void }\n${program}`)
       const compilerOptions = {
         strict: true,
         noEmit: true,
@@ -248,7 +248,7 @@ describe('the packed packages', () => {
         .replace('useBackend(wasm())', "import { toNdarray, wasm } from '@unravel/tensor'\nuseBackend(wasm())")
         .replace('expansionDocument.safeParse({}).success, js().name', 'toNdarray(x).get(0, 1)')
         .replace('console.log(JSON.stringify(', 'document.title = (JSON.stringify(')
-      const html = `<!doctype html><script type="importmap">${JSON.stringify({ imports })}</script><script type="module">${parts}</script>`
+      const html = `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script><script type="module">${parts}</script>`
       writeFileSync(join(site, 'index.html'), html)
       const types = { html: 'text/html', js: 'text/javascript' }
       const server = createServer(({ url }, response) => {
@@ -265,7 +265,7 @@ describe('the packed packages', () => {
         await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`)
         await expect
           .poll(async () => `${await page.title()}${complaints}`)
-          .toBe('[4,"residual-mlp",2,1,2,1.5,3,1.5,3,[2,1,2]]')
+          .toBe('[4,"residual-mlp",2,1,2,1,1.5,2,3.5,[2,1,2]]')
       } finally {
         await browser.close()
         server.close()

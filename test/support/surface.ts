@@ -36,10 +36,10 @@ export function surfaceOf(files: Readonly<Record<string, string>>): Surface {
   const ours = (symbol: ts.Symbol) =>
     symbol.declarations?.some(declaration => {
       const { fileName } = declaration.getSourceFile()
-      return (
-        (ts.isInterfaceDeclaration(declaration) || ts.isClassDeclaration(declaration)) &&
-        folders.some(folder => fileName.startsWith(folder))
-      )
+      // What stands in `declare global` is everyone's.
+      if (ts.isModuleBlock(declaration.parent)) return false
+      const named = ts.isInterfaceDeclaration(declaration) || ts.isClassDeclaration(declaration)
+      return named && folders.some(folder => fileName.startsWith(folder))
     })
   const visit = (from: string) => {
     const walk = (node: ts.Node): void => {
