@@ -4,7 +4,7 @@
  */
 export const figureScript = `
 for (const svg of document.querySelectorAll('.panels svg')) {
-  const title = svg.querySelector('text')?.textContent ?? 'figure'
+  const title = svg.querySelector('metadata')?.getAttribute('title') ?? 'figure'
   const name = title.replace(/[^\\p{L}\\p{N}]+/gu, '-').replace(/^-|-$/g, '').toLowerCase() || 'figure'
   const save = (blob, end) => {
     const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: name + '.' + end })

@@ -3,6 +3,7 @@ export { documentOf, type ExpansionDocument, expansionDocument, type Nested, typ
 export { type ExpansionChoice, expandBy, expansions } from '../expandBy.js'
 export { expansionTable, type Heading } from '../expansionTable.js'
 export { countingFallbacks } from '../fallbacks.js'
+export { figureScript } from './figureScript.js'
 export { glossary, type Term, termsIn } from './glossary.js'
 export { type Part, type Report, reportPage, type Section } from './page.js'
 export {

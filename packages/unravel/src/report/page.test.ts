@@ -100,7 +100,7 @@ test('a curve of 1e-200 beside one of 1 leaves a logarithmic axis of sixteen pow
 })
 
 test('figures carry their numbers as CSV, at full precision', () => {
-  const data = (svg: string) => /<metadata>(.*)<\/metadata><\/svg>$/s.exec(svg.trim())![1]!.split('\r\n')
+  const data = (svg: string) => /<metadata title="[^"]*">(.*)<\/metadata><\/svg>$/s.exec(svg.trim())![1]!.split('\n')
   expect(data(line)).toEqual([
     '&quot;order&quot;,&quot;λ = 1&quot;',
     ...['0,1', '1,0', '2,', '3,', '4,0.001', '5,0.0001'],

@@ -231,13 +231,13 @@ function byX(curves: readonly Curve[]): Cell[][] {
   return all.map(x => [x, ...at.map(points => points.get(x))])
 }
 
-/** RFC 4180; nothing for what is not finite. */
+/** RFC 4180, but for the ends of lines, which HTML would change; nothing for what is not finite. */
 const csv = (rows: readonly (readonly Cell[])[]): string =>
   rows
     .map(row =>
       row.map(cell => (typeof cell === 'string' ? `"${cell.replaceAll('"', '""')}"` : finite(cell))).join(','),
     )
-    .join('\r\n')
+    .join('\n')
 const finite = (value: number | null | undefined) => (Number.isFinite(value) ? String(value) : '')
 
 /** A chart as SVG, with its numbers as CSV in <metadata>. */
@@ -247,10 +247,13 @@ function svg(
   numbers: readonly (readonly Cell[])[],
   option: Record<string, unknown>,
 ): string {
+  const { text: title } = option.title as { readonly text: string }
   const chart = init(null, undefined, { renderer: 'svg', ssr: true, width, height })
   try {
     chart.setOption(option)
-    return chart.renderToSVGString().replace('</svg>', () => `<metadata>${escaped(csv(numbers))}</metadata></svg>`)
+    return chart
+      .renderToSVGString()
+      .replace('</svg>', () => `<metadata title="${escaped(title)}">${escaped(csv(numbers))}</metadata></svg>`)
   } finally {
     chart.dispose()
   }
