@@ -88,7 +88,8 @@ function remember(): void {
 /** Fills the form from the address; a choice that the form does not offer is left out. */
 function recall(): void {
   for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
-    const at = form.elements.namedItem(name)
+    // By name alone: elements of the form are also found by id.
+    const at = form.querySelector(`[name="${CSS.escape(name)}"]`)
     if (at instanceof HTMLInputElement && at.type !== 'file') at.value = value
     if (at instanceof HTMLSelectElement && [...at.options].some(option => option.value === value)) at.value = value
   }
