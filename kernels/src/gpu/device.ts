@@ -3,7 +3,6 @@ import { type GpuBuffer, type Output, Pool, type Raw, type Result } from './pool
 
 // TypeScript has it in its DOM library only. Where that is there, this adds nothing to it.
 declare global {
-  // biome-ignore lint/suspicious/noEmptyInterface: merged with the DOM library's
   interface WebGL2RenderingContext {}
 }
 

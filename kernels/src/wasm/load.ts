@@ -6,9 +6,7 @@ export type { Build } from './builds.js'
 // What declarations mention and TypeScript has in its DOM library only. Where that is there, these add nothing to it.
 declare global {
   namespace WebAssembly {
-    // biome-ignore lint/suspicious/noEmptyInterface: merged with the DOM library's
     interface Memory {}
-    // biome-ignore lint/suspicious/noEmptyInterface: merged with the DOM library's
     interface Module {}
   }
 }

@@ -20,9 +20,7 @@ import { run } from './tower.js'
 // What declarations mention, here and in zod, and TypeScript has in its DOM library only. Where that is there, these add
 // nothing to it.
 declare global {
-  // biome-ignore lint/suspicious/noEmptyInterface: merged with the DOM library's
   interface AbortSignal {}
-  // biome-ignore lint/suspicious/noEmptyInterface: merged with the DOM library's
   interface URL {}
 }
 
