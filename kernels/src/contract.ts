@@ -22,7 +22,8 @@ export type Strides = readonly number[]
  */
 export type TypedArray = ArrayMethods & (Float32Array | Float64Array | Int32Array)
 
-interface ArrayMethods {
+/** What the three arrays have in common and TypeScript types apart. */
+export interface ArrayMethods {
   map(f: (value: number, index: number, array: TypedArray) => number): TypedArray
   filter(f: (value: number, index: number, array: TypedArray) => unknown): TypedArray
   slice(start?: number, end?: number): TypedArray

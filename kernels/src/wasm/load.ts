@@ -3,6 +3,14 @@ import { newMemory } from './memory.js'
 
 export type { Build } from './builds.js'
 
+// What declarations mention and TypeScript has in its DOM library only. Where that is there, these add nothing to it.
+declare global {
+  namespace WebAssembly {
+    interface Memory {}
+    interface Module {}
+  }
+}
+
 type Address = number
 
 /** What assembly/index.ts exports. */

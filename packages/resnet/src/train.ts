@@ -19,6 +19,13 @@ import type { Named, Optimiser } from './optimisers.js'
 import type { Schedule } from './schedules.js'
 import { run } from './tower.js'
 
+// What declarations mention, here and in zod, and TypeScript has in its DOM library only. Where that is there, these add
+// nothing to it.
+declare global {
+  interface AbortSignal {}
+  interface URL {}
+}
+
 /** Where training stands: with the data and the options, all that its future depends on. */
 export interface TrainingState {
   readonly model: Model

@@ -1,13 +1,15 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
 import { onesLike, zeros } from '../core/create.js'
-import { checkReal, describe, RuleError, ShapeError } from '../core/errors.js'
+import type { TensorType } from '../core/errors.js'
+import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel, tapesRecording, whileRecording } from '../core/levels.js'
 import { alias, applyAs } from '../core/op.js'
 import { release, scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
-import { Dense, type Op, Tensor, type TensorType } from '../core/tensor.js'
+import { Dense, type Op, Tensor } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { add } from '../ops/arithmetic/add.js'
+import { checkReal } from './real.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: a tape holds applications of every op
 interface Node<A = any> {
@@ -185,22 +187,19 @@ function traced<T extends Tree, Aux>(name: string, f: (inputs: T) => WithAux<Aux
 
 const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.backend })
 
-// biome-ignore lint/suspicious/noExplicitAny: further arguments are passed on as they are
-type Rest = any[]
-
 /**
  * A function that gives `[value, gradient, aux]` of a scalar function with respect to its first argument, a tree of
  * tensors. Further arguments are passed on and not differentiated. Intermediate memory is freed before it returns.
  * Throws ShapeError when the value is not a scalar, and for integers.
  */
-export function valueAndGrad<T extends Tree = Tensor, R extends Rest = [], Aux = undefined>(
+export function valueAndGrad<T extends Tree = Tensor, R extends unknown[] = [], Aux = undefined>(
   f: (inputs: T, ...rest: R) => WithAux<Aux>,
 ): (inputs: T, ...rest: R) => [value: Tensor, gradient: T, aux: Aux] {
   return gradientOf('valueAndGrad', f)
 }
 
 /** `valueAndGrad` under the name that its errors have. */
-function gradientOf<T extends Tree, R extends Rest, Aux>(
+function gradientOf<T extends Tree, R extends unknown[], Aux>(
   name: string,
   f: (inputs: T, ...rest: R) => WithAux<Aux>,
 ): (inputs: T, ...rest: R) => [value: Tensor, gradient: T, aux: Aux] {
@@ -218,7 +217,7 @@ function gradientOf<T extends Tree, R extends Rest, Aux>(
 }
 
 /** The gradient of a scalar function with respect to its first argument; see `valueAndGrad`. */
-export function grad<T extends Tree = Tensor, R extends Rest = []>(
+export function grad<T extends Tree = Tensor, R extends unknown[] = []>(
   f: (inputs: T, ...rest: R) => WithAux<unknown>,
 ): (inputs: T, ...rest: R) => T {
   const all = gradientOf('grad', f)

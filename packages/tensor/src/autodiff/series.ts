@@ -1,17 +1,19 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
 import { zeros } from '../core/create.js'
-import { checkReal, describe, RuleError, ShapeError } from '../core/errors.js'
+import type { TensorType } from '../core/errors.js'
+import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
 import { alias, applyAs, backendOf } from '../core/op.js'
 import { scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
-import { type Dense, type Op, type SeriesContext, Tensor, type TensorType } from '../core/tensor.js'
+import { type Dense, type Op, type SeriesContext, Tensor } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { addAligned } from '../ops/arithmetic/addAligned.js'
 import { concat, padded } from '../ops/structure/concat.js'
 import { reshape } from '../ops/structure/reshape.js'
 import { head, slice } from '../ops/structure/slice.js'
 import { Orders } from './orders.js'
+import { checkReal } from './real.js'
 
 /** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, the stacks
  *  `[stored orders, ...shape]` it would have acted on, and what it made of order 0. */

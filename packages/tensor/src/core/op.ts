@@ -1,7 +1,8 @@
 import type { Backend, DType } from '@unravel/kernels'
+import type { TensorType } from './errors.js'
 import { BackendError, describe, ShapeError } from './errors.js'
 import { sameShape } from './shape.js'
-import { Dense, type Op, Tensor, type TensorType } from './tensor.js'
+import { Dense, type Op, Tensor } from './tensor.js'
 
 /** Applies an op to its inputs: numbers are computed, tracers are interpreted. Both are refused alike. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {

@@ -3,7 +3,7 @@ import type { Backend, Buffer, DType, MapOp, Shape, TypedArray } from '@unravel/
 import { js } from '@unravel/kernels'
 import type { Deferred } from './deferred.js'
 import { arrayOf, checkedDType, dtypeOf } from './dtype.js'
-import { DisposedError, describe, RuleError } from './errors.js'
+import { DisposedError, describe, RuleError, type TensorType } from './errors.js'
 import { adopt } from './owner.js'
 import { formatted, type Nested, nested } from './printing.js'
 import { sizeOf } from './shape.js'
@@ -199,11 +199,6 @@ export class Dense extends Tensor {
   override dense(): readonly Dense[] {
     return [this]
   }
-}
-
-export interface TensorType {
-  readonly shape: Shape
-  readonly dtype: DType
 }
 
 /** What a reverse rule sees of one application of its op. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { escaped, type Part, reportPage } from './page.js'
-import { barPlot, linePlot, palette } from './plot.js'
+import { barPlot, heatMap, linePlot, palette } from './plot.js'
 
 const line = linePlot({
   title: 'a < b & c',
@@ -46,7 +46,7 @@ test('a page needs nothing but itself', () => {
   const html = page({ kind: 'figure', svg: [line], caption: 'c' })
   const addresses = [...html.matchAll(/https?:[^"'\s)]*/g)].map(match => match[0])
   expect(addresses.filter(address => !address.startsWith('http://www.w3.org/'))).toEqual([])
-  expect(html).not.toMatch(/<script|<link|<img|@import|\ssrc=/)
+  expect(html).not.toMatch(/<script[^>]|<link|<img|@import|\ssrc=/)
 })
 
 test('tables and figures are numbered through the page', () => {
@@ -87,4 +87,41 @@ test('figures of one page do not share the ids of their definitions', () => {
   const classes = (svg: string) => [...svg.matchAll(/\.(zr[\w-]+)\s*\{/g)].map(match => match[1])
   const first = new Set([...ids(line), ...classes(line)])
   expect([...ids(another), ...classes(another)].filter(name => first.has(name))).toEqual([])
+})
+
+test('a curve of 1e-200 beside one of 1 leaves a logarithmic axis of sixteen powers of ten', () => {
+  const points = [0, -8, -200].map((exponent, k) => [k, 10 ** exponent] as const)
+  const plot = (y: { name: string; log: boolean; min?: number }) =>
+    linePlot({ title: 't', x: { name: 'k' }, y, curves: [{ name: 'c', color: palette[0], points }] })
+  const ticks = (svg: string) => [...svg.matchAll(/>(10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)</g)].map(match => match[1])
+  expect(ticks(plot({ name: 'y', log: true }))).toContain('10⁻¹⁶')
+  expect(ticks(plot({ name: 'y', log: true }))).not.toContain('10⁻²⁰⁰')
+  expect(ticks(plot({ name: 'y', log: true, min: 1e-200 }))).toContain('10⁻²⁰⁰')
+})
+
+test('figures carry their numbers as CSV, at full precision', () => {
+  const data = (svg: string) => /<metadata title="[^"]*">(.*)<\/metadata><\/svg>$/s.exec(svg.trim())![1]!.split('\n')
+  expect(data(line)).toEqual([
+    '&quot;order&quot;,&quot;λ = 1&quot;',
+    ...['0,1', '1,0', '2,', '3,', '4,0.001', '5,0.0001'],
+  ])
+  const map = heatMap({ title: 't', x: 'block', y: 'order', values: [[1 / 3, null]], firstRow: 1, format: String })
+  expect(data(map)).toEqual(['&quot;order \\ block&quot;,0,1', `1,${1 / 3},`])
+})
+
+test('terms are explained beside their first use, once', () => {
+  const part: Part = { kind: 'text', text: 'The coherence of gated paths.' }
+  const html = page({ kind: 'text', text: 'Nothing to explain.' }, part, part)
+  expect([...html.matchAll(/<dt>(.*?)<\/dt>/g)].map(match => match[1])).toEqual(['gated', 'coherence'])
+  expect(html.indexOf('<dl')).toBeGreaterThan(html.indexOf(part.text))
+  expect(html.indexOf('<dl')).toBeLessThan(html.lastIndexOf(part.text))
+})
+
+test('long tables show their first rows and fold the others away', () => {
+  const rows = (n: number) => Array.from({ length: n }, (_, i) => [String(i)])
+  const table = (n: number) => page({ kind: 'table', caption: 'c', head: ['order'], rows: rows(n) })
+  expect(table(50)).not.toContain('<details>')
+  const [shown, folded] = table(1001).split('<details><summary>981 more rows</summary>')
+  expect([...shown!.matchAll(/<td>/g)]).toHaveLength(20)
+  expect([...folded!.matchAll(/<td>/g)]).toHaveLength(981)
 })

@@ -2,6 +2,7 @@ import { BarChart, HeatmapChart, LineChart } from 'echarts/charts'
 import { GridComponent, LegendComponent, TitleComponent, VisualMapComponent } from 'echarts/components'
 import { init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
+import { escaped } from './page.js'
 
 use([
   BarChart,
@@ -56,11 +57,12 @@ export function linePlot({ title, x, y, curves, width = 430, height = 320 }: Lin
     color,
     lineStyle: { width: 1.5, type: dashed ? 'dashed' : 'solid' },
   }))
-  return svg(width, height, {
+  const numbers = [[x.name, ...curves.map(curve => curve.name)], ...byX(curves)]
+  return svg(width, height, numbers, {
     ...frame(title),
     legend: { ...legend, data: curves.map(curve => curve.name) },
     xAxis: { ...axis(x), nameLocation: 'middle', nameGap: 28 },
-    yAxis: { ...axis(y), nameLocation: 'middle', nameGap: 48, nameRotate: 90 },
+    yAxis: { ...axis(floored(y, curves)), nameLocation: 'middle', nameGap: 48, nameRotate: 90 },
     series,
   })
 }
@@ -76,7 +78,8 @@ export interface BarPlot {
 
 /** Named values as bars, each with its value written above it, as SVG. */
 export function barPlot({ title, y, bars, format, width = 430, height = 320 }: BarPlot): string {
-  return svg(width, height, {
+  const numbers = [['', y.name], ...bars.map(bar => [bar.name, bar.value])]
+  return svg(width, height, numbers, {
     ...frame(title),
     grid: { ...grid, bottom: 40 },
     xAxis: {
@@ -132,7 +135,9 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
     ...lines,
     splitLine: { show: false },
   })
-  return svg(width, height, {
+  const head = [`${y} \\ ${x}`, ...Array.from({ length: Math.max(0, ...values.map(row => row.length)) }, (_, i) => i)]
+  const numbers = [head, ...values.map((row, j) => [j + firstRow, ...row])]
+  return svg(width, height, numbers, {
     ...frame(title),
     grid: { ...grid, bottom: 92 },
     xAxis: { ...category(x, Math.max(0, ...values.map(row => row.length))), nameLocation: 'middle', nameGap: 28 },
@@ -222,11 +227,48 @@ function powerOfTen(value: number): string {
   return `10${exponent < 0 ? '⁻' : ''}${digits.join('')}`
 }
 
-function svg(width: number, height: number, option: Record<string, unknown>): string {
+/** A logarithmic axis shows sixteen powers of ten below the largest value: what is smaller is rounding, and would hide the rest. */
+function floored(y: Axis, curves: readonly Curve[]): Axis {
+  if (!y.log || y.min !== undefined) return y
+  const shown = curves.flatMap(({ points }) =>
+    points.map(([, v]) => v ?? Number.NaN).filter(v => v > 0 && v < Infinity),
+  )
+  const floor = shown.reduce((a, b) => Math.max(a, b), 0) * 1e-16
+  return shown.some(v => v < floor) ? { ...y, min: floor } : y
+}
+
+type Cell = string | number | null | undefined
+
+/** Rows of x and the y of every curve there. */
+function byX(curves: readonly Curve[]): Cell[][] {
+  const at = curves.map(({ points }) => new Map(points))
+  const all = [...new Set(at.flatMap(points => [...points.keys()]))].sort((a, b) => a - b)
+  return all.map(x => [x, ...at.map(points => points.get(x))])
+}
+
+/** RFC 4180, but for the ends of lines, which HTML would change; nothing for what is not finite. */
+const csv = (rows: readonly (readonly Cell[])[]): string =>
+  rows
+    .map(row =>
+      row.map(cell => (typeof cell === 'string' ? `"${cell.replaceAll('"', '""')}"` : finite(cell))).join(','),
+    )
+    .join('\n')
+const finite = (value: number | null | undefined) => (Number.isFinite(value) ? String(value) : '')
+
+/** A chart as SVG, with its numbers as CSV in <metadata>. */
+function svg(
+  width: number,
+  height: number,
+  numbers: readonly (readonly Cell[])[],
+  option: Record<string, unknown>,
+): string {
+  const { text: title } = option.title as { readonly text: string }
   const chart = init(null, undefined, { renderer: 'svg', ssr: true, width, height })
   try {
     chart.setOption(option)
-    return chart.renderToSVGString()
+    return chart
+      .renderToSVGString()
+      .replace('</svg>', () => `<metadata title="${escaped(title)}">${escaped(csv(numbers))}</metadata></svg>`)
   } finally {
     chart.dispose()
   }
