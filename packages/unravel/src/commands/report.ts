@@ -11,14 +11,15 @@ import {
   type Moments,
   taylor,
 } from '@unravel/expansion'
-import { run, type Tower } from '@unravel/resnet'
 import { readModel, writeFileAtomically } from '@unravel/resnet/node'
 import type { Backend } from '@unravel/tensor'
 import { Argument, Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
+import { wholeComplexity } from '../complexity.js'
 import { checkWritable } from '../files.js'
 import { readInput } from '../input.js'
 import { at, type Io } from '../io.js'
+import { stages } from '../progress.js'
 import { type Part, reportPage, type Section } from '../report/page.js'
 import { heatMap, linePlot, palette } from '../report/plot.js'
 import { scaledTower } from '../study.js'
@@ -95,31 +96,36 @@ async function examine(
   const tower = scaledTower(model, folder, undefined)
   const study = { folder, model, tower, x, backend }
   const drawn = { target: options.target, samples: 16, probes: 32, seed: 0 }
+  const progress = stages(io, name, {
+    ...{ gated: 3, taylor: 1, moments: 4, attribution: 1, gradients: 4, samples: 3, complexity: 2, whole: 1 },
+  })
+  const blocks = (stage: Parameters<typeof progress.of>[0]) => (done: number) =>
+    progress.of(stage)(done, tower.blocks.length)
   const shared = { input: options.input, dtype: 'f64', backend: options.backend } as const
-  return {
+  const found = async (): Promise<Network> => ({
     name,
-    gated: await analyse(gated(tower, x, 'all')),
-    taylor: await analyse(taylor(tower, x, options.orders)),
-    moments: await gatedMoments(tower, x, 'all', { probes: 32 }),
-    attribution: await gatedAttribution(tower, x, SHOWN),
-    paths: await pathsOf(study, { ...shared, ...drawn }),
-    complexity: await geometricComplexity(tower, x, SHOWN),
-    wholeComplexity: (await geometricComplexity(undivided(tower), x, 0)).total,
-  }
+    gated: await analyse(gated(tower, x, 'all', blocks('gated'))),
+    taylor: await analyse(taylor(tower, x, options.orders, blocks('taylor'))),
+    moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: progress.of('moments') }),
+    attribution: await gatedAttribution(tower, x, SHOWN, { onProgress: progress.of('attribution') }),
+    paths: await pathsOf(
+      study,
+      { ...shared, ...drawn },
+      { moments: progress.of('gradients'), samples: progress.of('samples') },
+    ),
+    complexity: await geometricComplexity(tower, x, SHOWN, { onProgress: progress.of('complexity') }),
+    wholeComplexity: await wholeComplexity(tower, x),
+  })
+  return found().finally(() => progress.stop())
 }
 
-/** The network without its blocks taken apart: all paths as one. */
-const undivided = ({ encode, blocks, decode }: Tower): Tower => ({
-  encode,
-  blocks: [],
-  decode: h => run({ encode: state => state, blocks, decode }, h),
-})
-
 const colour = (i: number): string => palette[i % palette.length]!
-const byOrder = (values: ArrayLike<number>) => Array.from(values, (v, k) => [k, v] as const)
+/** Points by order, without those that were not sampled. */
+const byOrder = (values: ArrayLike<number | null>) =>
+  Array.from(values, (v, k) => [k, v] as const).filter(([, v]) => v !== null)
 
 function page(networks: readonly Network[], options: ReportOptions): string {
-  const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number>, log = true) =>
+  const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number | null>, log = true) =>
     linePlot({
       title,
       x: { name: 'order k' },
@@ -239,7 +245,7 @@ function page(networks: readonly Network[], options: ReportOptions): string {
         kind: 'figure',
         svg: maps,
         caption:
-          'How far paths move the output along itself. Left, paths of each length (from 1, at the bottom) through each block; right, paths of length 2 through just two blocks. Red pushes the output on, blue holds it back.',
+          'How far paths move the output along itself. Left, paths of each length (from 1, at the bottom) through each block; right, paths of length 2 through just two blocks. Orange pushes the output on, blue holds it back.',
       },
       {
         kind: 'figure',

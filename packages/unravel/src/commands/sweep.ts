@@ -1,7 +1,8 @@
-import { analyse, gated, geometricComplexity, taylor } from '@unravel/expansion'
+import { analyse, gated, taylor } from '@unravel/expansion'
 import { towerOf } from '@unravel/resnet'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
+import { wholeComplexity } from '../complexity.js'
 import { UsageError } from '../errors.js'
 import type { Io } from '../io.js'
 import { progressBar } from '../progress.js'
@@ -37,9 +38,10 @@ export function sweepCommand(io: Io): Command {
           const t = i / (options.steps - 1)
           const factor = options.from ** (1 - t) * options.to ** t
           const scaled = towerOf(model, { scale: { rule: 'per-block', values: own.map(s => s * factor) } })
-          const series = await analyse(taylor(scaled, x, options.orders))
-          const run = await analyse(gated(scaled, x, 'all'))
-          const complexity = (await geometricComplexity(scaled, x, 'all')).total
+          const blocks = (half: number) => (done: number) => bar.update(i + (half + done / own.length) / 2)
+          const series = await analyse(taylor(scaled, x, options.orders, blocks(0)))
+          const run = await analyse(gated(scaled, x, 'all', blocks(1)))
+          const complexity = await wholeComplexity(scaled, x)
           found.push({
             factor,
             scale: run.scale,
