@@ -17,13 +17,13 @@ export interface StudyOptions {
   readonly json?: true
 }
 
-/** A command with the arguments and options of a study. */
-export function studyCommand(command: Command): Command {
+/** A command with the arguments and options of a study, in the precisions that it has. */
+export function studyCommand(command: Command, dtypes: readonly ('f64' | 'f32')[] = ['f64', 'f32']): Command {
   return command
     .addArgument(new Argument('<MODEL>', 'folder with config.json and model.safetensors'))
     .requiredOption('--input <X.npy>', 'batch of inputs, batches first')
     .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
-    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f64', 'f32']).default('f64'))
+    .addOption(new Option('--dtype <dtype>', 'precision').choices(dtypes).default('f64'))
     .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
     .option('--json', 'print one JSON document instead of a table')
 }

@@ -23,7 +23,7 @@ import { stages } from '../progress.js'
 import { type Part, reportPage, type Section } from '../report/page.js'
 import { heatMap, linePlot, palette } from '../report/plot.js'
 import { scaledTower } from '../study.js'
-import { percent, significant } from '../table.js'
+import { percent, ratioRange, significant } from '../table.js'
 import { integer } from '../values.js'
 import { pathsOf } from './paths.js'
 
@@ -158,7 +158,7 @@ function page(networks: readonly Network[], options: ReportOptions): string {
         3,
       ),
       percent(g.share[0]!),
-      t.radius === null ? '—' : significant(t.radius.ratio, 3),
+      ratioRange(t.radius),
       t.bestOrder === null ? '—' : `order ${t.bestOrder}`,
       t.bestOrder === null ? '—' : significant(t.remainder[t.bestOrder]!, 3),
       significant(wholeComplexity),

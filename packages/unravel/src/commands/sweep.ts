@@ -47,6 +47,8 @@ export function sweepCommand(io: Io): Command {
             scale: run.scale,
             output_norm: run.outputNorm,
             radius_ratio: series.radius?.ratio ?? null,
+            /** Of that scale: the λ (multiple of it, where blocks differ) at which the first gate flips. */
+            kink_radius: series.kinkRadius,
             remainder: series.remainder.at(-1)!,
             best_remainder: series.bestOrder === null ? null : series.remainder[series.bestOrder]!,
             mean_order: run.share.reduce((sum, s, k) => sum + k * s, 0),
@@ -58,12 +60,14 @@ export function sweepCommand(io: Io): Command {
         return found
       }).finally(() => bar.stop())
       if (options.json) return io.out(json({ model: folder, blocks: own.length, orders: options.orders, points }))
+      const piecewise = points.some(p => p.kink_radius !== null)
       io.out(
         `${folder} at ${options.steps} multiples of its scale\n\n${columns([
           [
             'multiple',
             'output norm',
             'λ/radius',
+            ...(piecewise ? ['kink radius'] : []),
             `remainder ${options.orders}`,
             'best remainder',
             'mean order',
@@ -74,6 +78,7 @@ export function sweepCommand(io: Io): Command {
             significant(p.factor, 3),
             significant(p.output_norm),
             significant(p.radius_ratio, 3),
+            ...(piecewise ? [significant(p.kink_radius, 3)] : []),
             significant(p.remainder, 3),
             significant(p.best_remainder, 3),
             significant(p.mean_order, 3),

@@ -12,10 +12,10 @@ export class VerificationFailed extends Error {
 }
 
 export function verifyCommand(io: Io): Command {
-  return studyCommand(new Command('verify'))
+  return studyCommand(new Command('verify'), ['f64'])
     .description('Check every expansion of a network against independent computations, in f64; exit 1 if one fails.')
     .action(async (folder: string, options: StudyOptions) => {
-      const { tower, x, backend } = await readStudy(folder, { ...options, dtype: 'f64' }, io)
+      const { tower, x, backend } = await readStudy(folder, options, io)
       const progress = stages(io, 'verify', { rungs: 1 })
       const rungs = await reportingFallbacks(io, backend, () =>
         verify(tower, x, { onProgress: progress.of('rungs') }),
