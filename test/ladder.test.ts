@@ -2,9 +2,9 @@ import { type Rung, verify } from '@unravel/expansion'
 import {
   type Activation,
   type Architecture,
-  type Config,
   gpt2,
   initialise,
+  type Model,
   residualMlp,
   resnet,
   type Tower,
@@ -25,6 +25,8 @@ import {
   tensor,
 } from '@unravel/tensor'
 import { describe, expect, test } from 'vitest'
+
+type Config = Model['config']
 
 /** A network of a family whose every tensor is random, with a batch of inputs that suits it. */
 function random(architecture: unknown, config: Config, seed: number, scale: number): { tower: Tower; x: Tensor } {
@@ -124,7 +126,7 @@ describe('the ladder fails where a rule is wrong', () => {
     }),
     gate: ({ gate }) => ({
       gate: (inputs, attrs, at) => {
-        const { value, stack } = gate!(inputs, attrs, at) as Paths
+        const { value, stack } = (gate as Extract<typeof gate, (...x: never[]) => unknown>)(inputs, attrs, at) as Paths
         return at.paths(value, spoiltFrom(stack, 1))
       },
     }),

@@ -36,13 +36,9 @@ export function expandBy(
     const n = tower.blocks.length
     const of = (k: number | 'all') =>
       expansion === 'gated' ? gated(tower, x, k, onBlock) : gradient(tower, x, target, k, onBlock)
-    const numbers =
-      (n + 1) *
-      Math.max(
-        x.size,
-        scope(() => tower.encode(x).size),
-      )
-    if (orders === 'all' || orders >= n || numbers > MAX_NUMBERS || n * numbers > MAX_WORK) return of(orders)
+    const state = scope(() => tower.encode(x)).size
+    const tooMany = (n + 1) * Math.max(x.size, state) > MAX_NUMBERS || n * (n + 1) * state > MAX_WORK
+    if (orders === 'all' || orders >= n || tooMany) return of(orders)
     const { coefficients: all, ...rest } = of('all')
     return { ...rest, all, coefficients: head(all, orders + 1) }
   }
