@@ -2,9 +2,9 @@ import { type Rung, verify } from '@unravel/expansion'
 import {
   type Activation,
   type Architecture,
-  type Config,
   gpt2,
   initialise,
+  type Model,
   residualMlp,
   resnet,
   type Tower,
@@ -25,6 +25,8 @@ import {
   tensor,
 } from '@unravel/tensor'
 import { describe, expect, test } from 'vitest'
+
+type Config = Model['config']
 
 /** A network of a family whose every tensor is random, with a batch of inputs that suits it. */
 function random(architecture: unknown, config: Config, seed: number, scale: number): { tower: Tower; x: Tensor } {

@@ -65,6 +65,8 @@ export interface LesionOptions {
   readonly draws?: number
   /** Default 0. */
   readonly seed?: number
+  /** Called with the runs done, of all. */
+  readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
 
 /**
@@ -75,7 +77,7 @@ export async function lesion(
   tower: Tower,
   x: Tensor,
   counts: readonly number[],
-  { labels, draws = 8, seed = 0 }: LesionOptions = {},
+  { labels, draws = 8, seed = 0, onProgress }: LesionOptions = {},
 ): Promise<{ whole: Damage; single: Damage[]; removed: LesionCurve[]; swapped: LesionCurve[] }> {
   const n = tower.blocks.length
   for (const m of counts) {
@@ -83,7 +85,11 @@ export async function lesion(
   }
   const random = new Random(seed)
   const output = scope(() => run(tower, x))
-  const measure = (t: Tower) => damage(t, x, output, labels)
+  let runs = 0
+  const measure = (t: Tower) => {
+    onProgress?.(runs++, n + 2 * counts.length * draws + 1)
+    return damage(t, x, output, labels)
+  }
   const single: Damage[] = []
   for (let l = 0; l < n; l++) single.push(await measure(withoutBlocks(tower, new Set([l]))))
   const movable = tower.blocks.flatMap((b, l) => (b.skip === undefined ? [l] : []))

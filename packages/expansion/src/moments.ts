@@ -47,7 +47,7 @@ export interface MomentOptions {
    *  moments of all orders and inputs take no more than 2^25 numbers, and the products of square matrices of the width of
    *  the states, one for each block, order and input, no more than 2^37 multiplications. */
   readonly exact?: boolean
-  /** Called with the passes done, of all. */
+  /** Called with the blocks or passes done, of all. */
   readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
 
@@ -73,7 +73,7 @@ export async function gatedMoments(
   checkOrders('gatedMoments', most)
   const pass = (weights?: readonly number[], inputs = x) => gated(tower, inputs, most, undefined, { weights })
   const sums = await squares(pass().coefficients)
-  const exact = () => scope(() => exactGated(tower, x, most))
+  const exact = () => scope(() => exactGated(tower, x, most, options.onProgress))
   return moments('gated', tower, x, most, sums, options, exact, (w, inputs) => pass(w, inputs).coefficients)
 }
 
@@ -91,7 +91,7 @@ export async function gradientMoments(
   checkOrders('gradientMoments', most)
   const seed = (output: Tensor) => oneElement(output, target)
   const sums = await squares(gradient(tower, x, target, most).coefficients)
-  const exact = () => scope(() => exactGradient(tower, x, seed, most))
+  const exact = () => scope(() => exactGradient(tower, x, seed, most, options.onProgress))
   return moments('gradient', tower, x, most, sums, options, exact, (weights, inputs) =>
     gradientPaths(tower, inputs, seed, most, { weights }),
   )
@@ -189,7 +189,13 @@ function traces(m: Tensor): Tensor {
   return mul(sum(mul(m, diagonal), [1, 2, 3]), 1 / batch)
 }
 
-function exactGradient(tower: Tower, x: Tensor, seed: (output: Tensor) => Tensor, most: number): Tensor {
+function exactGradient(
+  tower: Tower,
+  x: Tensor,
+  seed: (output: Tensor) => Tensor,
+  most: number,
+  onProgress: MomentOptions['onProgress'],
+): Tensor {
   const states = statesOf(tower, x)
   const top = vjp(tower.decode, states[states.length - 1]!)
   let m = outer(top.pullback(seed(top.value)))
@@ -203,22 +209,24 @@ function exactGradient(tower: Tower, x: Tensor, seed: (output: Tensor) => Tensor
       return head(withNext(skipped, through, scale ** 2), most + 1)
     })
     release(before)
+    onProgress?.(tower.blocks.length - l, tower.blocks.length)
   }
   return padded(traces(twoSided(vjp(tower.encode, x).pullback, m)), most + 1)
 }
 
-function exactGated(tower: Tower, x: Tensor, most: number): Tensor {
+function exactGated(tower: Tower, x: Tensor, most: number, onProgress: MomentOptions['onProgress']): Tensor {
   const encoded = tower.encode(x)
   let value = encoded
   // The path through no branch; then the second moments of those of length 1, 2, …
   let straight = reshape(encoded, [1, ...encoded.shape])
   let m: Tensor | undefined
-  for (const block of tower.blocks) {
+  for (const [l, block] of tower.blocks.entries()) {
     const before = { value, straight, m }
     const after = scope(() => momentStep(block, before, most))
     for (const old of Object.values(before)) {
       if (old !== undefined && old !== after.straight && old !== after.m) release(old)
     }
+    onProgress?.(l + 1, tower.blocks.length)
     value = after.value
     straight = after.straight
     m = after.m

@@ -53,7 +53,7 @@ export function subsets(tower: Tower, x: Tensor, orders: number | 'all', options
       let done = 0
       const finished = (count: number) => options.onProgress?.((done += count), 2 ** n)
       const all = moebius(tower, new Set(tower.blocks.keys()), x, finished)
-      return { ...common, coefficients: head(all, most + 1), total: run(tower, x) }
+      return { ...common, coefficients: head(all, most + 1), all, total: run(tower, x) }
     })
   }
   if (most > MAX_SAMPLED_ORDERS) {

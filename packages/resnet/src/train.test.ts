@@ -245,6 +245,16 @@ describe('train', () => {
     expect(message).toBe('the loss is NaN before any update: look for such numbers in the data and the weights')
   })
 
+  it('says of an output that overflows from the start that the scale lets it grow', async () => {
+    const model = fresh(js())
+    const loud = { ...model, config: { ...model.config, scale: { rule: 'constant', value: 3e38 } } } as Model
+    const { ended, message } = await train(loud, options(sgd(), 2))
+    expect(ended).toBe('diverged')
+    expect(message).toMatch(
+      /^the loss is (NaN|Infinity) before any update, from finite data and weights: at λ = 3e\+38 the 3 blocks let the output grow beyond f32; use a smaller scale, such as 1\/sqrt\(n\) or 1\/n/,
+    )
+  })
+
   it('refuses the state of another optimiser', async () => {
     const { state } = await train(fresh(js()), options(sgd(), 2))
     const next = train(state.model, { ...options(sgd({ momentum: 0.9 }), 4), from: state })

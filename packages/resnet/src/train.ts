@@ -14,6 +14,7 @@ import {
 } from '@unravel/tensor'
 import type { Model, TrainingPass } from './architecture.js'
 import { batchIndices, batchOf, checkDataset, type Dataset } from './dataset.js'
+import { allFinite } from './finite.js'
 import { parametersOf, towerOf } from './models.js'
 import type { Named, Optimiser } from './optimisers.js'
 import type { Schedule } from './schedules.js'
@@ -112,8 +113,7 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
       }
       free(state, before, given)
       if (step === 1) {
-        const message = `the loss is ${loss} before any update: look for such numbers in the data and the weights`
-        return { state: before, ended: 'diverged', message }
+        return { state: before, ended: 'diverged', message: await notFromTheStart(before, loss, data) }
       }
       return diverged(`the loss became ${loss} at step ${step}`, before)
     }
@@ -141,6 +141,21 @@ const diverged = (what: string, state: TrainingState): TrainResult => ({
     `${what}; kept the weights of step ${state.step}: ` +
     'use a smaller learning rate, a smaller scale, or clip the gradient',
 })
+
+/** Why a loss is not finite before any update, and what to do. */
+async function notFromTheStart(state: TrainingState, loss: number, { inputs }: Dataset): Promise<string> {
+  const found = `the loss is ${loss} before any update`
+  if (!((await finite(state)) && allFinite(inputs)))
+    return `${found}: look for such numbers in the data and the weights`
+  const { model } = state
+  const scales = scope(() => towerOf(model).blocks.map(block => Math.abs(block.scale)))
+  const largest = scales.reduce((a, b) => Math.max(a, b), 0)
+  const { dtype } = Object.values(parametersOf(model))[0]!
+  return (
+    `${found}, from finite data and weights: at λ = ${Number(largest.toPrecision(4))} the ${scales.length} blocks let the output grow ` +
+    `beyond ${dtype}; use a smaller scale, such as 1/sqrt(n) or 1/n, fewer blocks, or a norm`
+  )
+}
 
 /** Σ x² over all tensors, in their dtype. */
 const squaredNorm = (tensors: Named): Tensor =>

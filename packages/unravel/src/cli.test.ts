@@ -412,7 +412,11 @@ describe('the document', () => {
       for (const list of [document.values, document.norms, document.share, document.remainder, document.terms]) {
         expect(list).toHaveLength(5)
       }
-      expect(document.share.reduce((a, b) => a! + b!)).toBeCloseTo(1, 12)
+      // A series has no last order; of the others a share is of all orders, however many are listed.
+      const whole = expansion === 'taylor' ? document : await documentFrom([...argv, '--orders', 'all'])
+      expect(document.share_of).toBe(expansion === 'taylor' ? 'kept orders' : 'all orders')
+      expect(whole.share.reduce((a, b) => a! + b!)).toBeCloseTo(1, 12)
+      document.share.forEach((share, k) => void expect(share).toBeCloseTo(whole.share[k]!, 12))
       expect(document.seconds.total).toBeGreaterThan(0)
       expect(document.seconds.forward).toBeGreaterThan(0)
       if (expansion === 'taylor') {

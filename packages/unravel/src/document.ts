@@ -24,6 +24,8 @@ export const expansionDocument = z.strictObject({
   values: nested.optional(),
   norms: z.array(quantity),
   share: z.array(quantity),
+  /** What the shares are of: all orders 0..n, or those listed. */
+  share_of: z.enum(['all orders', 'kept orders']),
   /** subsets, where they are sampled: of each order, a root mean square over the batch like its norm. */
   standard_error: z.array(quantity).optional(),
   output: nested.optional(),
@@ -80,6 +82,7 @@ export function documentOf(
     ...(arrays === undefined ? {} : { values: arrays.values }),
     norms: analysis.norms.map(finite),
     share: analysis.share.map(finite),
+    share_of: analysis.shareOf,
     ...(analysis.standardError && { standard_error: analysis.standardError.map(finite) }),
     ...(arrays === undefined ? {} : { output: arrays.output }),
     output_norm: finite(analysis.outputNorm),

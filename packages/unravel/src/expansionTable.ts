@@ -47,6 +47,7 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
       ],
       2,
     ),
+    `Shares are norms² over those of ${analysis.shareOf === 'all orders' ? `all orders 0 to ${analysis.blocks}` : `the orders above, 0 to ${analysis.orders}`}.`,
     ...analysis.warnings.map(warning => `Warning: ${warning}`),
   ]
     .join('\n')

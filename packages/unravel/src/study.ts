@@ -27,10 +27,10 @@ export interface StudyOptions extends NetworkOptions {
 
 const MODEL = 'folder with config.json and model.safetensors, or a module (.mjs, .js, .ts) that exports a tower'
 
-/** A command with the arguments and options of a study. */
-export function studyCommand(command: Command): Command {
+/** A command with the arguments and options of a study, in the precisions that it has. */
+export function studyCommand(command: Command, dtypes: readonly ('f64' | 'f32')[] = ['f64', 'f32']): Command {
   return networkCommand(command, new Argument('<MODEL>', MODEL))
-    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f64', 'f32']).default('f64'))
+    .addOption(new Option('--dtype <dtype>', 'precision').choices(dtypes).default('f64'))
     .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
     .option('--json', 'print one JSON document instead of a table')
 }

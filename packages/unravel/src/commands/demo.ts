@@ -95,7 +95,8 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
   }
   const commands = towers.map(tower => {
     const model = join(options.out, tower.folder)
-    return programLine('expand', model, '--input', join(model, 'sample.npy'))
+    // As many orders as the table above was made of: with fewer the range of the radius is wider.
+    return programLine('expand', model, '--input', join(model, 'sample.npy'), '--orders', String(ORDERS))
   })
   writeFileAtomically(join(folder, 'report.html'), demoReport(result, commands))
 

@@ -6,6 +6,7 @@ import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
 import { readArray } from '../input.js'
 import type { Io } from '../io.js'
+import { stages } from '../progress.js'
 import { json, readStudy, type Study, type StudyOptions, studyCommand } from '../study.js'
 import { columns, percent, significant } from '../table.js'
 import { integer } from '../values.js'
@@ -25,7 +26,10 @@ export function lesionCommand(io: Io): Command {
     .action(async (folder: string, options: LesionOptions) => {
       const study = await readStudy(folder, options, io)
       const labels = options.labels === undefined ? undefined : readLabels(options.labels, study, io)
-      const document = await reportingFallbacks(io, study.backend, () => lesionOf(study, options, labels))
+      const progress = stages(io, 'lesion', { runs: 1 })
+      const document = await reportingFallbacks(io, study.backend, () =>
+        lesionOf(study, options, labels, progress.of('runs')),
+      ).finally(() => progress.stop())
       io.out(options.json ? json(document) : lesionTable(document))
     })
 }
@@ -61,9 +65,14 @@ const averaged = (draws: readonly Damage[]) => ({
 const countsTo = (n: number) =>
   Array.from({ length: n + 1 }, (_, m) => m).filter(m => m <= 10 || m === n || m % Math.ceil((n - 10) / 10) === 0)
 
-export async function lesionOf({ folder, tower, x }: Study, { draws, seed }: LesionOptions, labels?: Tensor) {
+export async function lesionOf(
+  { folder, tower, x }: Study,
+  { draws, seed }: LesionOptions,
+  labels?: Tensor,
+  onProgress?: (done: number, of: number) => void,
+) {
   const counts = countsTo(tower.blocks.length)
-  const found = await lesion(tower, x, counts, { draws, seed, ...(labels && { labels }) })
+  const found = await lesion(tower, x, counts, { draws, seed, onProgress, ...(labels && { labels }) })
   return {
     model: folder,
     blocks: tower.blocks.length,

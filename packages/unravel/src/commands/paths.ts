@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { type PathsChoice, pathsOf } from '../gradientPaths.js'
 import type { Io } from '../io.js'
+import { stages } from '../progress.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { columns, count, percent, significant } from '../table.js'
 import { integer } from '../values.js'
@@ -17,35 +18,49 @@ export function pathsCommand(io: Io): Command {
     .option('--seed <S>', 'of what is drawn', integer(), 0)
     .action(async (folder: string, options: PathsOptions) => {
       const study = await readStudy(folder, options, io)
-      const paths = await reportingFallbacks(io, study.backend, () => pathsOf(study.tower, study.x, options))
+      const progress = stages(io, 'paths', { moments: 2, samples: 1 })
+      const report = { moments: progress.of('moments'), samples: progress.of('samples') }
+      const paths = await reportingFallbacks(io, study.backend, () =>
+        pathsOf(study.tower, study.x, options, report),
+      ).finally(() => progress.stop())
       const document = { model: folder, ...paths }
       io.out(options.json ? json(document) : pathsTable(document))
     })
 }
 
 function pathsTable(d: Awaited<ReturnType<typeof pathsOf>> & { readonly model: string }): string {
-  const total = d.paths_times_norm.reduce((a, b) => a + b, 0)
   const range = ({ from, to }: { from: number; to: number }) => (from === to ? `${from}` : `${from} to ${to}`)
+  const all = d.sampled_lengths.length === d.blocks + 1
+  const errors = d.single_error
   return [
     `gradient paths of ${d.model}, output ${d.target}, ${d.blocks} blocks`,
     '',
     columns([
-      ['length', 'paths', 'one path', '± error', 'rms path', 'paths × one', 'share', 'norm of sum', 'coherence'],
-      ...d.paths.map((paths, k) => [
+      [
+        ...['length', 'paths', 'one path', '± error', 'rms path', ...(errors ? ['± error'] : [])],
+        ...['paths × one', 'share', 'norm of sum', 'coherence'],
+      ],
+      ...d.sampled_lengths.map(k => [
         String(k),
-        count(BigInt(paths)),
+        count(BigInt(d.paths[k]!)),
         significant(d.sampled_norm[k]!),
         significant(d.sampled_error[k]!, 2),
         significant(d.single_norm[k]!),
+        ...(errors ? [significant(errors[k]!, 2)] : []),
         significant(d.paths_times_norm[k]!),
-        percent(d.paths_times_norm[k]! / total),
+        percent(d.paths_times_norm_share[k]!),
         significant(d.sum_norm[k]!),
         significant(d.coherence[k]!, 3),
       ]),
     ]),
+    ...(all
+      ? []
+      : [
+          `${d.sampled_lengths.length} of ${d.blocks + 1} lengths are sampled and listed (--json has the norms of all sums); shares are of all lengths, those between by interpolation.`,
+        ]),
     `95 % of all paths have lengths ${range(d.effective.paths)}; of paths × norm, ${range(d.effective.paths_times_norm)}; ` +
       `of the energy of the sums, ${range(d.effective.energy)}.`,
-    `Second moments are ${d.exact ? 'exact' : 'estimated by random signs'}.`,
+    `Second moments are ${d.exact ? 'exact' : 'estimated by random signs, with standard errors'}.`,
     '',
   ].join('\n')
 }

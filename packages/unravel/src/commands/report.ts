@@ -4,7 +4,8 @@ import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { checkWritable } from '../files.js'
 import { at, type Io } from '../io.js'
-import { examine, type Network, networksPage } from '../report/network.js'
+import { stages } from '../progress.js'
+import { examine, type Network, networksPage, stagesOfExamine } from '../report/network.js'
 import { modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
 import { integer } from '../values.js'
 
@@ -31,7 +32,8 @@ export function reportCommand(io: Io): Command {
         for (const [i, name] of namesOf(folders).entries()) {
           const { tower, x } = await readNetwork(folders[i]!, { ...options, dtype: 'f64' }, backend, io)
           precisions.add(x.dtype === 'f32' ? 'f32' : 'f64')
-          found.push(await examine(tower, x, { ...options, name }))
+          const progress = stages(io, name, stagesOfExamine)
+          found.push(await examine(tower, x, { ...options, name }, progress.of).finally(() => progress.stop()))
         }
         return found
       })

@@ -1,7 +1,8 @@
-import { analyse, gated, geometricComplexity, taylor } from '@unravel/expansion'
+import { analyse, gated, taylor } from '@unravel/expansion'
 import { withScales } from '@unravel/resnet'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
+import { wholeComplexity } from '../complexity.js'
 import { UsageError } from '../errors.js'
 import type { Io } from '../io.js'
 import { progressBar } from '../progress.js'
@@ -40,14 +41,17 @@ export function sweepCommand(io: Io): Command {
             tower,
             own.map(s => s * factor),
           )
-          const series = await analyse(taylor(scaled, x, options.orders))
-          const run = await analyse(gated(scaled, x, 'all'))
-          const complexity = (await geometricComplexity(scaled, x, 'all')).total
+          const blocks = (half: number) => (done: number) => bar.update(i + (half + done / own.length) / 2)
+          const series = await analyse(taylor(scaled, x, options.orders, blocks(0)))
+          const run = await analyse(gated(scaled, x, 'all', blocks(1)))
+          const complexity = await wholeComplexity(scaled, x)
           found.push({
             factor,
             scale: run.scale,
             output_norm: run.outputNorm,
             radius_ratio: series.radius?.ratio ?? null,
+            /** Of that scale: the λ (multiple of it, where blocks differ) at which the first gate flips. */
+            kink_radius: series.kinkRadius,
             remainder: series.remainder.at(-1)!,
             best_remainder: series.bestOrder === null ? null : series.remainder[series.bestOrder]!,
             mean_order: run.share.reduce((sum, s, k) => sum + k * s, 0),
@@ -59,12 +63,14 @@ export function sweepCommand(io: Io): Command {
         return found
       }).finally(() => bar.stop())
       if (options.json) return io.out(json({ model: folder, blocks: own.length, orders: options.orders, points }))
+      const piecewise = points.some(p => p.kink_radius !== null)
       io.out(
         `${folder} at ${options.steps} multiples of its scale\n\n${columns([
           [
             'multiple',
             'output norm',
             'λ/radius',
+            ...(piecewise ? ['kink radius'] : []),
             `remainder ${options.orders}`,
             'best remainder',
             'mean order',
@@ -75,6 +81,7 @@ export function sweepCommand(io: Io): Command {
             significant(p.factor, 3),
             significant(p.output_norm),
             significant(p.radius_ratio, 3),
+            ...(piecewise ? [significant(p.kink_radius, 3)] : []),
             significant(p.remainder, 3),
             significant(p.best_remainder, 3),
             significant(p.mean_order, 3),

@@ -40,7 +40,7 @@ import { datasetNamed, writeSample } from '../data.js'
 import { Interrupted, oneLine, UsageError } from '../errors.js'
 import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
-import { progressBar } from '../progress.js'
+import { progressBar, timeLeft } from '../progress.js'
 import { programLine } from '../shell.js'
 import { percent, significant } from '../table.js'
 import { integer, number, scalePreset } from '../values.js'
@@ -159,7 +159,10 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
     // A request to stop that came meanwhile is heard before the first step.
     await new Promise(resolve => setImmediate(resolve))
     const started = performance.now()
-    const state = await trained(fresh, plan, from, { options, data: data.train, checkpoint, record, signal, io })
+    const state = await trained(fresh, plan, from, {
+      ...{ options, data: data.train, checkpoint, record, signal, io },
+      validation: firstExamples(data.test, VALIDATED),
+    })
     await conclude(state, (performance.now() - started) / 1000, options, data.test, io)
   })
 }
@@ -255,6 +258,8 @@ function planOf(options: TrainOptions, { size, mean, deviation }: Dataset): Plan
 interface Setting {
   readonly options: TrainOptions
   readonly data: Dataset
+  /** Examples on which accuracy is shown while training goes on. */
+  readonly validation: Dataset
   readonly checkpoint: string | undefined
   readonly record: (metrics: StepMetrics) => void
   readonly signal: AbortSignal
@@ -266,7 +271,7 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
   const { options, data, checkpoint, record, signal, io } = setting
   const { steps, optimiser, schedule, run } = plan
   const save = (state: TrainingState) => checkpoint && writeCheckpoint(checkpoint, state, optimiser, run)
-  const show = progressOf(io, steps)
+  const show = progressOf(io, steps, setting.validation)
   const result = await train(fresh, {
     data,
     steps,
@@ -277,9 +282,9 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
     signal,
     ...(options.clip === undefined ? {} : { clipNorm: options.clip }),
     ...(from === undefined ? {} : { from }),
-    onStep(metrics, state) {
+    async onStep(metrics, state) {
       record(metrics)
-      show.step(metrics)
+      await show.step(metrics, state)
       if (state.step % options.checkpointEvery === 0) save(state)
     },
   }).finally(() => show.stop())
@@ -315,18 +320,45 @@ function stepOf(line: string, where: string): number {
   throw new UsageError(`${where} is not one of a training run; name another file`)
 }
 
-/** A bar on a terminal, else about twenty lines in all. */
-function progressOf(io: Io, steps: number) {
-  const bar = progressBar(io, 'train', steps, 'steps')
+/** Test examples on which accuracy is shown during training, about twenty times. */
+const VALIDATED = 512
+/** Milliseconds between two measurements of it. */
+const BETWEEN = 2000
+
+const firstExamples = (data: Dataset, count: number): Dataset => {
+  const size = Math.min(count, data.size)
+  const numbers = size * data.shape.reduce((a, b) => a * b, 1)
+  return { ...data, size, inputs: data.inputs.subarray(0, numbers), labels: data.labels.subarray(0, size) }
+}
+
+/** A bar on a terminal, else about twenty lines in all: loss, milliseconds a step, time left, and the accuracy on held-out
+ *  examples, measured about twenty times in a run that takes long enough. */
+function progressOf(io: Io, steps: number, validation: Dataset) {
+  const bar = io.terminal === undefined ? undefined : progressBar(io, 'train', steps, 'steps')
   const every = Math.max(1, Math.floor(steps / 20))
+  const started = performance.now()
+  let first: number | undefined
+  let measuring = 0
+  let measured = started
+  let right = ''
   return {
-    step({ step, loss }: StepMetrics) {
-      bar.update(step, `loss ${significant(loss)}`)
-      if (io.terminal === undefined && (step % every === 0 || step === steps)) {
-        io.err(`step ${step} of ${steps}  loss ${significant(loss)}\n`)
+    async step({ step, loss }: StepMetrics, { model }: TrainingState) {
+      first ??= step - 1
+      const now = performance.now()
+      const each = (now - started - measuring) / (step - first)
+      if (step % every === 0 && step < steps && now - measured > BETWEEN) {
+        right = `  accuracy ${percent(await accuracy(model, validation))} of ${validation.size} test examples`
+        measured = performance.now()
+        measuring += measured - now
+      }
+      const note = `loss ${significant(loss)}  ${significant(each, 3)} ms a step${right}`
+      if (bar !== undefined) bar.update(step, note)
+      else if (step % every === 0 || step === steps) {
+        const left = step < steps ? `  ${timeLeft(each * (step - first), step - first, steps - first)}` : ''
+        io.err(`step ${step} of ${steps}  ${note}${left}\n`)
       }
     },
-    stop: () => bar.stop(),
+    stop: () => bar?.stop(),
   }
 }
 

@@ -10,10 +10,11 @@ import {
   type Moments,
   taylor,
 } from '@unravel/expansion'
-import { run, type Tower } from '@unravel/resnet'
+import type { Tower } from '@unravel/resnet'
 import type { Tensor } from '@unravel/tensor'
+import { wholeComplexity } from '../complexity.js'
 import { pathsOf } from '../gradientPaths.js'
-import { percent, significant } from '../table.js'
+import { percent, ratioRange, significant } from '../table.js'
 import { type Part, reportPage, type Section } from './page.js'
 import { heatColours, heatMap, linePlot, palette } from './plot.js'
 
@@ -60,40 +61,48 @@ export interface Network {
 /** Path lengths that matrices show. */
 const SHOWN = 12
 
-/** Takes one network apart, for a page. */
+/** Parts of the work of `examine`, and about how long each takes beside the others. */
+export const stagesOfExamine = {
+  ...{ gated: 3, taylor: 1, moments: 4, attribution: 1, gradients: 4, samples: 3, complexity: 2, whole: 1 },
+} as const
+type Stage = keyof typeof stagesOfExamine
+
+/** Takes one network apart, for a page; `report` is told how far each stage is. */
 export async function examine(
   tower: Tower,
   x: Tensor,
   { name, orders, target }: Required<ReportOptions>,
+  report: (stage: Stage) => (done: number, of: number) => void = () => () => {},
 ): Promise<Network> {
+  const blocks = (stage: Stage) => (done: number) => report(stage)(done, tower.blocks.length)
   return {
     name,
-    gated: await analyse(gated(tower, x, 'all')),
-    taylor: await analyse(taylor(tower, x, orders)),
-    moments: await gatedMoments(tower, x, 'all', { probes: 32 }),
-    attribution: await gatedAttribution(tower, x, SHOWN),
-    paths: await pathsOf(tower, x, { target, samples: 16, probes: 32, seed: 0 }),
-    complexity: await geometricComplexity(tower, x, SHOWN),
-    wholeComplexity: (await geometricComplexity(undivided(tower), x, 0)).total,
+    gated: await analyse(gated(tower, x, 'all', blocks('gated'))),
+    taylor: await analyse(taylor(tower, x, orders, blocks('taylor'))),
+    moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: report('moments') }),
+    attribution: await gatedAttribution(tower, x, SHOWN, { onProgress: report('attribution') }),
+    paths: await pathsOf(
+      tower,
+      x,
+      { target, samples: 16, probes: 32, seed: 0 },
+      { moments: report('gradients'), samples: report('samples') },
+    ),
+    complexity: await geometricComplexity(tower, x, SHOWN, { onProgress: report('complexity') }),
+    wholeComplexity: await wholeComplexity(tower, x),
   }
 }
 
-/** The network without its blocks taken apart: all paths as one. */
-const undivided = ({ encode, blocks, decode }: Tower): Tower => ({
-  encode,
-  blocks: [],
-  decode: h => run({ encode: state => state, blocks, decode }, h),
-})
-
 const colour = (i: number): string => palette[i % palette.length]!
-const byOrder = (values: ArrayLike<number>) => Array.from(values, (v, k) => [k, v] as const)
+/** Points by order, without those that were not sampled. */
+const byOrder = (values: ArrayLike<number | null>) =>
+  Array.from(values, (v, k) => [k, v] as const).filter(([, v]) => v !== null)
 
 /** The page of networks that were examined; `inputs` says what on. */
 export function networksPage(
   networks: readonly Network[],
   { target, inputs }: { readonly target: number; readonly inputs: string },
 ): string {
-  const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number>, log = true) =>
+  const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number | null>, log = true) =>
     linePlot({
       title,
       x: { name: 'order k' },
@@ -126,7 +135,7 @@ export function networksPage(
         3,
       ),
       percent(g.share[0]!),
-      t.radius === null ? '—' : significant(t.radius.ratio, 3),
+      ratioRange(t.radius),
       t.bestOrder === null ? '—' : `order ${t.bestOrder}`,
       t.bestOrder === null ? '—' : significant(t.remainder[t.bestOrder]!, 3),
       significant(wholeComplexity),

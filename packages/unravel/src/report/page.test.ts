@@ -1,3 +1,4 @@
+import { inflateSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { escaped, type Part, reportPage } from './page.js'
 import { barPlot, heatMap, linePlot, palette } from './plot.js'
@@ -124,4 +125,65 @@ test('long tables show their first rows and fold the others away', () => {
   const [shown, folded] = table(1001).split('<details><summary>981 more rows</summary>')
   expect([...shown!.matchAll(/<td>/g)]).toHaveLength(20)
   expect([...folded!.matchAll(/<td>/g)]).toHaveLength(981)
+})
+
+const map = (values: (number | null)[][], title = 't') => heatMap({ title, x: 'x', y: 'y', values, format: String })
+const matrix = (n: number, of: (row: number, column: number) => number | null) =>
+  Array.from({ length: n }, (_, j) => Array.from({ length: n }, (_, i) => of(j, i)))
+
+/** Size and colours `[height][width]` of the PNG in a page. */
+function picture(svg: string) {
+  const png = Buffer.from(/data:image\/png;base64,([\w+/=]+)/.exec(svg)![1]!, 'base64')
+  expect(png.subarray(1, 4).toString()).toBe('PNG')
+  const chunks = new Map<string, Buffer>()
+  for (let at = 8; at < png.length; ) {
+    const length = png.readUInt32BE(at)
+    chunks.set(png.toString('latin1', at + 4, at + 8), png.subarray(at + 8, at + 8 + length))
+    at += length + 12
+  }
+  const [width, height] = [chunks.get('IHDR')!.readUInt32BE(0), chunks.get('IHDR')!.readUInt32BE(4)]
+  const rows = inflateSync(chunks.get('IDAT')!)
+  const colour = (x: number, y: number) => {
+    const index = rows[y * (width + 1) + 1 + x]!
+    return index === 0 ? null : [...chunks.get('PLTE')!.subarray(3 * index, 3 * index + 3)]
+  }
+  return { width, height, colour }
+}
+
+test('few cells are drawn one by one, many as an image with one colour for each', () => {
+  expect(map(matrix(10, (j, i) => i - j))).not.toContain('data:image')
+  // Row 0 at the bottom; the largest value orange, its opposite blue, nothing above the diagonal.
+  const svg = map(matrix(100, (j, i) => (i > j ? null : j === 99 && i === 0 ? 5 : j === 0 ? -5 : 0)))
+  const { width, height, colour } = picture(svg)
+  expect(colour(0, 0)).toEqual([0xd5, 0x5e, 0x00])
+  expect(colour(0, height - 1)).toEqual([0x00, 0x72, 0xb2])
+  expect(colour(0, Math.floor(height / 2))).toEqual([255, 255, 255])
+  expect(colour(width - 1, height - 1)).toBeNull()
+  expect(svg).not.toContain('means of')
+})
+
+test('a map of more cells than pixels shows means and says of how many', () => {
+  const svg = map(
+    matrix(1500, (_, i) => (i % 5 === 0 ? 5 : 0) * (i < 750 ? 1 : -1)),
+    'Pairs',
+  )
+  expect(svg).toMatch(/Pairs \(means of 5 × 7\)/)
+  const { width, height, colour } = picture(svg)
+  expect(colour(5, 5)).toEqual([0xd5, 0x5e, 0x00])
+  expect(colour(width - 5, height - 5)).toEqual([0x00, 0x72, 0xb2])
+  expect(svg.length).toBeLessThan(2 ** 18)
+})
+
+test('a curve of many points keeps its extremes and stays small', () => {
+  const points = Array.from({ length: 20_000 }, (_, i) => [i, i === 12_345 ? 1000 : 1] as const)
+  const of = (p: typeof points) =>
+    linePlot({
+      title: 't',
+      x: { name: 'x' },
+      y: { name: 'y' },
+      curves: [{ name: 'c', color: '#123456', marks: true, points: p }],
+    })
+  expect(of(points).length).toBeLessThan(40_000)
+  // With the peak in sight the axis reaches to it.
+  expect(of(points)).toContain('>1,000<')
 })

@@ -1,13 +1,21 @@
 import { BarChart, HeatmapChart, LineChart } from 'echarts/charts'
-import { GridComponent, LegendComponent, TitleComponent, VisualMapComponent } from 'echarts/components'
+import {
+  GraphicComponent,
+  GridComponent,
+  LegendComponent,
+  TitleComponent,
+  VisualMapComponent,
+} from 'echarts/components'
 import { init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
+import { type Colour, pngImage } from './image.js'
 import { escaped } from './page.js'
 
 use([
   BarChart,
   HeatmapChart,
   LineChart,
+  GraphicComponent,
   GridComponent,
   LegendComponent,
   TitleComponent,
@@ -43,15 +51,33 @@ export interface LinePlot {
   readonly height?: number
 }
 
-/** Curves over a common x, as SVG. */
+/** Points that get marks; beyond them a curve is a line. */
+const MAX_MARKS = 128
+/** Groups of points of which a curve of more points keeps the smallest and the largest. */
+const GROUPS = 256
+
+/** At most two points of each of 256 groups: what a plot of a few hundred pixels can tell apart. */
+function thinned<P extends readonly [number, number | '-']>(points: readonly P[]): readonly P[] {
+  if (points.length <= 2 * GROUPS) return points
+  return Array.from({ length: GROUPS }, (_, g) => {
+    const at = (i: number) => Math.floor((i * points.length) / GROUPS)
+    const group = points.slice(at(g), at(g + 1))
+    const kept = group.filter(([, y]) => y !== '-').sort(([, a], [, b]) => Number(a) - Number(b))
+    const ends = kept.length === 0 ? group.slice(0, 1) : [...new Set([kept[0]!, kept.at(-1)!])]
+    return ends.sort(([a], [b]) => a - b)
+  }).flat()
+}
+
+/** Curves over a common x, as SVG; long curves by what a plot of this size can show of them. */
 export function linePlot({ title, x, y, curves, width = 430, height = 320 }: LinePlot): string {
-  const shown = (value: number | null) => value !== null && Number.isFinite(value) && (!y.log || value > 0)
+  const shown = (value: number | null): value is number =>
+    value !== null && Number.isFinite(value) && (!y.log || value > 0)
   const series = curves.map(({ name, points, color, marks, dashed }) => ({
     type: 'line' as const,
     silent: true,
     name,
-    data: points.map(([at, value]) => [at, shown(value) ? value : '-']),
-    showSymbol: marks ?? false,
+    data: thinned(points.map(([at, value]) => [at, shown(value) ? value : '-'] as const)),
+    showSymbol: (marks ?? false) && points.length <= MAX_MARKS,
     symbol: 'circle',
     symbolSize: 5,
     color,
@@ -121,12 +147,28 @@ export interface HeatMap {
   readonly height?: number
 }
 
-/** A matrix as coloured cells of `heatColours`, white at zero; as SVG. */
+/** The most cells that are drawn one by one; more are an image of at most one cell a pixel. */
+const MAX_CELLS = 4096
+
+/** A matrix as coloured cells of `heatColours`, white at zero; as SVG. Where there are more rows or columns than
+ *  pixels, a cell is the mean of several, and the title says of how many. */
 export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430, height = 360 }: HeatMap): string {
-  const data = values.flatMap((row, j) =>
-    row.flatMap((value, i) => (value !== null && Number.isFinite(value) ? [[i, j, value]] : [])),
-  )
-  const largest = Math.max(...data.map(([, , value]) => Math.abs(value!)), Number.MIN_VALUE)
+  const rows = values.length
+  const columns = values.reduce((most, row) => Math.max(most, row.length), 0)
+  const box = { x: grid.left, y: grid.top, width: width - grid.left - grid.right, height: height - grid.top - 92 }
+  const few = rows * columns <= MAX_CELLS
+  const down = few ? 1 : Math.ceil(rows / box.height)
+  const across = few ? 1 : Math.ceil(columns / box.width)
+  const cells = down * across === 1 ? values : means(values, columns, down, across)
+  let largest = Number.MIN_VALUE
+  const data: [column: number, row: number, value: number][] = []
+  cells.forEach((row, j) => {
+    row.forEach((value, i) => {
+      if (value === null || !Number.isFinite(value)) return
+      largest = Math.max(largest, Math.abs(value))
+      if (few) data.push([i, j, value])
+    })
+  })
   const labels = (n: number, first = 0) => Array.from({ length: n }, (_, i) => String(i + first))
   const category = (name: string, n: number, first = 0) => ({
     type: 'category' as const,
@@ -135,13 +177,18 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
     ...lines,
     splitLine: { show: false },
   })
-  const head = [`${y} \\ ${x}`, ...Array.from({ length: Math.max(0, ...values.map(row => row.length)) }, (_, i) => i)]
-  const numbers = [head, ...values.map((row, j) => [j + firstRow, ...row])]
+  const head = [`${y} \\ ${x}`, ...Array.from({ length: Math.ceil(columns / across) }, (_, i) => i * across)]
+  const numbers = [head, ...cells.map((row, j) => [j * down + firstRow, ...row])]
+  const image = () => ({
+    type: 'image' as const,
+    silent: true,
+    style: { ...box, image: cellImage(cells, { rows, columns, down, across }, largest, box) },
+  })
   return svg(width, height, numbers, {
-    ...frame(title),
+    ...frame(down * across === 1 ? title : `${title} (means of ${across} × ${down})`),
     grid: { ...grid, bottom: 92 },
-    xAxis: { ...category(x, Math.max(0, ...values.map(row => row.length))), nameLocation: 'middle', nameGap: 28 },
-    yAxis: { ...category(y, values.length, firstRow), nameLocation: 'middle', nameGap: 40, nameRotate: 90 },
+    xAxis: { ...category(x, columns), nameLocation: 'middle', nameGap: 28 },
+    yAxis: { ...category(y, rows, firstRow), nameLocation: 'middle', nameGap: 40, nameRotate: 90 },
     visualMap: {
       min: -largest,
       max: largest,
@@ -155,7 +202,56 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
       inRange: { color: [HEAT.below, '#ffffff', HEAT.above] },
     },
     series: [{ type: 'heatmap', silent: true, data }],
+    ...(few ? {} : { graphic: [image()] }),
   })
+}
+
+type Cells = HeatMap['values']
+
+/** Means over `down` rows and `across` columns, of what is finite; null where nothing is. */
+function means(values: Cells, columns: number, down: number, across: number): (number | null)[][] {
+  return Array.from({ length: Math.ceil(values.length / down) }, (_, j) =>
+    Array.from({ length: Math.ceil(columns / across) }, (_, i) => {
+      let sum = 0
+      let count = 0
+      for (const row of values.slice(j * down, (j + 1) * down)) {
+        for (const value of row.slice(i * across, (i + 1) * across)) {
+          if (value === null || !Number.isFinite(value)) continue
+          sum += value
+          count++
+        }
+      }
+      return count === 0 ? null : sum / count
+    }),
+  )
+}
+
+/** The colours of a heat map at −255/255 … 255/255 of its largest value, after one for what is blank. */
+const diverging: readonly Colour[] = [
+  [255, 255, 255],
+  ...Array.from({ length: 255 }, (_, i): Colour => {
+    const t = (i - 127) / 127
+    const end: Colour = t < 0 ? [0x00, 0x72, 0xb2] : [0xd5, 0x5e, 0x00]
+    return end.map(c => Math.round(255 + Math.abs(t) * (c - 255))) as unknown as Colour
+  }),
+]
+
+/** Cells that stand for `down` × `across` of `rows` × `columns`, row 0 at the bottom, as an image that fills a box. */
+function cellImage(
+  cells: Cells,
+  { rows, columns, down, across }: Readonly<Record<'rows' | 'columns' | 'down' | 'across', number>>,
+  largest: number,
+  { width, height }: { readonly width: number; readonly height: number },
+): string {
+  const indices = new Uint8Array(width * height)
+  for (let py = 0; py < height; py++) {
+    const row = cells[Math.floor(Math.floor(((height - 1 - py) * rows) / height) / down)]!
+    for (let px = 0; px < width; px++) {
+      const value = row[Math.floor(Math.floor((px * columns) / width) / across)] ?? Number.NaN
+      if (Number.isFinite(value)) indices[py * width + px] = 128 + Math.round((127 * value) / largest)
+    }
+  }
+  return pngImage(indices, width, height, diverging)
 }
 
 /** Colours that remain distinct to colour-blind readers (Okabe & Ito). */
