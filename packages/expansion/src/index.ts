@@ -15,6 +15,7 @@ export { groupedTaylor } from './grouped.js'
 export {
   type Damage,
   damage,
+  exchangeable,
   type LesionCurve,
   type LesionOptions,
   lesion,

@@ -397,6 +397,8 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
       expect(found.swapped[1]!.draws).toHaveLength(3)
       expect(() => withSwaps(tower, [[0, 1]])).toThrow('block 1 has a skip of its own')
       expect(() => withSwaps(tower, [[0, 9]])).toThrow('there is no block 9')
+      // Blocks 0 and 2 are on two sides of a block that may change the shape.
+      expect(() => withSwaps(tower, [[0, 2]])).toThrow(RangeError)
       await expect(lesion(tower, x, [5])).rejects.toThrow('lesion: 0 to 4 blocks can go, got 5')
     })
   })

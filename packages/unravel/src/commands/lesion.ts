@@ -82,7 +82,11 @@ export async function lesionOf(
     without: found.single,
     /** Means over the draws. */
     removed: found.removed.map(c => ({ count: c.count, ...averaged(c.draws) })),
-    swapped: found.swapped.filter(c => c.draws.length > 0).map(c => ({ count: c.count, ...averaged(c.draws) })),
+    swapped: found.swapped
+      .filter(c => c.draws.length > 0)
+      .map(c => ({ count: c.count, ...averaged(c.draws), pairs: c.pairs })),
+    /** Groups of blocks of equal shapes: pairs are drawn within each. */
+    exchangeable: found.exchangeable,
   }
 }
 
@@ -101,6 +105,9 @@ function lesionTable(d: Awaited<ReturnType<typeof lesionOf>>): string {
     ...(d.swapped.length === 0
       ? []
       : [columns([['pairs swapped', ...head], ...d.swapped.map(m => [String(m.count), ...cells(m)])])]),
+    d.exchangeable.length === 0
+      ? 'No pairs were swapped: no two blocks have equal shapes.'
+      : `Pairs are swapped among blocks of equal shapes: ${d.exchangeable.map(group => group.join(', ')).join('; ')} (--json lists every pair).`,
     `Means over ${d.draws} random sets of blocks${judged ? `; the whole network: ${percent(d.whole.accuracy)}, loss ${significant(d.whole.loss)}` : ''}.`,
     '',
   ].join('\n')
