@@ -1,4 +1,4 @@
-import { brief, shown } from '@unravel/tensor'
+import { shown } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, Config } from './architecture.js'
 
@@ -96,7 +96,7 @@ export function unknownFields(architecture: Architecture, config: object, unknow
   const MOST = 8
   const named = unknown
     .slice(0, MOST)
-    .map(name => `${brief(name)}: ${shown((config as Record<string, unknown>)[name])}`)
+    .map(name => `${shown(name)}: ${shown((config as Record<string, unknown>)[name])}`)
     .join(', ')
   const more = unknown.length > MOST ? ` and ${unknown.length - MOST} more` : ''
   return `config.json has fields that a ${architecture.name} does not know, and that are passed over: ${named}${more}; if they change the network, what is computed here is another one`

@@ -56,13 +56,19 @@ const MAX_MARKS = 128
 /** Groups of points of which a curve of more points keeps the smallest and the largest. */
 const GROUPS = 256
 
-/** At most two points of each of 256 groups: what a plot of a few hundred pixels can tell apart. */
-function thinned<P extends readonly [number, number | '-']>(points: readonly P[]): readonly P[] {
-  if (points.length <= 2 * GROUPS) return points
-  return Array.from({ length: GROUPS }, (_, g) => {
-    const at = (i: number) => Math.floor((i * points.length) / GROUPS)
+/** Of as many groups for the numbers that go with a plot. */
+const TOLD_GROUPS = 4 * GROUPS
+
+/** At most two points of each group, by default of 256: what a plot of a few hundred pixels can tell apart. */
+function thinned<P extends readonly [number, number | '-' | null]>(
+  points: readonly P[],
+  groups = GROUPS,
+): readonly P[] {
+  if (points.length <= 2 * groups) return points
+  return Array.from({ length: groups }, (_, g) => {
+    const at = (i: number) => Math.floor((i * points.length) / groups)
     const group = points.slice(at(g), at(g + 1))
-    const kept = group.filter(([, y]) => y !== '-').sort(([, a], [, b]) => Number(a) - Number(b))
+    const kept = group.filter(([, y]) => y !== '-' && y !== null).sort(([, a], [, b]) => Number(a) - Number(b))
     const ends = kept.length === 0 ? group.slice(0, 1) : [...new Set([kept[0]!, kept.at(-1)!])]
     return ends.sort(([a], [b]) => a - b)
   }).flat()
@@ -83,7 +89,8 @@ export function linePlot({ title, x, y, curves, width = 430, height = 320 }: Lin
     color,
     lineStyle: { width: 1.5, type: dashed ? 'dashed' : 'solid' },
   }))
-  const numbers = [[x.name, ...curves.map(curve => curve.name)], ...byX(curves)]
+  const told = curves.map(curve => ({ ...curve, points: thinned(curve.points, TOLD_GROUPS) }))
+  const numbers = [[x.name, ...curves.map(curve => curve.name)], ...byX(told)]
   return svg(width, height, numbers, {
     ...frame(title),
     legend: { ...legend, data: curves.map(curve => curve.name) },
@@ -149,6 +156,8 @@ export interface HeatMap {
 
 /** The most cells that are drawn one by one; more are an image of at most one cell a pixel. */
 const MAX_CELLS = 4096
+/** Rows and columns of the numbers that go with a map; more are means, to six digits. */
+const TOLD_SIDE = 100
 
 /** A matrix as coloured cells of `heatColours`, white at zero; as SVG. Where there are more rows or columns than
  *  pixels, a cell is the mean of several, and the title says of how many. */
@@ -177,8 +186,14 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
     ...lines,
     splitLine: { show: false },
   })
-  const head = [`${y} \\ ${x}`, ...Array.from({ length: Math.ceil(columns / across) }, (_, i) => i * across)]
-  const numbers = [head, ...cells.map((row, j) => [j * down + firstRow, ...row])]
+  const [tall, wide] = few ? [1, 1] : [Math.ceil(rows / TOLD_SIDE), Math.ceil(columns / TOLD_SIDE)]
+  const told =
+    tall * wide === 1
+      ? values
+      : means(values, columns, tall, wide).map(row => row.map(v => v && Number(v.toPrecision(6))))
+  const of = tall * wide === 1 ? '' : `, means of ${wide} × ${tall}`
+  const head = [`${y} \\ ${x}${of}`, ...Array.from({ length: Math.ceil(columns / wide) }, (_, i) => i * wide)]
+  const numbers = [head, ...told.map((row, j) => [j * tall + firstRow, ...row])]
   const image = () => ({
     type: 'image' as const,
     silent: true,
