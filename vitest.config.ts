@@ -53,6 +53,7 @@ const browser = (executablePath: string, name: string, headers = {}): TestProjec
     include: [
       '@unravel/kernels > gpu.js',
       '@unravel/tensor > ndarray',
+      '@unravel/kernels > fflate',
       '@unravel/tensor > fflate',
       '@unravel/resnet > zod',
     ],

@@ -1,9 +1,11 @@
 // Writes the JavaScript of every published package: one file for each entry of its `exports` and `bin`, and what they share in
-// chunks. A hundred modules take a hundred times the loading of one. Dependencies stay imports. tsc writes the types.
+// chunks. A hundred modules take a hundred times the loading of one. Dependencies stay imports, but in dist/browser.js, which
+// a page loads as it is. tsc writes the types.
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { rolldown } from 'rolldown'
+import { RolldownMagicString, rolldown } from 'rolldown'
+import { parseSync, Visitor } from 'rolldown/utils'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const manifest = folder => JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
@@ -19,6 +21,56 @@ function entriesOf(folder) {
   return Object.fromEntries(sources.map(s => [s.replace(/^\.\/src\/|\.ts$/g, ''), join(root, folder, s)]))
 }
 
+/**
+ * Computes every constant of a module in a function whose call is marked as pure. `sideEffects: false` promises that a module
+ * may go when nothing of it is used; in a file of many modules the same promise has to be made of each constant.
+ */
+const pureConstants = {
+  name: 'pure-constants',
+  renderChunk(code, { name }) {
+    if (name === 'bin') return null // a program is there for its effects
+    const text = new RolldownMagicString(code)
+    const { program } = parseSync('chunk.js', code)
+    for (const statement of program.body) {
+      for (const { init } of (statement.declaration ?? statement).declarations ?? []) {
+        if (init === null || !computes(init)) continue
+        text.appendLeft(init.start, '/* @__PURE__ */ (() => (')
+        text.appendRight(init.end, '))()')
+      }
+    }
+    return { code: text.toString(), map: text.generateMap({ hires: true }).toString() }
+  },
+}
+
+/** Whether an expression does more than write down literals and functions. */
+function computes(expression) {
+  let found = false
+  let functions = 0
+  const enter = () => functions++
+  const leave = () => functions--
+  const compute = () => {
+    found ||= functions === 0
+  }
+  const body = [{ type: 'ExpressionStatement', expression }]
+  new Visitor({
+    FunctionExpression: enter,
+    'FunctionExpression:exit': leave,
+    ArrowFunctionExpression: enter,
+    'ArrowFunctionExpression:exit': leave,
+    CallExpression: compute,
+    NewExpression: compute,
+    MemberExpression: compute,
+    SpreadElement: compute,
+  }).visit({ type: 'Program', body })
+  return found
+}
+
+/** Modules that import a package of which a bundler cannot tell whether it has side effects: they are chunks of their own, so
+ *  that those who do not use them do without the package. */
+const apart = /\/(ndarray|report\/plot)\.ts$/
+
+const resolve = { extensionAlias: { '.js': ['.ts', '.js'] } }
+
 async function bundle(folder) {
   const dist = join(root, folder, 'dist')
   const build = await rolldown({
@@ -26,12 +78,53 @@ async function bundle(folder) {
     // Everything but the package's own files.
     external: /^[^./]/,
     platform: 'neutral',
-    resolve: { extensionAlias: { '.js': ['.ts'] } },
+    resolve,
+    plugins: [pureConstants],
   })
   // Chunks have the hash of their contents in their names.
   for (const name of readdirSync(dist)) if (name.startsWith('shared-')) rmSync(join(dist, name))
-  await build.write({ dir: dist, format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'shared-[hash].js' })
+  await build.write({
+    dir: dist,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'shared-[hash].js',
+    sourcemap: true,
+    codeSplitting: { groups: [{ name: 'shared', test: apart }], includeDependenciesRecursively: false },
+  })
+  await build.close()
+}
+
+/**
+ * Lets bundles that a page loads beside each other use the same tensors: each holds the packages that it depends on, and
+ * the first one to be loaded is every other one's too.
+ */
+const sharedPackages = {
+  name: 'shared-packages',
+  resolveId: (id, importer) => (id.startsWith('@unravel/') && !importer?.startsWith('\0') ? `\0${id}` : null),
+  async load(id) {
+    if (!id.startsWith('\0@unravel/')) return null
+    const name = id.slice(1)
+    const { id: file } = await this.resolve(name, join(root, 'packages/unravel/package.json'), { skipSelf: true })
+    const { version } = manifest(folders.find(folder => manifest(folder).name === name))
+    const names = Object.keys(await import(file))
+    return [
+      `import * as own from ${JSON.stringify(file)}`,
+      `const shared = (globalThis[Symbol.for(${JSON.stringify(`${name}@${version}`)})] ??= own)`,
+      `export const { ${names.join(', ')} } = shared`,
+    ].join('\n')
+  },
+}
+
+/** dist/browser.js: the package and all that it needs in one file, for pages without a bundler. */
+async function bundleForBrowsers(folder) {
+  const build = await rolldown({
+    input: { browser: manifest(folder).name },
+    platform: 'browser',
+    plugins: [sharedPackages],
+  })
+  await build.write({ dir: join(root, folder, 'dist'), format: 'esm', minify: true, sourcemap: true })
   await build.close()
 }
 
 await Promise.all(folders.map(bundle))
+await Promise.all(folders.filter(folder => manifest(folder).exports['./browser']).map(bundleForBrowsers))

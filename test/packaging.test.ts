@@ -1,10 +1,16 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { chromium } from 'playwright'
+import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { surfaceOf } from './support/surface.js'
 
 // What a user gets: every package is built, packed, and installed into an empty project from its tarball alone.
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -16,27 +22,36 @@ const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 
 const manifest = (folder: string) => JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
 const names = folders.map(folder => manifest(folder).name as string)
+/** `file:` addresses in the project. */
+const tarballs: Record<string, string> = {}
 
 /** One line for every package and entry point, that uses something of it. */
 const program = `
 import { js, wasm } from '@unravel/kernels'
-import { add, tensor, type Tensor, useBackend } from '@unravel/tensor'
-import { run, type Tower } from '@unravel/resnet'
+import { add, grad, sum, tanh, tensor, type Tensor, useBackend } from '@unravel/tensor'
+import { type Config, run, type Tower } from '@unravel/resnet'
 import { gated, taylor } from '@unravel/expansion'
 import { expansionDocument } from 'unravel/report'
 useBackend(wasm())
 const tower: Tower = { encode: x => x, blocks: [{ branch: (h: Tensor) => add(h, 1), scale: 0.5 }], decode: h => h }
 const x = tensor([[1, 2]], { dtype: 'f64' })
 const orders: number[] = [...taylor(tower, x, 1).coefficients.dataSync()]
-console.log(JSON.stringify([expansionDocument.safeParse({}).success, js().name, ...orders, ...run(tower, x).dataSync(), gated(tower, x, 'all').coefficients.shape]))
+const slope: Tensor = grad(h => sum(tanh(h)))(tensor([0, 0]))
+const slopes: number = slope.dataSync().map(v => v + 1).reduce((a, b) => a + b)
+const config: Config = { architecture: 'residual-mlp' }
+console.log(JSON.stringify([slopes, config.architecture, expansionDocument.safeParse({}).success, js().name, ...orders, ...run(tower, x).dataSync(), gated(tower, x, 'all').coefficients.shape]))
 `
-const answer = '[false,"js",1,2,1,1.5,2,3.5,[2,1,2]]'
+const stripped = (text: string) =>
+  text
+    .replace(/, type \w+|type \w+, /g, '')
+    .replace(/(const \w+): [\w[\]]+ =/g, '$1 =')
+    .replace('(h: Tensor)', 'h')
+const answer = '[4,"residual-mlp",false,"js",1,2,1,1.5,2,3.5,[2,1,2]]'
 
 beforeAll(async () => {
   await exec(process.execPath, [join(root, 'kernels/scripts/build-wasm.mjs')])
   await exec(bin('tsc'), ['-b', ...folders], { cwd: root })
   await exec(process.execPath, [join(root, 'scripts/bundle.mjs')])
-  const tarballs: Record<string, string> = {}
   for (const [i, folder] of folders.entries()) {
     await exec('npx', [...pnpm, 'pack', '--pack-destination', project], { cwd: join(root, folder) })
     const file = `${names[i]!.replace('@', '').replace('/', '-')}-${manifest(folder).version}.tgz`
@@ -71,7 +86,7 @@ describe('the packed packages', () => {
 
   it('run in Node', async () => {
     const file = join(project, 'main.mjs')
-    writeFileSync(file, program.replace(/, type \w+/g, '').replace(/: (Tower|Tensor|number\[\])/g, ''))
+    writeFileSync(file, stripped(program))
     const { stdout } = await exec(process.execPath, [file], { cwd: project })
     expect(stdout.trim()).toBe(answer)
   })
@@ -79,23 +94,30 @@ describe('the packed packages', () => {
   it.each([
     ['node16', 'node16'],
     ['bundler', 'esnext'],
-  ])('type-check under moduleResolution %s', async (moduleResolution, module) => {
-    const at = join(project, moduleResolution)
-    mkdirSync(at)
-    writeFileSync(join(at, 'main.ts'), program)
-    const compilerOptions = {
-      strict: true,
-      noEmit: true,
-      target: 'es2022',
-      module,
-      moduleResolution,
-      skipLibCheck: false,
-      types: [],
-    }
-    writeFileSync(join(at, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['main.ts'] }))
-    const { stdout } = await exec(bin('tsc'), ['-p', at]).catch(e => e as { stdout: string })
-    expect(stdout).toBe('')
-  })
+    ['node10', 'commonjs'],
+  ])(
+    'type-check under moduleResolution %s, all declarations, without the DOM library',
+    async (moduleResolution, module) => {
+      const at = join(project, moduleResolution)
+      mkdirSync(at)
+      writeFileSync(join(at, 'main.ts'), `declare const console: { log(text: string): void }\n${program}`)
+      const compilerOptions = {
+        strict: true,
+        noEmit: true,
+        target: 'es2022',
+        lib: ['ES2022'],
+        module,
+        moduleResolution,
+        // node10 is deprecated in TypeScript 6.
+        ...(moduleResolution === 'node10' && { ignoreDeprecations: '6.0' }),
+        skipLibCheck: false,
+        types: [],
+      }
+      writeFileSync(join(at, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['main.ts'] }))
+      const { stdout } = await exec(bin('tsc'), ['-p', at]).catch(e => e as { stdout: string })
+      expect(stdout).toBe('')
+    },
+  )
 
   it.each([
     ['nodenext', 'nodenext'],
@@ -121,6 +143,135 @@ describe('the packed packages', () => {
     const { stdout } = await exec(bin('tsc'), ['-p', at]).catch(e => e as { stdout: string })
     expect(stdout).toBe('')
   })
+
+  it.each(names)('%s passes publint and attw', async name => {
+    const tarball = join(project, tarballs[name]!.replace('file:', ''))
+    await exec(bin('publint'), [tarball, '--strict'])
+    // ESM only: require() of it is Node's business.
+    await exec(bin('attw'), [tarball, '--ignore-rules', 'cjs-resolves-to-esm'])
+  })
+
+  it('bring source maps with the sources that they name', () => {
+    for (const name of names) {
+      const dist = join(project, 'node_modules', name, 'dist')
+      const maps = readdirSync(dist, { recursive: true })
+        .map(String)
+        .filter(file => file.endsWith('.js.map') && !file.includes('browser'))
+      expect(maps.length).toBeGreaterThan(0)
+      for (const map of maps) {
+        const { sources, sourcesContent } = JSON.parse(readFileSync(join(dist, map), 'utf8'))
+        for (const [i, source] of sources.entries()) {
+          expect(readFileSync(join(dist, dirname(map), source), 'utf8')).toBe(sourcesContent[i])
+        }
+      }
+    }
+  })
+
+  /** The names and declarations of every entry but those that repeat another. */
+  const declarations = () =>
+    Object.fromEntries(
+      names.flatMap(name => {
+        const { exports: entries } = JSON.parse(
+          readFileSync(join(project, 'node_modules', name, 'package.json'), 'utf8'),
+        ) as { exports: Record<string, { types?: string }> }
+        return Object.entries(entries).flatMap(([entry, { types }]) =>
+          types === undefined || entry === './browser'
+            ? []
+            : [[join(name, entry), join(project, 'node_modules', name, types)] as const],
+        )
+      }),
+    )
+
+  it('export these names', async () => {
+    const { names: exported } = surfaceOf(declarations())
+    const lines = Object.entries(exported).map(([entry, of]) => `${entry}\n${of.map(n => `  ${n}\n`).join('')}`)
+    await expect(lines.join('\n')).toMatchFileSnapshot('./exports.txt')
+  })
+
+  it('export every interface and class that their signatures mention', () => {
+    // Memory and textures: fields that only the backend reads.
+    const internal = [
+      'Block in @unravel/kernels Region',
+      'Handle in @unravel/kernels/gpu Storage',
+      'Pin in @unravel/kernels Region',
+    ]
+    expect(surfaceOf(declarations()).hidden).toEqual(internal)
+  })
+
+  const KB = 1000
+  it.each([
+    ['one op', 15, "import { add, tensor } from '@unravel/tensor'\nconsole.log(add(tensor([1]), 2).dataSync())"],
+    [
+      'tanh, with derivatives of every kind',
+      17,
+      "import { tanh, tensor } from '@unravel/tensor'\nconsole.log(tanh(tensor([1])).dataSync())",
+    ],
+    [
+      'one op on wasm',
+      75,
+      "import { add, tensor, wasm } from '@unravel/tensor'\nconsole.log(add(tensor([1], { backend: wasm() }), 2).dataSync())",
+    ],
+    ['parseNpy', 10, "import { parseNpy } from '@unravel/tensor'\nconsole.log(parseNpy)"],
+    [
+      'a table of an expansion, not drawn',
+      10,
+      "import { expansionTable } from 'unravel/report'\nconsole.log(expansionTable)",
+    ],
+  ])('%s: at most %s KB, minified and gzipped', async (name, most, main) => {
+    const file = join(project, `size-${name.replace(/\W/g, '-')}.js`)
+    writeFileSync(file, main)
+    const build = await rolldown({ input: file, platform: 'browser', cwd: project })
+    const { output } = await build.generate({ minify: true })
+    await build.close()
+    const text = output.map(chunk => ('code' in chunk ? chunk.code : '')).join('')
+    expect(gzipSync(text, { level: 9 }).length).toBeLessThanOrEqual(most * KB)
+  })
+
+  it.runIf(process.env.CHROMIUM_PATH)(
+    'run in a page without a bundler, together, from files of any folder',
+    async () => {
+      const site = join(project, 'site')
+      mkdirSync(site)
+      const modules = ['tensor', 'resnet', 'expansion']
+      for (const name of modules) {
+        const { exports: entries } = manifest(`packages/${name}`)
+        copyFileSync(
+          join(project, 'node_modules/@unravel', name, entries['./browser'].default),
+          join(site, `${name}.js`),
+        )
+      }
+      const imports = Object.fromEntries(modules.map(name => [`@unravel/${name}`, `./${name}.js`]))
+      const parts = stripped(program)
+        .split('\n')
+        .filter(line => !/'(@unravel\/kernels|unravel\/report)'/.test(line))
+        .join('\n')
+        .replace('useBackend(wasm())', "import { toNdarray, wasm } from '@unravel/tensor'\nuseBackend(wasm())")
+        .replace('expansionDocument.safeParse({}).success, js().name', 'toNdarray(x).get(0, 1)')
+        .replace('console.log(JSON.stringify(', 'document.title = (JSON.stringify(')
+      const html = `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script><script type="module">${parts}</script>`
+      writeFileSync(join(site, 'index.html'), html)
+      const types = { html: 'text/html', js: 'text/javascript' }
+      const server = createServer(({ url }, response) => {
+        const file = join(site, url === '/' ? 'index.html' : url!)
+        response.setHeader('Content-Type', types[file.endsWith('.js') ? 'js' : 'html'])
+        response.end(readFileSync(file))
+      })
+      await new Promise<void>(resolve => server.listen(0, resolve))
+      const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_PATH!, args: ['--no-sandbox'] })
+      try {
+        const page = await browser.newPage()
+        const complaints: string[] = []
+        page.on('pageerror', error => complaints.push(error.message))
+        await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`)
+        await expect
+          .poll(async () => `${await page.title()}${complaints}`)
+          .toBe('[4,"residual-mlp",2,1,2,1,1.5,2,3.5,[2,1,2]]')
+      } finally {
+        await browser.close()
+        server.close()
+      }
+    },
+  )
 
   /** The scripts that vite makes of an app: what a browser would download. */
   async function bundle(name: string, main: string): Promise<{ files: string[]; text: string }> {

@@ -135,17 +135,6 @@ function convolve<T>(
 
 function tile<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, cRow: usize, accumulate: bool): void {
   let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
-  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
-  if (accumulate) {
-    c00 = v128.load(c)
-    c01 = v128.load(c, 16)
-    c10 = v128.load(c1)
-    c11 = v128.load(c1, 16)
-    c20 = v128.load(c2)
-    c21 = v128.load(c2, 16)
-    c30 = v128.load(c3)
-    c31 = v128.load(c3, 16)
-  }
   const end = offsets + (k << 2)
   do {
     const p = b + <usize>load<i32>(offsets)
@@ -165,6 +154,18 @@ function tile<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, cRow: u
     a += rows * sizeof<T>()
     offsets += 4
   } while (offsets != end)
+  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
+  // A block of taps is summed on their own and then added, so that roundings add up over a block, not over all taps.
+  if (accumulate) {
+    c00 = v128.add<T>(v128.load(c), c00)
+    c01 = v128.add<T>(v128.load(c, 16), c01)
+    c10 = v128.add<T>(v128.load(c1), c10)
+    c11 = v128.add<T>(v128.load(c1, 16), c11)
+    c20 = v128.add<T>(v128.load(c2), c20)
+    c21 = v128.add<T>(v128.load(c2, 16), c21)
+    c30 = v128.add<T>(v128.load(c3), c30)
+    c31 = v128.add<T>(v128.load(c3, 16), c31)
+  }
   v128.store(c, c00)
   v128.store(c, c01, 16)
   v128.store(c1, c10)

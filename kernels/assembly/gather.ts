@@ -2,6 +2,7 @@
 // scatterAdd are [outer, axis, inner], the others [outer, count, inner]; out is apart from inputs.
 
 import { storePartial } from './simd'
+import { load2, store2 } from './wide'
 
 /** out[o, i, ·] = x[o, index[i], ·] on elements of 4 or 8 bytes */
 export function gather_4(outer: usize, axis: usize, inner: usize, count: usize, index: usize, x: usize, out: usize): void {
@@ -39,6 +40,26 @@ export function scatterAdd_f64(outer: usize, axis: usize, inner: usize, count: u
 }
 export function scatterAdd_i32(outer: usize, axis: usize, inner: usize, count: usize, index: usize, y: usize, out: usize): void {
   scatterAdd<i32>(outer, axis, inner, count, index, y, out)
+}
+
+/** The same with sums of f64, in scratch for [axis, inner] of them, where many rows may go to one. */
+export function scatterAddWide(
+  outer: usize, axis: usize, inner: usize, count: usize, index: usize, y: usize, out: usize, scratch: usize,
+): void {
+  const size = axis * inner
+  for (let o: usize = 0; o < outer; o++) {
+    memory.fill(scratch, 0, size * 8)
+    for (let i: usize = 0; i < count; i++, y += inner * 4) {
+      const to = scratch + <usize>load<i32>(index + i * 4) * inner * 8
+      for (let c: usize = 0; c < inner; c += 2) {
+        const sum = f64x2.add(v128.load(to + c * 8), load2<f32>(y + c * 4))
+        if (c + 1 < inner) v128.store(to + c * 8, sum)
+        else v128.store64_lane(to + c * 8, sum, 0)
+      }
+    }
+    for (let c: usize = 0; c < size; c += 2) store2<f32>(out + c * 4, v128.load(scratch + c * 8), size - c)
+    out += size * 4
+  }
 }
 
 function scatterAdd<T>(outer: usize, axis: usize, inner: usize, count: usize, index: usize, y: usize, out: usize): void {

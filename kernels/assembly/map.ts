@@ -134,8 +134,13 @@ function fill<T>(n: usize, value: f64, out: usize): void {
   if (whole < bytes) storePartial<T>(out + whole, v, bytes - whole)
 }
 
-/** Integers are computed in f64 and cut. */
+/** Modulo 2^32 for integers scale and shift; others are computed in f64 and cut. */
 export function affine_i32(n: usize, x: usize, scale: f64, shift: f64, out: usize): void {
+  if (trunc(scale) == scale && trunc(shift) == shift) {
+    const s = toInt32(scale), t = toInt32(shift)
+    for (const end = x + n * 4; x < end; x += 4, out += 4) store<i32>(out, load<i32>(x) * s + t)
+    return
+  }
   for (const end = x + n * 4; x < end; x += 4, out += 4) store<i32>(out, toInt32(scale * <f64>load<i32>(x) + shift))
 }
 export function fill_i32(n: usize, value: f64, out: usize): void {

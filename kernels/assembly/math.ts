@@ -165,6 +165,13 @@ export function sigmoid(x: v128): v128 {
   return f64x2.div(select(f64x2.lt(x, c(0)), z, c(1)), d)
 }
 
+/** 1/cosh², the derivative of tanh, which 1 − tanh² loses where tanh rounds to ±1 */
+export function sech2(x: v128): v128 {
+  const e = exp(f64x2.mul(f64x2.abs(x), c(-2)))
+  const d = f64x2.add(c(1), e)
+  return f64x2.div(f64x2.mul(c(4), e), f64x2.mul(d, d))
+}
+
 /** 2/(2i + 3) */
 // @ts-ignore: decorator
 @inline
@@ -253,7 +260,7 @@ function scaledErfc(u: v128): v128 {
 /** exp(−scale·x²) without the error of rounding x²: x = high + low with high² exact */
 // @ts-ignore: decorator
 @inline
-function gaussian(x: v128, scale: f64): v128 {
+export function gaussian(x: v128, scale: f64): v128 {
   const high = v128.and(x, i64x2.splat(-0x8000000))
   const rest = f64x2.mul(f64x2.sub(x, high), f64x2.add(x, high))
   return f64x2.mul(exp(f64x2.mul(f64x2.mul(high, high), c(-scale))), exp(f64x2.mul(rest, c(-scale))))

@@ -183,17 +183,6 @@ function tile<T>(
   finished: bool, bias: usize, scale: f64, add: usize,
 ): void {
   let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
-  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
-  if (accumulate) {
-    c00 = v128.load(c)
-    c01 = v128.load(c, 16)
-    c10 = v128.load(c1)
-    c11 = v128.load(c1, 16)
-    c20 = v128.load(c2)
-    c21 = v128.load(c2, 16)
-    c30 = v128.load(c3)
-    c31 = v128.load(c3, 16)
-  }
   const end = b + k * bStep
   do {
     const b0 = v128.load(b), b1 = v128.load(b, 16)
@@ -212,7 +201,7 @@ function tile<T>(
     a += aStep
     b += bStep
   } while (b != end)
-  storeTile<T>(c, cRow, c00, c01, c10, c11, c20, c21, c30, c31, finished, bias, scale, add)
+  storeTile<T>(c, cRow, c00, c01, c10, c11, c20, c21, c30, c31, accumulate, finished, bias, scale, add)
 }
 
 /** The same with A row-major, `aRow` bytes from row to row. Rows beyond `height` repeat the first. */
@@ -221,17 +210,6 @@ function tileOfRows<T>(
   finished: bool, bias: usize, scale: f64, add: usize,
 ): void {
   let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
-  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
-  if (accumulate) {
-    c00 = v128.load(c)
-    c01 = v128.load(c, 16)
-    c10 = v128.load(c1)
-    c11 = v128.load(c1, 16)
-    c20 = v128.load(c2)
-    c21 = v128.load(c2, 16)
-    c30 = v128.load(c3)
-    c31 = v128.load(c3, 16)
-  }
   let a1 = height > 1 ? a0 + aRow : a0
   let a2 = height > 2 ? a0 + 2 * aRow : a0
   let a3 = height > 3 ? a0 + 3 * aRow : a0
@@ -256,17 +234,28 @@ function tileOfRows<T>(
     a3 += sizeof<T>()
     b += bStep
   } while (a0 != end)
-  storeTile<T>(c, cRow, c00, c01, c10, c11, c20, c21, c30, c31, finished, bias, scale, add)
+  storeTile<T>(c, cRow, c00, c01, c10, c11, c20, c21, c30, c31, accumulate, finished, bias, scale, add)
 }
 
-/** The last of a tile: its sums, or what `finished` makes of them, go to C. */
+/** The last of a tile: its sums, on top of those of C where they `accumulate`, or what `finished` makes of them, go to C. */
 // @ts-ignore: decorator
 @inline
 function storeTile<T>(
   c: usize, cRow: usize, c00: v128, c01: v128, c10: v128, c11: v128, c20: v128, c21: v128, c30: v128, c31: v128,
-  finished: bool, bias: usize, scale: f64, add: usize,
+  accumulate: bool, finished: bool, bias: usize, scale: f64, add: usize,
 ): void {
   const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
+  // Blocks of k are summed on their own and then added, so that roundings add up over a block, not over all of k.
+  if (accumulate) {
+    c00 = v128.add<T>(v128.load(c), c00)
+    c01 = v128.add<T>(v128.load(c, 16), c01)
+    c10 = v128.add<T>(v128.load(c1), c10)
+    c11 = v128.add<T>(v128.load(c1, 16), c11)
+    c20 = v128.add<T>(v128.load(c2), c20)
+    c21 = v128.add<T>(v128.load(c2, 16), c21)
+    c30 = v128.add<T>(v128.load(c3), c30)
+    c31 = v128.add<T>(v128.load(c3, 16), c31)
+  }
   if (finished) {
     if (bias != 0) {
       const b0 = v128.load(bias), b1 = v128.load(bias, 16)
@@ -381,7 +370,11 @@ function packTwo(k: usize, s0: usize, s1: usize, panel: usize, step: usize): voi
   }
 }
 
-/** out[i] = Σ_p a[i,p] x[p] */
+/** Bytes of a block of k in `dotRows`; terms of one in `combineRows`. */
+const run: usize = 4096
+const terms: usize = 256
+
+/** out[i] = Σ_p a[i,p] x[p], blocks added up in f64 */
 function dotRows<T>(m: usize, k: usize, a: usize, x: usize, out: usize): void {
   const row = k * sizeof<T>()
   const whole = row & ~15
@@ -391,34 +384,49 @@ function dotRows<T>(m: usize, k: usize, a: usize, x: usize, out: usize): void {
     let a1 = height > 1 ? a0 + row : a0
     let a2 = height > 2 ? a0 + 2 * row : a0
     let a3 = height > 3 ? a0 + 3 * row : a0
-    let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+    let t0: f64 = 0, t1: f64 = 0, t2: f64 = 0, t3: f64 = 0
     let p: usize = 0
-    for (; p < whole; p += 16) {
-      const v = v128.load(x + p)
-      s0 = fma<T>(v128.load(a0 + p), v, s0)
-      s1 = fma<T>(v128.load(a1 + p), v, s1)
-      s2 = fma<T>(v128.load(a2 + p), v, s2)
-      s3 = fma<T>(v128.load(a3 + p), v, s3)
+    while (p < whole) {
+      const end = min(whole, p + run)
+      let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+      for (; p < end; p += 16) {
+        const v = v128.load(x + p)
+        s0 = fma<T>(v128.load(a0 + p), v, s0)
+        s1 = fma<T>(v128.load(a1 + p), v, s1)
+        s2 = fma<T>(v128.load(a2 + p), v, s2)
+        s3 = fma<T>(v128.load(a3 + p), v, s3)
+      }
+      t0 += <f64>sumLanes<T>(s0)
+      t1 += <f64>sumLanes<T>(s1)
+      t2 += <f64>sumLanes<T>(s2)
+      t3 += <f64>sumLanes<T>(s3)
     }
-    let t0 = sumLanes<T>(s0), t1 = sumLanes<T>(s1), t2 = sumLanes<T>(s2), t3 = sumLanes<T>(s3)
     for (; p < row; p += sizeof<T>()) {
-      const v = load<T>(x + p)
-      t0 += load<T>(a0 + p) * v
-      t1 += load<T>(a1 + p) * v
-      t2 += load<T>(a2 + p) * v
-      t3 += load<T>(a3 + p) * v
+      const v = <f64>load<T>(x + p)
+      t0 += <f64>load<T>(a0 + p) * v
+      t1 += <f64>load<T>(a1 + p) * v
+      t2 += <f64>load<T>(a2 + p) * v
+      t3 += <f64>load<T>(a3 + p) * v
     }
-    store<T>(out, t0)
-    if (height > 1) store<T>(out, t1, sizeof<T>())
-    if (height > 2) store<T>(out, t2, 2 * sizeof<T>())
-    if (height > 3) store<T>(out, t3, 3 * sizeof<T>())
+    store<T>(out, <T>t0)
+    if (height > 1) store<T>(out, <T>t1, sizeof<T>())
+    if (height > 2) store<T>(out, <T>t2, 2 * sizeof<T>())
+    if (height > 3) store<T>(out, <T>t3, 3 * sizeof<T>())
     a += rows * row
     out += rows * sizeof<T>()
   }
 }
 
-/** out[j] = Σ_p x[p] b[p,j] */
+/** out[j] = Σ_p x[p] b[p,j], a block of p at a time */
 function combineRows<T>(k: usize, n: usize, x: usize, b: usize, out: usize): void {
+  for (let p: usize = 0; p < k; p += terms) {
+    combine<T>(min(terms, k - p), n, x + p * sizeof<T>(), b + p * n * sizeof<T>(), out, p > 0)
+  }
+}
+
+// @ts-ignore: decorator
+@inline // in both builds: scripts/build-wasm.mjs wants them to have the same functions
+function combine<T>(k: usize, n: usize, x: usize, b: usize, out: usize, accumulate: bool): void {
   const row = n * sizeof<T>()
   const end = x + k * sizeof<T>()
   let j: usize = 0
@@ -433,6 +441,12 @@ function combineRows<T>(k: usize, n: usize, x: usize, b: usize, out: usize): voi
       s3 = fma<T>(v, v128.load(source, 48), s3)
       source += row
     }
+    if (accumulate) {
+      s0 = v128.add<T>(v128.load(out + j), s0)
+      s1 = v128.add<T>(v128.load(out + j, 16), s1)
+      s2 = v128.add<T>(v128.load(out + j, 32), s2)
+      s3 = v128.add<T>(v128.load(out + j, 48), s3)
+    }
     v128.store(out + j, s0)
     v128.store(out + j, s1, 16)
     v128.store(out + j, s2, 32)
@@ -445,6 +459,6 @@ function combineRows<T>(k: usize, n: usize, x: usize, b: usize, out: usize): voi
       sum = fma<T>(v128.load_splat<T>(p), v128.load(source), sum)
       source += row
     }
-    storePartial<T>(out + j, sum, row - j)
+    storePartial<T>(out + j, accumulate ? v128.add<T>(v128.load(out + j), sum) : sum, row - j)
   }
 }

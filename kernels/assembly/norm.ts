@@ -1,70 +1,116 @@
 // Layer norm and root-mean-square norm over the rows of a dense x [rows, n], with weights w [n] and offsets b [n]; everything
-// dense, outputs apart from inputs. A row is read from memory once: its later passes find it in the first cache.
+// dense, outputs apart from inputs. A row is read from memory once: its later passes find it in the first cache. Sums are
+// added up in f64, a block at a time. `scratch` has room for a row; the gradients' for two more of f64 before it.
 
 import { fma, storePartial, sumLanes, tailMask } from './simd'
 
-function meanOf<T>(n: usize, x: usize): T {
-  const end = x + n * sizeof<T>()
-  let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
-  let p = x
-  for (; p + 64 <= end; p += 64) {
-    s0 = v128.add<T>(s0, v128.load(p))
-    s1 = v128.add<T>(s1, v128.load(p, 16))
-    s2 = v128.add<T>(s2, v128.load(p, 32))
-    s3 = v128.add<T>(s3, v128.load(p, 48))
-  }
-  for (; p + 16 <= end; p += 16) s0 = v128.add<T>(s0, v128.load(p))
-  if (p < end) s1 = v128.add<T>(s1, v128.and(v128.load(p), tailMask(end - p)))
-  return sumLanes<T>(v128.add<T>(v128.add<T>(s0, s1), v128.add<T>(s2, s3))) / <T>n
+/** Bytes of a row that are summed in T. */
+const part: usize = 16384
+
+// @ts-ignore: decorator
+@inline
+function term<T>(squares: bool, x: v128, m: v128, s: v128): v128 {
+  if (!squares) return v128.add<T>(s, x)
+  const d = v128.sub<T>(x, m)
+  return fma<T>(d, d, s)
 }
 
-/** 1/√(mean((x − centre)²) + eps) */
-function scaleOf<T>(n: usize, x: usize, centre: T, eps: f64): T {
+/** Σ (x − centre)², or Σ x for a centre of 0 */
+// @ts-ignore: decorator
+@inline
+function sumOf<T>(squares: bool, n: usize, x: usize, centre: T): f64 {
   const end = x + n * sizeof<T>()
   const m = v128.splat<T>(centre)
-  let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+  let total: f64 = 0
   let p = x
-  for (; p + 64 <= end; p += 64) {
-    const d0 = v128.sub<T>(v128.load(p), m), d1 = v128.sub<T>(v128.load(p, 16), m)
-    const d2 = v128.sub<T>(v128.load(p, 32), m), d3 = v128.sub<T>(v128.load(p, 48), m)
-    s0 = fma<T>(d0, d0, s0)
-    s1 = fma<T>(d1, d1, s1)
-    s2 = fma<T>(d2, d2, s2)
-    s3 = fma<T>(d3, d3, s3)
+  do {
+    const stop = min(end, p + part)
+    let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+    for (; p + 64 <= stop; p += 64) {
+      s0 = term<T>(squares, v128.load(p), m, s0)
+      s1 = term<T>(squares, v128.load(p, 16), m, s1)
+      s2 = term<T>(squares, v128.load(p, 32), m, s2)
+      s3 = term<T>(squares, v128.load(p, 48), m, s3)
+    }
+    for (; p + 16 <= stop; p += 16) s0 = term<T>(squares, v128.load(p), m, s0)
+    if (p < stop) {
+      // What lies beyond the row is the centre, or 0.
+      s1 = term<T>(squares, v128.bitselect(v128.load(p), m, tailMask(stop - p)), m, s1)
+      p = stop
+    }
+    total += <f64>sumLanes<T>(v128.add<T>(v128.add<T>(s0, s1), v128.add<T>(s2, s3)))
+  } while (p < end)
+  return total
+}
+
+function meanOf<T>(n: usize, x: usize): T {
+  return <T>sumOf<T>(false, n, x, 0) / <T>n
+}
+
+/** mean((x − centre)²) + eps */
+function varianceOf<T>(n: usize, x: usize, centre: T, eps: f64): T {
+  return <T>sumOf<T>(true, n, x, centre) / <T>n + <T>eps
+}
+
+/** Whether squares overflowed, or may have lost digits by being too small. */
+// @ts-ignore: decorator
+@inline
+function outside<T>(variance: T): bool {
+  const least: T = sizeof<T>() == 4 ? <T>1e-30 : <T>1e-290
+  return !(variance >= least && variance < <T>Infinity)
+}
+
+/** Copies a row times p, a power of two that brings the larger of its largest number and √eps near 1. */
+function rescale<T>(n: usize, x: usize, eps: f64, to: usize): f64 {
+  let most = sqrt<f64>(eps)
+  for (let i: usize = 0; i < n; i++) most = max(most, abs(<f64>load<T>(x + i * sizeof<T>())))
+  let p: f64 = 1
+  if (most > 0 && most <= f64.MAX_VALUE) {
+    const e = <i32>((reinterpret<u64>(most) >> 52) & 2047) - 1023
+    const limit = sizeof<T>() == 4 ? 126 : 1022
+    p = reinterpret<f64>((<u64>(1023 + min(limit, max(-limit, -e)))) << 52)
   }
-  for (; p + 16 <= end; p += 16) {
-    const d = v128.sub<T>(v128.load(p), m)
-    s0 = fma<T>(d, d, s0)
-  }
-  if (p < end) {
-    const d = v128.and(v128.sub<T>(v128.load(p), m), tailMask(end - p))
-    s1 = fma<T>(d, d, s1)
-  }
-  const total = sumLanes<T>(v128.add<T>(v128.add<T>(s0, s1), v128.add<T>(s2, s3)))
-  return <T>1 / sqrt<T>(total / <T>n + <T>eps)
+  for (let i: usize = 0; i < n; i++) store<T>(to + i * sizeof<T>(), load<T>(x + i * sizeof<T>()) * <T>p)
+  return p
+}
+
+/** (√eps·p)² */
+// @ts-ignore: decorator
+@inline
+function scaled(eps: f64, p: f64): f64 {
+  const e = sqrt<f64>(eps) * p
+  return e * e
 }
 
 /** w ⊙ (x − mean)/√(mean((x − mean)²) + eps) + b */
-export function layerNorm_f32(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: usize, out: usize): void {
-  layerNorm<f32>(rows, n, eps, x, w, b, out)
+export function layerNorm_f32(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: usize, out: usize, scratch: usize): void {
+  layerNorm<f32>(rows, n, eps, x, w, b, out, scratch)
 }
-export function layerNorm_f64(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: usize, out: usize): void {
-  layerNorm<f64>(rows, n, eps, x, w, b, out)
+export function layerNorm_f64(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: usize, out: usize, scratch: usize): void {
+  layerNorm<f64>(rows, n, eps, x, w, b, out, scratch)
 }
 
-function layerNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: usize, out: usize): void {
+function layerNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: usize, out: usize, scratch: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   for (let r: usize = 0; r < rows; r++) {
-    const mean = meanOf<T>(n, x)
+    let row = x
+    let mean = meanOf<T>(n, x)
+    let variance = varianceOf<T>(n, x, mean, eps)
+    if (outside<T>(variance)) {
+      const p = rescale<T>(n, x, eps, scratch)
+      row = scratch
+      mean = meanOf<T>(n, row)
+      variance = varianceOf<T>(n, row, mean, scaled(eps, p))
+    }
     const m = v128.splat<T>(mean)
-    const s = v128.splat<T>(scaleOf<T>(n, x, mean, eps))
+    const s = v128.splat<T>(<T>1 / sqrt<T>(variance))
     for (let i: usize = 0; i < whole; i += 16) {
-      const hat = v128.mul<T>(v128.sub<T>(v128.load(x + i), m), s)
+      const hat = v128.mul<T>(v128.sub<T>(v128.load(row + i), m), s)
       v128.store(out + i, fma<T>(v128.load(w + i), hat, v128.load(b + i)))
     }
     if (whole < bytes) {
-      const hat = v128.mul<T>(v128.sub<T>(v128.load(x + whole), m), s)
+      const hat = v128.mul<T>(v128.sub<T>(v128.load(row + whole), m), s)
       storePartial<T>(out + whole, fma<T>(v128.load(w + whole), hat, v128.load(b + whole)), bytes - whole)
     }
     x += bytes
@@ -73,23 +119,30 @@ function layerNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: us
 }
 
 /** w ⊙ x/√(mean(x²) + eps) */
-export function rmsNorm_f32(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize): void {
-  rmsNorm<f32>(rows, n, eps, x, w, out)
+export function rmsNorm_f32(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize, scratch: usize): void {
+  rmsNorm<f32>(rows, n, eps, x, w, out, scratch)
 }
-export function rmsNorm_f64(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize): void {
-  rmsNorm<f64>(rows, n, eps, x, w, out)
+export function rmsNorm_f64(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize, scratch: usize): void {
+  rmsNorm<f64>(rows, n, eps, x, w, out, scratch)
 }
 
-function rmsNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize): void {
+function rmsNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize, scratch: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   for (let r: usize = 0; r < rows; r++) {
-    const s = v128.splat<T>(scaleOf<T>(n, x, 0, eps))
+    let row = x
+    let variance = varianceOf<T>(n, x, 0, eps)
+    if (outside<T>(variance)) {
+      const p = rescale<T>(n, x, eps, scratch)
+      row = scratch
+      variance = varianceOf<T>(n, row, 0, scaled(eps, p))
+    }
+    const s = v128.splat<T>(<T>1 / sqrt<T>(variance))
     for (let i: usize = 0; i < whole; i += 16) {
-      v128.store(out + i, v128.mul<T>(v128.load(w + i), v128.mul<T>(v128.load(x + i), s)))
+      v128.store(out + i, v128.mul<T>(v128.load(w + i), v128.mul<T>(v128.load(row + i), s)))
     }
     if (whole < bytes) {
-      const y = v128.mul<T>(v128.load(w + whole), v128.mul<T>(v128.load(x + whole), s))
+      const y = v128.mul<T>(v128.load(w + whole), v128.mul<T>(v128.load(row + whole), s))
       storePartial<T>(out + whole, y, bytes - whole)
     }
     x += bytes
@@ -100,60 +153,110 @@ function rmsNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: us
 /** With x̂ = (x − mean)·s and g = w ⊙ ȳ: gx = s (g − mean(g) − x̂ mean(g x̂)), gw = Σ ȳ x̂, gb = Σ ȳ over rows. */
 export function layerNormGrad_f32(
   rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, gb: usize,
+  scratch: usize,
 ): void {
-  gradient<f32>(true, rows, n, eps, x, w, gy, gx, gw, gb)
+  gradient<f32>(true, rows, n, eps, x, w, gy, gx, gw, gb, scratch)
 }
 export function layerNormGrad_f64(
   rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, gb: usize,
+  scratch: usize,
 ): void {
-  gradient<f64>(true, rows, n, eps, x, w, gy, gx, gw, gb)
+  gradient<f64>(true, rows, n, eps, x, w, gy, gx, gw, gb, scratch)
 }
 
 /** The same with x̂ = x·s: gx = s (g − x̂ mean(g x̂)), gw = Σ ȳ x̂. */
-export function rmsNormGrad_f32(rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize): void {
-  gradient<f32>(false, rows, n, eps, x, w, gy, gx, gw, 0)
+export function rmsNormGrad_f32(rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, scratch: usize): void {
+  gradient<f32>(false, rows, n, eps, x, w, gy, gx, gw, 0, scratch)
 }
-export function rmsNormGrad_f64(rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize): void {
-  gradient<f64>(false, rows, n, eps, x, w, gy, gx, gw, 0)
+export function rmsNormGrad_f64(rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, scratch: usize): void {
+  gradient<f64>(false, rows, n, eps, x, w, gy, gx, gw, 0, scratch)
 }
 
 function gradient<T>(
   centred: bool, rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, gb: usize,
+  scratch: usize,
 ): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
+  // Sums over rows are taken in T over a block of rows, and added up in f64.
+  const wSums = scratch, bSums = scratch + n * 8, room = scratch + n * 16
+  if (rows > block) memory.fill(scratch, 0, n * 16)
   memory.fill(gw, 0, bytes)
   if (centred) memory.fill(gb, 0, bytes)
   for (let r: usize = 0; r < rows; r++) {
-    const mean: T = centred ? meanOf<T>(n, x) : 0
-    const m = v128.splat<T>(mean)
-    const s = v128.splat<T>(scaleOf<T>(n, x, mean, eps))
-    let total = v128.splat<T>(0), dot = total
-    for (let i: usize = 0; i < bytes; i += 16) {
-      const left = bytes - i
-      const hat = v128.mul<T>(v128.sub<T>(v128.load(x + i), m), s)
-      const y = v128.load(gy + i)
-      let g = v128.mul<T>(y, v128.load(w + i))
-      let h = hat
-      if (i >= whole) {
-        g = v128.and(g, tailMask(left))
-        h = v128.and(h, tailMask(left))
-      }
-      total = v128.add<T>(total, g)
-      dot = fma<T>(g, h, dot)
-      storePartial<T>(gw + i, fma<T>(y, hat, v128.load(gw + i)), left)
-      if (centred) storePartial<T>(gb + i, v128.add<T>(y, v128.load(gb + i)), left)
+    if (r > 0 && r % block == 0) {
+      flush<T>(n, gw, wSums)
+      if (centred) flush<T>(n, gb, bSums)
     }
-    const a = v128.splat<T>(centred ? sumLanes<T>(total) / <T>n : 0)
-    const b = v128.splat<T>(sumLanes<T>(dot) / <T>n)
+    let row = x
+    let p: f64 = 1
+    let mean: T = centred ? meanOf<T>(n, x) : 0
+    let variance = varianceOf<T>(n, x, mean, eps)
+    if (outside<T>(variance)) {
+      p = rescale<T>(n, x, eps, room)
+      row = room
+      if (centred) mean = meanOf<T>(n, row)
+      variance = varianceOf<T>(n, row, mean, scaled(eps, p))
+    }
+    const m = v128.splat<T>(mean)
+    const s = v128.splat<T>(<T>1 / sqrt<T>(variance))
+    let total: f64 = 0, dot: f64 = 0
+    for (let i: usize = 0; i < bytes; ) {
+      const end = min(bytes, i + part)
+      let gSum = v128.splat<T>(0), hSum = gSum
+      for (; i < end; i += 16) {
+        const left = bytes - i
+        const hat = v128.mul<T>(v128.sub<T>(v128.load(row + i), m), s)
+        const y = v128.load(gy + i)
+        let g = v128.mul<T>(y, v128.load(w + i))
+        let h = hat
+        if (i >= whole) {
+          g = v128.and(g, tailMask(left))
+          h = v128.and(h, tailMask(left))
+        }
+        gSum = v128.add<T>(gSum, g)
+        hSum = fma<T>(g, h, hSum)
+        storePartial<T>(gw + i, fma<T>(y, hat, v128.load(gw + i)), left)
+        if (centred) storePartial<T>(gb + i, v128.add<T>(y, v128.load(gb + i)), left)
+      }
+      total += <f64>sumLanes<T>(gSum)
+      dot += <f64>sumLanes<T>(hSum)
+    }
+    const a = v128.splat<T>(centred ? <T>(total / <f64>n) : 0)
+    const b = v128.splat<T>(<T>(dot / <f64>n))
     for (let i: usize = 0; i < bytes; i += 16) {
-      const hat = v128.mul<T>(v128.sub<T>(v128.load(x + i), m), s)
+      const hat = v128.mul<T>(v128.sub<T>(v128.load(row + i), m), s)
       const g = v128.mul<T>(v128.load(gy + i), v128.load(w + i))
       const d = v128.sub<T>(v128.sub<T>(g, a), v128.mul<T>(hat, b))
       storePartial<T>(gx + i, v128.mul<T>(s, d), bytes - i)
     }
+    // The gradient is by x, not by x·p.
+    if (p != 1) for (let i: usize = 0; i < bytes; i += sizeof<T>()) store<T>(gx + i, load<T>(gx + i) * <T>p)
     x += bytes
     gy += bytes
     gx += bytes
+  }
+  if (rows > block) {
+    finish<T>(n, gw, wSums)
+    if (centred) finish<T>(n, gb, bSums)
+  }
+}
+
+/** Rows whose terms of a sum over rows are added up in T. */
+const block: usize = 256
+
+/** Moves a sum of T into one of f64. */
+function flush<T>(n: usize, part: usize, sums: usize): void {
+  for (let i: usize = 0; i < n; i++) {
+    const to = sums + i * 8
+    store<f64>(to, load<f64>(to) + <f64>load<T>(part + i * sizeof<T>()))
+  }
+  memory.fill(part, 0, n * sizeof<T>())
+}
+
+function finish<T>(n: usize, part: usize, sums: usize): void {
+  for (let i: usize = 0; i < n; i++) {
+    const to = part + i * sizeof<T>()
+    store<T>(to, <T>(load<f64>(sums + i * 8) + <f64>load<T>(to)))
   }
 }

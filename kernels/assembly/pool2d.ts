@@ -117,7 +117,7 @@ function avgPool2d<T>(
   planes: i32, height: i32, width: i32, kernelH: i32, kernelW: i32, strideH: i32, strideW: i32, padH: i32, padW: i32,
   outH: i32, outW: i32, x: usize, out: usize,
 ): void {
-  const area = <T>(kernelH * kernelW)
+  const area = <f64>(kernelH * kernelW)
   for (let p: i32 = 0; p < planes; p++, x += <usize>(height * width) * sizeof<T>()) {
     for (let u: i32 = 0; u < outH; u++) {
       const y = u * strideH - padH
@@ -125,12 +125,12 @@ function avgPool2d<T>(
       for (let v: i32 = 0; v < outW; v++, out += sizeof<T>()) {
         const i = v * strideW - padW
         const left = clamp(i, width), right = clamp(i + kernelW, width)
-        let total: T = 0
+        let total: f64 = 0
         for (let r = top; r < bottom; r++) {
           const line = x + <usize>(r * width) * sizeof<T>()
-          for (let j = left; j < right; j++) total += load<T>(line + <usize>j * sizeof<T>())
+          for (let j = left; j < right; j++) total += <f64>load<T>(line + <usize>j * sizeof<T>())
         }
-        store<T>(out, total / area)
+        store<T>(out, <T>(total / area))
       }
     }
   }
@@ -154,6 +154,11 @@ function avgPool2dGrad<T>(
   planes: i32, height: i32, width: i32, kernelH: i32, kernelW: i32, strideH: i32, strideW: i32, padH: i32, padW: i32,
   outH: i32, outW: i32, gy: usize, gx: usize,
 ): void {
+  // Elements under so many windows are summed in f64, one after the other.
+  if (((kernelH - 1) / strideH + 1) * ((kernelW - 1) / strideW + 1) > 256) {
+    avgPool2dGradWide<T>(planes, height, width, kernelH, kernelW, strideH, strideW, padH, padW, outH, outW, gy, gx)
+    return
+  }
   const area = <T>(kernelH * kernelW)
   const bytes = <usize>(height * width) * sizeof<T>()
   memory.fill(gx, 0, <usize>planes * bytes)
@@ -175,4 +180,33 @@ function avgPool2dGrad<T>(
       }
     }
   }
+}
+
+function avgPool2dGradWide<T>(
+  planes: i32, height: i32, width: i32, kernelH: i32, kernelW: i32, strideH: i32, strideW: i32, padH: i32, padW: i32,
+  outH: i32, outW: i32, gy: usize, gx: usize,
+): void {
+  const area = <f64>(kernelH * kernelW)
+  for (let p: i32 = 0; p < planes; p++, gy += <usize>(outH * outW) * sizeof<T>()) {
+    for (let y: i32 = 0; y < height; y++) {
+      // Windows u with u·strideH − padH ≤ y < u·strideH − padH + kernelH.
+      const top = first(y + padH, kernelH, strideH), bottom = min(outH, (y + padH) / strideH + 1)
+      for (let x: i32 = 0; x < width; x++, gx += sizeof<T>()) {
+        const left = first(x + padW, kernelW, strideW), right = min(outW, (x + padW) / strideW + 1)
+        let total: f64 = 0
+        for (let u = top; u < bottom; u++) {
+          const line = gy + <usize>(u * outW) * sizeof<T>()
+          for (let v = left; v < right; v++) total += <f64>load<T>(line + <usize>v * sizeof<T>())
+        }
+        store<T>(gx, <T>(total / area))
+      }
+    }
+  }
+}
+
+/** The first window that reaches place i, padding included. */
+// @ts-ignore: decorator
+@inline
+function first(i: i32, kernel: i32, stride: i32): i32 {
+  return i < kernel ? 0 : (i - kernel) / stride + 1
 }

@@ -1,7 +1,10 @@
-// Reductions of one axis of a dense x [outer, n, inner] into a dense out [outer, inner], apart from x; accumulated in T.
-// Operations are numbered as in src/wasm/reduce.ts: sum, sum of squares, largest, smallest.
+// Reductions of one axis of a dense x [outer, n, inner] into a dense out [outer, inner], apart from x; sums of f32 are
+// accumulated in f64 and rounded once, others in T. Operations are numbered as in src/wasm/reduce.ts: sum, sum of squares,
+// largest, smallest, mean, mean of squares.
 
+import { scratchBase } from './memory'
 import { fma, lanes, storePartial, tailMask } from './simd'
+import { load2 } from './wide'
 
 export function reduce_f32(op: i32, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
   reduce<f32>(op, outer, n, inner, x, out)
@@ -14,22 +17,37 @@ export function reduce_i32(op: i32, outer: usize, n: usize, inner: usize, x: usi
 }
 
 function reduce<T>(op: i32, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
-  switch (op) {
-    case 0: return all<T>(0, outer, n, inner, x, out)
-    case 1: return all<T>(1, outer, n, inner, x, out)
-    case 2: return all<T>(2, outer, n, inner, x, out)
-    case 3: return all<T>(3, outer, n, inner, x, out)
+  // A mean is a sum that is divided.
+  const by: f64 = op >= 4 ? <f64>n : 1
+  for (let o: usize = 0; o < outer; o++) {
+    switch (op & 3) {
+      case 0: one<T>(0, n, inner, x, out, by); break
+      case 1: one<T>(1, n, inner, x, out, by); break
+      case 2: one<T>(2, n, inner, x, out, by); break
+      case 3: one<T>(3, n, inner, x, out, by); break
+    }
+    x += n * inner * sizeof<T>()
+    out += inner * sizeof<T>()
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function all<T>(op: i32, outer: usize, n: usize, inner: usize, x: usize, out: usize): void {
-  for (let o: usize = 0; o < outer; o++) {
-    if (inner == 1) store<T>(out, row<T>(op, n, x))
-    else columns<T>(op, n, inner, x, out)
-    x += n * inner * sizeof<T>()
-    out += inner * sizeof<T>()
+function one<T>(op: i32, n: usize, inner: usize, x: usize, out: usize, by: f64): void {
+  if (isFloat<T>() && sizeof<T>() == 4 && op < 2) {
+    if (inner == 1) store<f32>(out, rowWide(op, n, x, by))
+    else columnsWide(op, n, inner, x, out, by)
+    return
+  }
+  if (inner == 1) store<T>(out, row<T>(op, n, x))
+  else columns<T>(op, n, inner, x, out)
+  if (isFloat<T>() && op < 2) check(op, n, inner, x, out, by)
+}
+
+/** Divides sums of f64, and takes those that overflowed again. */
+function check(op: i32, n: usize, inner: usize, x: usize, out: usize, by: f64): void {
+  for (let j: usize = 0; j < inner * 8; j += 8) {
+    store<f64>(out + j, checked<f64>(op, load<f64>(out + j) / by, n, x + j, inner * 8, by))
   }
 }
 
@@ -77,6 +95,109 @@ function row<T>(op: i32, n: usize, x: usize): T {
   if (sizeof<T>() == 4) s = join<T>(op, s, v128.shuffle<i32>(s, s, 2, 3, 0, 1))
   s = join<T>(op, s, sizeof<T>() == 4 ? v128.shuffle<i32>(s, s, 1, 0, 3, 2) : v128.shuffle<i64>(s, s, 1, 0))
   return v128.extract_lane<T>(s, 0)
+}
+
+/** Two vectors of terms, added as they are in f32. Trees of them are exact where 2^k numbers are equal. */
+// @ts-ignore: decorator
+@inline
+function pair(op: i32, v: v128, w: v128): v128 {
+  return op == 1 ? fma<f32>(w, w, f32x4.mul(v, v)) : f32x4.add(v, w)
+}
+
+/** The terms of four vectors `stride` apart. */
+// @ts-ignore: decorator
+@inline
+function four(op: i32, p: usize, stride: usize): v128 {
+  const low = pair(op, v128.load(p), v128.load(p + stride))
+  return f32x4.add(low, pair(op, v128.load(p + 2 * stride), v128.load(p + 3 * stride)))
+}
+
+// @ts-ignore: decorator
+@inline
+function eight(op: i32, p: usize, stride: usize): v128 {
+  return f32x4.add(four(op, p, stride), four(op, p + 4 * stride, stride))
+}
+
+// @ts-ignore: decorator
+@inline
+function high(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 0, 1))
+}
+
+/** A sum or mean of f32 or their squares, 64 at a time as a tree in f32, the trees in f64. */
+// @ts-ignore: decorator
+@inline
+function rowWide(op: i32, n: usize, x: usize, by: f64): f32 {
+  const end = x + n * 4
+  let s = f64x2.splat(0), t = s
+  let p = x
+  for (; p + 256 <= end; p += 256) {
+    const v = f32x4.add(eight(op, p, 16), eight(op, p + 128, 16))
+    s = f64x2.add(s, f64x2.promote_low_f32x4(v))
+    t = f64x2.add(t, high(v))
+  }
+  for (; p + 8 <= end; p += 8) s = term<f64>(op, load2<f32>(p), s)
+  if (p < end) t = term<f64>(op, f64x2(<f64>load<f32>(p), 0), t)
+  s = f64x2.add(s, t)
+  const total = f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1)
+  return <f32>checked<f32>(op, total / by, n, x, 4, by)
+}
+
+/** As `columns`, rows as trees in f32 and the trees in f64, in scratch. */
+// @ts-ignore: decorator
+@inline
+function columnsWide(op: i32, n: usize, inner: usize, x: usize, out: usize, by: f64): void {
+  const stride = inner * 4
+  const sums = scratchBase()
+  for (let j: usize = 0; j < stride; j += block) {
+    const bytes = min(block, stride - j)
+    memory.fill(sums, 0, 2 * bytes + 32)
+    let p = x + j, r: usize = 0
+    if ((stride & 4095) != 0) {
+      for (; r + 8 <= n; r += 8, p += 8 * stride) togetherWide(op, 8, p, stride, sums, bytes)
+    }
+    for (; r + 4 <= n; r += 4, p += 4 * stride) togetherWide(op, 4, p, stride, sums, bytes)
+    for (; r < n; r++, p += stride) togetherWide(op, 1, p, stride, sums, bytes)
+    for (let i: usize = 0; i < bytes; i += 4) {
+      store<f32>(out + j + i, <f32>checked<f32>(op, load<f64>(sums + 2 * i) / by, n, x + j + i, stride, by))
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function togetherWide(op: i32, count: i32, p: usize, stride: usize, sums: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const to = sums + 2 * i
+    if (count == 1) {
+      v128.store(to, term<f64>(op, load2<f32>(p + i), v128.load(to)))
+      v128.store(to, term<f64>(op, load2<f32>(p + i + 8), v128.load(to, 16)), 16)
+      continue
+    }
+    const v = count == 8 ? eight(op, p + i, stride) : four(op, p + i, stride)
+    v128.store(to, f64x2.add(v128.load(to), f64x2.promote_low_f32x4(v)))
+    v128.store(to, f64x2.add(v128.load(to, 16), high(v)), 16)
+  }
+}
+
+/** A result, or where it overflowed on the way the same from scaled numbers, `stride` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function checked<T>(op: i32, value: f64, n: usize, x: usize, stride: usize, by: f64): f64 {
+  const most: f64 = sizeof<T>() == 4 ? <f64>f32.MAX_VALUE : f64.MAX_VALUE
+  return abs(value) <= most ? value : retaken<T>(op, n, x, stride, by)
+}
+
+/** Numbers of f32 need no scale in f64; others get one at which no sum of 2^60 of them overflows. */
+function retaken<T>(op: i32, n: usize, x: usize, stride: usize, by: f64): f64 {
+  const scale: f64 = sizeof<T>() == 4 ? 1 : 1 / <f64>(<u64>1 << 60)
+  let total: f64 = 0
+  for (let r: usize = 0; r < n; r++, x += stride) {
+    const v = <f64>load<T>(x) * scale
+    total += op == 1 ? v * v : v
+  }
+  total /= by
+  return op == 1 ? total / scale / scale : total / scale
 }
 
 /** Bytes of a block of columns, so that its part of out stays in the first cache while the rows go by. */

@@ -3,10 +3,15 @@
 // where nothing is known yet. Orders are made in blocks of four, k…k+3 with k = 4m: first what orders below k give, then what the
 // four give each other, one vector at a time. Rules are numbered as in src/wasm/series.ts.
 //
+// This is the fast path, for numbers that stay finite: zeros that are not stored are multiplied. Where 0·∞ or x_0 beyond `inRange`
+// may be wrong, NaN or ±Inf comes out, and src/wasm/series.ts takes the reference. Order 0 of a function is what map.ts makes of
+// it: where no other order needs it, it is left out.
+//
 // Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 13.
 
-import { erf, exp, log, normalCdf, sigmoid, softplus, tanh } from './math'
-import { fma } from './simd'
+import { exp, gaussian, log, normalCdf, sech2, sigmoid, tanh } from './math'
+import { pow } from './power'
+import { fma, tailMask } from './simd'
 import { toeplitz } from './toeplitz'
 import { cos, sin } from './trig'
 import { load2, store2 } from './wide'
@@ -251,6 +256,7 @@ function series<T>(
   const w = y + bytes
   const v = w + bytes
   for (let i: usize = 0; i < count; i += 8) {
+    let result = y
     loadStack<T>(x, stride, stored, orders, true, jx)
     switch (op) {
       case 0: exponential(jx, y, orders, stored); break
@@ -263,7 +269,7 @@ function series<T>(
         for (let h: usize = 0; h < 4; h++) {
           const y0 = tanh(at(jx, 0, h))
           put(y, 0, h, y0)
-          put(w, 0, h, f64x2.sub(f64x2.mul(y0, y0), f64x2.splat(1)))
+          put(w, 0, h, f64x2.neg(sech2(at(jx, 0, h))))
         }
         tangent(jx, y, w, orders, stored)
         break
@@ -279,27 +285,79 @@ function series<T>(
         quotient(y, w, v, orders, stored)
         break
       }
+      case 11: exponential(jx, y, orders, stored); break
+      case 12: {
+        loadStack<T>(x, stride, stored, orders, false, v)
+        for (let h: usize = 0; h < 4; h++) put(v, 0, h, f64x2.add(f64x2.splat(1), at(v, 0, h)))
+        for (let h: usize = 0; h < 4; h++) put(jx, 0, h, at(v, 0, h))
+        logarithm(jx, y, w, v, orders, stored)
+        break
+      }
+      case 13: {
+        fromGaussian(false, jx, y, w, v, orders, stored)
+        for (let h: usize = 0; h < 4; h++) put(y, 0, h, normalCdf(at(jx, 0, h)))
+        result = w
+        break
+      }
+      case 14: {
+        logistic(jx, y, w, orders, stored)
+        result = w
+        break
+      }
+      case 15: {
+        // σ(2√(2/π)(x + 0.044715 x³)), with x² in w and x³ in y
+        loadStack<T>(x, stride, stored, orders, false, v)
+        multiply(w, v, v, orders, stored, stored)
+        multiply(y, v, w, orders, stored, orders)
+        for (let k: usize = 0; k < orders; k++) {
+          const weight: f64 = k > 0 ? <f64>k : 1
+          for (let h: usize = 0; h < 4; h++) {
+            put(jx, k, h, times(f64x2.add(at(v, k, h), times(at(y, k, h), 0.044715)), 1.5957691216057308 * weight))
+          }
+        }
+        clear(jx, orders, orders)
+        logistic(jx, y, w, orders, orders)
+        result = w
+        break
+      }
       default: {
         loadStack<T>(x, stride, stored, orders, false, w)
         for (let h: usize = 0; h < 4; h++) {
-          let y0 = f64x2.sqrt(at(w, 0, h))
+          const x0 = at(w, 0, h)
+          let y0 = op == 10 ? pow<f64>(x0, f64x2.splat(r)) : f64x2.sqrt(x0)
           if (op == 9) y0 = f64x2.div(f64x2.splat(1), y0)
-          // Any other power: order 0 of out is there already.
-          if (op == 10) y0 = load2<T>(out + h * second)
-          put(y, 0, h, y0)
+          put(y, 0, h, inRange(x0, inRange(y0, y0)))
         }
         power(op == 8 ? 0.5 : op == 9 ? -0.5 : r, y, jx, w, v, orders, stored)
       }
     }
-    storeStack<T>(y, orders, out, stride, count - i)
+    // x·g(x), the gate g in y
+    if (result == w) {
+      loadStack<T>(x, stride, stored, orders, false, v)
+      multiply(w, v, y, orders, stored, orders)
+    }
+    storeStack<T>(result, orders, out, stride, count - i)
     x += 4 * second
     out += 4 * second
   }
 }
 
+/** v, or NaN where |x| is not between 2^−300 and 2^300: products may leave f64 where their quotients come back. */
+// @ts-ignore: decorator
+@inline
+function inRange(x: v128, v: v128): v128 {
+  const a = f64x2.abs(x)
+  return v128.or(v, v128.or(f64x2.lt(a, f64x2.splat(4.909093465297727e-91)), f64x2.gt(a, f64x2.splat(2.037035976334486e90))))
+}
+
 // y′ = y x′
 function exponential(jx: usize, y: usize, orders: usize, stored: usize): void {
-  for (let h: usize = 0; h < 4; h++) put(y, 0, h, exp(at(jx, 0, h)))
+  for (let h: usize = 0; h < 4; h++) {
+    const x0 = at(jx, 0, h), a = f64x2.abs(x0)
+    // e^x0 is infinite or subnormal where its multiples need not be. Farther out they are infinite or zero as well.
+    const edge = v128.and(f64x2.gt(a, f64x2.splat(700)), f64x2.lt(a, f64x2.splat(1500)))
+    put(y, 0, h, v128.or(exp(x0), edge))
+  }
   integrate(ITSELF, y, jx, y, orders, stored, 1)
 }
 
@@ -339,7 +397,7 @@ function logistic(jx: usize, y: usize, w: usize, orders: usize, stored: usize): 
 // y′ = σ(x) x′
 function plus(jx: usize, y: usize, w: usize, v: usize, orders: usize, stored: usize): void {
   logistic(jx, v, w, orders, stored)
-  for (let h: usize = 0; h < 4; h++) put(y, 0, h, softplus(at(jx, 0, h)))
+  clear(y, 0, 4)
   integral(y, jx, v, orders, stored, 1)
 }
 
@@ -358,11 +416,10 @@ function fromGaussian(isErf: bool, jx: usize, y: usize, w: usize, v: usize, orde
   for (let k: usize = 2; k < orders; k++) {
     for (let h: usize = 0; h < 4; h++) put(v, k, h, times(at(v, k, h), <f64>k))
   }
-  exponential(v, w, orders, orders)
-  for (let h: usize = 0; h < 4; h++) {
-    const x0 = at(jx, 0, h)
-    put(y, 0, h, isErf ? erf(x0) : normalCdf(x0))
-  }
+  // The square of x0 is not rounded.
+  for (let h: usize = 0; h < 4; h++) put(w, 0, h, gaussian(at(jx, 0, h), c))
+  integrate(ITSELF, w, v, w, orders, orders, 1)
+  clear(y, 0, 4)
   integral(y, jx, w, orders, stored, isErf ? 1.1283791670955126 : 0.3989422804014327)
 }
 
@@ -516,4 +573,29 @@ export function seriesDiv_f32(orders: usize, p: usize, q: usize, n: usize, a: us
 }
 export function seriesDiv_f64(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
   ofTwo<f64>(true, orders, p, q, n, a, b, out, scratch)
+}
+
+/** Whether all of n numbers are finite. */
+export function finite_f32(n: usize, x: usize): bool {
+  return finite<f32>(n, x)
+}
+export function finite_f64(n: usize, x: usize): bool {
+  return finite<f64>(n, x)
+}
+
+function finite<T>(n: usize, x: usize): bool {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  // v − v is NaN for NaN and ±Inf.
+  let strange = v128.splat<T>(0)
+  for (let i: usize = 0; i < whole; i += 16) {
+    const d = v128.sub<T>(v128.load(x + i), v128.load(x + i))
+    strange = v128.or(strange, v128.ne<T>(d, d))
+  }
+  if (whole < bytes) {
+    const v = v128.and(v128.load(x + whole), tailMask(bytes - whole))
+    const d = v128.sub<T>(v, v)
+    strange = v128.or(strange, v128.ne<T>(d, d))
+  }
+  return !v128.any_true(strange)
 }

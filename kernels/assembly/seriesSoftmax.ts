@@ -44,10 +44,14 @@ function seriesSoftmax<T>(orders: usize, stored: usize, rows: usize, n: usize, x
     }
     const sum = f64x2.splat(sumLanes<f64>(total))
     for (let i: usize = 0; i < line; i += 16) v128.store(y + i, f64x2.div(v128.load(y + i), sum))
+    // Relative to the largest element: where its y is 1, what the others change is all there is.
+    let chosen: usize = 0
+    while (chosen + 1 < n && <f64>load<T>(x + chosen * size) != f64x2.extract_lane(most, 0)) chosen++
     for (let k: usize = 1; k < stored; k++) {
       const times = f64x2.splat(<f64>k)
+      const shift = f64x2.splat(<f64>load<T>(x + k * stride + chosen * size))
       for (let i: usize = 0; i < n; i += 2) {
-        v128.store(jx + k * line + (i << 3), f64x2.mul(pair<T>(x + k * stride + i * size, n - i), times))
+        v128.store(jx + k * line + (i << 3), f64x2.mul(f64x2.sub(pair<T>(x + k * stride + i * size, n - i), shift), times))
       }
     }
     for (let k: usize = 1; k < orders; k++) {

@@ -34,18 +34,27 @@ function largest<T>(n: usize, x: usize): T {
   return maxLanes<T>(v128.pmax<T>(v128.pmax<T>(m0, m1), v128.pmax<T>(m2, m3)))
 }
 
+/** Bytes of a row that are summed in T; these sums are added up in f64. */
+const part: usize = 4096
+
 /** Σ e^(x − m) over a row; m is its largest element. */
 // @ts-ignore: decorator
 @inline
 function sumOfExp<T>(n: usize, x: usize, m: v128): T {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
-  let s = v128.splat<T>(0)
-  for (let i: usize = 0; i < whole; i += 16) s = v128.add<T>(s, decay<T>(v128.sub<T>(v128.load(x + i), m)))
-  if (whole < bytes) {
-    s = v128.add<T>(s, v128.and(decay<T>(v128.sub<T>(v128.load(x + whole), m)), tailMask(bytes - whole)))
+  let total: f64 = 0
+  let i: usize = 0
+  while (i < whole) {
+    const end = min(whole, i + part)
+    let s = v128.splat<T>(0)
+    for (; i < end; i += 16) s = v128.add<T>(s, decay<T>(v128.sub<T>(v128.load(x + i), m)))
+    total += <f64>sumLanes<T>(s)
   }
-  return sumLanes<T>(s)
+  if (whole < bytes) {
+    total += <f64>sumLanes<T>(v128.and(decay<T>(v128.sub<T>(v128.load(x + whole), m)), tailMask(bytes - whole)))
+  }
+  return <T>total
 }
 
 /** out = e^(x − m) over a row; its sum. */
@@ -54,18 +63,24 @@ function sumOfExp<T>(n: usize, x: usize, m: v128): T {
 function expAndSum<T>(n: usize, x: usize, m: v128, out: usize): T {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
-  let s = v128.splat<T>(0)
-  for (let i: usize = 0; i < whole; i += 16) {
-    const e = decay<T>(v128.sub<T>(v128.load(x + i), m))
-    v128.store(out + i, e)
-    s = v128.add<T>(s, e)
+  let total: f64 = 0
+  let i: usize = 0
+  while (i < whole) {
+    const end = min(whole, i + part)
+    let s = v128.splat<T>(0)
+    for (; i < end; i += 16) {
+      const e = decay<T>(v128.sub<T>(v128.load(x + i), m))
+      v128.store(out + i, e)
+      s = v128.add<T>(s, e)
+    }
+    total += <f64>sumLanes<T>(s)
   }
   if (whole < bytes) {
     const e = decay<T>(v128.sub<T>(v128.load(x + whole), m))
     storePartial<T>(out + whole, e, bytes - whole)
-    s = v128.add<T>(s, v128.and(e, tailMask(bytes - whole)))
+    total += <f64>sumLanes<T>(v128.and(e, tailMask(bytes - whole)))
   }
-  return sumLanes<T>(s)
+  return <T>total
 }
 
 /** out = factor·x over a row; out may be x. */
@@ -140,10 +155,15 @@ function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize,
   for (let l: usize = 0; l < lead; l++) {
     let run = y
     for (let r: usize = 0; r < rows; r++) {
-      let s = v128.splat<T>(0)
-      for (let i: usize = 0; i < whole; i += 16) s = fma<T>(v128.load(gy + i), v128.load(run + i), s)
-      if (whole < bytes) s = v128.add<T>(s, v128.and(v128.mul<T>(v128.load(gy + whole), v128.load(run + whole)), tail))
-      const dot = v128.splat<T>(sumLanes<T>(s))
+      let sum: f64 = 0
+      for (let i: usize = 0; i < whole; ) {
+        const end = min(whole, i + part)
+        let s = v128.splat<T>(0)
+        for (; i < end; i += 16) s = fma<T>(v128.load(gy + i), v128.load(run + i), s)
+        sum += <f64>sumLanes<T>(s)
+      }
+      if (whole < bytes) sum += <f64>sumLanes<T>(v128.and(v128.mul<T>(v128.load(gy + whole), v128.load(run + whole)), tail))
+      const dot = v128.splat<T>(<T>sum)
       for (let i: usize = 0; i < bytes; i += 16) {
         const g = v128.mul<T>(v128.load(run + i), v128.sub<T>(v128.load(gy + i), dot))
         storePartial<T>(gx + i, g, bytes - i)
@@ -170,10 +190,15 @@ function logSoftmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usi
   for (let l: usize = 0; l < lead; l++) {
     let run = y
     for (let r: usize = 0; r < rows; r++) {
-      let s = v128.splat<T>(0)
-      for (let i: usize = 0; i < whole; i += 16) s = v128.add<T>(s, v128.load(gy + i))
-      if (whole < bytes) s = v128.add<T>(s, v128.and(v128.load(gy + whole), tail))
-      const total = v128.splat<T>(sumLanes<T>(s))
+      let sum: f64 = 0
+      for (let i: usize = 0; i < whole; ) {
+        const end = min(whole, i + part)
+        let s = v128.splat<T>(0)
+        for (; i < end; i += 16) s = v128.add<T>(s, v128.load(gy + i))
+        sum += <f64>sumLanes<T>(s)
+      }
+      if (whole < bytes) sum += <f64>sumLanes<T>(v128.and(v128.load(gy + whole), tail))
+      const total = v128.splat<T>(<T>sum)
       for (let i: usize = 0; i < bytes; i += 16) {
         const g = v128.sub<T>(v128.load(gy + i), v128.mul<T>(exp<T>(v128.load(run + i)), total))
         storePartial<T>(gx + i, g, bytes - i)

@@ -58,11 +58,13 @@ function powers<T>(n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: 
   }
 }
 
-/** Powers of i32, computed in f64 and cut. */
+/** Powers of i32 modulo 2^32; those of negative exponents are cut to an integer: 0, but for the bases 1 and −1. */
 function integerPowers(n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
   for (const end = out + n * 4; out < end; out += 4) {
-    const power = pow<f64>(f64x2.splat(<f64>load<i32>(a)), f64x2.splat(<f64>load<i32>(b)))
-    store<i32>(out, toInt32(f64x2.extract_lane(power, 0)))
+    let square = load<i32>(a), left = load<i32>(b), power = 1
+    if (left < 0 && square != 1 && square != -1) power = 0
+    else for (let bits = <u32>left; bits > 0; bits >>= 1, square *= square) if (bits & 1) power *= square
+    store<i32>(out, power)
     if (aStep) a += 4
     if (bStep) b += 4
   }

@@ -1,10 +1,12 @@
-// Compiles assembly/ to two builds of one WebAssembly module (plain and relaxed SIMD) and writes both, as base64, to
-// src/wasm/module.generated.ts. Does nothing when sources, this script and the compiler are those of the last build.
+// Compiles assembly/ to two builds of one WebAssembly module (plain and relaxed SIMD) and writes both to
+// src/wasm/module.generated.ts: functions that are the same in both once, the others side by side, all of it deflated, as
+// base64. Does nothing when sources, this script and the compiler are those of the last build.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { deflateRawSync } from 'node:zlib'
 
 const script = fileURLToPath(import.meta.url)
 const root = dirname(dirname(script))
@@ -63,6 +65,55 @@ async function compile(asc, name, extra) {
   return Buffer.from(binary)
 }
 
+/** A module as its bytes before the first function, the functions, and the bytes after the last one. */
+function pieces(binary) {
+  let at = 8
+  const number = () => {
+    let value = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = binary[at++]
+      value += (byte & 127) * 2 ** shift
+      if (byte < 128) return value
+    }
+  }
+  const CODE = 10
+  while (at < binary.length) {
+    const section = binary[at++]
+    const end = number() + at
+    if (section === CODE) {
+      const ends = [0, at]
+      for (let left = number(); left > 0; left--) {
+        if (ends.length === 2) ends[1] = at
+        at = number() + at
+        ends.push(at)
+      }
+      return [...ends, binary.length].slice(1).map((to, i) => binary.subarray(ends[i], to))
+    }
+    at = end
+  }
+  throw new Error('build-wasm: the module has no code')
+}
+
+/** Two modules in one: bytes of both, of the plain one, of the relaxed one, of both, …; and how many of each. */
+function packed(plain, relaxed) {
+  const [a, b] = [pieces(plain), pieces(relaxed)]
+  if (a.length !== b.length) throw new Error('build-wasm: the builds differ in more than the code of functions')
+  const lengths = []
+  const parts = []
+  let same = 0
+  a.forEach((piece, i) => {
+    if (piece.equals(b[i])) {
+      same += piece.length
+      parts.push(piece)
+      return
+    }
+    lengths.push(same, piece.length, b[i].length)
+    parts.push(piece, b[i])
+    same = 0
+  })
+  return { lengths: [...lengths, same, 0, 0], bytes: Buffer.concat(parts) }
+}
+
 /** Readers see the old file or the new one, never half of one. */
 function writeAtomically(path, text) {
   const temporary = `${path}.${process.pid}.tmp`
@@ -78,18 +129,26 @@ async function build() {
   const hash = sourceHash()
   if (hash === builtHash()) return
   const { default: asc } = await import('assemblyscript/asc')
-  const lines = [`// Written by scripts/build-wasm.mjs with assemblyscript ${version}.`, `// hash ${hash}`]
-  const sizes = []
+  const binaries = {}
   for (const [name, extra] of Object.entries(builds)) {
-    const binary = await compile(asc, name, extra)
-    await WebAssembly.compile(binary).catch(error => {
+    binaries[name] = await compile(asc, name, extra)
+    await WebAssembly.compile(binaries[name]).catch(error => {
       if (name === 'plain') throw error // Node 20 cannot validate the relaxed build without a flag
     })
-    sizes.push(`${name} ${(binary.length / 1024).toFixed(1)} KB`)
-    lines.push(`export const ${name} =\n  '${binary.toString('base64')}'`)
   }
+  const { lengths, bytes } = packed(binaries.plain, binaries.relaxed)
+  const deflated = deflateRawSync(bytes, { level: 9 })
+  const lines = [
+    `// Written by scripts/build-wasm.mjs with assemblyscript ${version}.`,
+    `// hash ${hash}`,
+    `export const lengths = [${lengths}]`,
+    `export const size = ${bytes.length}`,
+    `export const deflated =\n  '${deflated.toString('base64')}'`,
+  ]
   writeAtomically(target, `${lines.join('\n')}\n`)
-  console.log(`built kernels/src/wasm/module.generated.ts (${sizes.join(', ')})`)
+  const kilobytes = data => `${(data.length / 1024).toFixed(1)} KB`
+  const sizes = Object.entries(binaries).map(([name, binary]) => `${name} ${kilobytes(binary)}`)
+  console.log(`built kernels/src/wasm/module.generated.ts (${sizes.join(', ')}, packed ${kilobytes(deflated)})`)
 }
 
 await build().catch(error => {

@@ -16,7 +16,23 @@
 export type DType = 'f32' | 'f64' | 'i32'
 export type Shape = readonly number[]
 export type Strides = readonly number[]
-export type TypedArray = Float32Array | Float64Array | Int32Array
+/**
+ * A Float32Array, a Float64Array or an Int32Array. TypeScript cannot call what differs between the members of a union:
+ * `ArrayMethods` states those methods once for all three.
+ */
+export type TypedArray = ArrayMethods & (Float32Array | Float64Array | Int32Array)
+
+/** What the three arrays have in common and TypeScript types apart. */
+export interface ArrayMethods {
+  map(f: (value: number, index: number, array: TypedArray) => number): TypedArray
+  filter(f: (value: number, index: number, array: TypedArray) => unknown): TypedArray
+  slice(start?: number, end?: number): TypedArray
+  subarray(begin?: number, end?: number): TypedArray
+  reduce(f: (sum: number, value: number, index: number, array: TypedArray) => number, initial?: number): number
+  reduce<U>(f: (sum: U, value: number, index: number, array: TypedArray) => U, initial: U): U
+  reduceRight(f: (sum: number, value: number, index: number, array: TypedArray) => number, initial?: number): number
+  reduceRight<U>(f: (sum: U, value: number, index: number, array: TypedArray) => U, initial: U): U
+}
 
 /** A run of `length` numbers that a backend owns. In the js backend it is the typed array itself. */
 export interface Buffer {
@@ -52,8 +68,19 @@ export const MAP_OPS = [
 ] as const
 export type MapOp = (typeof MAP_OPS)[number]
 
-/** Functions whose derivative is a function of their value y: y, y > 0, y(1 − y), 1 − y². */
-export const MAP_GRAD_OPS = ['exp', 'relu', 'sigmoid', 'tanh'] as const
+/** Functions with a fused derivative: that of exp and relu is a function of their value, y and y > 0; the others are functions
+ *  of x, for where y rounds to its limit, y says nothing of them. */
+export const MAP_GRAD_OPS = [
+  'exp',
+  'relu',
+  'sigmoid',
+  'tanh',
+  'gelu',
+  'silu',
+  'geluTanh',
+  'erf',
+  'normalCdf',
+] as const satisfies readonly MapOp[]
 export type MapGradOp = (typeof MAP_GRAD_OPS)[number]
 
 /** Elementwise functions of two arguments. Comparisons give 0/1. */
@@ -74,8 +101,10 @@ export const ZIP_OPS = [
 ] as const
 export type ZipOp = (typeof ZIP_OPS)[number]
 
-/** Reductions. `sumSquares` is Σ x². Identities: 0, 0, −Inf, +Inf (i32: smallest, largest). */
-export const REDUCE_OPS = ['sum', 'sumSquares', 'max', 'min'] as const
+/** Reductions. `sumSquares` is Σ x², `meanSquare` that over their number; means are of floats alone. Sums of i32 are modulo
+ *  2^32. What overflows on the way to a finite result does no harm, and the mean of equal f32 is exactly they. Over nothing:
+ *  0, NaN, 0, NaN, −Inf, +Inf (i32: smallest, largest). */
+export const REDUCE_OPS = ['sum', 'mean', 'sumSquares', 'meanSquare', 'max', 'min'] as const
 export type ReduceOp = (typeof REDUCE_OPS)[number]
 
 /** Recurrences on power series: y = φ(x) with x = Σ x_k z^k. `normalCdf` is the Φ of gelu. */
@@ -90,7 +119,12 @@ export const SERIES_OPS = [
   'reciprocal',
   'sqrt',
   'rsqrt',
-] as const
+  'expm1',
+  'log1p',
+  'gelu',
+  'silu',
+  'geluTanh',
+] as const satisfies readonly MapOp[]
 export type SeriesOp = (typeof SERIES_OPS)[number]
 
 /** Geometry of a 2-D convolution in NCHW; weights are [outChannels, inChannels / groups, kernelH, kernelW]. */
@@ -164,7 +198,7 @@ export const contract = {
   copy: { signature: 'strided [shape] -> strided [shape]', dtypes: all, accumulates: 'none' },
   map: { signature: '[n] -> [n]', dtypes: real, accumulates: 'none' },
   affine: { signature: '[n] -> scale·[n] + shift', dtypes: all, accumulates: 'none' },
-  mapGrad: { signature: 'y[n], ȳ[lead,n] -> [lead,n]', dtypes: real, accumulates: 'none' },
+  mapGrad: { signature: 'v[n], ȳ[lead,n] -> [lead,n]', dtypes: real, accumulates: 'none' },
   sgd: { signature: 'p, ḡ, v -> p, v', dtypes: real, accumulates: 'none' },
   adamw: { signature: 'p, ḡ, m, v -> p, m, v', dtypes: real, accumulates: 'none' },
   power: { signature: '[n] -> [n]^r', dtypes: real, accumulates: 'none' },
@@ -172,6 +206,7 @@ export const contract = {
   where: { signature: '[shape], [shape], [shape] -> [shape]', dtypes: all, accumulates: 'none' },
   reduce: { signature: '[shape] -> [shape without axes]', dtypes: all, accumulates: 'wide' },
   argmax: { signature: '[outer,n,inner] -> i32[outer,inner]', dtypes: all, accumulates: 'none' },
+  argsort: { signature: '[outer,n,inner] -> i32[outer,n,inner]', dtypes: all, accumulates: 'none' },
   matmul: { signature: '[...,m,k], [...,k,n] -> [...,m,n]', dtypes: real, accumulates: 'wide' },
   linear: { signature: '[m,k], [k,n], [n], [m,n] -> [m,n]', dtypes: real, accumulates: 'wide' },
   axpy: { signature: '[n] + scale·[n] -> [n]', dtypes: real, accumulates: 'none' },
@@ -220,8 +255,8 @@ export interface Kernels<B extends Buffer> {
   map(op: MapOp, x: B, out: B): void
   /** out = scale·x + shift */
   affine(x: B, scale: number, shift: number, out: B): void
-  /** gx = ȳ ⊙ φ′, φ′ from y = φ(x) */
-  mapGrad(op: MapGradOp, y: B, gy: B, gx: B): void
+  /** gx = ȳ ⊙ φ′, φ′ from v: y = φ(x) for exp and relu, x for the others. */
+  mapGrad(op: MapGradOp, v: B, gy: B, gx: B): void
   /** One step of stochastic gradient descent: g = gradient + weightDecay·p, v ← momentum·v + g,
    *  p ← p − rate·(nesterov ? g + momentum·v : v). Outputs are not inputs. */
   sgd(s: SgdSettings, p: B, g: B, v: B, pOut: B, vOut: B): void
@@ -238,6 +273,9 @@ export interface Kernels<B extends Buffer> {
   reduce(op: ReduceOp, shape: Shape, axes: readonly number[], x: B, out: B): void
   /** Index of the first largest element; the first NaN wins. out is i32. */
   argmax(outer: number, n: number, inner: number, x: B, out: B): void
+  /** Places, along n, of the elements in ascending or descending order. Equal ones keep theirs; NaN counts as the largest, −0
+   *  as equal to 0. out is i32. */
+  argsort(outer: number, n: number, inner: number, descending: boolean, x: B, out: B): void
   /** For every index of `batch`: out = A·B, with A [m,k] (or, transposed in memory, [k,m]) at Σ i·aStrides of `a`,
    *  B [k,n] (or [n,k]) at Σ i·bStrides of `b`; strides of 0 broadcast. out is contiguous [batch...,m,n]. */
   matmul(
@@ -308,7 +346,9 @@ export interface Kernels<B extends Buffer> {
    *  and offset give the same bits on every backend. `uniform` is in [0,1); `normal` has mean 0, variance 1; `bits`
    *  are raw 32-bit words (i32 buffers only). */
   random(kind: 'uniform' | 'normal' | 'bits', seed: number, offset: number, out: B): void
-  // Series. Coefficient k of element i is at [k, i]. An input that stores p < orders coefficients has zeros beyond.
+  // Series. Coefficient k of element i is at [k, i]. An input that stores p < orders coefficients has zeros beyond. Order 0 of
+  // a function is what `map` and `power` make of order 0, to the bit. In recurrences (series, seriesPower, seriesSinCos,
+  // seriesDiv) later orders that are exactly zero, stored or not, contribute nothing, whatever they meet.
   /** out_k = Σ_j a_j b_{k−j}, k < orders */
   cauchy(orders: number, n: number, a: B, b: B, out: B): void
   /** out_j = Σ_{k ≥ j} c_k b_{k−j}, j < orders: the adjoint of `cauchy` in its other factor */

@@ -79,7 +79,7 @@ const sgd = { rate: 0.125, momentum: 0.75, weightDecay: 0.25 }
 const adamw = { beta1: 0.75, beta2: 0.875, eps: 0.01, rate: 0.25, correction: 1.5, shrink: 0.875 }
 const positiveStart = (op: string) => (['log', 'reciprocal', 'sqrt', 'rsqrt'].includes(op) ? 'positive' : 'real')
 
-const calls: Record<Exclude<KernelName, 'random' | 'cast'>, (() => Omit<Call, 'name'>)[]> = {
+const calls: Record<Exclude<KernelName, 'random' | 'cast' | 'argsort'>, (() => Omit<Call, 'name'>)[]> = {
   fill: [() => ({ args: [is(3.25), out(100)], roundings: 0 })],
   copy: [
     // Transpose, a row backwards into a larger buffer, a broadcast.
@@ -267,7 +267,7 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
 
   it('has a call for every kernel', () => {
     const missing = Object.keys(contract).filter(name => !(name in calls))
-    expect(missing).toEqual(['cast', 'random'])
+    expect(missing).toEqual(['cast', 'argsort', 'random'])
   })
 
   it.each(Object.keys(calls) as (keyof typeof calls)[])('%s is the js kernel', async name => {
@@ -323,7 +323,7 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
   it('f64 is not native: supports says why, and the policy applies', async () => {
     const backend = await device(mode)
     for (const kernel of Object.keys(contract) as KernelName[]) {
-      if (kernel === 'cast' || kernel === 'random') continue
+      if (kernel === 'cast' || kernel === 'argsort' || kernel === 'random') continue
       expect([kernel, backend.supports(kernel, 'f32')]).toEqual([kernel, true])
       expect(backend.supports(kernel, 'f64')).toContain(`no f64 here; the js kernel runs ${kernel} on f64`)
     }
@@ -342,18 +342,21 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     }
   })
 
-  it('cast and random are js kernels that are counted, and say why', async () => {
+  it('cast, argsort and random are js kernels that are counted, and say why', async () => {
     const backend = await device(mode)
     expect(backend.supports('cast', 'f32')).toMatch(/outside the device/)
     expect(backend.supports('random', 'f32')).toMatch(/same bits/)
+    expect(backend.supports('argsort', 'f32')).toMatch(/depend on the numbers/)
     const run = async (on: Backend) => {
-      const [x, y, z] = [on.alloc('f32', 5), on.alloc('f64', 5), on.alloc('i32', 5)]
+      const [x, y] = [on.alloc('f32', 5), on.alloc('f64', 5)]
+      const [z, order] = [on.alloc('i32', 5), on.alloc('i32', 5)]
       on.kernels.random('normal', 7, 3, x)
       on.kernels.affine(x, 4, 0, x)
       on.kernels.cast(x, y)
       on.kernels.cast(x, z)
-      const numbers = await Promise.all([x, y, z].map(b => on.read(b)))
-      for (const b of [x, y, z]) on.release(b)
+      on.kernels.argsort(1, 5, 1, true, x, order)
+      const numbers = await Promise.all([x, y, z, order].map(b => on.read(b)))
+      for (const b of [x, y, z, order]) on.release(b)
       return numbers
     }
     const x = backend.alloc('f32', 1)
@@ -364,7 +367,7 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     backend.policy = 'fallback'
     try {
       expect(await run(backend)).toEqual(await run(js()))
-      expect(Object.fromEntries(backend.fallbacks())).toEqual({ 'random f32': 1, 'cast f32': 2 })
+      expect(Object.fromEntries(backend.fallbacks())).toEqual({ 'random f32': 1, 'cast f32': 2, 'argsort f32': 1 })
     } finally {
       backend.policy = 'throw'
       ;(backend.fallbacks() as Map<string, number>).clear()

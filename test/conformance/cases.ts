@@ -1,4 +1,4 @@
-import { mul, type Op, sub, type Tensor } from '@unravel/tensor'
+import { mul, type Op, sigmoid, type Tensor } from '@unravel/tensor'
 
 /** Random numbers that suit an op: where its derivatives exist and are of moderate size. */
 export type Domain = 'real' | 'positive' | 'distinct' | 'mask' | { readonly ids: number }
@@ -71,6 +71,7 @@ export const cases: Record<string, readonly Case[]> = {
   addScaled: pairs.map(c => ({ ...c, attrs: { scale: -0.5 } })),
   affine: [{ inputs: [real(2, 3)], attrs: { scale: -1.5, shift: 0.5 } }],
   argmax: [{ inputs: [distinct(2, 3)], attrs: { axis: -2 } }],
+  argsort: [{ inputs: [distinct(2, 3)], attrs: { axis: -2, descending: true } }],
   avgPool2d: [{ inputs: [real(2, 1, 4, 5)], attrs: window }],
   avgPool2dGrad: [{ inputs: [real(2, 1, 3, 2)], attrs: window }],
   batchNorm: [{ inputs: [real(2, 3, 2), real(3), real(3), real(3), positive(3)], attrs: { eps: 1e-3 } }],
@@ -80,12 +81,18 @@ export const cases: Record<string, readonly Case[]> = {
     { inputs: [real(1, 1)], attrs: { shape: [4, 2] } },
   ],
   cauchy: [{ inputs: [real(3, 2), real(2, 2)], attrs: { orders: 4, rank: 1 } }],
+  clip: [
+    { inputs: [distinct(2, 3)], attrs: { min: -0.9, max: 1.1, closed: true } },
+    { inputs: [distinct(2, 3)], attrs: { min: 0.3, max: Infinity, closed: true } },
+    { inputs: [distinct(2, 3)], attrs: { min: 0, max: 6, closed: false } },
+  ],
   concat: [{ inputs: [real(2, 3), real(2, 1), real(2, 2)], attrs: { axis: -1 }, paths: [0, 1, 2] }],
   conv2d: [{ inputs: [real(2, 4, 5, 4), real(2, 2, 3, 2)], attrs: conv, paths: [0, 1] }],
   conv2dInputGrad: [{ inputs: [real(2, 2, 3, 2), real(2, 2, 3, 2)], attrs: conv, paths: [0, 1] }],
   conv2dWeightGrad: [{ inputs: [real(2, 4, 5, 4), real(2, 2, 3, 2)], attrs: conv, paths: [0, 1] }],
   correlate: [{ inputs: [real(4, 2), real(3, 2)], attrs: { orders: 4, rank: 1 } }],
   cos: smooth,
+  cosh: smooth,
   crossEntropy: [{ inputs: [real(3, 4), ids(4, 3)] }, { inputs: [real(2, 2, 3), ids(3, 2, 2)] }],
   crossEntropyGrad: [
     { inputs: [real(3, 4), ids(4, 3), real(3)] },
@@ -98,6 +105,7 @@ export const cases: Record<string, readonly Case[]> = {
   embed: [{ inputs: [real(2, 2)], attrs: box }],
   equal: [{ inputs: [real(2, 3), real(3)] }],
   erf: smooth,
+  erfSlope: smooth,
   exp: smooth,
   expm1: smooth,
   gather: [
@@ -112,6 +120,8 @@ export const cases: Record<string, readonly Case[]> = {
   ],
   greater: [{ inputs: [real(2, 3), real(3)] }],
   greaterEqual: [{ inputs: [real(2, 3), real(3)] }],
+  hardSigmoid: each(distinct(2, 3)),
+  hardSwish: each(distinct(2, 3)),
   layerNorm: [{ inputs: [real(2, 4), real(4), real(4)], attrs: { eps: 1e-3 } }],
   less: [{ inputs: [real(2, 3), real(3)] }],
   lessEqual: [{ inputs: [real(2, 3), real(3)] }],
@@ -127,7 +137,11 @@ export const cases: Record<string, readonly Case[]> = {
   mapGrad: [
     {
       inputs: [real(2, 3), real(2, 3), real(2, 3)],
-      attrs: { name: 'tanh', grad: 'tanh', derivative: (_: Tensor, y: Tensor) => sub(1, mul(y, y)) },
+      attrs: {
+        name: 'tanh',
+        grad: 'tanh',
+        derivative: (x: Tensor) => mul(mul(sigmoid(mul(x, 2)), sigmoid(mul(x, -2))), 4),
+      },
     },
   ],
   matmul: [
@@ -142,11 +156,14 @@ export const cases: Record<string, readonly Case[]> = {
   maximum: selections,
   min: axes({ axes: [-1], keepdims: false }),
   minimum: selections,
+  mish: smooth,
   mse: [{ inputs: [real(2, 3), real(2, 3)] }],
   mul: pairs,
   neg: smooth,
   normalCdf: smooth,
+  normalDensity: smooth,
   notEqual: [{ inputs: [real(2, 3), real(3)] }],
+  piecewise: [{ inputs: [real(2, 3), real(2, 3), real(4, 2, 3)] }],
   pow: [{ inputs: [positive(2, 3), real(3)] }],
   power: each(positive(2, 3)),
   reciprocal: each(positive(2, 3)),
@@ -157,8 +174,15 @@ export const cases: Record<string, readonly Case[]> = {
   rmsNorm: [{ inputs: [real(2, 4), real(4)], attrs: { eps: 1e-3 } }],
   rsqrt: each(positive(2, 3)),
   scaledDotProductAttention: [
-    { inputs: [real(2, 3, 2), real(2, 3, 2), real(2, 3, 2)], attrs: { causal: true, scale: 0.7 }, paths: [2] },
+    { inputs: [real(2, 3, 2), real(2, 3, 2), real(2, 3, 2)], attrs: { causal: 'lowerRight', scale: 0.7 }, paths: [2] },
     { inputs: [real(2, 2), real(3, 2), real(3, 4)], attrs: { causal: false, scale: 1 }, paths: [2] },
+    { inputs: [real(4, 2), real(2, 2), real(2, 1)], attrs: { causal: 'lowerRight', scale: 1 }, paths: [2] },
+    { inputs: [real(2, 2), real(3, 2), real(3, 4)], attrs: { causal: 'upperLeft', scale: 1 }, paths: [2] },
+    {
+      inputs: [real(2, 3, 2), real(3, 2), real(3, 4), mask(3, 3)],
+      attrs: { causal: 'lowerRight', scale: 1 },
+      paths: [2],
+    },
   ],
   scatterAdd: [{ inputs: [real(3, 2), ids(4, 3)], attrs: { length: 4, after: 1 } }],
   seriesDiv: [{ inputs: [real(3, 2), positive(2, 2)], attrs: { orders: 4 } }],
@@ -166,6 +190,7 @@ export const cases: Record<string, readonly Case[]> = {
   sign: each(distinct(2, 3)),
   silu: smooth,
   sin: smooth,
+  sinh: smooth,
   slice: [{ inputs: [real(4, 3)], attrs: box }],
   softmax: each(real(2, 3)),
   softmaxGrad: [{ inputs: [real(2, 3), real(2, 3)] }],
@@ -180,6 +205,8 @@ export const cases: Record<string, readonly Case[]> = {
     { axes: [-3, -1], keepdims: true },
     { axes: [-3, -2, -1], keepdims: false },
   ),
+  mean: axes({ axes: [-2], keepdims: false }, { axes: [-3, -1], keepdims: true }),
+  meanSquare: axes({ axes: [-2], keepdims: false }, { axes: [-3, -1], keepdims: true }),
   sumSquares: axes(
     { axes: [-2], keepdims: false },
     { axes: [-3, -1], keepdims: true },

@@ -134,6 +134,58 @@ it('computes on the graphics processor and says which', async () => {
   expect(await text('status')).toMatch(/on gpu \(.*SwiftShader.*\), f32; .*$/)
 })
 
+it('keeps its form in the address: λ is beside the slider, and a reload shows the same', async () => {
+  await page.locator('[name=depth]').fill('10')
+  await page.locator('[name=factor]').fill('3')
+  await table(/10 blocks, λ = 0\.8,/)
+  expect(await text('lambda')).toBe('λ = 0.8')
+  expect(await page.getAttribute('[name=factor]', 'aria-valuetext')).toBe('times 8, λ = 0.8')
+  await page.reload()
+  await table(/10 blocks, λ = 0\.8,/)
+  expect(await page.inputValue('[name=depth]')).toBe('10')
+  await page.goto(`${url}#expansion=none&depth=5`)
+  await page.reload()
+  await table(/^taylor expansion.*\n5 blocks/)
+})
+
+it('dims what is out of date, and does not save it', async () => {
+  await page.locator('[name=width]').fill('512')
+  await page.locator('[name=depth]').fill('2000')
+  await expect.poll(() => text('status'), { timeout: 30_000 }).toMatch(/^Computing/)
+  expect(await page.getAttribute('#found', 'class')).toBe('old')
+  expect(await page.isDisabled('#save')).toBe(true)
+  await page.click('#stop')
+  expect(await page.isDisabled('#save')).toBe(true)
+})
+
+it('folds long tables, and fits a phone without breaking numbers', async () => {
+  await page.setViewportSize({ width: 390, height: 800 })
+  await page.locator('[name=expansion]').selectOption('gated')
+  await page.locator('[name=depth]').fill('100')
+  await page.locator('[name=orders]').fill('100')
+  await table(/^gated expansion.*\n100 blocks[^!]*more rows/)
+  expect(await page.isVisible('#table details pre')).toBe(false)
+  expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390)
+  const wraps = "getComputedStyle(document.querySelector('#table pre:not(.words)')).whiteSpace"
+  expect(await page.evaluate(wraps)).toBe('pre')
+})
+
+it('saves its figures as SVG, PNG and CSV', async () => {
+  const bytes = async (way: string) => {
+    const button = page.locator('.save').first().getByText(way)
+    const [download] = await Promise.all([page.waitForEvent('download'), button.click()])
+    expect(download.suggestedFilename()).toBe(`share-of-each-order.${way.toLowerCase()}`)
+    return readFileSync(await download.path())
+  }
+  expect((await bytes('SVG')).toString()).toMatch(/^<svg.*<metadata /s)
+  expect([...(await bytes('PNG')).subarray(1, 4)]).toEqual([...'PNG'].map(c => c.charCodeAt(0)))
+  const [head, first, ...rest] = (await bytes('CSV')).toString().split('\n')
+  expect(head).toBe('"order","of the energy","of the 2ⁿ paths"')
+  const { share } = await saved()
+  expect(first!.split(',').slice(0, 2)).toEqual(['0', String(share[0])])
+  expect(rest).toHaveLength(24)
+})
+
 it('asked no other host for anything, and never failed', () => {
   expect(elsewhere).toEqual([])
   expect(complaints).toEqual([])

@@ -28,7 +28,8 @@ export async function byHand({ net, target, rate }: TrainingWork): Promise<Conte
   const [first, second] = [net.first.map(layer), net.second.map(layer)]
   const wanted = put(target)
   const h = [put(net.x), ...net.first.map(() => empty(plane))]
-  const t = net.first.map(() => empty(plane))
+  // The derivative of tanh is taken from what goes into it: tanh rounds to 1.
+  const [a, t] = [0, 1].map(() => net.first.map(() => empty(plane))) as [Buffer[], Buffer[]]
   const [u, s, loss] = [empty(plane), empty(plane), empty(1)]
   let [c, next] = [empty(plane), empty(plane)]
   const gradient = empty(square)
@@ -41,7 +42,8 @@ export async function byHand({ net, target, rate }: TrainingWork): Promise<Conte
   }
   const step = () => {
     for (let l = 0; l < depth; l++) {
-      kernels.linear(batch, width, width, h[l]!, false, first[l]!, true, null, 'tanh', 1, null, t[l]!)
+      kernels.linear(batch, width, width, h[l]!, false, first[l]!, true, null, null, 1, null, a[l]!)
+      kernels.map('tanh', a[l]!, t[l]!)
       kernels.linear(batch, width, width, t[l]!, false, second[l]!, true, null, null, scale, h[l]!, h[l + 1]!)
     }
     kernels.axpy(h[depth]!, -1, wanted, u)
@@ -50,7 +52,7 @@ export async function byHand({ net, target, rate }: TrainingWork): Promise<Conte
     for (let l = depth - 1; l >= 0; l--) {
       // Through h + scale·t·Vᵀ, tanh and h·Wᵀ; weights are [out,in], so that gradients are cᵀt and sᵀh.
       kernels.linear(batch, width, width, c, false, second[l]!, false, null, null, scale, null, u)
-      kernels.mapGrad('tanh', t[l]!, u, s)
+      kernels.mapGrad('tanh', a[l]!, u, s)
       kernels.linear(width, batch, width, c, true, t[l]!, false, null, null, scale, null, gradient)
       descend(second, l)
       kernels.linear(batch, width, width, s, false, first[l]!, false, null, null, 1, c, next)

@@ -35,6 +35,7 @@ export interface GpuBackend extends Backend<Texels> {
 /** Kernels that stay on the processor, and why. */
 const elsewhere: Partial<Record<KernelName, string>> = {
   random: 'random numbers come from the js kernel, so that every backend makes the same bits',
+  argsort: 'sorting takes steps that depend on the numbers',
   cast: 'conversions between dtypes are made where f64 and i32 live, outside the device',
 }
 

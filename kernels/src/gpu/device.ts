@@ -1,6 +1,11 @@
 import { functions } from './functions.js'
 import { type GpuBuffer, type Output, Pool, type Raw, type Result } from './pool.js'
 
+// TypeScript has it in its DOM library only. Where that is there, this adds nothing to it.
+declare global {
+  interface WebGL2RenderingContext {}
+}
+
 /** The modes of gpu.js that run on a graphics processor, and the class of kernel that each must turn out to be. */
 export const kernelClasses = {
   webgl2: 'WebGL2Kernel',

@@ -40,12 +40,24 @@ const scaleSource = define(['x'], ['scale'], 'return scale * x[xo + i];')
 const axpySource = define(['x', 'y'], ['scale'], 'return x[xo + i] + scale * y[yo + i];')
 const powerSource = define(['x'], ['r', 'nan'], 'return powerOf(x[xo + i], r, nan);')
 
-/** φ′ from v = φ(x) */
-const derivatives: Record<MapGradOp, string> = {
+/** g·φ′, φ′ from v: φ(x) for exp and relu, x for the others */
+export const derivatives: Record<MapGradOp, string> = {
   exp: 'return g * v;',
   relu: 'if (v > 0.0) { return g; }\nreturn g * 0.0;',
-  sigmoid: 'return g * (v * (1.0 - v));',
-  tanh: 'return g * (1.0 - v * v);',
+  sigmoid: 'return g * (logistic(v) * logistic(0.0 - v));',
+  erf: 'if (Math.abs(v) > 15.0) { return g * 0.0; }\nreturn g * (1.1283791670955126 * gaussian(v, 1.0));',
+  normalCdf: 'if (Math.abs(v) > 15.0) { return g * 0.0; }\nreturn g * (0.3989422804014327 * gaussian(v, 0.5));',
+  gelu: `if (v < -15.0) { return g * 0.0; }
+if (v > 15.0) { return g; }
+return g * (normalCdfOf(v) + v * 0.3989422804014327 * gaussian(v, 0.5));`,
+  silu: `if (v < -200.0) { return g * 0.0; }
+if (v > 200.0) { return g; }
+return g * (logistic(v) * (1.0 + v * logistic(0.0 - v)));`,
+  geluTanh: `if (v < -15.0) { return g * 0.0; }
+if (v > 15.0) { return g; }
+const u = ${SLOPE} * (v + 0.044715 * v * v * v);
+return g * (logistic(u) + v * ${SLOPE} * (1.0 + 0.134145 * v * v) * logistic(u) * logistic(0.0 - u));`,
+  tanh: 'const e = expOf(-2.0 * Math.abs(v));\nreturn g * (4.0 * e / ((1.0 + e) * (1.0 + e)));',
 }
 const mapGradSource = once((op: MapGradOp) =>
   define(['y', 'gy'], ['n'], `const v = y[yo + i - quotient(i, n) * n];\nconst g = gy[gyo + i];\n${derivatives[op]}`),

@@ -5,7 +5,7 @@ import { Device, type GpuClass, type GpuMode, kernelClasses } from './device.js'
 export { DisposedError } from '../wasm/region.js'
 export type { GpuBackend, GpuInfo } from './backend.js'
 export { type GpuClass, GpuContextLostError, type GpuMode } from './device.js'
-export { Texels } from './memory.js'
+export { type Storage, Texels } from './memory.js'
 
 export interface GpuOptions {
   /** The class `GPU` of gpu.js; without it the package gpu.js is imported. */

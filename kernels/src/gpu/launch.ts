@@ -24,8 +24,9 @@ export function launch(
 
 /** Runs `body` with buffers that are gone afterwards. */
 export function withTemporaries(heap: TexelHeap, lengths: readonly number[], body: (...t: Texels[]) => void): void {
-  const made = lengths.map(length => heap.alloc('f32', length))
+  const made: Texels[] = []
   try {
+    for (const length of lengths) made.push(heap.alloc('f32', length))
     body(...made)
   } finally {
     for (const t of made) heap.release(t)

@@ -7,7 +7,7 @@ const arrays = { f32: Float32Array, f64: Float64Array, i32: Int32Array } as cons
 const bytesPerElement: Readonly<Record<DType, number>> = { f32: 4, f64: 8, i32: 4 }
 
 /** The numbers of a buffer: on the device, in an array, or the same on both. f64 and most i32 never leave the array. */
-interface Storage {
+export interface Storage {
   readonly dtype: DType
   readonly length: number
   device: Handle | null

@@ -8,19 +8,22 @@ import { define, eachAxis, numbered, once } from './source.js'
 /** Longer sums than this are taken in parts, side by side. */
 const longest = 512
 
-const steps: Record<ReduceOp, string> = {
+/** What is accumulated; a mean is a sum over `by` numbers. */
+type Total = Exclude<ReduceOp, 'mean' | 'meanSquare'>
+
+const steps: Record<Total, string> = {
   sum: 't = t + v;',
   sumSquares: 't = t + v * v;',
   max: 'if (v > t || isNan(v) > 0.5) { t = v; }',
   min: 'if (v < t || isNan(v) > 0.5) { t = v; }',
 }
-const identities: Record<ReduceOp, number> = { sum: 0, sumSquares: 0, max: -Infinity, min: Infinity }
+const identities: Record<Total, number> = { sum: 0, sumSquares: 0, max: -Infinity, min: Infinity }
 
 /** [outer, n, inner] -> [outer, parts, inner], `part` elements each. */
-const partSource = once((op: ReduceOp) =>
+const partSource = once((op: Total) =>
   define(
     ['x'],
-    ['n', 'inner', 'parts', 'part', 'start'],
+    ['n', 'inner', 'parts', 'part', 'start', 'by'],
     `const row = quotient(i, inner);
 const c = i - row * inner;
 const o = quotient(row, parts);
@@ -33,17 +36,17 @@ for (let j = 0; j < part; j++) {
     ${steps[op]}
   }
 }
-return t;`,
+return t / by;`,
   ),
 )
 
 /** Any runs of axes: kept ones k, reduced ones r, each with the step it takes through x. */
 const generalSource = once((key: string) => {
-  const [op, kept, reduced] = key.split(' ') as [ReduceOp, string, string]
+  const [op, kept, reduced] = key.split(' ') as [Total, string, string]
   const [k, r] = [Number(kept), Number(reduced)]
   return define(
     ['x'],
-    ['count', 'start', ...numbered('k', k), ...numbered('ks', k), ...numbered('r', r), ...numbered('rs', r)],
+    ['count', 'start', 'by', ...numbered('k', k), ...numbered('ks', k), ...numbered('r', r), ...numbered('rs', r)],
     `let left = i;
 let from = xo;
 ${eachAxis(k, d => `const a${d} = quotient(left, k${d});\nfrom = from + (left - a${d} * k${d}) * ks${d};\nleft = a${d};`)}
@@ -55,7 +58,7 @@ for (let j = 0; j < count; j++) {
   const v = x[at];
   ${steps[op]}
 }
-return t;`,
+return t / by;`,
   )
 })
 
@@ -79,18 +82,19 @@ return at;`,
 /** [outer, n, inner] -> [outer, inner], in parts where n is long. */
 export function reduceMiddle(
   context: Context,
-  op: ReduceOp,
+  op: Total,
   outer: number,
   n: number,
   inner: number,
   x: Texels,
   out: Texels,
+  by = 1,
 ): void {
   const start = identities[op]
-  if (n <= longest) return launch(context, partSource(op), out, [x], [n, inner, 1, n, start])
+  if (n <= longest) return launch(context, partSource(op), out, [x], [n, inner, 1, n, start, by])
   const parts = Math.ceil(Math.sqrt(n))
   withTemporaries(context.heap, [outer * parts * inner], sums => {
-    launch(context, partSource(op), sums, [x], [n, inner, parts, Math.ceil(n / parts), start])
+    launch(context, partSource(op), sums, [x], [n, inner, parts, Math.ceil(n / parts), start, by])
     reduceMiddle(context, op === 'sumSquares' ? 'sum' : op, outer, parts, inner, sums, out)
   })
 }
@@ -101,7 +105,9 @@ export function reduceKernels(context: Context): Pick<Kernels<Texels>, 'reduce' 
     reduce(op, shape, axes, x, out) {
       if (x.dtype !== 'f32') return js.reduce(op, shape, axes, x, out)
       const runs = runsOf(shape, axes)
-      if (runs.length <= 3) return reduceMiddle(context, op, runs[0]!, runs[1] ?? 1, runs[2] ?? 1, x, out)
+      const total = op === 'mean' ? 'sum' : op === 'meanSquare' ? 'sumSquares' : op
+      const by = total === op ? 1 : x.length / out.length
+      if (runs.length <= 3) return reduceMiddle(context, total, runs[0]!, runs[1] ?? 1, runs[2] ?? 1, x, out, by)
       const steps = runs.map((_, d) => runs.slice(d + 1).reduce((a, b) => a * b, 1))
       const [kept, reduced] = [0, 1].map(odd => runs.flatMap((_, d) => (d % 2 === odd ? [d] : []))) as [
         number[],
@@ -111,10 +117,18 @@ export function reduceKernels(context: Context): Pick<Kernels<Texels>, 'reduce' 
       const count = of(runs, reduced).reduce((a, b) => a * b, 1)
       launch(
         context,
-        generalSource(`${op} ${kept.length} ${reduced.length}`),
+        generalSource(`${total} ${kept.length} ${reduced.length}`),
         out,
         [x],
-        [count, identities[op], ...of(runs, kept), ...of(steps, kept), ...of(runs, reduced), ...of(steps, reduced)],
+        [
+          count,
+          identities[total],
+          by,
+          ...of(runs, kept),
+          ...of(steps, kept),
+          ...of(runs, reduced),
+          ...of(steps, reduced),
+        ],
       )
     },
     argmax(outer, n, inner, x, out) {

@@ -1,6 +1,6 @@
 import type { Kernels, MapOp, SeriesOp } from '../contract.js'
 import type { Context } from './context.js'
-import { maps } from './elementwise.js'
+import { derivatives, maps } from './elementwise.js'
 import { launch, withTemporaries } from './launch.js'
 import type { Texels } from './memory.js'
 import { define, once } from './source.js'
@@ -13,7 +13,8 @@ const atOrder = (kept: string) => `${row}\nif (k !== order) { return ${kept}[${k
 /** Σ_{j=1}^{k} j x_j w_{k−j}, into `sum` */
 const integral = `let sum = 0.0;
 for (let j = 1; j < stored; j++) {
-  if (j <= k) { sum = sum + j * x[xo + j * n + e] * w[wo + (k - j) * n + e]; }
+  const c = x[xo + j * n + e];
+  if (j <= k && c !== 0.0) { sum = sum + j * c * w[wo + (k - j) * n + e]; }
 }`
 
 const cauchySource = define(
@@ -46,12 +47,46 @@ const startPowerSource = define(
   'if (i >= n) { return 0.0; }\nreturn powerOf(x[xo + i], r, nan);',
 )
 const startQuotientSource = define(['a', 'b'], ['n'], 'if (i >= n) { return 0.0; }\nreturn a[ao + i] / b[bo + i];')
+/** Order 0 is φ(x), the others are those of y. */
+const restartSource = once((op: MapOp) =>
+  define(['x', 'y'], ['n'], `if (i >= n) { return y[yo + i]; }\nconst v = x[xo + i];\n${maps[op]}`),
+)
+const shiftSource = define(['x'], ['n'], 'if (i >= n) { return x[xo + i]; }\nreturn x[xo + i] + 1.0;')
+/** 2√(2/π)(x + 0.044715 x³) */
+const cubicSource = define(
+  ['x', 'cube'],
+  ['n', 'stored'],
+  `${row}
+let own = 0.0;
+if (k < stored) { own = x[xo + i]; }
+return ${(2 * Math.sqrt(2 / Math.PI)).toFixed(12)} * (own + 0.044715 * cube[cubeo + i]);`,
+)
+/** x·g(x); beyond the limit g is 0 or 1 */
+const gatedSource = once((op: MapOp) =>
+  define(
+    ['x', 'g'],
+    ['n', 'stored', 'limit'],
+    `${row}
+const v = x[xo + e];
+if (i < n) {
+${maps[op]}
+}
+if (Math.abs(v) > limit) {
+  if (v > 0.0 && k < stored) { return x[xo + i]; }
+  return 0.0;
+}
+let sum = 0.0;
+for (let j = 0; j < stored; j++) {
+  const c = x[xo + j * n + e];
+  if (j <= k && c !== 0.0) { sum = sum + c * g[go + (k - j) * n + e]; }
+}
+return sum;`,
+  ),
+)
+const startGaussianSource = define(['x'], ['n', 'c'], 'if (i >= n) { return 0.0; }\nreturn gaussian(x[xo + i], c);')
 const startCopySource = define(['x'], ['n'], 'if (i >= n) { return 0.0; }\nreturn x[xo + i];')
-const slopeTanh = define(['y'], ['n'], 'if (i >= n) { return 0.0; }\nconst v = y[yo + i];\nreturn 1.0 - v * v;')
-const slopeSigmoid = define(
-  ['x'],
-  ['n'],
-  'if (i >= n) { return 0.0; }\nconst v = x[xo + i];\nreturn logistic(v) * logistic(0.0 - v);',
+const slopeSource = once((op: 'tanh' | 'sigmoid') =>
+  define(['x'], ['n'], `if (i >= n) { return 0.0; }\nconst g = 1.0;\nconst v = x[xo + i];\n${derivatives[op]}`),
 )
 
 /** y_k = scale·(1/k) Σ j x_j w_{k−j} */
@@ -67,7 +102,7 @@ const integralsSource = define(
   `${row}\nif (i < n) { return y[yo + i]; }\n${integral}\nreturn scale * sum / k;`,
 )
 /** w_k = c·y_k − Σ y_j y_{k−j} */
-const slopeSource = define(
+const slopesSource = define(
   ['y', 'w'],
   ['order', 'n', 'c'],
   `${atOrder('w')}
@@ -84,7 +119,10 @@ const logSource = define(
   `${atOrder('y')}
 let sum = 0.0;
 for (let j = 1; j < order; j++) {
-  if (k - j < stored) { sum = sum + j * y[yo + j * n + e] * x[xo + (k - j) * n + e]; }
+  if (k - j < stored) {
+    const c = x[xo + (k - j) * n + e];
+    if (c !== 0.0) { sum = sum + j * y[yo + j * n + e] * c; }
+  }
 }
 let own = 0.0;
 if (k < stored) { own = x[xo + i]; }
@@ -97,7 +135,8 @@ const powerSource = define(
   `${atOrder('y')}
 let sum = 0.0;
 for (let j = 1; j < stored; j++) {
-  if (j <= k) { sum = sum + (j * (r + 1.0) - k) * x[xo + j * n + e] * y[yo + (k - j) * n + e]; }
+  const c = x[xo + j * n + e];
+  if (j <= k && c !== 0.0) { sum = sum + (j * (r + 1.0) - k) * c * y[yo + (k - j) * n + e]; }
 }
 return sum / (k * x[xo + e]);`,
 )
@@ -109,7 +148,8 @@ const divSource = define(
 let sum = 0.0;
 if (k < p) { sum = a[ao + i]; }
 for (let j = 1; j < q; j++) {
-  if (j <= k) { sum = sum - b[bo + j * n + e] * y[yo + (k - j) * n + e]; }
+  const c = b[bo + j * n + e];
+  if (j <= k && c !== 0.0) { sum = sum - c * y[yo + (k - j) * n + e]; }
 }
 return sum / b[bo + e];`,
 )
@@ -165,6 +205,10 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
 
   function exp(orders: number, n: number, x: Texels, y: Texels): void {
     launch(context, startSource('exp'), y, [x], [n])
+    grow(orders, n, x, y)
+  }
+  /** y_0·exp(x − x_0) from y_0 */
+  function grow(orders: number, n: number, x: Texels, y: Texels): void {
     for (const k of range(orders)) launch(context, integralSource, y, [x, y, y], [k, n, storedOf(x, n, orders), 1])
   }
 
@@ -177,11 +221,10 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
   function withSlope(op: 'tanh' | 'sigmoid', orders: number, n: number, x: Texels, y: Texels): void {
     withTemporaries(heap, [orders * n], w => {
       launch(context, startSource(op), y, [x], [n])
-      if (op === 'tanh') launch(context, slopeTanh, w!, [y], [n])
-      else launch(context, slopeSigmoid, w!, [x], [n])
+      launch(context, slopeSource(op), w!, [x], [n])
       for (const k of range(orders)) {
         launch(context, integralSource, y, [x, w!, y], [k, n, storedOf(x, n, orders), 1])
-        launch(context, slopeSource, w!, [y, w!], [k, n, op === 'tanh' ? 0 : 1])
+        launch(context, slopesSource, w!, [y, w!], [k, n, op === 'tanh' ? 0 : 1])
       }
     })
   }
@@ -200,9 +243,18 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
     withTemporaries(heap, [orders * n, orders * n, orders * n], (exponent, w, start) => {
       launch(context, cauchySource, exponent!, [x, x], [n, stored, stored])
       context.native.affine(exponent!, -c, 0, exponent!)
-      exp(orders, n, exponent!, w!)
+      launch(context, startGaussianSource, w!, [x], [n, c])
+      grow(orders, n, exponent!, w!)
       launch(context, startSource(op), start!, [x], [n])
       launch(context, integralsSource, y, [x, w!, start!], [n, stored, scale])
+    })
+  }
+
+  /** x·g(x), with g the series `gate` of x or of another argument */
+  function gatedBy(op: MapOp, gate: SeriesOp, orders: number, n: number, x: Texels, of: Texels, y: Texels): void {
+    withTemporaries(heap, [orders * n], g => {
+      recurrences[gate](orders, n, of, g!)
+      launch(context, gatedSource(op), y, [x, g!], [n, storedOf(x, n, orders), op === 'silu' ? 200 : 14.5])
     })
   }
 
@@ -211,6 +263,30 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
     log(orders, n, x, y) {
       launch(context, startSource('log'), y, [x], [n])
       for (const k of range(orders)) launch(context, logSource, y, [x, y], [k, n, storedOf(x, n, orders)])
+    },
+    expm1(orders, n, x, y) {
+      withTemporaries(heap, [orders * n], e => {
+        exp(orders, n, x, e!)
+        launch(context, restartSource('expm1'), y, [x, e!], [n])
+      })
+    },
+    log1p(orders, n, x, y) {
+      withTemporaries(heap, [x.length, orders * n], (shifted, l) => {
+        launch(context, shiftSource, shifted!, [x], [n])
+        recurrences.log(orders, n, shifted!, l!)
+        launch(context, restartSource('log1p'), y, [x, l!], [n])
+      })
+    },
+    gelu: (orders, n, x, y) => gatedBy('gelu', 'normalCdf', orders, n, x, x, y),
+    silu: (orders, n, x, y) => gatedBy('silu', 'sigmoid', orders, n, x, x, y),
+    geluTanh(orders, n, x, y) {
+      const stored = storedOf(x, n, orders)
+      withTemporaries(heap, [orders * n, orders * n, orders * n], (square, cube, u) => {
+        launch(context, cauchySource, square!, [x, x], [n, stored, stored])
+        launch(context, cauchySource, cube!, [x, square!], [n, stored, orders])
+        launch(context, cubicSource, u!, [x, cube!], [n, stored])
+        gatedBy('geluTanh', 'sigmoid', orders, n, x, u!, y)
+      })
     },
     tanh: (orders, n, x, y) => withSlope('tanh', orders, n, x, y),
     sigmoid: (orders, n, x, y) => withSlope('sigmoid', orders, n, x, y),

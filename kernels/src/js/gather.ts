@@ -18,7 +18,7 @@ export function gather(
   }
 }
 
-/** Accumulated in f64 and rounded once. */
+/** Accumulated in f64 and rounded once; i32 modulo 2^32. */
 export function scatterAdd(
   outer: number,
   axis: number,
@@ -28,7 +28,7 @@ export function scatterAdd(
   out: TypedArray,
 ): void {
   const count = index.length
-  const totals = new Float64Array(axis * inner)
+  const totals = new (out instanceof Int32Array ? Int32Array : Float64Array)(axis * inner)
   for (let o = 0; o < outer; o++) {
     totals.fill(0)
     for (let i = 0; i < count; i++) {

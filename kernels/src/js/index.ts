@@ -11,6 +11,7 @@ import { random } from './random.js'
 import { argmax, reduce } from './reduce.js'
 import { cauchy, correlate, series, seriesDiv, seriesPower, seriesSinCos, seriesSoftmax } from './series.js'
 import { crossEntropy, crossEntropyGrad, logSoftmax, logSoftmaxGrad, softmax, softmaxGrad } from './softmax.js'
+import { argsort } from './sort.js'
 import { where } from './where.js'
 import { zip } from './zip.js'
 
@@ -26,6 +27,7 @@ export const jsKernels: Kernels<TypedArray> = {
   where,
   reduce,
   argmax,
+  argsort,
   matmul,
   linear,
   axpy,

@@ -1,16 +1,9 @@
 import type { MapOp, TypedArray } from '../contract.js'
-import { erf, normalCdf } from './special.js'
+import { erf, normalCdf, sigmoid } from './special.js'
 
 type Loop = (x: TypedArray, out: TypedArray) => void
 
 const SLOPE = Math.sqrt(2 / Math.PI)
-
-function sigmoid(x: number): number {
-  // Both branches keep the exponential from overflowing.
-  if (x >= 0) return 1 / (1 + Math.exp(-x))
-  const e = Math.exp(x)
-  return e / (1 + e)
-}
 
 // One loop a function, so that each stays monomorphic and is inlined.
 const loops: Record<MapOp, Loop> = {
@@ -107,6 +100,10 @@ const loops: Record<MapOp, Loop> = {
 export const map = (op: MapOp, x: TypedArray, out: TypedArray): void => loops[op](x, out)
 
 export function affine(x: TypedArray, scale: number, shift: number, out: TypedArray): void {
+  if (out instanceof Int32Array && Number.isInteger(scale) && Number.isInteger(shift)) {
+    for (let i = 0; i < out.length; i++) out[i] = Math.imul(scale, x[i]!) + shift
+    return
+  }
   // Without a shift the sign of a zero survives.
   if (shift === 0) for (let i = 0; i < out.length; i++) out[i] = scale * x[i]!
   else for (let i = 0; i < out.length; i++) out[i] = scale * x[i]! + shift

@@ -1,20 +1,43 @@
 import type { TypedArray } from '../contract.js'
 
-/** Mean of a row. */
-function meanOf(x: TypedArray, from: number, n: number): number {
-  let total = 0
-  for (let i = from; i < from + n; i++) total += x[i]!
-  return total / n
+/** A row as it is normalised: the numbers x from `from` on, of which (x − mean)·scale come out. */
+interface Row {
+  readonly x: TypedArray
+  readonly from: number
+  readonly mean: number
+  /** 1/√(mean((x − mean)²) + eps) */
+  readonly scale: number
+  /** The power of two that x was multiplied by, where squares overflowed or were too small for all their digits. */
+  readonly by: number
 }
 
-/** 1/√(mean((x − centre)²) + eps) of a row. */
-function scaleOf(x: TypedArray, from: number, n: number, centre: number, eps: number): number {
+/** Variances of which every digit is there. */
+const LEAST = 1e-290
+
+function rowOf(x: TypedArray, from: number, n: number, centred: boolean, eps: number): Row {
+  const plain = statistics(x, from, n, centred, eps, 1)
+  const variance = plain.scale ** -2
+  if (!(x instanceof Float64Array) || (variance >= LEAST && variance < Infinity)) return plain
+  let most = Math.sqrt(eps)
+  for (let i = from; i < from + n; i++) most = Math.max(most, Math.abs(x[i]!))
+  if (!(most > 0 && most < Infinity)) return plain
+  const by = 2 ** Math.min(1022, Math.max(-1022, -Math.floor(Math.log2(most))))
+  const scaled = x.subarray(from, from + n).map(v => v * by)
+  return statistics(scaled, 0, n, centred, (Math.sqrt(eps) * by) ** 2, by)
+}
+
+function statistics(x: TypedArray, from: number, n: number, centred: boolean, eps: number, by: number): Row {
+  let mean = 0
+  if (centred) {
+    for (let i = from; i < from + n; i++) mean += x[i]!
+    mean /= n
+  }
   let total = 0
   for (let i = from; i < from + n; i++) {
-    const d = x[i]! - centre
+    const d = x[i]! - mean
     total += d * d
   }
-  return 1 / Math.sqrt(total / n + eps)
+  return { x, from, mean, scale: 1 / Math.sqrt(total / n + eps), by }
 }
 
 export function layerNorm(
@@ -28,9 +51,8 @@ export function layerNorm(
 ): void {
   for (let r = 0; r < rows; r++) {
     const from = r * n
-    const mean = meanOf(x, from, n)
-    const scale = scaleOf(x, from, n, mean, eps)
-    for (let i = 0; i < n; i++) out[from + i] = w[i]! * ((x[from + i]! - mean) * scale) + b[i]!
+    const { x: row, from: start, mean, scale } = rowOf(x, from, n, true, eps)
+    for (let i = 0; i < n; i++) out[from + i] = w[i]! * ((row[start + i]! - mean) * scale) + b[i]!
   }
 }
 
@@ -50,12 +72,11 @@ export function layerNormGrad(
   const biases = new Float64Array(n)
   for (let r = 0; r < rows; r++) {
     const from = r * n
-    const mean = meanOf(x, from, n)
-    const scale = scaleOf(x, from, n, mean, eps)
+    const { x: row, from: start, mean, scale, by } = rowOf(x, from, n, true, eps)
     let total = 0
     let dot = 0
     for (let i = 0; i < n; i++) {
-      const hat = (x[from + i]! - mean) * scale
+      const hat = (row[start + i]! - mean) * scale
       const y = gy[from + i]!
       const g = y * w[i]!
       total += g
@@ -64,8 +85,8 @@ export function layerNormGrad(
       biases[i]! += y
     }
     for (let i = 0; i < n; i++) {
-      const hat = (x[from + i]! - mean) * scale
-      gx[from + i] = scale * (gy[from + i]! * w[i]! - total / n - (hat * dot) / n)
+      const hat = (row[start + i]! - mean) * scale
+      gx[from + i] = scale * (gy[from + i]! * w[i]! - total / n - (hat * dot) / n) * by
     }
   }
   gw.set(weights)
@@ -75,8 +96,8 @@ export function layerNormGrad(
 export function rmsNorm(rows: number, n: number, eps: number, x: TypedArray, w: TypedArray, out: TypedArray): void {
   for (let r = 0; r < rows; r++) {
     const from = r * n
-    const scale = scaleOf(x, from, n, 0, eps)
-    for (let i = 0; i < n; i++) out[from + i] = w[i]! * (x[from + i]! * scale)
+    const { x: row, from: start, scale } = rowOf(x, from, n, false, eps)
+    for (let i = 0; i < n; i++) out[from + i] = w[i]! * (row[start + i]! * scale)
   }
 }
 
@@ -94,14 +115,16 @@ export function rmsNormGrad(
   const weights = new Float64Array(n)
   for (let r = 0; r < rows; r++) {
     const from = r * n
-    const scale = scaleOf(x, from, n, 0, eps)
+    const { x: row, from: start, scale, by } = rowOf(x, from, n, false, eps)
     let dot = 0
     for (let i = 0; i < n; i++) {
-      const hat = x[from + i]! * scale
+      const hat = row[start + i]! * scale
       dot += gy[from + i]! * w[i]! * hat
       weights[i]! += gy[from + i]! * hat
     }
-    for (let i = 0; i < n; i++) gx[from + i] = scale * (gy[from + i]! * w[i]! - (x[from + i]! * scale * dot) / n)
+    for (let i = 0; i < n; i++) {
+      gx[from + i] = scale * (gy[from + i]! * w[i]! - (row[start + i]! * scale * dot) / n) * by
+    }
   }
   gw.set(weights)
 }

@@ -1,19 +1,36 @@
 import type { AdamwSettings, MapGradOp, SgdSettings, TypedArray } from '../contract.js'
+import { gaussian, normalCdf, sech2, sigmoid } from './special.js'
 
-const derivatives: Record<MapGradOp, (y: number) => number> = {
+const derivatives: Record<MapGradOp, (v: number) => number> = {
   exp: y => y,
   // NaN stays.
   relu: y => (y > 0 ? 1 : 0),
-  sigmoid: y => y * (1 - y),
-  tanh: y => 1 - y * y,
+  sigmoid: x => sigmoid(x) * sigmoid(-x),
+  tanh: sech2,
+  erf: x => (2 / Math.sqrt(Math.PI)) * gaussian(x, 1),
+  normalCdf: density,
+  // Φ(x) + x Φ′(x); beyond the bounds both have their limits, and x·0 is 0.
+  gelu: x => normalCdf(x) + within(x, 40) * density(x),
+  silu: x => sigmoid(x) + within(x, 800) * sigmoid(x) * sigmoid(-x),
+  geluTanh(x) {
+    const v = within(x, 40)
+    const u = TWICE_SLOPE * (v + 0.044715 * v * v * v)
+    return sigmoid(u) + v * TWICE_SLOPE * (1 + 3 * 0.044715 * v * v) * sigmoid(u) * sigmoid(-u)
+  },
+}
+const TWICE_SLOPE = 2 * Math.sqrt(2 / Math.PI)
+const within = (x: number, limit: number) => (x > limit ? limit : x < -limit ? -limit : x)
+/** Φ′ */
+function density(x: number): number {
+  return gaussian(x, 0.5) / Math.sqrt(2 * Math.PI)
 }
 
 /** gx = ȳ ⊙ φ′ for each of the stacked cotangents. */
-export function mapGrad(op: MapGradOp, y: TypedArray, gy: TypedArray, gx: TypedArray): void {
+export function mapGrad(op: MapGradOp, v: TypedArray, gy: TypedArray, gx: TypedArray): void {
   const d = derivatives[op]
-  const n = y.length
+  const n = v.length
   for (let from = 0; from < gy.length; from += n) {
-    for (let i = 0; i < n; i++) gx[from + i] = gy[from + i]! * d(y[i]!)
+    for (let i = 0; i < n; i++) gx[from + i] = gy[from + i]! * d(v[i]!)
   }
 }
 

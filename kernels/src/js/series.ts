@@ -1,5 +1,6 @@
 import type { SeriesOp, TypedArray } from '../contract.js'
-import { erf, normalCdf } from './special.js'
+import { map, power } from './map.js'
+import { erf, gaussian, normalCdf, sech2, sigmoid as sigmoidOf } from './special.js'
 
 // Recurrences on ordinary Taylor coefficients (mathematics: Griewank & Walther, Evaluating Derivatives, ch. 13). One element
 // at a time: its coefficients are gathered into short arrays, in f64, on which the order loops run.
@@ -34,123 +35,202 @@ export function correlate(orders: number, n: number, c: TypedArray, b: TypedArra
   }
 }
 
-/** Fills y from x, both of `orders` coefficients, of which x has `stored` that may differ from zero. */
-type Recurrence = (x: Float64Array, y: Float64Array, w: Float64Array, orders: number, stored: number) => void
+/** Fills y from x, both of `orders` coefficients; u, v and w are room for as many. Order 0 is written over by `map`. */
+type Recurrence = (
+  x: Float64Array,
+  y: Float64Array,
+  w: Float64Array,
+  v: Float64Array,
+  u: Float64Array,
+  orders: number,
+) => void
 
-/** Σ_{j=from}^{k} a_j b_{k−j}, terms beyond `stored` of a left out. */
-function product(a: Float64Array, b: Float64Array, k: number, from: number, stored: number): number {
-  const last = Math.min(k, stored - 1)
+// Coefficients of x beyond order 0 that are exactly zero, stored or not, contribute nothing: 0·∞ would be NaN.
+
+/** Σ_{j=from}^{k} a_j b_{k−j} */
+function product(a: Float64Array, b: Float64Array, k: number, from: number): number {
   let s = 0
-  for (let j = from; j <= last; j++) s += a[j]! * b[k - j]!
+  for (let j = from; j <= k; j++) if (a[j] !== 0) s += a[j]! * b[k - j]!
   return s
 }
 
 /** (1/k) Σ_{j=1}^{k} j x_j w_{k−j}: coefficient k of ∫ w dx. */
-function integral(x: Float64Array, w: Float64Array, k: number, stored: number): number {
-  const last = Math.min(k, stored - 1)
+function integral(x: Float64Array, w: Float64Array, k: number): number {
   let s = 0
-  for (let j = 1; j <= last; j++) s += j * x[j]! * w[k - j]!
+  for (let j = 1; j <= k; j++) if (x[j] !== 0) s += j * x[j]! * w[k - j]!
   return s / k
 }
 
-function exp(x: Float64Array, y: Float64Array, orders: number, stored: number): void {
-  y[0] = Math.exp(x[0]!)
-  for (let k = 1; k < orders; k++) y[k] = integral(x, y, k, stored)
+/** y = start·exp(x − x_0) */
+function growth(x: Float64Array, y: Float64Array, start: number, orders: number): void {
+  y[0] = start
+  for (let k = 1; k < orders; k++) y[k] = integral(x, y, k)
 }
 
-const sigmoid = (v: number) => (v >= 0 ? 1 / (1 + Math.exp(-v)) : Math.exp(v) / (1 + Math.exp(v)))
+const exp: Recurrence = (x, y, _w, _v, _u, orders) => {
+  const x0 = x[0]!
+  if (!(Math.abs(x0) > 700)) return growth(x, y, Math.exp(x0), orders)
+  // e^x0 is infinite or subnormal where its multiples need not be: it is multiplied in two halves.
+  const half = Math.exp(x0 / 2)
+  growth(x, y, 1, orders)
+  for (let k = 1; k < orders; k++) if (y[k] !== 0) y[k] = y[k]! * half * half
+}
 
-/** y of x from its derivative w = scale·exp(−c x²) in y: erf and the normal distribution function. */
+/** y of x from its derivative w = scale·exp(−c x²): erf and the normal distribution function. */
 const fromGaussian =
   (value: (v: number) => number, c: number, scale: number): Recurrence =>
-  (x, y, w, orders, stored) => {
-    const exponent = new Float64Array(orders)
-    for (let k = 0; k < orders; k++) exponent[k] = -c * product(x, x, k, 0, stored)
-    exp(exponent, w, orders, orders)
+  (x, y, w, v, _u, orders) => {
     y[0] = value(x[0]!)
-    for (let k = 1; k < orders; k++) y[k] = scale * integral(x, w, k, stored)
+    const start = gaussian(x[0]!, c)
+    if (start === 0) return void y.fill(0, 1, orders)
+    for (let k = 1; k < orders; k++) v[k] = -c * product(x, x, k, 0)
+    growth(v, w, start, orders)
+    for (let k = 1; k < orders; k++) y[k] = scale * integral(x, w, k)
   }
 
-/** k x_0 y_k = Σ_{j=1}^{k} (j(r+1) − k) x_j y_{k−j} */
+/** k x_0 y_k = Σ_{j=1}^{k} (j(r+1) − k) x_j y_{k−j}, from y_0 = start */
+function powers(r: number, x: Float64Array, y: Float64Array, start: number, orders: number): void {
+  y[0] = start
+  for (let k = 1; k < orders; k++) {
+    let s = 0
+    for (let j = 1; j <= k; j++) if (x[j] !== 0) s += (j * (r + 1) - k) * x[j]! * y[k - j]!
+    y[k] = s / (k * x[0]!)
+  }
+}
+
 const powerOf =
-  (r: number, value: (v: number) => number): Recurrence =>
-  (x, y, _, orders, stored) => {
-    y[0] = value(x[0]!)
-    for (let k = 1; k < orders; k++) {
-      const last = Math.min(k, stored - 1)
-      let s = 0
-      for (let j = 1; j <= last; j++) s += (j * (r + 1) - k) * x[j]! * y[k - j]!
-      y[k] = s / (k * x[0]!)
+  (r: number): Recurrence =>
+  (x, y, w, v, _u, orders) => {
+    const x0 = x[0]!
+    if (x0 === 0 && r > 0) return powerAtZero(r, x, y, w, orders)
+    const e = Math.floor(Math.log2(Math.abs(x0)))
+    if (!(Math.abs(e) * Math.max(1, Math.abs(r)) > EXTREME && Math.abs(x0) < Infinity && x0 !== 0))
+      return powers(r, x, y, x0 ** r, orders)
+    // (Σ x_k z^k)^r at z = 2^e·t: with x_k = 2^(e(1−k))·v_k, y_k = 2^(e(r−k))·w_k, so that x_0^r may leave the range.
+    for (let k = 0; k < orders; k++) v[k] = times2(x[k]!, e * (k - 1))
+    powers(r, v, w, v[0]! ** r, orders)
+    y[0] = x0 ** r
+    for (let k = 1; k < orders; k++) y[k] = times2(w[k]!, e * (r - k))
+  }
+/** Beyond this exponent of 2 of x_0 or x_0^r, products with them may leave f64 where their quotients come back. */
+const EXTREME = 300
+
+/** a·2^e, in steps that stay in range */
+function times2(a: number, e: number): number {
+  if (a === 0 || e === 0) return a
+  const step = Math.max(-1000, Math.min(1000, e))
+  return step === e ? a * 2 ** e : times2(a * 2 ** step, e - step)
+}
+
+/** x_0 = 0 < r: integrals of x^(r−1)′s multiples, from the first negative exponent (or 0) on. */
+function powerAtZero(r: number, x: Float64Array, y: Float64Array, w: Float64Array, orders: number): void {
+  y.fill(0, 0, orders)
+  const steps = Math.ceil(r)
+  if (steps >= orders && r > orders - 1) return
+  powers(r - steps, x, y, 0 ** (r - steps), orders)
+  for (let i = steps - 1; i >= 0; i--) {
+    w.set(y)
+    y[0] = 0
+    for (let k = 1; k < orders; k++) y[k] = (r - i) * integral(x, w, k)
+  }
+}
+
+/** x·g(x), where g is 0 or 1 to the last bit beyond ±39 (or `limit`): there 0·∞ is 0. */
+const gatedBy =
+  (gate: Recurrence, limit: number): Recurrence =>
+  (x, y, w, v, u, orders) => {
+    const x0 = x[0]!
+    if (Math.abs(x0) > limit) {
+      for (let k = 1; k < orders; k++) y[k] = x0 > 0 ? x[k]! : 0
+      return
     }
+    gate(x, u, w, v, y, orders)
+    for (let k = 1; k < orders; k++) y[k] = product(x, u, k, 0)
   }
 
 const recurrences: Record<SeriesOp, Recurrence> = {
-  exp: (x, y, _, orders, stored) => exp(x, y, orders, stored),
+  exp,
+  expm1: exp,
   // y′ x = x′
-  log(x, y, _, orders, stored) {
+  log(x, y, _w, _v, _u, orders) {
     y[0] = Math.log(x[0]!)
     for (let k = 1; k < orders; k++) {
       let s = 0
-      for (let j = Math.max(1, k - stored + 1); j < k; j++) s += j * y[j]! * x[k - j]!
+      for (let j = 1; j < k; j++) if (x[k - j] !== 0) s += j * y[j]! * x[k - j]!
       y[k] = (x[k]! - s / k) / x[0]!
     }
   },
+  log1p(x, y, w, v, u, orders) {
+    x[0]! += 1
+    recurrences.log(x, y, w, v, u, orders)
+  },
   // y′ = (1 − y²) x′
-  tanh(x, y, w, orders, stored) {
+  tanh(x, y, w, _v, _u, orders) {
     y[0] = Math.tanh(x[0]!)
-    w[0] = 1 - y[0] * y[0]
+    w[0] = sech2(x[0]!)
     for (let k = 1; k < orders; k++) {
-      y[k] = integral(x, w, k, stored)
-      w[k] = -product(y, y, k, 0, k + 1)
+      y[k] = integral(x, w, k)
+      w[k] = -product(y, y, k, 0)
     }
   },
   // y′ = (y − y²) x′
-  sigmoid(x, y, w, orders, stored) {
-    y[0] = sigmoid(x[0]!)
-    w[0] = y[0] * sigmoid(-x[0]!)
+  sigmoid(x, y, w, _v, _u, orders) {
+    y[0] = sigmoidOf(x[0]!)
+    w[0] = y[0] * sigmoidOf(-x[0]!)
     for (let k = 1; k < orders; k++) {
-      y[k] = integral(x, w, k, stored)
-      w[k] = y[k]! - product(y, y, k, 0, k + 1)
+      y[k] = integral(x, w, k)
+      w[k] = y[k]! - product(y, y, k, 0)
     }
   },
   // y′ = σ(x) x′
-  softplus(x, y, w, orders, stored) {
-    const s = new Float64Array(orders)
-    recurrences.sigmoid(x, s, w, orders, stored)
-    const v = x[0]!
-    y[0] = (v > 0 ? v : v <= 0 ? 0 : v) + Math.log1p(Math.exp(-Math.abs(v)))
-    for (let k = 1; k < orders; k++) y[k] = integral(x, s, k, stored)
+  softplus(x, y, w, v, u, orders) {
+    recurrences.sigmoid(x, v, w, y, u, orders)
+    for (let k = 1; k < orders; k++) y[k] = integral(x, v, k)
   },
   erf: fromGaussian(erf, 1, 2 / Math.sqrt(Math.PI)),
   normalCdf: fromGaussian(normalCdf, 0.5, 1 / Math.sqrt(2 * Math.PI)),
-  reciprocal: powerOf(-1, v => 1 / v),
-  sqrt: powerOf(0.5, Math.sqrt),
-  rsqrt: powerOf(-0.5, v => 1 / Math.sqrt(v)),
+  gelu: gatedBy((x, g, w, v, u, orders) => recurrences.normalCdf(x, g, w, v, u, orders), 39),
+  silu: gatedBy((x, g, w, v, u, orders) => recurrences.sigmoid(x, g, w, v, u, orders), 800),
+  // σ(2√(2/π)(x + 0.044715 x³))
+  geluTanh: gatedBy((x, g, w, v, u, orders) => {
+    for (let k = 0; k < orders; k++) w[k] = product(x, x, k, 0)
+    for (let k = 0; k < orders; k++) u[k] = product(x, w, k, 0)
+    for (let k = 0; k < orders; k++) v[k] = 2 * Math.sqrt(2 / Math.PI) * (x[k]! + 0.044715 * u[k]!)
+    recurrences.sigmoid(v, g, w, u, u, orders)
+  }, 39),
+  reciprocal: powerOf(-1),
+  sqrt: powerOf(0.5),
+  rsqrt: powerOf(-0.5),
 }
 
 /** Runs a recurrence on every element. */
 function eachElement(recurrence: Recurrence, orders: number, n: number, x: TypedArray, out: TypedArray): void {
-  if (n === 0) return
   const stored = Math.min(orders, x.length / n)
-  const [a, y, w] = [new Float64Array(orders), new Float64Array(orders), new Float64Array(orders)]
+  const a = new Float64Array(orders)
+  const [y, w, v, u] = [0, 1, 2, 3].map(() => new Float64Array(orders)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ]
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < stored; k++) a[k] = x[k * n + i]!
-    recurrence(a, y, w, orders, stored)
+    recurrence(a, y, w, v, u, orders)
     for (let k = 0; k < orders; k++) out[k * n + i] = y[k]!
   }
 }
 
-export const series = (op: SeriesOp, orders: number, n: number, x: TypedArray, out: TypedArray): void =>
+export function series(op: SeriesOp, orders: number, n: number, x: TypedArray, out: TypedArray): void {
+  if (n === 0 || orders === 0) return
   eachElement(recurrences[op], orders, n, x, out)
+  map(op, x.subarray(0, n), out.subarray(0, n))
+}
 
-export const seriesPower = (r: number, orders: number, n: number, x: TypedArray, out: TypedArray): void =>
-  eachElement(
-    powerOf(r, v => v ** r),
-    orders,
-    n,
-    x,
-    out,
-  )
+export function seriesPower(r: number, orders: number, n: number, x: TypedArray, out: TypedArray): void {
+  if (n === 0 || orders === 0) return
+  eachElement(powerOf(r), orders, n, x, out)
+  power(x.subarray(0, n), r, out.subarray(0, n))
+}
 
 // s′ = c x′, c′ = −s x′
 export function seriesSinCos(orders: number, n: number, x: TypedArray, sin: TypedArray, cos: TypedArray): void {
@@ -162,8 +242,8 @@ export function seriesSinCos(orders: number, n: number, x: TypedArray, sin: Type
     s[0] = Math.sin(a[0]!)
     c[0] = Math.cos(a[0]!)
     for (let k = 1; k < orders; k++) {
-      s[k] = integral(a, c, k, stored)
-      c[k] = -integral(a, s, k, stored)
+      s[k] = integral(a, c, k)
+      c[k] = -integral(a, s, k)
     }
     for (let k = 0; k < orders; k++) {
       sin[k * n + i] = s[k]!
@@ -180,7 +260,7 @@ export function seriesDiv(orders: number, n: number, a: TypedArray, b: TypedArra
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < stored; k++) d[k] = b[k * n + i]!
     for (let k = 0; k < orders; k++) {
-      q[k] = ((k < p ? a[k * n + i]! : 0) - product(d, q, k, 1, stored)) / d[0]!
+      q[k] = ((k < p ? a[k * n + i]! : 0) - product(d, q, k, 1)) / d[0]!
       out[k * n + i] = q[k]!
     }
   }
@@ -197,14 +277,22 @@ export function seriesSoftmax(orders: number, rows: number, n: number, x: TypedA
   for (let r = 0; r < rows; r++) {
     const row = r * n
     let largest = -Infinity
+    let at = 0
     for (let i = 0; i < n; i++) {
       const v = x[row + i]!
-      if (v > largest || v !== v) largest = v
+      if (v > largest || v !== v) {
+        largest = v
+        at = i
+      }
     }
     let total = 0
     for (let i = 0; i < n; i++) total += y[i] = Math.exp(x[row + i]! - largest)
     for (let i = 0; i < n; i++) y[i]! /= total
-    for (let k = 1; k < stored; k++) for (let i = 0; i < n; i++) jx[k * n + i] = k * x[k * size + row + i]!
+    // Relative to the largest element: where its y is 1, what the others change is all there is.
+    for (let k = 1; k < stored; k++) {
+      const shift = x[k * size + row + at]!
+      for (let i = 0; i < n; i++) jx[k * n + i] = k * (x[k * size + row + i]! - shift)
+    }
     for (let k = 1; k < orders; k++) {
       const to = k * n
       y.fill(0, to, to + n)

@@ -66,7 +66,9 @@ function scaledErfc(u: number): number {
 }
 
 /** exp(−c·x²), without the error of rounding x²: x = high + low with high² exact. */
-function gaussian(x: number, c: number): number {
+export function gaussian(x: number, c: number): number {
+  // It is 0 there, and the square of a larger number may be infinite.
+  if (Math.abs(x) > 40) return 0
   const high = Math.fround(x)
   return Math.exp(-c * high * high) * Math.exp(-c * (x - high) * (x + high))
 }
@@ -91,4 +93,18 @@ export function normalCdf(x: number): number {
   // Beyond 39 the tail is below the smallest subnormal.
   const tail = a > 39 ? 0 : 0.5 * gaussian(a, 0.5) * scaledErfc(a * Math.SQRT1_2)
   return x < 0 ? tail : x >= 0 ? 1 - tail : Number.NaN
+}
+
+/** 1/(1 + e⁻ˣ) */
+export function sigmoid(x: number): number {
+  // Both branches keep the exponential from overflowing.
+  if (x >= 0) return 1 / (1 + Math.exp(-x))
+  const e = Math.exp(x)
+  return e / (1 + e)
+}
+
+/** tanh′ = 1/cosh², which 1 − tanh² loses where tanh rounds to ±1. */
+export function sech2(x: number): number {
+  const e = Math.exp(-2 * Math.abs(x))
+  return (4 * e) / ((1 + e) * (1 + e))
 }

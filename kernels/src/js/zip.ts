@@ -109,6 +109,24 @@ const loops: Record<ZipOp, Loop> = {
   },
 }
 
+/** p^q modulo 2^32, cut to an integer where q < 0. */
+function integerPower(p: number, q: number): number {
+  if (q < 0) return p ** q
+  let y = 1
+  for (let square = p; q > 0; q >>>= 1, square = Math.imul(square, square)) if (q & 1) y = Math.imul(y, square)
+  return y
+}
+
+/** Products of i32, whose low bits f64 would round away. */
+const integerLoops: Partial<Record<ZipOp, Loop>> = {
+  mul: (n, a, aFrom, aStep, b, bFrom, bStep, out, to) => {
+    for (let i = 0; i < n; i++) out[to + i] = Math.imul(a[aFrom + i * aStep]!, b[bFrom + i * bStep]!)
+  },
+  pow: (n, a, aFrom, aStep, b, bFrom, bStep, out, to) => {
+    for (let i = 0; i < n; i++) out[to + i] = integerPower(a[aFrom + i * aStep]!, b[bFrom + i * bStep]!)
+  },
+}
+
 export function zip(
   op: ZipOp,
   shape: Shape,
@@ -118,7 +136,7 @@ export function zip(
   bStrides: Strides,
   out: TypedArray,
 ): void {
-  const loop = loops[op]
+  const loop = (out instanceof Int32Array ? integerLoops[op] : undefined) ?? loops[op]
   const aStep = stepOf(shape, aStrides)
   const bStep = stepOf(shape, bStrides)
   // x === x is false of NaN alone: both walk in one run.

@@ -1,4 +1,4 @@
-import type { Conv2dGeometry, Kernels, Pool2dGeometry, Shape, Strides, ZipOp } from '../contract.js'
+import type { Conv2dGeometry, Kernels, Pool2dGeometry, SeriesOp, Shape, Strides, ZipOp } from '../contract.js'
 
 // The kernels of the table as their definitions: one index at a time, in f64, with no thought of speed and nothing shared
 // with any backend. `map`, `cast` and `random` have oracles of their own.
@@ -152,7 +152,9 @@ export const definitions: Defined = {
       const values = [...indices(over)].map(j => x[at(i, strides) + at(j, strides)]!)
       const of = {
         sum,
+        mean,
         sumSquares: (v: number[]) => sum(v.map(u => u * u)),
+        meanSquare: (v: number[]) => mean(v.map(u => u * u)),
         max: (v: number[]) => Math.max(...v),
         min: (v: number[]) => Math.min(...v),
       }
@@ -162,6 +164,20 @@ export const definitions: Defined = {
   argmax(outer, n, inner, x, out) {
     for (const [o, c] of indices([outer, inner])) {
       out[o! * inner + c!] = largest(range(n).map(i => x[(o! * n + i) * inner + c!]!))
+    }
+  },
+  argsort(outer, n, inner, descending, x, out) {
+    for (const [o, c] of indices([outer, inner])) {
+      const at = (i: number) => (o! * n + i) * inner + c!
+      const key = (i: number) => [Number.isNaN(x[at(i)]) ? 1 : 0, Number.isNaN(x[at(i)]) ? 0 : x[at(i)]!] as const
+      const below = (i: number, j: number) =>
+        key(i)[0] < key(j)[0] || (key(i)[0] === key(j)[0] && key(i)[1] < key(j)[1])
+      // An element stands after all that are before it, or equal and earlier.
+      const earlier = (j: number, i: number) => {
+        if (below(j, i) !== below(i, j)) return descending ? below(i, j) : below(j, i)
+        return j < i
+      }
+      for (const i of range(n)) out[at(range(n).filter(j => earlier(j, i)).length)] = i
     }
   },
   matmul(batch, m, k, n, a, aStrides, transA, b, bStrides, transB, out) {
@@ -182,14 +198,22 @@ export const definitions: Defined = {
     each(out, i => (add?.[i] ?? 0) + scale * out[i]!)
   },
   axpy: (x, scale, y, out) => each(out, i => x[i]! + scale * y[i]!),
-  mapGrad(op, y, gy, gx) {
+  mapGrad(op, v, gy, gx) {
     const of = {
-      exp: (v: number) => v,
-      relu: (v: number) => Number(v > 0),
-      sigmoid: (v: number) => v - v * v,
-      tanh: (v: number) => 1 - v * v,
+      exp: (y: number) => y,
+      relu: (y: number) => Number(y > 0),
+      sigmoid: (x: number) => 1 / (2 + Math.exp(x) + Math.exp(-x)),
+      tanh: (x: number) => 1 / Math.cosh(x) ** 2,
+      erf: (x: number) => (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x),
+      normalCdf: density,
+      gelu: (x: number) => (1 + erf(x / Math.SQRT2)) / 2 + x * density(x),
+      silu: (x: number) => (1 + Math.exp(-x) * (1 + x)) / (1 + Math.exp(-x)) ** 2,
+      geluTanh(x: number) {
+        const [u, slope] = [x + 0.044715 * x ** 3, 1 + 3 * 0.044715 * x ** 2].map(v => v * Math.sqrt(2 / Math.PI))
+        return (1 + Math.tanh(u!)) / 2 + (x * slope!) / (2 * Math.cosh(u!) ** 2)
+      },
     }
-    each(gx, i => gy[i]! * of[op](y[i % y.length]!))
+    each(gx, i => gy[i]! * of[op](v[i % v.length]!))
   },
   sgd({ rate, momentum, nesterov, weightDecay }, p, g, v, pOut, vOut) {
     each(vOut, i => momentum * v[i]! + g[i]! + weightDecay * p[i]!)
@@ -303,13 +327,18 @@ export const definitions: Defined = {
     const last = n === 0 ? 0 : c.length / n
     recur(orders, n, out, (j, i) => sum(range(Math.max(0, last - j)).map(d => x(j + d, i) * y(d, i))))
   },
-  // From the differential equation of each function, k·y_k = Σ_{j=1}^{k} j·x_j·(φ′∘x)_{k−j}, with φ′∘x found from y.
+  // From the differential equation of each function, k·y_k = Σ_{j=1}^{k} j·x_j·(φ′∘x)_{k−j}, with φ′∘x found from y. Orders x_j
+  // that are exactly zero contribute nothing.
   series(op, orders, n, x, out) {
     const c = coefficient(x, n)
     const product = (a: readonly number[], b: readonly number[], k: number) =>
       sum(range(k + 1).map(j => (a[j] ?? 0) * (b[k - j] ?? 0)))
     const derived = (k: number, i: number, d: (m: number) => number) =>
-      sum(range(k).map(j => (j + 1) * c(j + 1, i) * d(k - 1 - j))) / k
+      sum(
+        range(k)
+          .filter(j => c(j + 1, i) !== 0)
+          .map(j => (j + 1) * c(j + 1, i) * d(k - 1 - j)),
+      ) / k
     const solve = (start: (x0: number) => number, d: (y: readonly number[], i: number) => (m: number) => number) =>
       recur(orders, n, out, (k, i, y) => (k === 0 ? start(c(0, i)) : derived(k, i, d(y, i))))
     /** exp(−s·x²) as a series, for element i. */
@@ -329,14 +358,32 @@ export const definitions: Defined = {
     }
     const logistic = (i: number) => {
       const s = [1 / (1 + Math.exp(-c(0, i)))]
-      for (let k = 1; k < orders; k++) s[k] = derived(k, i, m => s[m]! - product(s, s, m))
+      const slope = s[0]! / (1 + Math.exp(c(0, i)))
+      for (let k = 1; k < orders; k++) s[k] = derived(k, i, m => (m === 0 ? slope : s[m]! - product(s, s, m)))
       return s
     }
+    const exponential = (i: number) => {
+      const e = [Math.exp(c(0, i))]
+      for (let k = 1; k < orders; k++) e[k] = derived(k, i, m => e[m]!)
+      return e
+    }
+    /** Series of another function, or of another argument. */
+    const other = (op: SeriesOp, of: Numbers) => {
+      const y = new Array<number>(orders * n).fill(0)
+      definitions.series(op, orders, n, of, y)
+      return y
+    }
+    const times = (a: Numbers, b: Numbers) => {
+      const y = new Array<number>(orders * n).fill(0)
+      definitions.cauchy(orders, n, a, b, y)
+      return y
+    }
+    const give = (y: Numbers) => each(out, at => y[at]!)
     switch (op) {
       case 'exp':
         return solve(Math.exp, y => m => y[m]!)
       case 'tanh':
-        return solve(Math.tanh, y => m => Number(m === 0) - product(y, y, m))
+        return solve(Math.tanh, (y, i) => m => (m === 0 ? 1 / Math.cosh(c(0, i)) ** 2 : -product(y, y, m)))
       case 'sigmoid':
         return recur(orders, n, out, (k, i) => logistic(i)[k]!)
       case 'softplus':
@@ -357,6 +404,25 @@ export const definitions: Defined = {
             ? Math.log(c(0, i))
             : (c(k, i) - sum(range(k - 1).map(j => (j + 1) * y[j + 1]! * c(k - 1 - j, i))) / k) / c(0, i),
         )
+      case 'expm1':
+        return solve(Math.expm1, (_, i) => m => exponential(i)[m]!)
+      case 'log1p':
+        give(
+          other(
+            'log',
+            [...range(x.length)].map(at => x[at]! + Number(at < n)),
+          ),
+        )
+        return range(n).forEach(i => (out[i] = Math.log1p(c(0, i))))
+      case 'gelu':
+        return give(times(x, other('normalCdf', x)))
+      case 'silu':
+        return give(times(x, other('sigmoid', x)))
+      case 'geluTanh': {
+        const cube = times(x, times(x, x))
+        const u = cube.map((v, at) => 2 * Math.sqrt(2 / Math.PI) * ((at < x.length ? x[at]! : 0) + 0.044715 * v))
+        return give(times(x, other('sigmoid', u)))
+      }
       case 'reciprocal':
         return definitions.seriesPower(-1, orders, n, x, out)
       case 'sqrt':
@@ -409,6 +475,8 @@ export const definitions: Defined = {
     }
   },
 }
+
+const density = (x: number) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)
 
 /** By its Taylor series, for |x| of a few units. */
 function erf(x: number): number {

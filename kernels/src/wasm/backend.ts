@@ -25,6 +25,7 @@ import { reduceKernels } from './reduce.js'
 import { addressOf, type Region } from './region.js'
 import { seriesKernels } from './series.js'
 import { softmaxKernels } from './softmax.js'
+import { sortKernel } from './sort.js'
 import { type ThreadOptions, Threads } from './threads.js'
 
 /** The backend, and the threads that it may use. */
@@ -51,6 +52,7 @@ const native: Partial<Record<KernelName, readonly DType[]>> = {
   where: all,
   reduce: all,
   argmax: all,
+  argsort: all,
   gather: all,
   scatterAdd: all,
   matmul: real,
@@ -114,6 +116,7 @@ export function createBackend(module: Module, made?: (threads: Threads) => void)
     linear: linearKernel(context),
     axpy: axpyKernel(context),
     random: randomKernel(context),
+    argsort: sortKernel(context),
     ...reduceKernels(context),
     ...gatherKernels(context),
     ...optimiseKernels(context),

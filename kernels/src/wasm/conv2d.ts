@@ -92,30 +92,25 @@ export function conv2dKernels({
     body: (planes: number, weights: number, table: number) => void,
   ): void {
     const size = bytesPerElement[dtype]
-    const regions = [
-      heap.alloc(dtype, planeBytes / size),
-      heap.alloc(dtype, weightBytes / size),
-      heap.alloc('i32', table.length),
-    ] as const
-    try {
-      const [planes, weights, offsets] = regions.map(addressOf) as [number, number, number]
-      const { fill } = codeFor(regions[0])
-      fill(planeBytes / size, 0, planes)
+    heap.scratch(alloc => {
+      const room = alloc(dtype, planeBytes / size)
+      const [planes, weights] = [addressOf(room), addressOf(alloc(dtype, weightBytes / size))]
+      const offsets = addressOf(alloc('i32', table.length))
+      codeFor(room).fill(room.length, 0, planes)
       heap.i32.set(table, offsets >>> 2)
       body(planes, weights, offsets)
-    } finally {
-      for (const region of regions) heap.release(region)
-    }
+    })
   }
 
   const packedRows = (m: number) => Math.ceil(m / 4) * 4
 
   return {
     conv2d(g, x, w, out) {
-      const { spread, packWeights, convolve, size } = codeFor(out)
+      const { fill, spread, packWeights, convolve, size } = codeFor(out)
       const channels = g.inChannels / g.groups
       const m = g.outChannels / g.groups
       const k = channels * g.kernelH * g.kernelW
+      if (k === 0) return fill(out.length, 0, addressOf(out))
       const { planes, tap } = inputPlanes(g, size)
       const taps: number[] = []
       for (let c = 0; c < channels; c++) {
@@ -149,7 +144,7 @@ export function conv2dKernels({
       const m = g.inChannels / g.groups
       const outputs = g.outChannels / g.groups
       const phases = phasesOf(g)
-      if (phases.some(phase => phase.taps.length === 0)) fill(gx.length, 0, addressOf(gx))
+      if (phases.some(phase => outputs * phase.taps.length === 0)) fill(gx.length, 0, addressOf(gx))
       let [top, left, height, width] = [0, 0, g.outH, g.outW]
       for (const { lines, n, taps } of phases) {
         for (const { u, v } of taps) {
@@ -164,7 +159,7 @@ export function conv2dKernels({
       // For every phase: where its taps lie in ȳ, and where in w.
       const table: number[] = []
       const placed = phases
-        .filter(phase => phase.taps.length > 0)
+        .filter(phase => outputs * phase.taps.length > 0)
         .map(phase => {
           const at = table.length
           const each = (f: (o: number, tap: Phase['taps'][number]) => number) => {
@@ -220,6 +215,7 @@ export function conv2dKernels({
       const [image, result, line] = [g.height * g.width * size, g.outH * g.outW * size, g.outW * size]
       // Several small images at a time, or some lines of a large one.
       const images = Math.max(1, Math.min(g.batch, Math.floor(cachedBytes / result)))
+      const columns = Math.min(g.outW, cachedBytes / size)
       const step = result <= cachedBytes ? g.outH : Math.max(1, Math.floor(cachedBytes / line))
       const whole = planes.direct && g.strideH === 1 && line === planes.line
       fill(gw.length, 0, addressOf(gw))
@@ -242,9 +238,12 @@ export function conv2dKernels({
             const down = g.strideH * planes.line
             for (let u = 0; u < g.outH; u += step) {
               const lines = Math.min(step, g.outH - u)
-              const area = whole ? ([1, lines * g.outW] as const) : ([lines, g.outW] as const)
-              const left = [cotangent + u * line, g.outChannels * result, result, line] as const
-              weightGrad(m, k, count, ...area, ...left, base + u * down, next, down, table, target)
+              for (let v = 0; v < g.outW; v += columns) {
+                const n = Math.min(columns, g.outW - v)
+                const area = whole && n === g.outW ? ([1, lines * n] as const) : ([lines, n] as const)
+                const left = [cotangent + u * line + v * size, g.outChannels * result, result, line] as const
+                weightGrad(m, k, count, ...area, ...left, base + u * down + v * size, next, down, table, target)
+              }
             }
           }
         }

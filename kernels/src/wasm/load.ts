@@ -1,8 +1,15 @@
+import { type Build, bytesOf } from './builds.js'
 import { newMemory } from './memory.js'
-import * as generated from './module.generated.js'
 
-/** Which build of the same sources runs: `relaxed` has fused multiply-add, `plain` runs everywhere. */
-export type Build = 'relaxed' | 'plain'
+export type { Build } from './builds.js'
+
+// What declarations mention and TypeScript has in its DOM library only. Where that is there, these add nothing to it.
+declare global {
+  namespace WebAssembly {
+    interface Memory {}
+    interface Module {}
+  }
+}
 
 type Address = number
 
@@ -40,6 +47,9 @@ export interface Exports {
   argmax_f32: Argmax
   argmax_f64: Argmax
   argmax_i32: Argmax
+  argsort_f32: Argsort
+  argsort_f64: Argsort
+  argsort_i32: Argsort
   cast_f32_f64: Cast
   cast_f32_i32: Cast
   cast_f64_f32: Cast
@@ -51,6 +61,7 @@ export interface Exports {
   scatterAdd_f32: Gather
   scatterAdd_f64: Gather
   scatterAdd_i32: Gather
+  scatterAddWide: GatherWide
   softmax_f32: Rows
   softmax_f64: Rows
   logSoftmax_f32: Rows
@@ -94,6 +105,8 @@ export interface Exports {
   cauchy_f64: OfTwo
   correlate_f32: OfTwo
   correlate_f64: OfTwo
+  finite_f32: (n: number, x: number) => boolean
+  finite_f64: (n: number, x: number) => boolean
   series_f32: Series
   series_f64: Series
   seriesSinCos_f32: SinCos
@@ -124,20 +137,25 @@ type Choice = [from: Address, step: boolean]
 type Where = Code<[n: number, ...c: Choice, ...a: Choice, ...b: Choice, out: Address]>
 type Reduce = Code<[op: number, outer: number, n: number, inner: number, x: Address, out: Address]>
 type Argmax = Code<[outer: number, n: number, inner: number, x: Address, out: Address]>
+type Argsort = Code<
+  [outer: number, n: number, inner: number, descending: number, x: Address, out: Address, scratch: Address]
+>
 type Cast = Code<[n: number, x: Address, out: Address]>
 type Gather = Code<
   [outer: number, axis: number, inner: number, count: number, index: Address, x: Address, out: Address]
 >
+type GatherWide = Code<[...Parameters<Gather>, scratch: Address]>
 type Rows = Code<[rows: number, n: number, x: Address, out: Address]>
 type RowsGrad = Code<[lead: number, rows: number, n: number, y: Address, gy: Address, gx: Address]>
 type Labelled = [rows: number, n: number, x: Address, labels: Address]
 type CrossEntropy = Code<[...Labelled, out: Address]>
 type CrossEntropyGrad = Code<[lead: number, ...Labelled, gy: Address, gx: Address]>
 type NormRows = [rows: number, n: number, eps: number]
-type LayerNorm = Code<[...NormRows, x: Address, w: Address, b: Address, out: Address]>
-type RmsNorm = Code<[...NormRows, x: Address, w: Address, out: Address]>
-type RmsNormGrad = Code<[...NormRows, x: Address, w: Address, gy: Address, gx: Address, gw: Address]>
-type LayerNormGrad = Code<[...NormRows, x: Address, w: Address, gy: Address, gx: Address, gw: Address, gb: Address]>
+type LayerNorm = Code<[...NormRows, x: Address, w: Address, b: Address, out: Address, scratch: Address]>
+type RmsNorm = Code<[...NormRows, x: Address, w: Address, out: Address, scratch: Address]>
+type NormGrad = [...NormRows, x: Address, w: Address, gy: Address, gx: Address, gw: Address]
+type RmsNormGrad = Code<[...NormGrad, scratch: Address]>
+type LayerNormGrad = Code<[...NormGrad, gb: Address, scratch: Address]>
 type Plane = [planes: number, height: number, width: number]
 type Window = [kernelH: number, kernelW: number, strideH: number, strideW: number, padH: number, padW: number]
 type Pool = Code<[...Plane, ...Window, outH: number, outW: number, from: Address, to: Address]>
@@ -181,13 +199,6 @@ export interface Module {
 /** Static data and scratch of the module, in pages; buffers come after them. */
 const initialPages = 64
 
-/** By the runtime's own decoder where it has one: a loop that runs once runs slowly. */
-function decode(base64: string): Uint8Array<ArrayBuffer> {
-  type Decoder = { from(text: string, encoding: 'base64'): Uint8Array }
-  const { Buffer } = globalThis as { Buffer?: Decoder }
-  return Buffer ? new Uint8Array(Buffer.from(base64, 'base64')) : Uint8Array.from(atob(base64), c => c.charCodeAt(0))
-}
-
 type GetBuiltinModule = (name: string) => { setFlagsFromString(flags: string): void } | undefined
 
 /** Node 20 has relaxed SIMD behind a flag; later versions have it without, and no longer know the flag. */
@@ -199,7 +210,7 @@ function enableRelaxedSimd(): void {
 /** The bytes of the best build this engine accepts, or of the one asked for. */
 function choose(wanted: Build | undefined): { build: Build; bytes: Uint8Array<ArrayBuffer> } {
   if (wanted !== 'plain') {
-    const bytes = decode(generated.relaxed)
+    const bytes = bytesOf('relaxed')
     let accepted = WebAssembly.validate(bytes)
     if (!accepted) {
       enableRelaxedSimd()
@@ -208,7 +219,7 @@ function choose(wanted: Build | undefined): { build: Build; bytes: Uint8Array<Ar
     if (accepted) return { build: 'relaxed', bytes }
     if (wanted === 'relaxed') throw new Error('This engine has no relaxed SIMD: use the plain build.')
   }
-  return { build: 'plain', bytes: decode(generated.plain) }
+  return { build: 'plain', bytes: bytesOf('plain') }
 }
 
 /**

@@ -110,6 +110,20 @@ export class Heap {
     this.#collected.unregister(region)
   }
 
+  /** Runs `body`, which may take working memory: it is released when the body ends, however it ends. */
+  scratch<T>(body: (alloc: Heap['alloc']) => T): T {
+    const taken: Region[] = []
+    try {
+      return body((dtype, length) => {
+        const region = this.alloc(dtype, length)
+        taken.push(region)
+        return region
+      })
+    } finally {
+      for (const region of taken) this.release(region)
+    }
+  }
+
   view(region: Region, offset: number, length: number): Region {
     const start = addressOf(region) + offset * bytesPerElement[region.dtype]
     return new Region(region.dtype, length, start, region.home, region.owner)

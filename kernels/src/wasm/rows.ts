@@ -18,22 +18,18 @@ export function densely(
   run: (operands: readonly Dense[]) => void,
 ): void {
   const { heap } = context
-  const copies: Region[] = []
   const contiguous = shape.map((_, d) => shape.slice(d + 1).reduce((a, b) => a * b, 1))
-  try {
+  heap.scratch(alloc => {
     const regions = operands.map(([x, strides]) => {
       const step = stepOf(shape, strides)
       if (step === 0 || step === 1) return { x, step: step === 1 }
-      const copied = heap.alloc(
+      const copied = alloc(
         x.dtype,
         shape.reduce((a, b) => a * b, 1),
       )
-      copies.push(copied)
       copyKernel(context)(shape, x, 0, strides, copied, 0, contiguous)
       return { x: copied, step: true }
     })
     run(regions.map(({ x, step }) => ({ address: addressOf(x), step })))
-  } finally {
-    for (const copied of copies) heap.release(copied)
-  }
+  })
 }

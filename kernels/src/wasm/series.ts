@@ -1,5 +1,7 @@
 import type { Kernels, SeriesOp } from '../contract.js'
+import * as reference from '../js/series.js'
 import type { Context } from './context.js'
+import { mapKernel, powerKernel } from './elementwise.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 
@@ -15,6 +17,11 @@ const seriesOps: Record<SeriesOp, number> = {
   reciprocal: 7,
   sqrt: 8,
   rsqrt: 9,
+  expm1: 11,
+  log1p: 12,
+  gelu: 13,
+  silu: 14,
+  geluTanh: 15,
 }
 const POWER = 10
 
@@ -26,8 +33,14 @@ type SeriesKernels = Pick<
 /** Multiply-adds below which one thread is as fast as several. */
 const SMALL = 1 << 17
 
-/** The recurrences on the module, in f64 whatever the dtype. */
-export function seriesKernels({ exports, heap, threads }: Context): SeriesKernels {
+/** The recurrences on the module, in f64 whatever the dtype. They are right where all orders are finite: what they make of NaN
+ *  and ±Inf, in whole tiles and with zeros that are not stored, is made again by the reference. */
+export function seriesKernels(context: Context): SeriesKernels {
+  const { exports, heap, threads } = context
+  const map = mapKernel(context)
+  const power = powerKernel(context)
+  const first = (x: Region, n: number) => heap.view(x, 0, n)
+  const finite = (x: Region) => (x.dtype === 'f32' ? exports.finite_f32 : exports.finite_f64)(x.length, addressOf(x))
   const stored = (x: Region, n: number, orders: number) => Math.min(orders, x.length / n)
 
   /** Runs `body` with `bytes` of memory: the module's scratch, or more where that is too little. */
@@ -59,14 +72,16 @@ export function seriesKernels({ exports, heap, threads }: Context): SeriesKernel
   }
   return {
     series(op, orders, n, x, out) {
-      if (n > 0 && orders > 0) recurrence(seriesOps[op], 0, orders, n, x, out)
+      if (n === 0 || orders === 0) return
+      recurrence(seriesOps[op], 0, orders, n, x, out)
+      if (!finite(out)) reference.series(op, orders, n, heap.array(x), heap.array(out))
+      map(op, first(x, n), first(out, n))
     },
     seriesPower(r, orders, n, x, out) {
       if (n === 0 || orders === 0) return
-      // Order 0 is a power, the others come from the recurrence.
-      const power = out.dtype === 'f32' ? exports.power_f32 : exports.power_f64
-      power(n, addressOf(x), r, addressOf(out))
       recurrence(POWER, r, orders, n, x, out)
+      if (!finite(out)) reference.seriesPower(r, orders, n, heap.array(x), heap.array(out))
+      power(first(x, n), r, first(out, n))
     },
     seriesSinCos(orders, n, x, sin, cos) {
       if (n === 0 || orders === 0) return
@@ -74,6 +89,10 @@ export function seriesKernels({ exports, heap, threads }: Context): SeriesKernel
       withScratch(stacks(3, orders), scratch => {
         run(orders, stored(x, n, orders), n, addressOf(x), addressOf(sin), addressOf(cos), scratch)
       })
+      if (finite(sin) && finite(cos)) return
+      reference.seriesSinCos(orders, n, heap.array(x), heap.array(sin), heap.array(cos))
+      map('sin', first(x, n), first(sin, n))
+      map('cos', first(x, n), first(cos, n))
     },
     seriesDiv(orders, n, a, b, out) {
       if (n === 0 || orders === 0) return
@@ -81,6 +100,7 @@ export function seriesKernels({ exports, heap, threads }: Context): SeriesKernel
       withScratch(stacks(3, orders), scratch => {
         run(orders, stored(a, n, orders), stored(b, n, orders), n, addressOf(a), addressOf(b), addressOf(out), scratch)
       })
+      if (!finite(out)) reference.seriesDiv(orders, n, heap.array(a), heap.array(b), heap.array(out))
     },
     seriesSoftmax(orders, rows, n, x, out) {
       if (rows * n === 0 || orders === 0) return

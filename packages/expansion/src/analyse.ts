@@ -17,6 +17,8 @@ export interface Analysis {
   readonly norms: readonly number[]
   /** norms² / Σ norms² */
   readonly share: readonly number[]
+  /** What the sum in `share` is over: all orders 0..n, or those kept (a series has no last order). */
+  readonly shareOf: 'all orders' | 'kept orders'
   /** Standard error of each order, where they are sampled, as a norm like its own; null where they are exact. */
   readonly standardError: readonly number[] | null
   /** Of the whole output (or gradient). */
@@ -70,6 +72,8 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
   const output = Float64Array.from(await total.data())
   const norms = orderNorms(c, rows, batch, size / batch)
   const errors = standardError && orderNorms(Float64Array.from(await standardError.data()), rows, batch, size / batch)
+  const { all } = expansion
+  const whole = all && orderNorms(Float64Array.from(await all.data()), all.shape[0]!, batch, size / batch)
   const remainder = remainders(c, output, rows)
   const outputNorm = norm(output, batch)
   const chains = chainCounts(scales.length, rows - 1)
@@ -94,7 +98,8 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
     orders: rows - 1,
     scale,
     norms: [...norms],
-    share: [...shares(norms)],
+    share: [...shares(whole ?? norms).subarray(0, rows)],
+    shareOf: whole !== undefined || (!taylor && rows > scales.length) ? 'all orders' : 'kept orders',
     standardError: errors ? [...errors] : null,
     outputNorm,
     remainder: [...remainder],

@@ -12,10 +12,10 @@ import {
   mul,
   narrow,
   padded,
+  release,
   reshape,
   scope,
   sum,
-  sumSquares,
   type Tensor,
   tensor,
   vjp,
@@ -24,6 +24,7 @@ import {
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
 import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { checkOrders } from './orders.js'
+import { norm } from './spectrum.js'
 import { numbersOf, products, withNext } from './stacks.js'
 
 /** How much each block, and each pair of blocks, has to do with the orders of an expansion, in one direction of what is
@@ -44,12 +45,14 @@ export interface AttributionOptions {
   /** The direction, of the shape of what is expanded; default: what is expanded itself over its norm, so that the totals of
    *  all orders sum to that norm. */
   readonly direction?: Tensor
+  /** `gatedAttribution`: called with the block passes done, of all. */
+  readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
 
 /** x over its Euclidean norm. */
 function unit(x: Tensor): Tensor {
-  const square = sumSquares(x).item()
-  return square > 0 ? mul(x, 1 / Math.sqrt(square)) : x
+  const size = norm(x.dataSync())
+  return size > 0 ? mul(x, 1 / size) : x
 }
 
 /** Σ_{a+b=k−1} of the products of prefixes of length a and suffixes of length b, for every k. */
@@ -70,7 +73,7 @@ export async function gatedAttribution(
   tower: Tower,
   x: Tensor,
   orders: number | 'all',
-  { direction }: AttributionOptions = {},
+  { direction, onProgress }: AttributionOptions = {},
 ): Promise<Attribution> {
   const n = tower.blocks.length
   const most = Math.min(orders === 'all' ? n : orders, n)
@@ -83,6 +86,7 @@ export async function gatedAttribution(
       const { value, paths, branch } = scope(() => gatedStep(block, states[states.length - 1]!, Math.max(most, 1)))
       states.push({ value, paths })
       branches.push(branch)
+      onProgress?.(branches.length, 2 * n)
     }
     const last = states[n]!
     const output = freeze(tower.decode, last.value, last.paths, most)
@@ -104,36 +108,58 @@ export async function gatedAttribution(
         through[l] = keep(mul(narrow(branch, 0, 0, 1), block.scale))
         return head(withNext(skipped, branch, block.scale), Math.max(most, 1))
       })
+      release(after)
+      onProgress?.(2 * n - l, 2 * n)
     }
-    const pairs = scope(() => pairProducts(tower, states, branches, through))
-    const kept = { totals, dots, pairs }
-    return kept
+    const own = tower.blocks.map((block, l) => mul(narrow(branches[l]!, 0, 0, 1), block.scale))
+    const pass = (block: Block, l: number, sent: Tensor) => frozen(block.skip!, states[l]!.value, sent)
+    return { totals, dots, pairs: scope(() => pairProducts(tower, own, through, pass)) }
   })
   return collected('gated', found, tower, most)
 }
 
-/** For every block j the products of what every block i < j sent along the skips with what block j makes of it. */
+/** The products of what the first `rows` blocks sent with what blocks `first`.. make of it, `[rows, columns]`; those on and
+ *  below the diagonal mean nothing. */
+interface PairPanel {
+  readonly first: number
+  readonly products: Tensor
+}
+
+/**
+ * For every block j the products of what every block i < j sent along the skips with what block j makes of it. Blocks
+ * between two skips of their own share one matrix product.
+ *
+ * @param own what block l sends, `[1, ...state]`, λ_l included
+ * @param through the direction, pulled back through block l's branch, λ_l included
+ * @param pass a stack of states through the skip of a block
+ */
 function pairProducts(
   tower: Tower,
-  states: readonly GatedState[],
-  branches: readonly Tensor[],
+  own: readonly Tensor[],
   through: readonly Tensor[],
-): (Tensor | null)[] {
-  let sent: Tensor | null = null
-  return tower.blocks.map((block, j) => {
-    const dots = sent === null ? null : products(sent, through[j]!)
-    const passed: Tensor | null =
-      sent !== null && block.skip !== undefined ? frozen(block.skip, states[j]!.value, sent) : sent
-    const own = mul(narrow(branches[j]!, 0, 0, 1), block.scale)
-    sent = passed === null ? own : concat([passed, own], 0)
-    return dots
+  pass: (block: Block, l: number, sent: Tensor) => Tensor,
+): PairPanel[] {
+  const panels: PairPanel[] = []
+  let arrived: Tensor[] = []
+  let first = 0
+  tower.blocks.forEach((block, l) => {
+    if (block.skip === undefined && l + 1 < tower.blocks.length) return
+    const before = [...arrived, ...own.slice(first, l)]
+    const sent = before.length === 0 ? undefined : concat(before, 0)
+    if (sent !== undefined) panels.push({ first, products: products(sent, concat(through.slice(first, l + 1), 0)) })
+    const passed = sent === undefined || block.skip === undefined ? sent : pass(block, l, sent)
+    if (sent !== undefined && sent !== passed) release(sent)
+    for (const t of arrived) release(t)
+    arrived = passed === undefined ? [own[l]!] : [passed, own[l]!]
+    first = l + 1
   })
+  return panels
 }
 
 interface Found {
   readonly totals: Tensor
   readonly dots: readonly Tensor[]
-  readonly pairs: readonly (Tensor | null)[]
+  readonly pairs: readonly PairPanel[]
 }
 
 async function collected(
@@ -150,8 +176,12 @@ async function collected(
     found.forEach((value, k) => (blocks[k]![i] = value))
   }
   const matrix = Array.from({ length: n }, () => new Float64Array(n))
-  for (const [j, t] of pairs.entries()) {
-    if (t !== null) (await numbersOf(t)).forEach((value, i) => (matrix[i]![j] = value))
+  for (const { first, products } of pairs) {
+    const [rows, columns] = products.shape as [number, number]
+    const found = await numbersOf(products)
+    for (let i = 0; i < rows; i++) {
+      for (let c = Math.max(0, i + 1 - first); c < columns; c++) matrix[i]![first + c] = found[i * columns + c]!
+    }
   }
   return { expansion, totals: await numbersOf(totals), blocks, pairs: matrix }
 }
@@ -179,28 +209,26 @@ export async function gradientAttribution(
     // Tangents of u along the run by path length, before every block.
     const states = statesOf(tower, x)
     const tangents = [tangentsOf(tower.encode, x, reshape(u, [1, ...u.shape]))]
-    const sentBefore: (Tensor | null)[] = []
-    let sent: Tensor | null = null
+    const own: Tensor[] = []
     tower.blocks.forEach((block, l) => {
       const h = states[l]!
       const before = tangents[l]!
-      const { next, branch } = scope(() => {
+      const { next, sent } = scope(() => {
         const skipped = block.skip === undefined ? before : tangentsOf(block.skip, h, before)
         const branch = tangentsOf(block.branch, h, head(before, Math.max(most, 1)))
-        return { next: head(withNext(skipped, branch, block.scale), Math.max(most, 1)), branch }
+        const sent = mul(narrow(branch, 0, 0, 1), block.scale)
+        return { next: head(withNext(skipped, branch, block.scale), Math.max(most, 1)), sent }
       })
       tangents.push(next)
-      sentBefore.push(sent)
-      const passed: Tensor | null = sent !== null && block.skip !== undefined ? tangentsOf(block.skip, h, sent) : sent
-      const own = mul(narrow(branch, 0, 0, 1), block.scale)
-      sent = passed === null ? own : concat([passed, own], 0)
+      own.push(sent)
     })
-    const pairs = new Array<Tensor | null>(n).fill(null)
+    const pulled = new Array<Tensor>(n)
     const paths = gradientPaths(tower, x, seed, Math.max(most, 1), {}, (l, _after, through) => {
       dots[l] = keep(products(tangents[l]!, through))
-      const before = sentBefore[l]!
-      if (before !== null) pairs[l] = keep(products(before, mul(narrow(through, 0, 0, 1), tower.blocks[l]!.scale)))
+      pulled[l] = keep(mul(narrow(through, 0, 0, 1), tower.blocks[l]!.scale))
     })
+    const pass = (block: Block, l: number, sent: Tensor) => tangentsOf(block.skip!, states[l]!, sent)
+    const pairs = scope(() => pairProducts(tower, own, pulled, pass))
     const totals = products(head(paths, most + 1), reshape(u, [1, ...u.shape]))
     return { totals, dots, pairs }
   })
@@ -285,7 +313,9 @@ export async function taylorAttribution(
 export function runWithScales(tower: Tower, x: Tensor, scales: readonly Tensor[]): Tensor {
   let h = tower.encode(x)
   tower.blocks.forEach((block, l) => {
-    h = add(block.skip === undefined ? h : block.skip(h), mul(block.branch(h), scales[l]!))
+    const before = h
+    h = scope(() => add(block.skip === undefined ? before : block.skip(before), mul(block.branch(before), scales[l]!)))
+    release(before)
   })
   return tower.decode(h)
 }

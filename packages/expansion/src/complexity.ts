@@ -20,6 +20,8 @@ export interface ComplexityOptions {
   readonly probes?: number
   /** Default 0. */
   readonly seed?: number
+  /** Called with the blocks that cotangents have passed, of all. */
+  readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
 
 const MAX_EXACT_OUTPUTS = 64
@@ -35,7 +37,7 @@ export async function geometricComplexity(
   network: Tower,
   input: Tensor,
   orders: number | 'all',
-  { probes, seed = 0 }: ComplexityOptions = {},
+  { probes, seed = 0, onProgress }: ComplexityOptions = {},
 ): Promise<Gram> {
   const { tower, x } = embedded(network, input)
   const most = Math.min(orders === 'all' ? tower.blocks.length : orders, tower.blocks.length)
@@ -47,9 +49,15 @@ export async function geometricComplexity(
   })
   const batch = x.shape[0]!
   const outputs = output.shape.slice(1).reduce((a, b) => a * b, 1)
+  const n = tower.blocks.length
+  const exact = probes === undefined && outputs <= MAX_EXACT_OUTPUTS
+  const passes = exact ? Math.ceil(outputs / TOGETHER) : (probes ?? 64)
+  let pass = 0
   const gramOf = (cotangents: Float64Array, count: number) => {
     const seeds = tensor(cotangents, { ...output, shape: [count, ...output.shape] })
-    const paths = gradientPaths(tower, x, () => seeds, most)
+    const onBlock = (done: number) => onProgress?.(pass * n + done, passes * n)
+    const paths = gradientPaths(tower, x, () => seeds, most, { onBlock })
+    pass++
     return products(reshape(paths, [most + 1, -1]), reshape(paths, [most + 1, -1]))
   }
   const rows = most + 1
@@ -59,7 +67,7 @@ export async function geometricComplexity(
   const table = (flat: Float64Array) => Array.from({ length: rows }, (_, i) => flat.slice(i * rows, (i + 1) * rows))
   const whole = (flat: ArrayLike<number>) => Array.from(flat).reduce((a, b) => a + b, 0)
 
-  if (probes === undefined && outputs <= MAX_EXACT_OUTPUTS) {
+  if (exact) {
     const flat = new Float64Array(rows * rows)
     for (let first = 0; first < outputs; first += TOGETHER) {
       const count = Math.min(TOGETHER, outputs - first)
@@ -71,7 +79,7 @@ export async function geometricComplexity(
     }
     return { gram: table(flat), total: whole(flat), standardError: null }
   }
-  const count = probes ?? 64
+  const count = passes
   if (!Number.isSafeInteger(count) || count < 2) {
     throw new RangeError(`geometricComplexity: probes must be an integer of at least 2, got ${count}`)
   }

@@ -15,6 +15,7 @@ export { groupedTaylor } from './grouped.js'
 export {
   type Damage,
   damage,
+  exchangeable,
   type LesionCurve,
   type LesionOptions,
   lesion,
@@ -24,7 +25,7 @@ export {
 export { gatedMoments, gradientMoments, type MomentOptions, type Moments } from './moments.js'
 export { atScale, type Orders } from './orders.js'
 export { estimateRadius, type Radius } from './radius.js'
-export { componentwisePade, vectorEpsilon } from './resummation.js'
+export { componentwisePade, type PadeSum, vectorEpsilon } from './resummation.js'
 export { bestTruncation, orderNorms, remainders, shares } from './spectrum.js'
 export { dropoutMean, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type SubsetOptions, subsets } from './subsets.js'
 export { taylor } from './taylor.js'

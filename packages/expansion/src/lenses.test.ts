@@ -10,6 +10,7 @@ import {
   sub,
   sum,
   type Tensor,
+  tanh,
   tensor,
   useBackend,
   vjp,
@@ -76,6 +77,29 @@ function oddTower(options: Parameters<typeof randomTower>[0]) {
   }))
   return { tower: { encode: tower.encode, decode: tower.decode, blocks } satisfies Tower, x }
 }
+
+describe('towers deeper than the call stack', () => {
+  const weights = new Random(3).normal([2, 2], 0, 0.5, { dtype: 'f64', backend: js() })
+  const block = { branch: (h: Tensor) => tanh(matmul(h, weights)), scale: 1e-4 }
+  const tower: Tower = { encode: h => h, decode: h => h, blocks: new Array(5000).fill(block) }
+  const x = new Random(4).normal([2, 2], 0, 1, { dtype: 'f64', backend: js() })
+
+  it('sets of 5000 blocks, all of them one object, are sampled as sets of places', () => {
+    const { coefficients } = subsets(tower, x, 2, { samples: 4 })
+    const [zero, one, two] = rows(coefficients)
+    // At this scale nothing but the first differences matters: order 1 is 5000 times one branch.
+    const branch = values(mul(block.branch(x), 5000e-4))
+    expect(gap(zero!, values(x))).toBe(0)
+    expect(gap(one!, branch)).toBeLessThan(1e-12)
+    expect(norm(two!)).toBeGreaterThan(0)
+  })
+
+  it('attributes to 5000 blocks and their pairs', async () => {
+    const { totals, pairs } = await gatedAttribution(tower, x, 2)
+    const sum = pairs.reduce((all, row) => all + row.reduce((a, b) => a + b, 0), 0)
+    expect(Math.abs(sum / totals[2]! - 1)).toBeLessThan(1e-9)
+  })
+})
 
 describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, backend) => {
   const before = useBackend(backend)
@@ -373,6 +397,8 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
       expect(found.swapped[1]!.draws).toHaveLength(3)
       expect(() => withSwaps(tower, [[0, 1]])).toThrow('block 1 has a skip of its own')
       expect(() => withSwaps(tower, [[0, 9]])).toThrow('there is no block 9')
+      // Blocks 0 and 2 are on two sides of a block that may change the shape.
+      expect(() => withSwaps(tower, [[0, 2]])).toThrow(RangeError)
       await expect(lesion(tower, x, [5])).rejects.toThrow('lesion: 0 to 4 blocks can go, got 5')
     })
   })

@@ -2,12 +2,15 @@ import type { Block, Tower } from '@unravel/resnet'
 import {
   addAligned,
   addScaled,
+  concat,
   eye,
   gated as freeze,
   head,
   mul,
+  narrow,
   padded,
   Random,
+  release,
   reshape,
   scope,
   sum,
@@ -40,13 +43,19 @@ export interface MomentOptions {
   readonly probes?: number
   /** Default 0. */
   readonly seed?: number
-  /** Force the exact recursion, or the probes. Default: exact where states are vectors of at most 512 numbers and the second
-   *  moments of all orders and inputs take no more than 2^25 numbers. */
+  /** Force the exact recursion, or the probes. Default: exact where states are vectors of at most 512 numbers, the second
+   *  moments of all orders and inputs take no more than 2^25 numbers, and the products of square matrices of the width of
+   *  the states, one for each block, order and input, no more than 2^37 multiplications. */
   readonly exact?: boolean
+  /** Called with the blocks or passes done, of all. */
+  readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
 
 const MAX_WIDTH = 512
 const MAX_NUMBERS = 2 ** 25
+const MAX_WORK = 2 ** 37
+/** Blocks × orders × inputs of one probe; of a longer batch, a probe sees as many inputs as that allows, drawn anew. */
+const MAX_PROBED = 2 ** 17
 
 /**
  * The second moments of single paths of the `gated` expansion: M_k ← s M_k sᵀ + λ² A M_{k−1} Aᵀ, with the first branch of a
@@ -62,10 +71,10 @@ export async function gatedMoments(
   const n = tower.blocks.length
   const most = Math.min(orders === 'all' ? n : orders, n)
   checkOrders('gatedMoments', most)
-  const pass = (weights?: readonly number[]) => gated(tower, x, most, undefined, { weights })
+  const pass = (weights?: readonly number[], inputs = x) => gated(tower, inputs, most, undefined, { weights })
   const sums = await squares(pass().coefficients)
-  const exact = () => scope(() => exactGated(tower, x, most))
-  return moments('gated', tower, x, most, sums, options, exact, w => pass(w).coefficients)
+  const exact = () => scope(() => exactGated(tower, x, most, options.onProgress))
+  return moments('gated', tower, x, most, sums, options, exact, (w, inputs) => pass(w, inputs).coefficients)
 }
 
 /** The same of gradient paths of output element `target`, from the last block to the input. */
@@ -82,9 +91,9 @@ export async function gradientMoments(
   checkOrders('gradientMoments', most)
   const seed = (output: Tensor) => oneElement(output, target)
   const sums = await squares(gradient(tower, x, target, most).coefficients)
-  const exact = () => scope(() => exactGradient(tower, x, seed, most))
-  return moments('gradient', tower, x, most, sums, options, exact, w =>
-    gradientPaths(tower, x, seed, most, { weights: w }),
+  const exact = () => scope(() => exactGradient(tower, x, seed, most, options.onProgress))
+  return moments('gradient', tower, x, most, sums, options, exact, (weights, inputs) =>
+    gradientPaths(tower, inputs, seed, most, { weights }),
   )
 }
 
@@ -102,9 +111,9 @@ async function moments(
   x: Tensor,
   most: number,
   sums: Float64Array,
-  { probes = 64, seed = 0, exact = fits(tower, x, most) }: MomentOptions,
+  { probes = 64, seed = 0, exact = fits(tower, x, most), onProgress }: MomentOptions,
   recursion: () => Tensor,
-  pass: (weights: readonly number[]) => Tensor,
+  pass: (weights: readonly number[], inputs: Tensor) => Tensor,
 ): Promise<Moments> {
   const norms = sums.map(Math.sqrt)
   const of = (moment: Float64Array, standardError: Float64Array | null): Moments => ({
@@ -116,11 +125,18 @@ async function moments(
     throw new RangeError(`moments: probes must be an integer of at least 2, got ${probes}`)
   }
   const random = new Random(seed)
+  const n = tower.blocks.length
+  const batch = x.shape[0]!
+  const seen = Math.min(batch, Math.max(1, Math.floor(MAX_PROBED / Math.max(1, n * (most + 1)))))
   const mean = new Float64Array(most + 1)
   const spread = new Float64Array(most + 1)
   for (let i = 1; i <= probes; i++) {
-    const signs = [...random.uniform([tower.blocks.length], -1, 1).dataSync()].map(u => (u < 0 ? -1 : 1))
-    const found = await squares(scope(() => pass(signs)))
+    const signs = [...random.uniform([n], -1, 1).dataSync()].map(u => (u < 0 ? -1 : 1))
+    const places = seen < batch ? random.permutation(batch).slice(0, seen) : undefined
+    const paths = scope(() => pass(signs, places === undefined ? x : rowsOf(x, places)))
+    const found = await squares(paths)
+    paths.dispose()
+    onProgress?.(i, probes)
     found.forEach((value, k) => {
       const gap = value - mean[k]!
       mean[k]! += gap / i
@@ -133,6 +149,13 @@ async function moments(
   )
 }
 
+/** The inputs at some places of a batch. */
+const rowsOf = (x: Tensor, places: Int32Array): Tensor =>
+  concat(
+    Array.from(places, i => narrow(x, 0, i, 1)),
+    0,
+  )
+
 /** Whether second moments of all states, orders and inputs fit. */
 function fits(tower: Tower, x: Tensor, most: number): boolean {
   if (x.dtype === 'i32' || x.rank !== 2) return false
@@ -141,7 +164,9 @@ function fits(tower: Tower, x: Tensor, most: number): boolean {
     const all = [x, ...states, tower.decode(states[states.length - 1]!)]
     return all.every(s => {
       const d = s.shape[s.rank - 1]!
-      return s.rank === 2 && (s === x || d <= MAX_WIDTH) && (most + 1) * s.shape[0]! * d * d <= MAX_NUMBERS
+      const moments = (most + 1) * s.shape[0]! * d * d
+      const work = s === x ? 0 : moments * d * tower.blocks.length
+      return s.rank === 2 && (s === x || d <= MAX_WIDTH) && moments <= MAX_NUMBERS && work <= MAX_WORK
     })
   })
 }
@@ -164,7 +189,13 @@ function traces(m: Tensor): Tensor {
   return mul(sum(mul(m, diagonal), [1, 2, 3]), 1 / batch)
 }
 
-function exactGradient(tower: Tower, x: Tensor, seed: (output: Tensor) => Tensor, most: number): Tensor {
+function exactGradient(
+  tower: Tower,
+  x: Tensor,
+  seed: (output: Tensor) => Tensor,
+  most: number,
+  onProgress: MomentOptions['onProgress'],
+): Tensor {
   const states = statesOf(tower, x)
   const top = vjp(tower.decode, states[states.length - 1]!)
   let m = outer(top.pullback(seed(top.value)))
@@ -177,19 +208,25 @@ function exactGradient(tower: Tower, x: Tensor, seed: (output: Tensor) => Tensor
       const through = twoSided(vjp(branch, h).pullback, head(before, Math.max(most, 1)))
       return head(withNext(skipped, through, scale ** 2), most + 1)
     })
+    release(before)
+    onProgress?.(tower.blocks.length - l, tower.blocks.length)
   }
   return padded(traces(twoSided(vjp(tower.encode, x).pullback, m)), most + 1)
 }
 
-function exactGated(tower: Tower, x: Tensor, most: number): Tensor {
+function exactGated(tower: Tower, x: Tensor, most: number, onProgress: MomentOptions['onProgress']): Tensor {
   const encoded = tower.encode(x)
   let value = encoded
   // The path through no branch; then the second moments of those of length 1, 2, …
   let straight = reshape(encoded, [1, ...encoded.shape])
   let m: Tensor | undefined
-  for (const block of tower.blocks) {
+  for (const [l, block] of tower.blocks.entries()) {
     const before = { value, straight, m }
     const after = scope(() => momentStep(block, before, most))
+    for (const old of Object.values(before)) {
+      if (old !== undefined && old !== after.straight && old !== after.m) release(old)
+    }
+    onProgress?.(l + 1, tower.blocks.length)
     value = after.value
     straight = after.straight
     m = after.m

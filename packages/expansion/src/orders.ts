@@ -5,6 +5,8 @@ export interface Orders {
   readonly expansion: 'taylor' | 'gated' | 'gradient' | 'subsets'
   /** `[orders + 1, batch, ...]`: entry k is the total of order k, λ^k included. */
   readonly coefficients: Tensor
+  /** The same of all orders 0..n, where more were computed than are kept: what shares are of. */
+  readonly all?: Tensor
   /** What the orders expand: the network's output, or for `gradient` the whole gradient. One forward (and backward)
    *  pass of the network itself gives it, not the expansion. */
   readonly total: Tensor
@@ -27,7 +29,10 @@ export function checkOrders(what: string, orders: number): void {
 
 /** Throws RangeError for a batch without inputs: means over it do not exist. */
 export function checkBatch(what: string, x: Tensor): void {
-  if (x.size === 0) throw new RangeError(`${what}: there is nothing to measure: ${x} is empty; give at least one input`)
+  if (x.size === 0)
+    throw new RangeError(
+      `${what}: there is nothing to measure: ${x.dtype}[${x.shape}] is empty; give at least one input`,
+    )
 }
 
 /**

@@ -17,8 +17,8 @@ export interface Radius {
  * O(1/k) terms removed (Domb and Sykes, 1957). A sequence that oscillates, or vanishes at every other order, is fitted
  * through its envelope, the root mean square of ‖c_k‖ R^k over a few consecutive orders.
  *
- * The range low..high joins the plain ratio test at the last order, the fits that end one and two orders earlier, two
- * standard errors, and 1/K² for the terms that the fit leaves out.
+ * The range low..high joins the ratio test over the last orders, the fits that end one and two orders earlier, standard
+ * errors, and a margin in 1/K² and K^{-3/4} for the terms that the fit leaves out.
  *
  * Not used are order 0 (a constant has no radius), everything from the first non-finite order on, and a tail of rounding
  * noise: orders below 1024 ε of the largest that have stopped decaying. If the orders before such a tail, or before a tail
@@ -37,17 +37,44 @@ export function estimateRadius(norms: ArrayLike<number>, epsilon = Number.EPSILO
   const fit = fitRadius(logs)
   if (fit === null) return null
   const fits = [fit, fitRadius(logs.slice(0, -1)), fitRadius(logs.slice(0, -2))].filter(f => f !== null)
-  const margin = 1 / last ** 2
-  // log (c_{k-1} / c_k) = log R − p/k: the ratio test, which the fit extrapolates to k = ∞.
-  const tests = [...fits, { logRadius: fit.logRadius - fit.power / last, error: fit.error }]
-  const low = Math.min(...tests.map(test => test.logRadius - 2 * test.error)) - margin
-  const high = Math.max(...tests.map(test => test.logRadius + 2 * test.error)) + margin
+  const tests = [
+    ...fits,
+    // log (c_{k-1} / c_k) = log R − p/k: the ratio test, which the fit extrapolates to k = ∞, as the fit has it at the last
+    // order, and as the coefficients themselves have it over the last quarter of the orders.
+    { logRadius: fit.logRadius - fit.power / last, error: fit.error },
+    { logRadius: lastRatio(logs) ?? fit.logRadius, error: 0 },
+  ]
+  const margin = (of: Margin) => of.early * last ** -2 + of.late * last ** -0.75
+  const low = extreme(Math.min, tests, -SPREAD.low.errors) - margin(SPREAD.low)
+  const high = extreme(Math.max, tests, SPREAD.high.errors) + margin(SPREAD.high)
   return {
     estimate: Math.exp(fit.logRadius),
     low: Math.exp(low),
     high: growsWithOrder(fits, last) ? Infinity : Math.exp(high),
     ratio: Math.exp(-fit.logRadius),
   }
+}
+
+/**
+ * How many standard errors, and which multiples of 1/K² and of K^{-3/4} in log R, the range adds. Chosen on 450 random towers
+ * of 3 to 50 blocks (tanh, sigmoid, softplus, SiLU; no norm, layer norm, RMS norm) so that the radius seen from 320 orders
+ * lies below the range, the dangerous side, in at most one of a hundred for every K from 8 on.
+ */
+const SPREAD = { low: { errors: 2, early: 11, late: 0.55 }, high: { errors: 1, early: 1, late: 0.1 } }
+type Margin = (typeof SPREAD)['low']
+
+const extreme = (
+  pick: (...values: number[]) => number,
+  tests: readonly Pick<Fit, 'logRadius' | 'error'>[],
+  errors: number,
+) => tests.map(test => test.logRadius + errors * test.error).reduce((a, b) => pick(a, b))
+
+/** log of the geometric mean of c_{k−1}/c_k over the last quarter of the orders, at least two; null next to zeros. */
+function lastRatio(logs: readonly number[]): number | null {
+  const last = logs.length - 1
+  const orders = Math.max(2, Math.round(last / 4))
+  const mean = (logs[last - orders]! - logs[last]!) / orders
+  return Number.isFinite(mean) ? mean : null
 }
 
 const SMALLEST_NORMAL = 2 ** -1022
@@ -68,7 +95,7 @@ function withoutTail(logs: readonly number[], noise: number): readonly number[] 
   if (logs.length - nonzero > Math.max(1, longestGap(logs.slice(0, nonzero))))
     return fallsTo(Math.log(SMALLEST_NORMAL), logs.slice(0, nonzero)) ? logs.slice(0, nonzero) : 'polynomial'
 
-  const peak = Math.max(...logs)
+  const peak = largest(logs)
   const floor = peak + noise
   const end = logs.findLastIndex(log => log > floor) + 1
   const tail = logs.length - end
@@ -94,7 +121,7 @@ function longestGap(logs: readonly number[]): number {
 function fallsTo(floor: number, logs: readonly number[]): boolean {
   const last = logs.length - 1
   if (last < 1) return false
-  const peak = logs.indexOf(Math.max(...logs))
+  const peak = logs.indexOf(largest(logs))
   const descent = last > peak ? (logs[last]! - logs[peak]!) / (last - peak) : 0
   return logs[last]! + 4 * Math.min(descent, logs[last]! - logs[last - 1]!) < floor
 }
@@ -155,7 +182,7 @@ function fitEnvelope(logs: readonly number[], first: number, last: number, pool:
     const size: number[] = []
     for (let k = first; k <= last; k++) {
       const scaled = logs.slice(k - pool + 1, k + 1).map((log, i) => log + (k - pool + 1 + i) * logRadius)
-      const peak = Math.max(...scaled)
+      const peak = largest(scaled)
       if (peak === -Infinity) return null
       const energies = scaled.map(log => Math.exp(2 * (log - peak)))
       const energy = energies.reduce((sum, e) => sum + e)
@@ -206,5 +233,7 @@ function centred(values: readonly number[]): number[] {
   const mean = values.reduce((sum, value) => sum + value) / values.length
   return values.map(value => value - mean)
 }
+
+const largest = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), -Infinity)
 
 const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, i) => sum + value * b[i]!, 0)

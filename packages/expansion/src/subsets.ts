@@ -1,4 +1,4 @@
-import { type Block, run, skip, type Tower } from '@unravel/resnet'
+import { run, skip, type Tower } from '@unravel/resnet'
 import {
   add,
   addScaled,
@@ -7,6 +7,7 @@ import {
   mul,
   narrow,
   Random,
+  release,
   reshape,
   scope,
   sqrt,
@@ -51,8 +52,8 @@ export function subsets(tower: Tower, x: Tensor, orders: number | 'all', options
     return scope(() => {
       let done = 0
       const finished = (count: number) => options.onProgress?.((done += count), 2 ** n)
-      const all = moebius(tower, tower.blocks, x, finished)
-      return { ...common, coefficients: head(all, most + 1), total: run(tower, x) }
+      const all = moebius(tower, new Set(tower.blocks.keys()), x, finished)
+      return { ...common, coefficients: head(all, most + 1), all, total: run(tower, x) }
     })
   }
   if (most > MAX_SAMPLED_ORDERS) {
@@ -63,29 +64,36 @@ export function subsets(tower: Tower, x: Tensor, orders: number | 'all', options
   return scope(() => ({ ...common, ...sampled(tower, x, most, options), total: run(tower, x) }))
 }
 
-/** Order totals `[active blocks + 1, ...output]`. Blocks that are not `active` only skip. */
+/** Order totals `[active blocks + 1, ...output]`. Blocks whose places are not `active` only skip. The call stack grows with
+ *  the active blocks, not with the depth of the tower. */
 function moebius(
   tower: Tower,
-  active: readonly Block[],
+  active: ReadonlySet<number>,
   x: Tensor,
   finished: (subsets: number) => void = () => {},
 ): Tensor {
-  const wanted = new Set(active)
+  const { blocks } = tower
   const batch = x.shape[0]!
   /**
    * The totals over the subsets of blocks l.. for each of the stacked states, `[orders, copies·batch, ...]`. A block takes
    * part or not: P₀ + z·(P₁ − P₀).
    */
-  const from = (l: number, states: Tensor): Tensor =>
+  const from = (first: number, given: Tensor): Tensor =>
     scope(() => {
-      const block = tower.blocks[l]
+      let states = given
+      let l = first
+      for (; l < blocks.length && !active.has(l); l++) {
+        const before = states
+        states = skip(blocks[l]!, before)
+        if (states !== before) release(before)
+      }
+      const block = blocks[l]
       if (block === undefined) {
         finished(states.shape[0]! / batch)
         const out = tower.decode(states)
         return reshape(out, [1, ...out.shape])
       }
       const skipped = skip(block, states)
-      if (!wanted.has(block)) return from(l + 1, skipped)
       const taken = addScaled(skipped, block.branch(states), block.scale)
       if (2 * states.shape[0]! <= MAX_ROWS) {
         const both = from(l + 1, concat([skipped, taken], 0))
@@ -118,7 +126,7 @@ function sampled(tower: Tower, x: Tensor, most: number, { samples = 64, seed = 0
   let squares: Tensor | undefined
   for (let s = 1; s <= samples; s++) {
     ;[mean, squares] = scope(() => {
-      const drawn = [...random.permutation(n)].slice(0, most).map(i => tower.blocks[i]!)
+      const drawn = new Set(random.permutation(n).subarray(0, most))
       const totals = moebius(tower, drawn, x)
       const rows = weights.map((w, k) => mul(narrow(totals, 0, k, 1), w))
       const value = concat(rows, 0)

@@ -1,7 +1,8 @@
 import type { Tower } from '@unravel/resnet'
-import { add, backendOf, mul, Random, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { add, backendOf, mul, Random, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
 import { chainCounts } from './counts.js'
 import { embedded, oneElement, statesOf } from './gradient.js'
+import { norm } from './spectrum.js'
 import { numbersOf } from './stacks.js'
 
 /** Norms of single gradient paths of one length. */
@@ -12,20 +13,32 @@ export interface PathSample {
   readonly standardError: number
 }
 
+export interface SampleOptions {
+  /** Paths drawn for each length (default 16). */
+  readonly samples?: number
+  /** Default 0. */
+  readonly seed?: number
+  readonly onProgress?: ((done: number, of: number) => void) | undefined
+}
+
+/** Numbers in the cotangents of the paths that travel together. */
+const MAX_TOGETHER = 2 ** 23
+
 /**
  * The figure of Veit et al. (arXiv 1605.06431, §5): for each length, paths drawn uniformly among the C(n,k), and the norm of
- * the gradient that passes through the branches of the path and the skips of the other blocks. All samples travel together,
- * one block-vjp of them each.
+ * the gradient that passes through the branches of the path and the skips of the other blocks. Samples travel together, as
+ * many as fit in 2^23 numbers, with one block-vjp of them each.
  *
  * @param lengths each from 0 to the number of blocks
  * @param samples paths drawn for each length, at least 2
+ * @param onProgress called with the block-vjps done, of all
  */
 export async function sampleGradientPaths(
   network: Tower,
   input: Tensor,
   target: number,
   lengths: readonly number[],
-  { samples = 16, seed = 0 }: { readonly samples?: number; readonly seed?: number } = {},
+  { samples = 16, seed = 0, onProgress }: SampleOptions = {},
 ): Promise<PathSample[]> {
   const { tower, x } = embedded(network, input)
   const n = tower.blocks.length
@@ -36,56 +49,88 @@ export async function sampleGradientPaths(
     if (!Number.isSafeInteger(k) || k < 0 || k > n) throw new RangeError(`a path has 0 to ${n} branches, got ${k}`)
   }
   const random = new Random(seed)
+  // 1 for the blocks whose branch a path takes.
   const drawn = lengths.flatMap(k =>
-    Array.from({ length: samples }, () => new Set(Array.from(random.permutation(n)).slice(0, k))),
+    Array.from({ length: samples }, () => {
+      const taken = new Uint8Array(n)
+      for (const l of random.permutation(n).subarray(0, k)) taken[l] = 1
+      return taken
+    }),
   )
-  const pulled = scope(() => {
-    const states = statesOf(tower, x)
-    const top = vjp(tower.decode, states[n]!)
-    const g = top.pullback(oneElement(top.value, target))
-    const ones = tensor(new Float64Array(drawn.length).fill(1), {
-      shape: [drawn.length, ...g.shape.map(() => 1)],
-      dtype: g.dtype,
-      backend: backendOf(g),
-    })
-    let paths: Tensor = mul(ones, g)
-    for (let l = n - 1; l >= 0; l--) {
-      const before = paths
-      paths = scope(() => {
-        const { skip, branch, scale } = tower.blocks[l]!
-        const h = states[l]!
-        const mask = (value: number, of: boolean) =>
-          tensor(
-            Float64Array.from(drawn, s => (s.has(l) === of ? value : 0)),
-            {
-              shape: [drawn.length, ...h.shape.map(() => 1)],
-              dtype: h.dtype,
-              backend: backendOf(h),
-            },
-          )
-        const skipped = skip === undefined ? before : vjp(skip, h).pullback(before)
-        return add(mul(skipped, mask(1, false)), mul(vjp(branch, h).pullback(before), mask(scale, true)))
-      })
+  const largest = scope(() => statesOf(tower, x).reduce((most, h) => Math.max(most, h.size), x.size))
+  const together = Math.max(1, Math.floor(MAX_TOGETHER / largest))
+  const norms: number[] = []
+  const onBlock = (done: number, of: number) => onProgress?.(norms.length * n + done * of, drawn.length * n)
+  for (let first = 0; first < drawn.length; first += together) {
+    const paths = drawn.slice(first, first + together)
+    const pulled = scope(() => pulledAlong(tower, x, target, paths, done => onBlock(done, paths.length)))
+    const [, batch, size] = pulled.shape as [number, number, number]
+    const data = await numbersOf(pulled)
+    pulled.dispose()
+    for (let i = 0; i < paths.length; i++) {
+      let total = 0
+      for (let b = 0; b < batch; b++) {
+        const from = (i * batch + b) * size
+        total += norm(data.subarray(from, from + size)) / batch
+      }
+      norms.push(total)
     }
-    const out = vjp(tower.encode, x).pullback(paths)
-    return reshape(out, [drawn.length, x.shape[0]!, -1])
-  })
-  const [, batch, size] = pulled.shape as [number, number, number]
-  const data = await numbersOf(pulled)
-  const norms = drawn.map((_, i) => {
-    let total = 0
-    for (let b = 0; b < batch; b++) {
-      const from = (i * batch + b) * size
-      total += Math.hypot(...data.subarray(from, from + size)) / batch
-    }
-    return total
-  })
+  }
   return lengths.map((length, i) => {
     const own = norms.slice(i * samples, (i + 1) * samples)
     const mean = own.reduce((a, b) => a + b, 0) / samples
     const variance = own.reduce((a, b) => a + (b - mean) ** 2, 0) / (samples - 1)
     return { length, mean, standardError: Math.sqrt(variance / samples) }
   })
+}
+
+/** The gradient of an output element that passes along each of some paths: `[paths, batch, size of an input]`. */
+function pulledAlong(
+  tower: Tower,
+  x: Tensor,
+  target: number,
+  drawn: readonly Uint8Array[],
+  onBlock: (done: number) => void,
+): Tensor {
+  const n = tower.blocks.length
+  const states = statesOf(tower, x)
+  /** A number for each path, to multiply its cotangent of a tensor like h. */
+  const mask = (h: Tensor, value: (path: Uint8Array) => number) =>
+    tensor(Float64Array.from(drawn, value), {
+      shape: [drawn.length, ...h.shape.map(() => 1)],
+      dtype: h.dtype,
+      backend: backendOf(h),
+    })
+  let paths = scope(() => {
+    const top = vjp(tower.decode, states[n]!)
+    const g = top.pullback(oneElement(top.value, target))
+    return mul(
+      mask(g, () => 1),
+      g,
+    )
+  })
+  for (let l = n - 1; l >= 0; l--) {
+    const before = paths
+    const h = states[l]!
+    paths = scope(() => {
+      const { skip, branch, scale } = tower.blocks[l]!
+      const skipped = skip === undefined ? before : vjp(skip, h).pullback(before)
+      const through = vjp(branch, h).pullback(before)
+      return add(
+        mul(
+          skipped,
+          mask(h, path => 1 - path[l]!),
+        ),
+        mul(
+          through,
+          mask(h, path => path[l]! * scale),
+        ),
+      )
+    })
+    release(before, states.pop()!)
+    onBlock(n - l)
+  }
+  return reshape(vjp(tower.encode, x).pullback(paths), [drawn.length, x.shape[0]!, -1])
 }
 
 /** The share of the 2^n paths of a tower of n blocks whose length is between two bounds: Σ C(n,k)/2^n. */
@@ -106,7 +151,7 @@ export function effectiveLengths(
   if (!(fraction >= 0 && fraction <= 1)) throw new RangeError(`effectiveLengths: a fraction is 0 to 1, got ${fraction}`)
   const w = Array.from(weights, v => (Number.isFinite(v) ? Math.max(0, v) : 0))
   const total = w.reduce((a, b) => a + b, 0)
-  let from = w.indexOf(Math.max(...w))
+  let from = w.indexOf(w.reduce((a, b) => Math.max(a, b), 0))
   let to = from
   let held = w[from] ?? 0
   // Summed in another order, all of them may be less than their total.

@@ -108,6 +108,25 @@ describe('piecewise branches', () => {
     expect(warn({ piecewise: true, kink })).toEqual([expect.stringContaining(text)])
   })
 
+  test('a gate that flips below λ comes first, and no advice to ask for more orders with it', () => {
+    const wide = { estimate: 0.05, low: 0.01, high: 0.0625, ratio: 2 }
+    const said = warn({ piecewise: true, kink: 0.124, remainder: [0.4, 0.3, 0.3, 0.3, 0.3], radius: wide })
+    expect(said[0]).toMatch(
+      /^A gate flips at 0.12 times λ = 0.1: .* is not the series of this network, and more orders do not help/,
+    )
+    expect(said.length).toBeGreaterThan(2)
+    expect(said.filter(s => s.includes('ask for'))).toEqual([])
+    expect(warn({ piecewise: true, kink: 0.124, radius: null })[1]).toBe(
+      'The radius of convergence cannot be estimated from orders 1 to 4.',
+    )
+  })
+
+  test('a gate on its kink at λ = 0 is explained', () => {
+    expect(warn({ piecewise: true, kink: 0 })).toEqual([
+      expect.stringMatching(/^Gates flip as soon as λ leaves 0: .* as a ReLU does on what the ReLU before it set to 0/),
+    ])
+  })
+
   test('inside the kink radius the series is exact', () => {
     expect(warn({ piecewise: true, kink: 1.5 })).toEqual([])
     expect(warn({ piecewise: true, kink: Infinity })).toEqual([])

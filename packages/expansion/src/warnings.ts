@@ -35,8 +35,8 @@ export function expansionWarnings(facts: ExpansionFacts): string[] {
   const taylor = facts.expansion === 'taylor'
   return [
     overflow(facts),
-    taylor && divergence(facts),
     taylor && kinks(facts),
+    taylor && divergence(facts),
     leftOver(facts),
     taylor && overshoot(facts),
     cancellation(facts),
@@ -58,11 +58,12 @@ function overflow({ norms, epsilon }: ExpansionFacts): string | null {
   return `Order ${first} is not finite: stop before it, or use a smaller scale${wider}.`
 }
 
-function divergence({ radius, scale, norms }: ExpansionFacts): string | null {
+function divergence(facts: ExpansionFacts): string | null {
+  const { radius, scale, norms } = facts
   if (!radius) {
     const last = norms.length - 1
     const from = last > 1 ? `orders 1 to ${last}` : `order ${last} alone`
-    const advice = firstOverflow(norms) < 0 ? ': ask for more orders' : ''
+    const advice = firstOverflow(norms) < 0 && !flips(facts) ? ': ask for more orders' : ''
     return `The radius of convergence cannot be estimated from ${from}${advice}.`
   }
   const { ratio, least, most } = ratios(radius)
@@ -81,16 +82,23 @@ function kinks({ piecewise, kink, scale }: ExpansionFacts): string | null {
   if (kink === null || kink === undefined)
     return `The branches are piecewise analytic (ReLU, abs or max-pooling): the series continues the piece that it starts on and holds only up to the first gate that flips, which is not known here; ${USE_GATED}.`
   if (kink >= 1) return null
-  return `A gate flips at ${short(kink)} times λ = ${scale}: the series continues the piece at λ = 0 and is not the network beyond that flip; ${USE_GATED}.`
+  if (kink === 0)
+    return `Gates flip as soon as λ leaves 0: at λ = 0 they sit exactly on their kink, as a ReLU does on what the ReLU before it set to 0, and the series follows one side of it. It is not the series of this network at λ = ${scale}, and more orders do not help; ${USE_GATED}.`
+  return `A gate flips at ${short(kink)} times λ = ${scale}: beyond it the series goes on with the piece of λ = 0, is not the series of this network, and more orders do not help; ${USE_GATED}.`
 }
 
+/** Whether a gate flips below λ: then no number of orders gives the network. */
+const flips = ({ kink }: ExpansionFacts): boolean => typeof kink === 'number' && kink < 1
+
 /** A remainder above the tolerance at the last order, and why it is there. */
-function leftOver({ expansion, outputNorm, remainder, tolerance, blocks, sampled }: ExpansionFacts): string | null {
+function leftOver(facts: ExpansionFacts): string | null {
+  const { expansion, outputNorm, remainder, tolerance, blocks, sampled } = facts
   if (outputNorm === 0) return 'The output is zero: a remainder relative to it does not exist.'
   const last = remainder.length - 1
   const rest = remainder[last]!
   if (!(rest > tolerance)) return null
   const found = `${last === 0 ? 'Order 0 leaves' : `Orders 0 to ${last} leave`} a remainder of ${short(rest)} of the output (tolerance ${short(tolerance)})`
+  if (expansion === 'taylor' && flips(facts)) return `${found}, that of the gates that flip included.`
   if (expansion === 'taylor') return `${found}: ask for more orders inside the radius of convergence, or ${USE_GATED}.`
   if (sampled) return `${found}, what sampling leaves included: draw more samples, or ${USE_GATED}.`
   if (last < blocks) return `${found}: the rest is in orders ${last + 1} to ${blocks}; ask for all of them.`
@@ -114,12 +122,13 @@ function cancellation({ norms, outputNorm, epsilon, tolerance }: ExpansionFacts)
   return `Orders up to ${short(growth)} times the output cancel in the sum: rounding alone leaves about ${short(growth * epsilon)} of the output, above the tolerance ${short(tolerance)}.`
 }
 
-function wideRadius({ radius }: ExpansionFacts): string | null {
+function wideRadius(facts: ExpansionFacts): string | null {
+  const { radius } = facts
   if (!radius || !(radius.high > 2 * radius.low)) return null
   const { most } = ratios(radius)
   if (radius.high === Infinity && most < 1) return null // the estimate still grows, away from λ
   const range = `${short(radius.low)} and ${radius.high === Infinity ? 'infinity' : short(radius.high)}`
-  return `The radius of convergence is only known to lie between ${range}, too wide to rely on ${short(radius.estimate)}: ask for more orders.`
+  return `The radius of convergence is only known to lie between ${range}, too wide to rely on ${short(radius.estimate)}${flips(facts) ? '' : ': ask for more orders'}.`
 }
 
 function negligibleOrders({ norms, outputNorm, epsilon }: ExpansionFacts): string | null {

@@ -1,4 +1,5 @@
 import type { Activation, ScaleRule } from '@unravel/resnet'
+import { figureScript, termsIn } from 'unravel/report'
 import { plotsOf } from './plots.js'
 import type { Answer, Network, OwnNetwork, Question } from './study.js'
 import type { Ask, Told } from './worker.js'
@@ -59,7 +60,39 @@ function arrange(): void {
   for (const part of form.querySelectorAll<HTMLElement>('[data-expansion]')) {
     part.hidden = part.dataset.expansion !== field('expansion')
   }
-  element('factor').textContent = String(Number(factor().toPrecision(3)))
+  const times = String(Number(factor().toPrecision(3)))
+  element('factor').textContent = times
+  element('lambda').textContent = lambda()
+  const slider = form.querySelector<HTMLInputElement>('[name=factor]')!
+  slider.setAttribute('aria-valuetext', `times ${times}, ${lambda()}`)
+}
+
+/** The scale of every branch, as far as it is known before the network is. */
+function lambda(): string {
+  const n = field('network') === 'drawn' ? integer('depth') : answer?.document.blocks
+  const rule = field('scale')
+  const times = factor()
+  const known = (value: number) => `λ = ${Number(value.toPrecision(3))}`
+  if (rule === 'own') return `${Number(times.toPrecision(3))} times the network’s own λ`
+  if (rule === 'constant') return known(times)
+  if (n === undefined) return `λ = ${Number(times.toPrecision(3))} · ${rule}`
+  return known(n === 0 ? 0 : times / (rule === '1/n' ? n : Math.sqrt(n)))
+}
+
+/** Keeps the form in the address, so that a page can be sent, marked and reloaded. */
+function remember(): void {
+  const fields = [...new FormData(form)].filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  history.replaceState(null, '', `#${new URLSearchParams(fields)}`)
+}
+
+/** Fills the form from the address; a choice that the form does not offer is left out. */
+function recall(): void {
+  for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
+    // By name alone: elements of the form are also found by id.
+    const at = form.querySelector(`[name="${CSS.escape(name)}"]`)
+    if (at instanceof HTMLInputElement && at.type !== 'file') at.value = value
+    if (at instanceof HTMLSelectElement && [...at.options].some(option => option.value === value)) at.value = value
+  }
 }
 
 function fail(message: string): void {
@@ -71,7 +104,10 @@ function fail(message: string): void {
 /** Asks what the form says, now or as soon as the worker is free. */
 function ask(): void {
   arrange()
+  remember()
   stale = true
+  found.classList.add('old')
+  save.disabled = true
   if (busy) return
   stale = false
   const network = networkOf()
@@ -110,6 +146,7 @@ function hear(told: Told): void {
   status.textContent = ''
   if ('error' in told) fail(told.error)
   else show(told.answer)
+  arrange()
   if (stale) ask()
 }
 
@@ -120,8 +157,42 @@ function show(next: Answer): void {
   found.classList.remove('old')
   save.disabled = false
   status.textContent = next.ran
-  element('plots').innerHTML = plotsOf(next.document).join('')
-  element('table').textContent = next.table
+  const plots = element('plots')
+  plots.innerHTML = plotsOf(next.document)
+    .map(svg => `<div>${svg}</div>`)
+    .join('')
+  plots.append(Object.assign(document.createElement('script'), { textContent: figureScript }))
+  element('table').replaceChildren(...tableParts(next.table))
+  const terms = termsIn(`${plots.textContent}\n${next.table}`)
+  element('glossary').replaceChildren(
+    ...terms.flatMap(({ term, meaning }) => [
+      Object.assign(document.createElement('dt'), { textContent: term }),
+      Object.assign(document.createElement('dd'), { textContent: meaning }),
+    ]),
+  )
+}
+
+/** Longer tables show their first rows and fold the others away. */
+const FOLDED = 50
+const HEAD_ROWS = 20
+
+/** A text of paragraphs: sentences wrap, tables of numbers scroll. */
+function tableParts(text: string): HTMLElement[] {
+  const pre = (textContent: string, className = '') =>
+    Object.assign(document.createElement('pre'), { textContent, className })
+  return text.split(/(?<=\n\n)/).flatMap(paragraph => {
+    const lines = paragraph.split(/(?<=\n)/)
+    const isTable = lines.length > 1 && lines.slice(0, 2).every(line => /\S {2,}\S/.test(line))
+    if (!isTable) return [pre(paragraph, 'words')]
+    if (lines.length <= FOLDED) return [pre(paragraph)]
+    const rest = lines.slice(HEAD_ROWS)
+    const folded = document.createElement('details')
+    const summary = Object.assign(document.createElement('summary'), {
+      textContent: `${rest.filter(line => line.trim() !== '').length} more rows`,
+    })
+    folded.append(summary, pre(rest.join('')))
+    return [pre(lines.slice(0, HEAD_ROWS).join('')), folded]
+  })
 }
 
 /** Ends a computation: a worker cannot be interrupted otherwise. */
@@ -179,4 +250,5 @@ document.addEventListener('drop', event => {
   event.preventDefault()
   if (event.dataTransfer !== null) void take(event.dataTransfer.files)
 })
+recall()
 ask()

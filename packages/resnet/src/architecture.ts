@@ -43,23 +43,32 @@ export interface Config {
 
 /**
  * A family of models: how its configuration reads, which tensors it has, and the tower that they make. A new family
- * is one file that exports one of these, and one entry in `architectures`.
+ * is one file that exports one of these, and one entry in `architectures`; one's own is made known by
+ * `registerArchitecture`.
  */
 export interface Architecture<C extends Config = Config> {
   readonly name: C['architecture']
+  /** Fields of config.json that it drops are unknown to the family: they are kept, and named in a warning. */
   readonly schema: z.ZodType<C>
-  /** Every tensor name of a model of this configuration. */
+  /** Other names of fields, such as Hugging Face's; a field may have several names where the values agree. */
+  readonly synonyms?: Readonly<Record<string, string>>
+  /** Every tensor name of a model of this configuration, learned scales apart. */
   tensors(config: C): Record<string, TensorSpec>
   /**
    * The name in `tensors` of what a file stores as `name`, where files of the family have other names too; null for what
    * is no part of a model's function. Several stored tensors may stand for one if they are equal. Default: the same.
    */
-  standsFor?(name: string): string | null
+  standsFor?(name: string, config: C): string | null
+  /**
+   * Names of the learned scales of the blocks, tensors `[]` that multiply the branches (default: `blocks.{l}.scale`). A model
+   * has them where its scale preset learns; `towerOf` applies them, so that every family has every preset.
+   */
+  scaleNames?(config: C): readonly string[]
   /** Number of residual blocks. */
   depth(config: C): number
   /** Shape of one input without the batch axis, and whether inputs are numbers or integer ids. */
   input(config: C): { readonly shape: readonly (number | string)[]; readonly kind: 'real' | 'ids' }
-  /** The tower, with branch scales λ_1..λ_n. */
+  /** The tower, with branch scales λ_1..λ_n; learned scales apart. */
   tower(config: C, tensors: Tensors, scales: readonly number[], training?: TrainingPass): Tower
 }
 
@@ -69,16 +78,3 @@ export interface Model<C extends Config = Config> {
   readonly config: C
   readonly tensors: Tensors
 }
-
-/** Every complaint of a schema about `config`, on one line. */
-export const issues = (error: z.ZodError, config: unknown): string =>
-  error.issues
-    .map(({ path, message }) => {
-      const found = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], config)
-      const got = found === undefined ? 'missing' : brief(JSON.stringify(found))
-      const wanted = message.replace(/^.*?expected/i, 'expected').replace(/, received .*$/, '')
-      return `${path.join('.')} is ${got}; ${wanted}`
-    })
-    .join(' — ')
-
-const brief = (text: string): string => (text.length > 40 ? `${text.slice(0, 40)}…` : text)

@@ -1,9 +1,14 @@
 import {
   arrayData,
+  type Backend,
+  backendOf,
+  brief,
+  defaultBackend,
   FormatError,
   formatSafetensors,
   parseSafetensors,
   scope,
+  shown,
   type Tensor,
   tensor,
 } from '@unravel/tensor'
@@ -15,44 +20,71 @@ import type { TrainingState } from './train.js'
 /** What a run is besides its state; a checkpoint resumes only the run that wrote it. */
 export type RunDescription = Readonly<Record<string, string | number>>
 
+/** The state of training in a checkpoint. */
+export interface Checkpoint extends TrainingState {
+  /** What computed it, as `arithmeticOf` names it; undefined in checkpoints of versions that did not record it. */
+  readonly backend: string | undefined
+}
+
+export interface CheckpointOptions extends Pick<LoadOptions, 'backend'> {
+  /** Go on from a checkpoint that another backend wrote too; the numbers then round otherwise than in one run. */
+  readonly anyBackend?: boolean
+}
+
+/** What decides how a backend rounds: its name, and the build of WebAssembly (`wasm relaxed`). Threads do not. */
+export const arithmeticOf = (backend: Backend): string =>
+  [backend.name, (backend as { readonly build?: string }).build].filter(Boolean).join(' ')
+
 const describe = (model: Model, optimiser: Optimiser, run: RunDescription): Record<string, string> => ({
   config: JSON.stringify(model.config),
   optimiser: optimiser.description,
   ...Object.fromEntries(Object.entries(run).map(([key, value]) => [key, String(value)])),
 })
 
-/** The bytes of a checkpoint, a .safetensors file: `model.*`, `optimiser.*`, and in its metadata the step and what the
- *  run is. */
+/** The bytes of a checkpoint, a .safetensors file: `model.*`, `optimiser.*`, and in its metadata the step, what the run
+ *  is, and on which backend. */
 export function formatCheckpoint(state: TrainingState, optimiser: Optimiser, run: RunDescription): Uint8Array {
   const named = (prefix: string, tensors: Readonly<Record<string, Tensor>>) =>
     Object.entries(tensors).map(([name, t]) => [`${prefix}.${name}`, arrayData(t)] as const)
   return formatSafetensors(
     Object.fromEntries([...named('model', state.model.tensors), ...named('optimiser', state.optimiser)]),
-    { ...describe(state.model, optimiser, run), step: String(state.step) },
+    {
+      backend: arithmeticOf(backendOf(Object.values(state.model.tensors)[0]!)),
+      ...describe(state.model, optimiser, run),
+      step: String(state.step),
+    },
   )
 }
 
 /**
- * The state of a checkpoint of this very run: a model of the same configuration, optimiser and description. Throws
- * FormatError naming what differs or is missing.
+ * The state of a checkpoint of this very run: a model of the same configuration, optimiser and description, on the same
+ * backend. Throws FormatError naming what differs or is missing.
  */
 export function parseCheckpoint(
   bytes: Uint8Array,
   model: Model,
   optimiser: Optimiser,
   run: RunDescription,
-  { backend }: Pick<LoadOptions, 'backend'> = {},
-): TrainingState {
+  { backend = defaultBackend(), anyBackend = false }: CheckpointOptions = {},
+): Checkpoint {
   const { tensors, metadata } = parseSafetensors(bytes)
   for (const [key, want] of Object.entries(describe(model, optimiser, run))) {
     if (metadata[key] !== want) {
       throw new FormatError(
-        `the checkpoint is of another run: ${key} is ${metadata[key] ?? 'missing'} there and ${want} here`,
+        `the checkpoint is of another run: ${key} is ${brief(metadata[key] ?? 'missing', 400)} there and ${brief(want, 400)} here`,
       )
     }
   }
+  const [there, here] = [metadata.backend, arithmeticOf(backend)]
+  if (there !== undefined && there !== here && !anyBackend && !('backend' in run)) {
+    throw new FormatError(
+      `the checkpoint is of another run: backend is ${brief(there)} there and ${here} here, which rounds otherwise; ` +
+        'go on with that backend, or allow any (anyBackend, --any-backend)',
+    )
+  }
   const step = Number(metadata.step)
-  if (!Number.isSafeInteger(step) || step < 0) throw new FormatError(`the checkpoint has no step (${metadata.step})`)
+  if (!Number.isSafeInteger(step) || step < 0)
+    throw new FormatError(`the checkpoint has no step (${shown(metadata.step)})`)
   const take = (prefix: string, like: Readonly<Record<string, Tensor>>) =>
     Object.fromEntries(
       Object.entries(like).map(([name, t]) => {
@@ -61,12 +93,12 @@ export function parseCheckpoint(
           throw new FormatError(`the checkpoint has no tensor "${prefix}.${name}" ${t.dtype}[${t.shape}]`)
         }
         const { data, shape } = stored.read(t.dtype)
-        return [name, tensor(data, { shape, dtype: t.dtype, ...(backend && { backend }) })]
+        return [name, tensor(data, { shape, dtype: t.dtype, backend })]
       }),
     )
   const taken = scope(() => ({
     model: take('model', model.tensors),
     optimiser: take('optimiser', optimiser.init(parametersOf(model))),
   }))
-  return { model: { ...model, tensors: taken.model }, optimiser: taken.optimiser, step }
+  return { model: { ...model, tensors: taken.model }, optimiser: taken.optimiser, step, backend: there }
 }

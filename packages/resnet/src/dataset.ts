@@ -1,4 +1,4 @@
-import { type Backend, type DType, FormatError, Random, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, brief, type DType, FormatError, Random, type Tensor, tensor } from '@unravel/tensor'
 import { type IdxArray, parseIdx } from './idx.js'
 
 /** Examples with labels. An input is (raw − mean)/deviation of its stored numbers. */
@@ -21,12 +21,14 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Data
   const y = parseIdx(answers)
   const size = x.shape[0] ?? 0
   if (y.shape.length !== 1 || y.shape[0] !== size) {
-    throw new FormatError(`idx: ${size} examples and labels of shape [${y.shape}]; expected one label an example`)
+    throw new FormatError(
+      `idx: ${size} examples and labels of shape [${brief(String(y.shape))}]; expected one label an example`,
+    )
   }
   if (size === 0) throw new FormatError('idx: the data set is empty')
   const shape = x.shape.slice(1)
   if (like !== undefined && String(shape) !== String(like.shape)) {
-    throw new FormatError(`idx: examples are [${shape}]; those of the training set are [${like.shape}]`)
+    throw new FormatError(`idx: examples are [${brief(String(shape))}]; those of the training set are [${like.shape}]`)
   }
   const strange = x.data instanceof Uint8Array ? -1 : x.data.findIndex(v => !Number.isFinite(v))
   if (strange >= 0)
@@ -60,8 +62,8 @@ function moments({ data }: IdxArray): { mean: number; deviation: number } {
   return { mean, deviation: Math.sqrt(squares / data.length) || 1 }
 }
 
-/** Throws RangeError where the arrays of a dataset do not hold what its sizes say: what is missing would be read as NaN and
- *  as label 0. */
+/** Throws RangeError where the arrays of a dataset do not hold what its sizes say, or labels that are no integers: what is
+ *  missing would be read as NaN and as label 0, and fractions would be cut off. */
 export function checkDataset({ inputs, labels, shape, size }: Dataset): void {
   const numbers = size * shape.reduce((a, b) => a * b, 1)
   if (inputs.length !== numbers || labels.length !== size) {
@@ -69,6 +71,9 @@ export function checkDataset({ inputs, labels, shape, size }: Dataset): void {
       `the dataset has ${inputs.length} numbers and ${labels.length} labels; ` +
         `size ${size} of shape [${shape}] makes it ${numbers} numbers and ${size} labels`,
     )
+  }
+  for (let i = 0; i < size; i++) {
+    if (!Number.isInteger(labels[i])) throw new RangeError(`label ${labels[i]} of example ${i} is no integer`)
   }
 }
 

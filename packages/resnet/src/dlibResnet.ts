@@ -17,6 +17,7 @@ import {
 } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec } from './architecture.js'
+import { harmless, records } from './config.js'
 import { checkImages, normSpecs, parameter } from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
@@ -43,7 +44,7 @@ export const dlibWindows = {
 } as const satisfies Record<string, Window>
 
 const schema = z
-  .looseObject({
+  .object({
     architecture: z.literal('dlib-resnet'),
     size: z.tuple([length, length]),
     mean: z.array(z.number()).length(3),
@@ -59,6 +60,8 @@ const schema = z
     widths: z.array(length).min(1).max(MOST_STAGES),
     outputs: length,
     scale: scaleSchema.optional(),
+    ...records,
+    ...harmless('model_type'),
   })
   .refine(({ layers, widths }) => layers.length === widths.length, {
     path: ['widths'],

@@ -68,7 +68,7 @@ describe('gpt2', () => {
     [{ n_layer: 1e9 }, 'n_layer is 1000000000; expected number to be <='],
     [{ n_embd: 2 ** 40, n_head: 1 }, 'n_embd is 1099511627776; expected'],
     [{ activation_function: 'mish' }, 'activation_function is "mish"; expected one of "gelu_new"'],
-    [{ tie_word_embeddings: false }, 'tie_word_embeddings is false; expected true'],
+    [{ tie_word_embeddings: 0 }, 'tie_word_embeddings is 0; expected boolean'],
     [{ vocab_size: undefined }, 'vocab_size is missing; expected number'],
     [{ n_layer: 1 << 19 }, 'config.json wants 1048576 blocks'],
   ])('refuses %j', (changes, message) => {

@@ -1,13 +1,10 @@
-import { add, gather, gelu, geluTanh, matmul, narrow, relu, silu, type Tensor, tanh } from '@unravel/tensor'
+import { add, gather, matmul, narrow, type Tensor } from '@unravel/tensor'
 import { z } from 'zod'
 import { type Architecture, InputError, type TensorSpec, type Tensors } from './architecture.js'
-import { layerNormLayer, normSpecs, parameter, selfAttention } from './layers.js'
+import { harmless, only, records, unchanged } from './config.js'
+import { activationName, layerNormLayer, namedActivations, normSpecs, parameter, selfAttention } from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
-
-/** By Hugging Face's names. */
-const activations = { gelu_new: geluTanh, gelu_pytorch_tanh: geluTanh, gelu, relu, silu, swish: silu, tanh } as const
-type Activation = keyof typeof activations
 
 const length = z
   .int()
@@ -15,7 +12,7 @@ const length = z
   .max(1 << 24)
 
 const schema = z
-  .looseObject({
+  .object({
     architecture: z.literal('gpt2'),
     vocab_size: length,
     n_positions: length,
@@ -27,12 +24,19 @@ const schema = z
     n_head: length,
     n_inner: length.nullish(),
     layer_norm_epsilon: z.number().min(0).default(1e-5),
-    activation_function: z.enum(Object.keys(activations) as [Activation, ...Activation[]]).default('gelu_new'),
+    activation_function: activationName.default('gelu_new'),
     scale_attn_weights: z.boolean().default(true),
     scale_attn_by_inverse_layer_idx: z.boolean().default(false),
-    add_cross_attention: z.literal(false).optional(),
-    tie_word_embeddings: z.literal(true).optional(),
+    /** Whether the head is the embedding (default), or `lm_head.weight`. */
+    tie_word_embeddings: z.boolean().optional(),
     scale: scaleSchema.optional(),
+    ...records,
+    ...unchanged,
+    ...only({ model_type: ['gpt2'], add_cross_attention: [false] }),
+    // Dropout is the identity outside of training; the summary is a head of other models; the reordering is of rounding only.
+    ...harmless('resid_pdrop', 'embd_pdrop', 'attn_pdrop', 'predict_special_tokens', 'output_past'),
+    ...harmless('summary_type', 'summary_use_proj', 'summary_activation', 'summary_proj_to_labels'),
+    ...harmless('summary_first_dropout', 'reorder_and_upcast_attn'),
   })
   .refine(({ n_embd, n_head }) => n_embd % n_head === 0, {
     path: ['n_head'],
@@ -45,7 +49,7 @@ export type Gpt2Config = z.output<typeof schema>
  * GPT-2 (Radford et al. 2019) with Hugging Face's configuration and tensors: ids [batch, sequence] to logits
  * [batch, sequence, vocab_size]. A layer is two blocks, h ← h + λ·attn(ln_1(h)) (block 2l, causal attention) and
  * h ← h + λ·mlp(ln_2(h)) (block 2l + 1), on h [batch, sequence, n_embd]. The encoder adds embeddings of ids and of
- * positions; the decoder is ln_f and the transpose of the embedding of ids.
+ * positions; the decoder is ln_f and the transpose of the embedding of ids, or of a head of its own.
  *
  * Encoding throws InputError for sequences longer than n_positions, ids outside the vocabulary, and inputs that are no
  * ids [batch, sequence].
@@ -53,10 +57,23 @@ export type Gpt2Config = z.output<typeof schema>
 export const gpt2: Architecture<Gpt2Config> = {
   name: 'gpt2',
   schema,
+  synonyms: {
+    hidden_size: 'n_embd',
+    num_hidden_layers: 'n_layer',
+    num_attention_heads: 'n_head',
+    max_position_embeddings: 'n_positions',
+    n_ctx: 'n_positions',
+    layer_norm_eps: 'layer_norm_epsilon',
+    hidden_act: 'activation_function',
+  },
   depth: config => 2 * config.n_layer,
   input: () => ({ shape: ['sequence'], kind: 'ids' }),
 
-  tensors({ vocab_size: vocabulary, n_positions: positions, n_embd: width, n_layer: layers, n_inner }) {
+  scaleNames: config =>
+    Array.from({ length: 2 * config.n_layer }, (_, i) => `h.${i >> 1}.${i % 2 === 0 ? 'attn' : 'mlp'}.scale`),
+
+  tensors(config) {
+    const { vocab_size: vocabulary, n_positions: positions, n_embd: width, n_layer: layers, n_inner } = config
     const inner = n_inner ?? 4 * width
     const specs: Record<string, TensorSpec> = {
       'wte.weight': parameter([vocabulary, width], 'weight'),
@@ -73,19 +90,21 @@ export const gpt2: Architecture<Gpt2Config> = {
         conv1dSpecs(`h.${l}.mlp.c_proj`, inner, width, 'branch-end'),
       )
     }
-    return Object.assign(specs, normSpecs('ln_f', width))
+    Object.assign(specs, normSpecs('ln_f', width))
+    if (config.tie_word_embeddings === false) specs['lm_head.weight'] = parameter([vocabulary, width], 'weight')
+    return specs
   },
 
   // State dicts also hold the causal mask of every layer, and the head that shares the weights of the embedding.
-  standsFor(stored) {
-    if (stored === 'lm_head.weight') return 'wte.weight'
+  standsFor(stored, { tie_word_embeddings: tied }) {
+    if (stored === 'lm_head.weight') return tied === false ? stored : 'wte.weight'
     const name = stored.replace(/^transformer\./, '')
     return /^h\.\d+\.attn\.(bias|masked_bias)$/.test(name) ? null : name
   },
 
   tower(config, tensors, scales): Tower {
     const { n_head: heads, layer_norm_epsilon: eps } = config
-    const phi = activations[config.activation_function]
+    const phi = namedActivations[config.activation_function]
     const norm = (name: string, h: Tensor) => layerNormLayer(tensors, name, h, eps)
     const attentionScale = (l: number) =>
       (config.scale_attn_weights ? Math.sqrt(heads / config.n_embd) : 1) /
@@ -104,7 +123,7 @@ export const gpt2: Architecture<Gpt2Config> = {
         return add(gather(embeddings, ids), narrow(tensors['wpe.weight']!, 0, 0, ids.shape[1]!))
       },
       blocks: scales.map((scale, i) => ({ scale, branch: h => (i % 2 === 0 ? attention : mlp)(i >> 1, h) })),
-      decode: h => matmul(norm('ln_f', h), embeddings, false, true),
+      decode: h => matmul(norm('ln_f', h), tensors['lm_head.weight'] ?? embeddings, false, true),
     }
   },
 }

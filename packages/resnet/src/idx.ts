@@ -1,4 +1,4 @@
-import { FormatError } from '@unravel/tensor'
+import { brief, FormatError } from '@unravel/tensor'
 
 /** An array of an IDX file; integers of more than 8 bits and reals come as f64. */
 export interface IdxArray {
@@ -27,7 +27,9 @@ export function parseIdx(bytes: Uint8Array): IdxArray {
   const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i))
   const count = shape.reduce((a, b) => a * b, 1)
   if (start + count * size !== bytes.length) {
-    return fail(`shape [${shape}] needs ${count * size} bytes of data; the file has ${bytes.length - start}`)
+    return fail(
+      `shape [${brief(String(shape))}] needs ${count * size} bytes of data; the file has ${bytes.length - start}`,
+    )
   }
   const at = (i: number): number => {
     const p = start + i * size

@@ -1,12 +1,20 @@
 export {
   type Architecture,
+  type Config,
   InputError,
   type Model,
   type TensorSpec,
   type Tensors,
   type TrainingPass,
 } from './architecture.js'
-export { formatCheckpoint, parseCheckpoint, type RunDescription } from './checkpoint.js'
+export {
+  arithmeticOf,
+  type Checkpoint,
+  type CheckpointOptions,
+  formatCheckpoint,
+  parseCheckpoint,
+  type RunDescription,
+} from './checkpoint.js'
 export { type Batch, batchIndices, batchOf, type Dataset, datasetFrom } from './dataset.js'
 export { isDlibNetwork, modelFromDlib } from './dlib.js'
 export { type DlibResnetConfig, dlibResnet } from './dlibResnet.js'
@@ -16,11 +24,13 @@ export * from './initialise.js'
 export { inputFrom } from './input.js'
 export {
   architectures,
+  type ConfigOptions,
   type LoadOptions,
   modelFiles,
   modelFrom,
   parametersOf,
   parseConfig,
+  registerArchitecture,
   scalesOfModel,
   type TowerOptions,
   towerOf,
@@ -30,6 +40,6 @@ export { type Activation, activations, type ResidualMlpConfig, residualMlp } fro
 export { type ResnetConfig, resnet } from './resnet.js'
 export * from './scale.js'
 export { constantRate, cosine, type Schedule, stepDecay, warmUp } from './schedules.js'
-export { type Block, run, skip, type Tower } from './tower.js'
+export { type Block, run, skip, type Tower, withScales } from './tower.js'
 export { accuracy, type StepMetrics, type TrainingState, type TrainOptions, type TrainResult, train } from './train.js'
 export { type VitConfig, vit } from './vit.js'

@@ -8,10 +8,13 @@ import {
   type Random,
   scope,
   type Tensor,
+  tensor,
   transpose,
   zeros,
 } from '@unravel/tensor'
-import { type Architecture, type Config, issues, type Model, type TensorSpec } from './architecture.js'
+import type { Architecture, Config, Model, TensorSpec } from './architecture.js'
+import { checkedConfig } from './config.js'
+import { specsOf } from './models.js'
 import type { ScalePreset } from './scale.js'
 
 /** Draws a fresh weight `[out, in, ...]`. */
@@ -27,18 +30,37 @@ function fans(shape: readonly number[]): { fanIn: number; fanOut: number } {
   return { fanIn: (shape[1] ?? 1) * field, fanOut: (shape[0] ?? 1) * field }
 }
 
+/**
+ * scale·u + shift for draws u of a stream, rounded once, whatever the backend: a seed gives the bits that the js kernels make.
+ * The wasm kernels draw the same stream several times as fast.
+ */
+function scaledDraws(
+  kind: 'normal' | 'uniform',
+  random: Random,
+  shape: readonly number[],
+  scale: number,
+  shift: number,
+  where: { readonly dtype?: DType; readonly backend?: Backend },
+): Dense {
+  const fast = defaultBackend()
+  const drawn = random[kind](shape, 0, 1, { ...where, ...(fast.name === 'wasm' ? { backend: fast } : {}) })
+  const data = drawn.dataSync().map(u => u * scale + shift) as Float32Array | Float64Array
+  drawn.dispose()
+  return tensor(data, { ...where, shape })
+}
+
 const normal =
   (variance: (fanIn: number, fanOut: number) => number): Initialiser =>
   (random, shape, where) => {
     const { fanIn, fanOut } = fans(shape)
-    return random.normal(shape, 0, Math.sqrt(variance(fanIn, fanOut)), where)
+    return scaledDraws('normal', random, shape, Math.sqrt(variance(fanIn, fanOut)), 0, where)
   }
 const uniform =
   (variance: (fanIn: number, fanOut: number) => number): Initialiser =>
   (random, shape, where) => {
     const { fanIn, fanOut } = fans(shape)
     const bound = Math.sqrt(3 * variance(fanIn, fanOut))
-    return random.uniform(shape, -bound, bound, where)
+    return scaledDraws('uniform', random, shape, 2 * bound, -bound, where)
   }
 
 /** Variance 2/fan_in, for ReLU (He et al. 2015). */
@@ -91,16 +113,14 @@ export function initialise<C extends Config>(
     backend = defaultBackend(),
   }: InitialiseOptions,
 ): Model<C> {
-  const checked = architecture.schema.safeParse(wanted)
-  if (!checked.success) throw new RangeError(`initialise: ${issues(checked.error, wanted)}`)
-  const config = checked.data
+  const config = configFor(architecture, wanted)
   const drawn = (draw: Initialiser, { shape, inputsFirst }: TensorSpec) => {
     const weight = (shape: readonly number[]) => draw(random, shape, { dtype, backend: js() })
     return (inputsFirst ? (transpose(weight([...shape].reverse())) as Dense) : weight(shape)).to(backend)
   }
   const tensors = scope(() => {
     const made: Record<string, Tensor> = {}
-    for (const [name, spec] of Object.entries(architecture.tensors(config))) {
+    for (const [name, spec] of Object.entries(specsOf(architecture, config))) {
       const { shape, start } = spec
       if (start === 'weight') made[name] = drawn(weights, spec)
       else if (start === 'branch-end') made[name] = drawn(branchEnds, spec)
@@ -110,4 +130,12 @@ export function initialise<C extends Config>(
     return made
   })
   return { architecture, config: scale === undefined ? config : { ...config, scale: scale.rule }, tensors }
+}
+
+function configFor<C extends Config>(architecture: Architecture<C>, wanted: C): C {
+  try {
+    return checkedConfig(architecture, wanted).config
+  } catch (error) {
+    throw new RangeError(`initialise: ${(error as Error).message}`)
+  }
 }

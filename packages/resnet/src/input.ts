@@ -1,4 +1,4 @@
-import { type Backend, defaultBackend, FormatError, parseNpy, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, brief, defaultBackend, FormatError, parseNpy, type Tensor, tensor } from '@unravel/tensor'
 import type { Model } from './architecture.js'
 import { checkFinite } from './finite.js'
 
@@ -16,17 +16,20 @@ export function inputFrom(
   const fail = (message: string): never => {
     throw new FormatError(message)
   }
-  const { shape, data, dtype: found } = parseNpy(npy)
+  const { shape, data, dtype: found, type } = parseNpy(npy)
   const { shape: wanted, kind } = model.architecture.input(model.config)
+  const dims = `[${brief(shape.join(', '))}]`
   const batches = `[${['batch', ...wanted].join(', ')}]`
   const fits = shape.length === wanted.length + 1 && wanted.every((n, i) => typeof n === 'string' || shape[i + 1] === n)
-  if (!fits) fail(`the model takes inputs of shape ${batches}, got [${shape.join(', ')}]`)
-  if (data.length === 0) fail(`the shape [${shape.join(', ')}] holds no inputs; give at least one`)
+  if (!fits) fail(`the model takes inputs of shape ${batches}, got ${dims}`)
+  if (data.length === 0) fail(`the shape ${dims} holds no inputs; give at least one`)
+  const integers = !type.startsWith('f')
   if (kind === 'ids') {
-    if (found !== 'i32') fail(`the model takes integer ids (i4 or i8), got ${found}; convert with X.astype('int32')`)
-    return tensor(data, { shape, backend })
+    if (!integers) fail(`the model takes integer ids (i4 or i8), got ${found}; convert with X.astype('int32')`)
+    // Read again as i32, wide integers that did not fit are refused by name.
+    return tensor(found === 'i32' ? data : parseNpy(npy, 'i32').data, { shape, backend })
   }
-  if (found === 'i32') fail("the model takes real numbers (f4 or f8), got integers; convert with X.astype('float64')")
+  if (integers) fail("the model takes real numbers (f4 or f8), got integers; convert with X.astype('float64')")
   checkFinite(data, shape, dtype, 'inputs')
   return tensor(data, { shape, dtype, backend })
 }

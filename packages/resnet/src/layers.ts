@@ -1,17 +1,46 @@
 import {
+  affine,
   batchMoments,
   batchNorm,
+  gelu,
+  geluTanh,
   layerNorm,
   linear,
   mul,
   narrow,
+  relu,
   reshape,
   scaledDotProductAttention,
+  sigmoid,
+  silu,
+  softplus,
   stopGradient,
   type Tensor,
+  tanh,
   transpose,
 } from '@unravel/tensor'
+import { z } from 'zod'
 import { InputError, type TensorSpec, type Tensors, type TrainingPass } from './architecture.js'
+
+/** Activations by the names of Hugging Face and timm. */
+export const namedActivations = {
+  gelu_new: geluTanh,
+  gelu_pytorch_tanh: geluTanh,
+  gelu_tanh: geluTanh,
+  gelu,
+  gelu_python: gelu,
+  /** x·σ(1.702x) */
+  quick_gelu: (x: Tensor) => affine(silu(affine(x, 1.702, 0)), 1 / 1.702, 0),
+  relu,
+  sigmoid,
+  silu,
+  swish: silu,
+  softplus,
+  tanh,
+  linear: (x: Tensor) => x,
+} as const
+type NamedActivation = keyof typeof namedActivations
+export const activationName = z.enum(Object.keys(namedActivations) as [NamedActivation, ...NamedActivation[]])
 
 type Specs = Record<string, TensorSpec>
 
@@ -54,7 +83,7 @@ export const layerNormLayer = (tensors: Tensors, name: string, x: Tensor, eps: n
 
 /**
  * Batch norm of x [batch, channels, ...] with the tensors of `name`: by the running statistics, or in training by those
- * of the batch, which are reported.
+ * of the batch, which are reported. Throws InputError in training on one value a channel.
  */
 export function batchNormLayer(
   tensors: Tensors,
@@ -69,7 +98,15 @@ export function batchNormLayer(
     const moments = { mean: tensors[`${name}.running_mean`]!, variance: tensors[`${name}.running_var`]! }
     return batchNorm(x, weight, bias, moments, eps)
   }
-  training.moments(name, batchMoments(stopGradient(x)), x.size / x.shape[1]!)
+  const count = x.size / x.shape[1]!
+  // As in PyTorch: such a batch would normalise every value to the bias, and teach the running variance zeros.
+  if (count === 1) {
+    throw new InputError(
+      `${name}: expected more than 1 value per channel when training, got a batch [${x.shape.join(', ')}]; ` +
+        'train with larger batches or without batch norm',
+    )
+  }
+  training.moments(name, batchMoments(stopGradient(x)), count)
   return batchNorm(x, weight, bias, undefined, eps)
 }
 

@@ -42,10 +42,42 @@ const fresh = (changes: Partial<ResidualMlpConfig> = {}): Model =>
     { random: new Random(2), scale: inverseDepth(true), dtype: 'f64', backend: js() },
   ) as Model
 const bytes = (model: Model) => modelFiles(model).weights
+const arraysOf = ({ tensors }: Model): Record<string, ArrayData> =>
+  Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, arrayData(t)]))
 
 describe('model files', () => {
   const read = (config: object | string, weights = bytes(fresh())) =>
     modelFrom(typeof config === 'string' ? config : JSON.stringify(config), weights)
+
+  it('of hostile configurations and names are refused in one message of bounded length', () => {
+    const long = 'n'.repeat(100_000)
+    const many = Array.from({ length: 50_000 }, () => 'x')
+    const named = (name: string, shape = [1]) =>
+      formatSafetensors({ ...arraysOf(fresh()), [name]: { shape, dtype: 'f64', data: Float64Array.of(1) } })
+    const cases: [config: object | string, weights: Uint8Array | undefined, message: RegExp][] = [
+      [`{"architecture":"${long}"}`, undefined, /architecture is "n+….*expected one of residual-mlp/],
+      [{ ...config, activation: long }, undefined, /activation is "n+….*; expected/],
+      [{ ...config, width: many }, undefined, /width is \["x",/],
+      [{ ...config, scale: { rule: 'per-block', values: many } }, undefined, /and \d+ more|scale/],
+      [`{"architecture":${'['.repeat(1e6)}${']'.repeat(1e6)}}`, undefined, /architecture is/],
+      [long, undefined, /is not JSON/],
+      [config, named(long), /tensor "n+….*is not part of this residual-mlp/],
+      [
+        config,
+        named('encoder.weight', new Array<number>(100_000).fill(1)),
+        /encoder.weight" is \[1,1.*makes it \[6,2\]/,
+      ],
+    ]
+    for (const [hostile, weights, message] of cases) {
+      expect(() => read(hostile, weights)).toThrow(FormatError)
+      expect(() => read(hostile, weights)).toThrow(message)
+      try {
+        read(hostile, weights)
+      } catch (error) {
+        expect((error as Error).message.length).toBeLessThan(2000)
+      }
+    }
+  })
 
   it('come back as they were', () => {
     const model = fresh({ norm: 'layer' })

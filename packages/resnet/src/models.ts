@@ -1,34 +1,60 @@
 import {
   arrayData,
   type Backend,
+  brief,
   defaultBackend,
   FormatError,
   formatSafetensors,
+  mul,
   parseSafetensors,
   type StoredTensor,
   scope,
+  shown,
   type Tensor,
   tensor,
 } from '@unravel/tensor'
-import { type Architecture, type Config, issues, type Model, type Tensors, type TrainingPass } from './architecture.js'
+import type { Architecture, Config, Model, TensorSpec, Tensors, TrainingPass } from './architecture.js'
+import { checkedConfig, unknownFields } from './config.js'
 import { dlibResnet } from './dlibResnet.js'
 import { allFinite, checkFinite } from './finite.js'
 import { gpt2 } from './gpt2.js'
 import { residualMlp } from './residualMlp.js'
 import { resnet } from './resnet.js'
 import { type ScaleRule, scalesOf } from './scale.js'
-import type { Tower } from './tower.js'
+import type { Block, Tower } from './tower.js'
 import { vit } from './vit.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: families differ in their configuration
-export const architectures: Readonly<Record<string, Architecture<any>>> = Object.fromEntries(
-  // biome-ignore lint/suspicious/noExplicitAny: families differ in their configuration
-  [residualMlp, gpt2, resnet, vit, dlibResnet].map((family: Architecture<any>) => [family.name, family]),
+type AnyArchitecture = Architecture<any>
+
+const families: Record<string, AnyArchitecture> = Object.fromEntries(
+  [residualMlp, gpt2, resnet, vit, dlibResnet].map((family: AnyArchitecture) => [family.name, family]),
 )
 
+/** The families that config.json may name. */
+export const architectures: Readonly<Record<string, AnyArchitecture>> = families
+
+/** Makes a family of one's own known to whatever reads a config.json. Throws RangeError where another has its name. */
+export function registerArchitecture(architecture: AnyArchitecture): void {
+  const { name } = architecture
+  if (Object.hasOwn(families, name) && families[name] !== architecture) {
+    throw new RangeError(`registerArchitecture: there is a family "${name}" already; give yours another name`)
+  }
+  families[name] = architecture
+}
+
+export interface ConfigOptions {
+  /** Told in a sentence what may make the network another one than was meant, such as fields of config.json that its family
+   *  does not know (default: `console.warn`). */
+  readonly onWarning?: (message: string) => void
+}
+
 /** A configuration of some family, from the text of a config.json. Fields that the family does not know are kept as they
- *  are. Throws FormatError, one line that names every wrong field. */
-export function parseConfig(json: string): Pick<Model, 'architecture' | 'config'> {
+ *  are, and named in a warning. Throws FormatError, one line that names every wrong field with its value. */
+export function parseConfig(
+  json: string,
+  { onWarning = message => console.warn(`warning: ${message}`) }: ConfigOptions = {},
+): Pick<Model, 'architecture' | 'config'> {
   let config: unknown
   try {
     config = JSON.parse(json)
@@ -38,21 +64,21 @@ export function parseConfig(json: string): Pick<Model, 'architecture' | 'config'
   const name = (config as { architecture?: unknown } | null)?.architecture
   const known = Object.keys(architectures).join(', ')
   if (typeof name !== 'string' || !Object.hasOwn(architectures, name)) {
-    throw new FormatError(`config.json: architecture is ${JSON.stringify(name)}; expected one of ${known}`)
+    throw new FormatError(`config.json: architecture is ${shown(name)}; expected one of ${known}`)
   }
   const architecture = architectures[name]!
-  const parsed = architecture.schema.safeParse(config)
-  if (!parsed.success) throw new FormatError(`config.json: ${issues(parsed.error, config)}`)
-  const model = { architecture, config: parsed.data }
   try {
+    const { config: parsed, unknown } = checkedConfig(architecture, config as object)
+    const model = { architecture, config: parsed }
     scalesOfModel(model)
+    if (unknown.length > 0) onWarning(unknownFields(architecture, parsed, unknown))
+    return model
   } catch (error) {
     throw new FormatError(`config.json: ${(error as Error).message}`)
   }
-  return model
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends ConfigOptions {
   /** Default f32. */
   readonly dtype?: 'f32' | 'f64'
   readonly backend?: Backend
@@ -66,14 +92,14 @@ export interface LoadOptions {
 export function modelFrom(
   config: string,
   weights: Uint8Array,
-  { dtype = 'f32', backend = defaultBackend() }: LoadOptions = {},
+  { dtype = 'f32', backend = defaultBackend(), onWarning }: LoadOptions = {},
 ): Model {
-  const { architecture, config: parsed } = parseConfig(config)
+  const { architecture, config: parsed } = parseConfig(config, onWarning && { onWarning })
   const { tensors: stored } = parseSafetensors(weights)
   const found = checkedTensors(architecture, parsed, stored)
   const tensors = scope(() => {
     const made: Record<string, Tensor> = {}
-    for (const name of Object.keys(architecture.tensors(parsed))) {
+    for (const name of Object.keys(specsOf(architecture, parsed))) {
       const file = found.get(name)
       if (file === undefined) continue
       const { data, shape } = file.read(dtype)
@@ -98,19 +124,20 @@ function checkedTensors(
   // Every block has a tensor of its own: a depth that the file cannot hold is refused before it is spelt out.
   const depth = architecture.depth(config)
   if (depth > stored.size) fail(`the file has ${stored.size} tensors; config.json wants ${depth} blocks`)
-  const specs = architecture.tensors(config)
+  const specs = specsOf(architecture, config)
   const found = new Map<string, StoredTensor>()
   for (const [as, array] of stored) {
-    const name = architecture.standsFor === undefined ? as : architecture.standsFor(as)
+    const name = architecture.standsFor === undefined ? as : architecture.standsFor(as, config)
     if (name === null || isBatchCounter(name, specs)) continue
-    if (!Object.hasOwn(specs, name)) fail(`tensor "${as}" is not part of this ${architecture.name}`)
+    if (!Object.hasOwn(specs, name)) fail(`tensor ${shown(as)} is not part of this ${architecture.name}`)
     const { shape, type } = array
     const wanted = specs[name]!.shape
-    if (String(shape) !== String(wanted)) fail(`tensor "${as}" is [${shape}]; config.json makes it [${wanted}]`)
-    if (!floats.has(type)) fail(`tensor "${as}" holds ${type}; expected f64, f32, f16 or bf16`)
+    if (String(shape) !== String(wanted))
+      fail(`tensor ${shown(as)} is [${brief(String(shape))}]; config.json makes it [${wanted}]`)
+    if (!floats.has(type)) fail(`tensor ${shown(as)} holds ${type}; expected f64, f32, f16 or bf16`)
     const twin = found.get(name)
     if (twin === undefined) found.set(name, array)
-    else if (!equal(twin, array)) fail(`tensor "${as}" differs from another that also stands for "${name}"`)
+    else if (!equal(twin, array)) fail(`tensor ${shown(as)} differs from another that also stands for ${shown(name)}`)
   }
   for (const [name, { shape, optional }] of Object.entries(specs)) {
     if (!optional && !found.has(name)) fail(`tensor "${name}" [${shape}] is missing`)
@@ -128,6 +155,16 @@ const floats: ReadonlySet<StoredTensor['type']> = new Set(['f64', 'f32', 'f16', 
 /** PyTorch counts the batches of every batch norm, beside its running statistics. */
 const isBatchCounter = (name: string, specs: Readonly<Record<string, unknown>>): boolean =>
   name.endsWith('.num_batches_tracked') && Object.hasOwn(specs, name.replace(/num_batches_tracked$/, 'running_mean'))
+
+const scaleNames = ({ architecture, config }: Pick<Model, 'architecture' | 'config'>): readonly string[] =>
+  architecture.scaleNames?.(config) ?? Array.from({ length: architecture.depth(config) }, (_, l) => `blocks.${l}.scale`)
+
+/** Every tensor that a model of this configuration may have. */
+export function specsOf<C extends Config>(architecture: Architecture<C>, config: C): Record<string, TensorSpec> {
+  const scale: TensorSpec = { shape: [], kind: 'parameter', start: 'scale', optional: true }
+  const scales = scaleNames({ architecture, config } as unknown as Model).map(name => [name, scale] as const)
+  return { ...architecture.tensors(config), ...Object.fromEntries(scales) }
+}
 
 /** The two files of a model's folder; weights in the model's own dtype. */
 export function modelFiles({ config, tensors }: Model): { config: string; weights: Uint8Array } {
@@ -152,13 +189,19 @@ export function scalesOfModel(
   return scalesOf(rule, architecture.depth(config))
 }
 
-/** The tower of a model. */
-export function towerOf(model: Model, { scale, tensors, training }: TowerOptions = {}): Tower {
-  return model.architecture.tower(model.config, tensors ?? model.tensors, scalesOfModel(model, scale), training)
+/** The tower of a model, learned scales included. */
+export function towerOf(model: Model, { scale, tensors = model.tensors, training }: TowerOptions = {}): Tower {
+  const tower = model.architecture.tower(model.config, tensors, scalesOfModel(model, scale), training)
+  const names = scaleNames(model)
+  const blocks = tower.blocks.map((block, l): Block => {
+    const learned = tensors[names[l]!]
+    return learned === undefined ? block : { ...block, branch: h => mul(block.branch(h), learned) }
+  })
+  return { encode: x => tower.encode(x), blocks, decode: h => tower.decode(h) }
 }
 
 /** The tensors that an optimiser moves. */
 export function parametersOf({ architecture, config, tensors }: Model): Record<string, Tensor> {
-  const specs = architecture.tensors(config)
+  const specs = specsOf(architecture, config)
   return Object.fromEntries(Object.entries(tensors).filter(([name]) => specs[name]!.kind === 'parameter'))
 }

@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -14,7 +16,16 @@ import { gzipSync } from 'node:zlib'
 import { FormatError, js, Random } from '@unravel/tensor'
 import { afterAll, describe, expect, it } from 'vitest'
 import { batchOf, datasetFrom, initialise, modelFiles, parseIdx, residualMlp } from './index.js'
-import { FileError, jsonLines, readIdxFolder, readModel, writeFileAtomically, writeModel } from './node.js'
+import {
+  FileError,
+  jsonLines,
+  makeFolder,
+  prepareFile,
+  readIdxFolder,
+  readModel,
+  writeFileAtomically,
+  writeModel,
+} from './node.js'
 
 const root = mkdtempSync(join(tmpdir(), 'unravel-node-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -69,6 +80,57 @@ describe('model folders', () => {
     writeFileAtomically(join(path, 'file'), 'one')
     writeFileAtomically(join(path, 'file'), 'two')
     expect(readFileSync(join(path, 'file'), 'utf8')).toBe('two')
+  })
+
+  it('are rid of what processes that died left of them, and of nothing else', () => {
+    const folder = join(root, 'leftovers')
+    mkdirSync(folder)
+    // No process has this number: that one has ended.
+    const dead = spawnSync(process.execPath, ['-e', '']).pid
+    const others = [
+      `ck.${process.ppid}.tmp`,
+      `ck.${dead}.tmp.txt`,
+      `ck.${dead}x.tmp`,
+      `other.${dead}.tmp`,
+      `ck.0${dead}.tmp`,
+    ]
+    for (const write of [(path: string) => writeFileAtomically(path, 'x'), prepareFile]) {
+      for (const name of [...others, `ck.${dead}.tmp`]) writeFileSync(join(folder, name), '')
+      mkdirSync(join(folder, `ck.${2 ** 22 + 1}.tmp`), { recursive: true })
+      write(join(folder, 'ck'))
+      expect(readdirSync(folder).sort()).toEqual(['ck', `ck.${2 ** 22 + 1}.tmp`, ...others].sort())
+    }
+    symlinkSync('ck', join(folder, 'link'))
+    writeFileSync(join(folder, `ck.${dead}.tmp`), '')
+    prepareFile(join(folder, 'link'))
+    expect(existsSync(join(folder, `ck.${dead}.tmp`))).toBe(false)
+  })
+
+  it('are prepared for without a trace, or refused', () => {
+    const folder = join(root, 'prepared')
+    const undo = makeFolder(join(folder, 'a', 'b'), ['x'])
+    expect(readdirSync(join(folder, 'a', 'b'))).toEqual([])
+    undo()
+    expect(existsSync(folder)).toBe(false)
+    const kept = makeFolder(join(folder, 'a'), ['x'])
+    writeFileSync(join(folder, 'a', 'x'), '')
+    kept()
+    expect(readdirSync(join(folder, 'a'))).toEqual(['x'])
+    makeFolder(join(folder, 'a'), ['x'])()
+    expect(readdirSync(join(folder, 'a'))).toEqual(['x'])
+    for (const nowhere of [
+      '/proc/nothing/model',
+      '/dev/null/model',
+      join(folder, 'a', 'x'),
+      join(folder, 'a', 'x', 'y'),
+    ]) {
+      expect(() => makeFolder(nowhere, ['config.json'])).toThrow(FileError)
+    }
+    expect(() => makeFolder(join(folder, 'new', 'n'.repeat(300)), ['x'])).toThrow(FileError)
+    expect(() => makeFolder(join(folder, 'new'), ['n'.repeat(300)])).toThrow(FileError)
+    expect(() => makeFolder(root, ['prepared'])).toThrow('it is a folder; name a file in it')
+    expect(() => prepareFile('/proc/x.npz')).toThrow('cannot write /proc/x.npz')
+    expect(readdirSync(folder)).toEqual(['a'])
   })
 
   it('are written through links, and into what is no file', () => {
@@ -127,6 +189,15 @@ describe('IDX data', () => {
     for (let n = 0; n < images.length; n++) expect(() => parseIdx(images.subarray(0, n))).toThrow(FormatError)
     expect(() => parseIdx(idx([255, 255, 255, 255], [1]))).toThrow('needs 4228250625 bytes')
     expect(() => parseIdx(Uint8Array.of(1, 2, 3, 4))).toThrow('IDX header')
+  })
+
+  it('of many axes is refused briefly', () => {
+    const axes = new Array<number>(255).fill(2 ** 31 - 1)
+    for (const read of [() => parseIdx(idx(axes, [])), () => datasetFrom(images, idx(new Array(255).fill(1), [0]))]) {
+      expect(read).toThrow(FormatError)
+      expect(read).toThrow(/characters\)…/)
+    }
+    expect(() => parseIdx(idx(axes, []))).toThrow(/needs Infinity bytes of data; the file has 0$/)
   })
 
   it('has finite examples and whole labels', () => {

@@ -1,20 +1,31 @@
 import {
+  accessSync,
   appendFileSync,
+  constants,
   existsSync,
+  lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { FormatError } from '@unravel/tensor'
+import { bounded, FormatError } from '@unravel/tensor'
 import type { Model } from './architecture.js'
-import { formatCheckpoint, parseCheckpoint, type RunDescription } from './checkpoint.js'
+import {
+  type Checkpoint,
+  type CheckpointOptions,
+  formatCheckpoint,
+  parseCheckpoint,
+  type RunDescription,
+} from './checkpoint.js'
 import { type Dataset, datasetFrom } from './dataset.js'
 import { type LoadOptions, modelFiles, modelFrom } from './models.js'
 import type { Optimiser } from './optimisers.js'
@@ -23,15 +34,20 @@ import type { TrainingState } from './train.js'
 /** A file or folder that cannot be read or written; the message names it and what to do. */
 export class FileError extends Error {
   override readonly name = 'FileError'
+  constructor(message: string, options?: ErrorOptions) {
+    super(bounded(message), options)
+  }
 }
 
 const advice: Record<string, string> = {
+  EEXIST: 'it exists and is no folder',
   ENOENT: 'there is no such file or folder',
   ENOTDIR: 'a part of the path is not a folder',
   EISDIR: 'it is a folder',
   EACCES: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOSPC: 'the disk is full',
+  ENAMETOOLONG: 'the name is too long',
   EDQUOT: 'the disk quota is used up',
 }
 
@@ -61,14 +77,23 @@ export const readBytes = (path: string): Uint8Array => attempt('read', path, () 
 /** The most bytes that a gzipped file may unpack to. */
 const unpackedLimit = 2 ** 30
 
+/** What a write to `path` replaces: the file itself, beyond links; null for what is no file, such as /dev/null or a pipe. */
+function replacedBy(path: string): string | null {
+  const there = statSync(path, { throwIfNoEntry: false })
+  if (there === undefined) return path
+  return there.isFile() ? realpathSync(path) : null
+}
+
+/** The name under which this process writes a file before it takes its place. */
+const temporaryOf = (file: string, process: number | string): string => `${file}.${process}.tmp`
+
 /** Writes a file as a whole or not at all: to a temporary name beside it, which is then renamed. A link stays one, and
- *  what is no file, such as /dev/null or a pipe, is written to. */
+ *  what is no file is written to. What processes that died left of such writes is removed. */
 export function writeFileAtomically(path: string, bytes: Uint8Array | string): void {
   attempt('write', path, () => {
-    const there = statSync(path, { throwIfNoEntry: false })
-    if (there !== undefined && !there.isFile()) return writeFileSync(path, bytes)
-    const file = there === undefined ? path : realpathSync(path)
-    const temporary = `${file}.${process.pid}.tmp`
+    const file = replacedBy(path)
+    if (file === null) return writeFileSync(path, bytes)
+    const temporary = temporaryOf(file, process.pid)
     try {
       writeFileSync(temporary, bytes, { flush: true })
       renameSync(temporary, file)
@@ -76,8 +101,84 @@ export function writeFileAtomically(path: string, bytes: Uint8Array | string): v
       rmSync(temporary, { force: true })
       throw error
     }
+    removeLeftovers(file)
   })
 }
+
+/** Throws FileError where `writeFileAtomically` could not write, and removes what processes that died left of its writes. */
+export function prepareFile(path: string): void {
+  attempt('write', path, () => {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+      throw new FileError(`cannot write ${path}: it is a folder; name a file in it`)
+    }
+    const file = replacedBy(path)
+    if (file === null) return accessSync(path, constants.W_OK)
+    const temporary = temporaryOf(file, process.pid)
+    writeFileSync(temporary, '')
+    rmSync(temporary)
+    removeLeftovers(file)
+  })
+}
+
+/** Removes the temporary files beside `file` of processes that are no more, where the folder lets itself be read. */
+function removeLeftovers(file: string): void {
+  const folder = dirname(file)
+  try {
+    for (const found of readdirSync(folder)) {
+      const id = /\.([1-9]\d*)\.tmp$/.exec(found)?.[1]
+      if (id === undefined || found !== temporaryOf(basename(file), id) || !isDead(Number(id))) continue
+      if (lstatSync(join(folder, found)).isFile()) rmSync(join(folder, found), { force: true })
+    }
+  } catch {} // what is left over harms nobody
+}
+
+function isDead(id: number): boolean {
+  try {
+    process.kill(id, 0) // sends nothing
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
+}
+
+/**
+ * Makes a folder, and those above it that are missing, for files of these names.
+ *
+ * @returns takes the folders that were made away again, as long as they are empty
+ * @throws FileError where the files could not be written; no new folder is left then
+ */
+export function makeFolder(path: string, files: readonly string[]): () => void {
+  const made: string[] = []
+  const undo = () => {
+    // The innermost first; one that is not empty stays, with those above it.
+    for (let folder = made.pop(); folder !== undefined; folder = made.pop()) {
+      try {
+        rmdirSync(folder)
+      } catch {
+        return
+      }
+    }
+  }
+  try {
+    attempt('make', path, () => {
+      const missing: string[] = []
+      for (let at = path; !existsSync(at) && dirname(at) !== at; at = dirname(at)) missing.unshift(at)
+      for (const folder of missing) {
+        mkdirSync(folder)
+        made.push(folder)
+      }
+      mkdirSync(path, { recursive: true }) // throws where a file is
+    })
+    for (const name of files) prepareFile(join(path, name))
+  } catch (error) {
+    undo()
+    throw error
+  }
+  return undo
+}
+
+/** The files of a model's folder. */
+export const modelFileNames = ['config.json', 'model.safetensors'] as const
 
 /** The model in a folder with config.json and model.safetensors. Throws FileError or FormatError. */
 export function readModel(folder: string, options: LoadOptions = {}): Model {
@@ -108,8 +209,8 @@ export const readCheckpoint = (
   model: Model,
   optimiser: Optimiser,
   run: RunDescription,
-  options: Pick<LoadOptions, 'backend'> = {},
-): TrainingState => about(path, () => parseCheckpoint(readBytes(path), model, optimiser, run, options))
+  options: CheckpointOptions = {},
+): Checkpoint => about(path, () => parseCheckpoint(readBytes(path), model, optimiser, run, options))
 
 /** A writer of JSON lines: every call appends one object to the file, which begins empty unless told to `append`. */
 export function jsonLines(path: string, { append = false } = {}): (record: object) => void {

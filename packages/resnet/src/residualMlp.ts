@@ -1,18 +1,7 @@
-import {
-  gelu,
-  geluTanh,
-  layerNorm,
-  mul,
-  relu,
-  rmsNorm,
-  sigmoid,
-  silu,
-  softplus,
-  type Tensor,
-  tanh,
-} from '@unravel/tensor'
+import { gelu, geluTanh, layerNorm, relu, rmsNorm, sigmoid, silu, softplus, type Tensor, tanh } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors, TrainingPass } from './architecture.js'
+import { harmless, records } from './config.js'
 import { batchNormLayer, linearLayer, runningSpecs } from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
@@ -34,7 +23,7 @@ const length = z
   .min(1)
   .max(1 << 24)
 
-const schema = z.looseObject({
+const schema = z.object({
   architecture: z.literal('residual-mlp'),
   input: length,
   width: length,
@@ -48,6 +37,8 @@ const schema = z.looseObject({
   norm: z.enum(['none', 'layer', 'rms', 'batch']).default('none'),
   norm_eps: z.number().min(0).default(1e-5),
   scale: scaleSchema.optional(),
+  ...records,
+  ...harmless('model_type'),
 })
 
 export type ResidualMlpConfig = z.output<typeof schema>
@@ -100,11 +91,8 @@ export const residualMlp: Architecture<ResidualMlpConfig> = {
       encode: x => dense('encoder', x),
       blocks: scales.map((scale, l) => ({
         scale,
-        branch(h) {
-          const y = dense(`blocks.${l}.fc2`, phi(dense(`blocks.${l}.fc1`, normalise(config, tensors, l, h, training))))
-          const learned = tensors[`blocks.${l}.scale`]
-          return learned === undefined ? y : mul(y, learned)
-        },
+        branch: h =>
+          dense(`blocks.${l}.fc2`, phi(dense(`blocks.${l}.fc1`, normalise(config, tensors, l, h, training)))),
       })),
       decode: h => dense('decoder', h),
     }

@@ -1,7 +1,18 @@
-import { conv2d, maxPool2d, mean, relu, type Tensor } from '@unravel/tensor'
+import { type ConvOptions, conv2d, maxPool2d, mean, type Tensor } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors, TrainingPass } from './architecture.js'
-import { batchNormLayer, checkImages, linearLayer, linearSpecs, normSpecs, parameter, runningSpecs } from './layers.js'
+import { harmless, only, records, unchanged } from './config.js'
+import {
+  activationName,
+  batchNormLayer,
+  checkImages,
+  linearLayer,
+  linearSpecs,
+  namedActivations,
+  normSpecs,
+  parameter,
+  runningSpecs,
+} from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
@@ -9,12 +20,10 @@ const length = z
   .int()
   .min(1)
   .max(1 << 24)
-/** As in torchvision. */
-const EPS = 1e-5
 const MOST_STAGES = 16
 
 const schema = z
-  .looseObject({
+  .object({
     architecture: z.literal('resnet'),
     block: z.enum(['basic', 'bottleneck']),
     layers: z
@@ -32,11 +41,66 @@ const schema = z
     norm: z.enum(['batch', 'none']).default('batch'),
     classes: length,
     in_channels: length.default(3),
+    /** Of every norm; 1e-5, as in torchvision, when absent. */
+    norm_eps: z.number().min(0).optional(),
+    /** ReLU when absent or null. */
+    act_layer: activationName.nullish(),
+    /** Bottlenecks with stride have it at their first convolution, not at the 3×3 one. */
+    stride_in_1x1: z.boolean().optional(),
+    /** Of bottlenecks: stages after the first whose stride becomes a dilation of their 3×3 convolutions. */
+    replace_stride_with_dilation: z.array(z.boolean()).nullish(),
+    /** Of bottlenecks: groups of the 3×3 convolution, and its channels in each for 64 of `widths`. */
+    groups: length.optional(),
+    width_per_group: length.optional(),
+    stem_width: length.optional(),
     scale: scaleSchema.optional(),
+    ...records,
+    ...unchanged,
+    ...only({
+      model_type: ['resnet'],
+      global_pool: ['avg'],
+      norm_layer: ['BatchNorm2d', 'batchnorm2d', 'batchnorm', null],
+      output_stride: [32],
+      stem_type: ['', null],
+      replace_stem_pool: [false],
+      block_reduce_first: [1],
+      down_kernel_size: [1],
+      avg_down: [false],
+      aa_layer: [null],
+      block_args: [{}, null],
+      model_args: [{}, null],
+      downsample_in_first_stage: [false],
+    }),
+    ...harmless('zero_init_residual', 'zero_init_last', 'drop_rate', 'drop_path_rate', 'drop_block_rate'),
+    ...harmless('out_features', 'out_indices', 'num_features'),
   })
   .refine(({ layers, widths }) => layers.length === widths.length, {
     path: ['widths'],
     message: 'expected one width for each of the layers',
+  })
+  .refine(({ layers, replace_stride_with_dilation: replaced }) => !replaced || replaced.length === layers.length - 1, {
+    path: ['replace_stride_with_dilation'],
+    message: 'expected true or false for each of the layers after the first',
+  })
+  .refine(({ block, replace_stride_with_dilation: replaced }) => block === 'bottleneck' || !replaced?.includes(true), {
+    path: ['replace_stride_with_dilation'],
+    message: 'expected no dilation in basic blocks, as in torchvision',
+  })
+  .refine(({ block, groups = 1 }) => block === 'bottleneck' || groups === 1, {
+    path: ['groups'],
+    message: 'expected 1 in basic blocks, as in torchvision',
+  })
+  .refine(({ block, width_per_group = 64 }) => block === 'bottleneck' || width_per_group === 64, {
+    path: ['width_per_group'],
+    message: 'expected 64 in basic blocks, as in torchvision',
+  })
+  .refine(({ widths, width_per_group = 64 }) => widths.every(width => width * width_per_group >= 64), {
+    path: ['width_per_group'],
+    message: 'expected at least one channel in each group of every stage',
+  })
+  .refine(({ widths, stem_width: stem }) => stem === undefined || stem === widths[0], {
+    path: ['stem_width'],
+    message: 'expected the first of widths',
   })
 
 export type ResnetConfig = z.output<typeof schema>
@@ -45,7 +109,7 @@ export type ResnetConfig = z.output<typeof schema>
  * Convolutional residual networks with torchvision's names: images [batch, in_channels, height, width] to logits
  * [batch, classes]. `layers` counts the blocks of every stage, `widths` are the channels of their 3×3 convolutions; a
  * bottleneck puts out four times as many. The first block of every stage after the first has stride 2, in a bottleneck
- * at its 3×3 convolution.
+ * at its 3×3 convolution, unless the configuration says otherwise.
  *
  * The encoder is the stem: conv1, bn1, ReLU, and for `imagenet` max pooling. The decoder pools globally; then `fc`.
  *
@@ -60,14 +124,32 @@ export type ResnetConfig = z.output<typeof schema>
  *   conv3), with `bn1` as wide as the block's input; the skip map is the identity or the linear `downsample.0` of the
  *   input itself, without norm; the decoder starts with the norm `bn` and a ReLU.
  *
- * Without norms (`norm: none`) the convolutions may have biases. Norms use the running statistics (eps 1e-5).
+ * Without norms (`norm: none`) the convolutions may have biases. Norms use the running statistics.
  * Encoding throws InputError for inputs of other channels or axes.
  */
 export const resnet: Architecture<ResnetConfig> = {
   name: 'resnet',
   schema,
+  synonyms: {
+    batch_norm_eps: 'norm_eps',
+    bn_eps: 'norm_eps',
+    hidden_act: 'act_layer',
+    num_classes: 'classes',
+    num_labels: 'classes',
+    in_chans: 'in_channels',
+    num_channels: 'in_channels',
+    depths: 'layers',
+    channels: 'widths',
+    layer_type: 'block',
+    downsample_in_bottleneck: 'stride_in_1x1',
+    cardinality: 'groups',
+    base_width: 'width_per_group',
+    embedding_size: 'stem_width',
+  },
   depth: config => config.layers.reduce((a, b) => a + b, 0),
   input: config => ({ shape: [config.in_channels, 'height', 'width'], kind: 'real' }),
+
+  scaleNames: config => blocksOf(config).map(({ name }) => `${name}scale`),
 
   tensors(config) {
     const { preactivation, widths, classes } = config
@@ -89,8 +171,8 @@ export const resnet: Architecture<ResnetConfig> = {
     norm('bn1', widths[0]!)
     for (const block of blocksOf(config)) {
       const { name, convolutions } = block
-      convolutions.forEach(({ from, out, kernel }, i) => {
-        conv(`${name}conv${i + 1}`, out, from, kernel, i === convolutions.length - 1 ? 'branch-end' : 'weight')
+      convolutions.forEach(({ from, out, kernel, groups }, i) => {
+        conv(`${name}conv${i + 1}`, out, from / groups, kernel, i === convolutions.length - 1 ? 'branch-end' : 'weight')
         norm(`${name}bn${i + 1}`, preactivation ? from : out)
       })
       if (!block.downsample) continue
@@ -104,34 +186,36 @@ export const resnet: Architecture<ResnetConfig> = {
 
   tower(config, tensors, scales, training): Tower {
     const { preactivation } = config
+    const phi = namedActivations[config.act_layer ?? 'relu']
     const { conv, norm } = layersOf(config, tensors, training)
     return {
       encode(x) {
         checkImages('resnet', x, resnet.input(config).shape)
         const kernel = stemKernel(config)
         const stride = config.stem === 'imagenet' ? 2 : 1
-        const h = relu(norm('bn1', conv('conv1', x, { stride, padding: (kernel - 1) / 2 })))
+        const h = phi(norm('bn1', conv('conv1', x, { stride, padding: (kernel - 1) / 2 })))
         return config.stem === 'imagenet' ? maxPool2d(h, 3, { stride: 2, padding: 1 }) : h
       },
       blocks: blocksOf(config).map((block, l) => {
         const { name, stride, convolutions } = block
-        const rectified = (h: Tensor) => (preactivation || l === 0 ? h : relu(h))
+        const rectified = (h: Tensor) => (preactivation || l === 0 ? h : phi(h))
         const shortened = (h: Tensor) => {
           if (!block.downsample) return h
           const y = conv(`${name}downsample.0`, h, { stride })
           return preactivation ? y : norm(`${name}downsample.1`, y)
         }
         const branch = (h: Tensor) =>
-          convolutions.reduce((x, { kernel, stride }, i) => {
-            const convolved = (y: Tensor) => conv(`${name}conv${i + 1}`, y, { stride, padding: (kernel - 1) / 2 })
-            if (preactivation) return convolved(relu(norm(`${name}bn${i + 1}`, x)))
+          convolutions.reduce((x, { kernel, stride, dilation, groups }, i) => {
+            const padding = (dilation * (kernel - 1)) / 2
+            const convolved = (y: Tensor) => conv(`${name}conv${i + 1}`, y, { stride, padding, dilation, groups })
+            if (preactivation) return convolved(phi(norm(`${name}bn${i + 1}`, x)))
             const y = norm(`${name}bn${i + 1}`, convolved(x))
-            return i === convolutions.length - 1 ? y : relu(y)
+            return i === convolutions.length - 1 ? y : phi(y)
           }, rectified(h))
         const plain = !block.downsample && (preactivation || l === 0)
         return { scale: scales[l]!, branch, ...(plain ? {} : { skip: h => shortened(rectified(h)) }) }
       }),
-      decode: h => linearLayer(tensors, 'fc', mean(relu(preactivation ? norm('bn', h) : h), [2, 3])),
+      decode: h => linearLayer(tensors, 'fc', mean(phi(preactivation ? norm('bn', h) : h), [2, 3])),
     }
   },
 }
@@ -141,6 +225,8 @@ interface Convolution {
   readonly out: number
   readonly kernel: number
   readonly stride: number
+  readonly dilation: number
+  readonly groups: number
 }
 
 /** One block: its tensors' prefix, its channels, and the convolutions of its branch. */
@@ -157,23 +243,34 @@ const expansion = (config: ResnetConfig): number => (config.block === 'bottlenec
 const stemKernel = (config: ResnetConfig): number => (config.stem === 'imagenet' ? 7 : 3)
 
 function blocksOf(config: ResnetConfig): ConvBlock[] {
+  const {
+    groups = 1,
+    width_per_group: perGroup = 64,
+    stride_in_1x1: early,
+    replace_stride_with_dilation: dilated,
+  } = config
+  const plain = { stride: 1, dilation: 1, groups: 1 }
   let from = config.widths[0]!
+  // Of the 3×3 convolutions of a stage; its first block still has that of the stage before, as in torchvision.
+  let dilation = 1
   return config.layers.flatMap((count, s) =>
     Array.from({ length: count }, (_, b) => {
-      const width = config.widths[s]!
-      const out = width * expansion(config)
-      const stride = s > 0 && b === 0 ? 2 : 1
-      const convolutions =
+      const out = config.widths[s]! * expansion(config)
+      const halves = s > 0 && b === 0
+      const stride = halves && !dilated?.[s - 1] ? 2 : 1
+      const inner = Math.floor((config.widths[s]! * perGroup) / 64) * groups
+      const convolutions: Convolution[] =
         config.block === 'basic'
           ? [
-              { from, out, kernel: 3, stride },
-              { from: out, out, kernel: 3, stride: 1 },
+              { ...plain, from, out, kernel: 3, stride },
+              { ...plain, from: out, out, kernel: 3 },
             ]
           : [
-              { from, out: width, kernel: 1, stride: 1 },
-              { from: width, out: width, kernel: 3, stride },
-              { from: width, out, kernel: 1, stride: 1 },
+              { ...plain, from, out: inner, kernel: 1, stride: early ? stride : 1 },
+              { from: inner, out: inner, kernel: 3, stride: early ? 1 : stride, dilation, groups },
+              { ...plain, from: inner, out, kernel: 1 },
             ]
+      if (halves && stride === 1) dilation *= 2
       const downsample = stride !== 1 || from !== out
       const block = { name: `layer${s + 1}.${b}.`, from, out, stride, downsample, convolutions }
       from = out
@@ -185,9 +282,9 @@ function blocksOf(config: ResnetConfig): ConvBlock[] {
 /** Convolutions and norms by the names of their tensors; a norm is the identity where there are none. */
 function layersOf(config: ResnetConfig, tensors: Tensors, training?: TrainingPass) {
   return {
-    conv: (name: string, x: Tensor, options: { stride: number; padding?: number }): Tensor =>
+    conv: (name: string, x: Tensor, options: ConvOptions): Tensor =>
       conv2d(x, tensors[`${name}.weight`]!, tensors[`${name}.bias`], options),
     norm: (name: string, x: Tensor): Tensor =>
-      config.norm === 'batch' ? batchNormLayer(tensors, name, x, EPS, training) : x,
+      config.norm === 'batch' ? batchNormLayer(tensors, name, x, config.norm_eps ?? 1e-5, training) : x,
   }
 }

@@ -1,4 +1,4 @@
-import { addScaled, type Tensor } from '@unravel/tensor'
+import { addScaled, release, scope, type Tensor } from '@unravel/tensor'
 
 /** One residual block h ↦ skip(h) + λ·branch(h). */
 export interface Block {
@@ -24,9 +24,21 @@ export interface Tower {
 
 export const skip = (block: Block, h: Tensor): Tensor => (block.skip === undefined ? h : block.skip(h))
 
-/** The tower's output on a batch. */
+/** The tower's output on a batch. Memory for one block at a time, except under a tape, which keeps what it needs. */
 export function run(tower: Tower, x: Tensor): Tensor {
   let h = tower.encode(x)
-  for (const block of tower.blocks) h = addScaled(skip(block, h), block.branch(h), block.scale)
+  for (const block of tower.blocks) {
+    const before = h
+    h = scope(() => addScaled(skip(block, before), block.branch(before), block.scale))
+    if (before !== x) release(before)
+  }
   return tower.decode(h)
+}
+
+/** The tower with λ_1..λ_n in place of its own scales. Throws RangeError unless there is one for each block. */
+export function withScales({ encode, blocks, decode }: Tower, scales: readonly number[]): Tower {
+  if (scales.length !== blocks.length) {
+    throw new RangeError(`withScales wants ${blocks.length} scales, one per block, got ${scales.length}`)
+  }
+  return { encode, decode, blocks: blocks.map((block, l) => ({ ...block, scale: scales[l]! })) }
 }

@@ -1,8 +1,18 @@
-import { type Backend, type Dense, js, memory, Random, wasm } from '@unravel/tensor'
+import {
+  type Backend,
+  type Dense,
+  formatSafetensors,
+  js,
+  memory,
+  parseSafetensors,
+  Random,
+  wasm,
+} from '@unravel/tensor'
 import { describe, expect, it } from 'vitest'
 import {
   accuracy,
   adamw,
+  arithmeticOf,
   batchIndices,
   constant,
   constantRate,
@@ -17,6 +27,7 @@ import {
   parseCheckpoint,
   type ResidualMlpConfig,
   residualMlp,
+  resnet,
   reZero,
   sgd,
   type TrainOptions,
@@ -221,6 +232,10 @@ describe('train', () => {
       'the dataset has 480 numbers and 239 labels; size 240 of shape [2] makes it 480 numbers and 240 labels',
     )
     await expect(accuracy(fresh(js()), { ...data, inputs: data.inputs.slice(2) })).rejects.toThrow('478 numbers')
+    const labels = Float64Array.from(data.labels, (label, i) => (i === 7 ? 0.5 : label)) as unknown as Int32Array
+    await expect(train(fresh(js()), { ...options(sgd(), 2), data: { ...data, labels } })).rejects.toThrow(
+      'label 0.5 of example 7 is no integer',
+    )
   })
 
   it('says of a loss that is NaN from the start that no step made it so', async () => {
@@ -228,6 +243,16 @@ describe('train', () => {
     const { ended, message, state } = await train(fresh(js()), { ...options(sgd(), 2), data: broken })
     expect([ended, state.step]).toEqual(['diverged', 0])
     expect(message).toBe('the loss is NaN before any update: look for such numbers in the data and the weights')
+  })
+
+  it('says of an output that overflows from the start that the scale lets it grow', async () => {
+    const model = fresh(js())
+    const loud = { ...model, config: { ...model.config, scale: { rule: 'constant', value: 3e38 } } } as Model
+    const { ended, message } = await train(loud, options(sgd(), 2))
+    expect(ended).toBe('diverged')
+    expect(message).toMatch(
+      /^the loss is (NaN|Infinity) before any update, from finite data and weights: at λ = 3e\+38 the 3 blocks let the output grow beyond f32; use a smaller scale, such as 1\/sqrt\(n\) or 1\/n/,
+    )
   })
 
   it('refuses the state of another optimiser', async () => {
@@ -243,6 +268,62 @@ describe('train', () => {
     expect(epoch(0)).not.toEqual(epoch(1))
     expect(batchIndices(10, 5, 1)(3)).toEqual(at(3))
     expect(batchIndices(10, 5, 2)(0)).not.toEqual(at(0))
+  })
+
+  it('refuses the checkpoint of another backend, unless any will do', async () => {
+    const { state } = await train(fresh(js()), options(adamw(), 1))
+    const file = formatCheckpoint(state, adamw(), { seed: 5 })
+    const parse = (where: object) => parseCheckpoint(file, fresh(wasm()), adamw(), { seed: 5 }, where)
+    expect(() => parse({ backend: wasm() })).toThrow(
+      `backend is js there and ${arithmeticOf(wasm())} here, which rounds otherwise`,
+    )
+    expect(parse({ backend: wasm(), anyBackend: true })).toMatchObject({ step: 1, backend: 'js' })
+    expect(parse({ backend: js() }).backend).toBe('js')
+    expect(arithmeticOf(wasm())).toMatch(/^wasm (relaxed|plain)$/)
+  })
+
+  it('resumes from a checkpoint of a version that did not record the backend', async () => {
+    const { state } = await train(fresh(js()), options(adamw(), 1))
+    const { tensors, metadata } = parseSafetensors(formatCheckpoint(state, adamw(), { seed: 5 }))
+    const { backend, ...earlier } = metadata
+    expect(backend).toBe('js')
+    const arrays = Object.fromEntries([...tensors].map(([name, t]) => [name, t.read()]))
+    const file = formatSafetensors(arrays, earlier)
+    expect(parseCheckpoint(file, fresh(wasm()), adamw(), { seed: 5 }, { backend: wasm() })).toMatchObject({
+      step: 1,
+      backend: undefined,
+    })
+  })
+
+  it('refuses batch norm on one value a channel, in training only', async () => {
+    const model = fresh(js(), { norm: 'batch' })
+    const before = bytes(model)
+    const one = { ...options(sgd(), 2), batchSize: 1 }
+    await expect(train(model, one)).rejects.toThrow(
+      'blocks.0.norm: expected more than 1 value per channel when training, got a batch [1, 6]',
+    )
+    expect(bytes(model)).toEqual(before)
+    expect(await accuracy(model, data, 1)).toBe(await accuracy(model, data, 240))
+    expect((await train(model, { ...one, batchSize: 2 })).ended).toBe('done')
+    expect((await train(fresh(js(), { norm: 'layer' }), one)).ended).toBe('done')
+  })
+
+  it('trains batch norm on one image where every channel of it has several values', async () => {
+    const family = {
+      ...{ architecture: 'resnet', block: 'basic', layers: [1], widths: [2], stem: 'cifar' },
+      ...{ preactivation: false, norm: 'batch', classes: 4 },
+    }
+    const config = resnet.schema.parse(family)
+    const model = initialise(resnet, config, { random: new Random(3), backend: js() })
+    const images = (side: number): Dataset => ({
+      ...{ labels: Int32Array.of(0, 1), shape: [3, side, side], size: 2, classes: 4, mean: 0, deviation: 1 },
+      inputs: Float32Array.from({ length: 6 * side * side }, (_, i) => Math.sin(i)),
+    })
+    const one = { ...options(sgd(), 1), batchSize: 1 }
+    expect((await train(model as Model, { ...one, data: images(2) })).ended).toBe('done')
+    await expect(train(model as Model, { ...one, data: images(1) })).rejects.toThrow(
+      'bn1: expected more than 1 value per channel when training, got a batch [1, 2, 1, 1]',
+    )
   })
 
   it('refuses the checkpoint of another run', async () => {

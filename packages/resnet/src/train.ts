@@ -3,6 +3,8 @@ import {
   argmax,
   backendOf,
   crossEntropy,
+  max,
+  min,
   mul,
   reshape,
   scope,
@@ -12,10 +14,18 @@ import {
 } from '@unravel/tensor'
 import type { Model, TrainingPass } from './architecture.js'
 import { batchIndices, batchOf, checkDataset, type Dataset } from './dataset.js'
+import { allFinite } from './finite.js'
 import { parametersOf, towerOf } from './models.js'
 import type { Named, Optimiser } from './optimisers.js'
 import type { Schedule } from './schedules.js'
 import { run } from './tower.js'
+
+// What declarations mention, here and in zod, and TypeScript has in its DOM library only. Where that is there, these add
+// nothing to it.
+declare global {
+  interface AbortSignal {}
+  interface URL {}
+}
 
 /** Where training stands: with the data and the options, all that its future depends on. */
 export interface TrainingState {
@@ -103,8 +113,7 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
       }
       free(state, before, given)
       if (step === 1) {
-        const message = `the loss is ${loss} before any update: look for such numbers in the data and the weights`
-        return { state: before, ended: 'diverged', message }
+        return { state: before, ended: 'diverged', message: await notFromTheStart(before, loss, data) }
       }
       return diverged(`the loss became ${loss} at step ${step}`, before)
     }
@@ -133,6 +142,21 @@ const diverged = (what: string, state: TrainingState): TrainResult => ({
     'use a smaller learning rate, a smaller scale, or clip the gradient',
 })
 
+/** Why a loss is not finite before any update, and what to do. */
+async function notFromTheStart(state: TrainingState, loss: number, { inputs }: Dataset): Promise<string> {
+  const found = `the loss is ${loss} before any update`
+  if (!((await finite(state)) && allFinite(inputs)))
+    return `${found}: look for such numbers in the data and the weights`
+  const { model } = state
+  const scales = scope(() => towerOf(model).blocks.map(block => Math.abs(block.scale)))
+  const largest = scales.reduce((a, b) => Math.max(a, b), 0)
+  const { dtype } = Object.values(parametersOf(model))[0]!
+  return (
+    `${found}, from finite data and weights: at λ = ${Number(largest.toPrecision(4))} the ${scales.length} blocks let the output grow ` +
+    `beyond ${dtype}; use a smaller scale, such as 1/sqrt(n) or 1/n, fewer blocks, or a norm`
+  )
+}
+
 /** Σ x² over all tensors, in their dtype. */
 const squaredNorm = (tensors: Named): Tensor =>
   scope(() =>
@@ -140,6 +164,41 @@ const squaredNorm = (tensors: Named): Tensor =>
       .map(t => sumSquares(t))
       .reduce((total, part) => add(total, part)),
   )
+
+/** The largest magnitude in all tensors; NaN where one is. */
+async function largest(tensors: Named): Promise<number> {
+  const ends = scope(() => Object.values(tensors).flatMap(t => (t.size === 0 ? [] : [max(t), min(t)])))
+  try {
+    return Math.max(0, ...(await Promise.all(ends.map(scalar))).map(Math.abs))
+  } finally {
+    dispose(ends)
+  }
+}
+
+/** ‖tensors‖ = norm / by, of the numbers times `by`: a power of two for numbers whose squares overflow or vanish. */
+interface Norm {
+  readonly norm: number
+  readonly by: number
+}
+
+/** The norm from Σ x², or, where that is out of the range of its dtype, from numbers near 1. */
+async function normFrom(squared: number, tensors: Named): Promise<Norm> {
+  const { dtype } = Object.values(tensors)[0]!
+  const [least, limit] = dtype === 'f32' ? [1e-30, 126] : [1e-290, 1022]
+  if (squared >= least && squared < Infinity) return { norm: Math.sqrt(squared), by: 1 }
+  const most = await largest(tensors)
+  if (!(most > 0 && most < Infinity)) return { norm: most, by: 1 }
+  const by = 2 ** Math.min(limit, Math.max(-limit, -Math.floor(Math.log2(most))))
+  const again = scope(() => squaredNorm(times(tensors, by)))
+  try {
+    return { norm: Math.sqrt(await scalar(again)), by }
+  } finally {
+    dispose([again])
+  }
+}
+
+const times = (tensors: Named, by: number): Named =>
+  Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, mul(t, by)]))
 
 /** Its only element, on every backend: a device that cannot be waited for is awaited. */
 const scalar = async (t: Tensor): Promise<number> => (await t.data())[0]!
@@ -160,12 +219,7 @@ function free(old: TrainingState, kept: TrainingState, given: ReadonlySet<Tensor
 }
 
 async function finite({ model }: TrainingState): Promise<boolean> {
-  const norm = squaredNorm(parametersOf(model))
-  try {
-    return Number.isFinite(await scalar(norm))
-  } finally {
-    dispose([norm])
-  }
+  return Number.isFinite(await largest(parametersOf(model)))
 }
 
 async function step(
@@ -189,14 +243,13 @@ async function step(
   try {
     const [loss, squared] = await Promise.all([scalar(pass.loss), scalar(pass.squared)])
     const learningRate = schedule(done)
-    const metrics: StepMetrics = { step: done + 1, loss, learningRate, gradientNorm: Math.sqrt(squared) }
+    const { norm, by } = await normFrom(squared, pass.gradients)
+    const metrics: StepMetrics = { step: done + 1, loss, learningRate, gradientNorm: norm / by }
     if (!Number.isFinite(loss) || !Number.isFinite(metrics.gradientNorm)) return { metrics, state: null }
     const next = scope(() => {
-      const clip = clipNorm !== undefined && metrics.gradientNorm > clipNorm ? clipNorm / metrics.gradientNorm : 1
-      const clipped =
-        clip === 1
-          ? pass.gradients
-          : Object.fromEntries(Object.entries(pass.gradients).map(([n, g]) => [n, mul(g, clip)]))
+      const clips = clipNorm !== undefined && metrics.gradientNorm > clipNorm
+      const near = clips && by !== 1 ? times(pass.gradients, by) : pass.gradients
+      const clipped = clips ? times(near, clipNorm / norm) : pass.gradients
       const { parameters: updated, state } = optimiser.step(parameters, clipped, memory, learningRate, done + 1)
       const statistics = Object.entries(pass.moments).map(([name, value]) => {
         const running = mul(model.tensors[name]!, 1 - STATISTICS_MOMENTUM)

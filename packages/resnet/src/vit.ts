@@ -1,7 +1,18 @@
-import { add, broadcastTo, concat, conv2d, gelu, narrow, reshape, type Tensor, transpose } from '@unravel/tensor'
+import { add, broadcastTo, concat, conv2d, mul, narrow, reshape, type Tensor, transpose } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec } from './architecture.js'
-import { checkImages, layerNormLayer, linearLayer, linearSpecs, normSpecs, parameter, selfAttention } from './layers.js'
+import { harmless, only, records, unchanged } from './config.js'
+import {
+  activationName,
+  checkImages,
+  layerNormLayer,
+  linearLayer,
+  linearSpecs,
+  namedActivations,
+  normSpecs,
+  parameter,
+  selfAttention,
+} from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
@@ -13,8 +24,12 @@ const length = z
 const size = z.union([length, z.tuple([length, length])], { error: 'expected a positive integer or two' })
 const pair = (s: z.output<typeof size>): readonly [number, number] => (typeof s === 'number' ? [s, s] : s)
 
+/** Width inside of the MLP. */
+const innerOf = (config: { readonly embed_dim: number; readonly mlp_ratio: number }): number =>
+  Math.floor(config.embed_dim * config.mlp_ratio)
+
 const schema = z
-  .looseObject({
+  .object({
     architecture: z.literal('vit'),
     img_size: size,
     patch_size: size,
@@ -33,9 +48,46 @@ const schema = z
       .default(4),
     qkv_bias: z.boolean().default(true),
     norm_eps: z.number().min(0).default(1e-6),
-    class_token: z.literal(true).optional(),
-    global_pool: z.literal('token').optional(),
+    /** Of the MLP; GELU (erf) when absent or null. */
+    act_layer: activationName.nullish(),
+    /** Biases of attn.proj, mlp.fc1 and mlp.fc2. */
+    proj_bias: z.boolean().optional(),
+    /** Start of LayerScale, one factor for every channel at the end of each branch (`ls1.gamma`, `ls2.gamma`); none when
+     *  absent or null. */
+    init_values: z.number().nullish(),
+    intermediate_size: length.optional(),
     scale: scaleSchema.optional(),
+    ...records,
+    ...unchanged,
+    ...only({
+      model_type: ['vit'],
+      class_token: [true],
+      global_pool: ['token'],
+      pos_embed: ['learn'],
+      block_fn: ['Block', null],
+      mlp_layer: ['Mlp', null],
+      attn_layer: ['Attention', 'attn', null],
+      norm_layer: ['LayerNorm', 'layernorm', null],
+      embed_layer: ['PatchEmbed', null],
+      embed_norm_layer: [null],
+      reg_tokens: [0],
+      no_embed_class: [false],
+      qk_norm: [false],
+      scale_attn_norm: [false],
+      scale_mlp_norm: [false],
+      pre_norm: [false],
+      final_norm: [true],
+      fc_norm: [false, null],
+      use_fc_norm: [false, null],
+      pool_include_prefix: [false],
+      representation_size: [null, false],
+      distilled: [false],
+      model_args: [{}, null],
+    }),
+    // Dropout is the identity outside of training; images of another size are refused, dynamic sizes or not.
+    ...harmless('drop_rate', 'pos_drop_rate', 'patch_drop_rate', 'proj_drop_rate', 'attn_drop_rate', 'drop_path_rate'),
+    ...harmless('hidden_dropout_prob', 'attention_probs_dropout_prob', 'dynamic_img_size', 'dynamic_img_pad'),
+    ...harmless('weight_init', 'fix_init', 'encoder_stride', 'pooler_output_size', 'pooler_act'),
   })
   .refine(({ embed_dim, num_heads }) => embed_dim % num_heads === 0, {
     path: ['num_heads'],
@@ -48,6 +100,10 @@ const schema = z
   .refine(({ embed_dim, mlp_ratio }) => embed_dim * mlp_ratio >= 1, {
     path: ['mlp_ratio'],
     message: 'expected at least 1/embed_dim',
+  })
+  .refine(config => config.intermediate_size === undefined || config.intermediate_size === innerOf(config), {
+    path: ['intermediate_size'],
+    message: 'expected embed_dim times mlp_ratio',
   })
 
 export type VitConfig = z.output<typeof schema>
@@ -62,15 +118,29 @@ export type VitConfig = z.output<typeof schema>
 export const vit: Architecture<VitConfig> = {
   name: 'vit',
   schema,
+  synonyms: {
+    layer_norm_eps: 'norm_eps',
+    hidden_act: 'act_layer',
+    hidden_size: 'embed_dim',
+    num_features: 'embed_dim',
+    num_hidden_layers: 'depth',
+    num_attention_heads: 'num_heads',
+    image_size: 'img_size',
+    num_channels: 'in_chans',
+    num_labels: 'num_classes',
+  },
   depth: config => 2 * config.depth,
   input: ({ img_size, in_chans }) => ({ shape: [in_chans, ...pair(img_size)], kind: 'real' }),
+
+  scaleNames: config =>
+    Array.from({ length: 2 * config.depth }, (_, i) => `blocks.${i >> 1}.${i % 2 === 0 ? 'attn' : 'mlp'}.scale`),
 
   tensors(config) {
     const { in_chans: channels, embed_dim: width, depth, num_classes: classes } = config
     const [patchH, patchW] = pair(config.patch_size)
     const [height, imageWidth] = pair(config.img_size)
     const patches = Math.floor(height / patchH) * Math.floor(imageWidth / patchW)
-    const inner = Math.floor(width * config.mlp_ratio)
+    const inner = innerOf(config)
     const specs: Record<string, TensorSpec> = {
       cls_token: parameter([1, 1, width], 0),
       pos_embed: parameter([1, 1 + patches, width], 'weight'),
@@ -89,6 +159,11 @@ export const vit: Architecture<VitConfig> = {
         linearSpecs(`${block}mlp.fc2`, width, inner, 'branch-end'),
       )
       if (!config.qkv_bias) delete specs[`${block}attn.qkv.bias`]
+      if (config.proj_bias === false)
+        for (const name of ['attn.proj', 'mlp.fc1', 'mlp.fc2']) delete specs[`${block}${name}.bias`]
+      if (typeof config.init_values === 'number') {
+        for (const name of ['ls1.gamma', 'ls2.gamma']) specs[`${block}${name}`] = parameter([width], config.init_values)
+      }
     }
     return Object.assign(specs, normSpecs('norm', width), linearSpecs('head', classes, width))
   },
@@ -98,10 +173,16 @@ export const vit: Architecture<VitConfig> = {
     const stride = pair(config.patch_size)
     const norm = (name: string, h: Tensor) => layerNormLayer(tensors, name, h, eps)
     const dense = (name: string, x: Tensor) => linearLayer(tensors, name, x)
-    const attention = (block: string, h: Tensor) =>
-      dense(`${block}attn.proj`, selfAttention(dense(`${block}attn.qkv`, norm(`${block}norm1`, h)), heads))
-    const mlp = (block: string, h: Tensor) =>
-      dense(`${block}mlp.fc2`, gelu(dense(`${block}mlp.fc1`, norm(`${block}norm2`, h))))
+    const phi = namedActivations[config.act_layer ?? 'gelu']
+    const gamma = (name: string, y: Tensor) => (tensors[name] === undefined ? y : mul(y, tensors[name]))
+    const attention = (block: string, h: Tensor) => {
+      const mixed = selfAttention(dense(`${block}attn.qkv`, norm(`${block}norm1`, h)), heads)
+      return gamma(`${block}ls1.gamma`, dense(`${block}attn.proj`, mixed))
+    }
+    const mlp = (block: string, h: Tensor) => {
+      const hidden = phi(dense(`${block}mlp.fc1`, norm(`${block}norm2`, h)))
+      return gamma(`${block}ls2.gamma`, dense(`${block}mlp.fc2`, hidden))
+    }
     return {
       encode(x) {
         checkImages('vit', x, vit.input(config).shape)

@@ -1,15 +1,19 @@
+import { runInNewContext } from 'node:vm'
+import ndarray from 'ndarray'
 import { describe, expect, it } from 'vitest'
 import {
   add,
   arange,
   argmin,
   avgPool2d,
+  batchNorm,
   broadcastTo,
   concat,
   conv2d,
   div,
   exp,
   expandDims,
+  fromNdarray,
   full,
   grad,
   greater,
@@ -18,6 +22,7 @@ import {
   maximum,
   maxPool2d,
   mul,
+  type NumberArray,
   narrow,
   ones,
   pad,
@@ -40,6 +45,20 @@ import {
 // biome-ignore lint/suspicious/noExplicitAny: that is the point
 const any = (x: unknown) => x as any
 const numbers = (t: Tensor) => [...t.dataSync()]
+/** A Float16Array; where the engine has none, what polyfills give: an object that reads as one and says so. */
+const half = (values: readonly number[]): NumberArray => {
+  const Half = (globalThis as { Float16Array?: { of(...values: readonly number[]): NumberArray } }).Float16Array
+  if (Half !== undefined) return Half.of(...values)
+  const bits = new Uint16Array(values.length)
+  return new Proxy(bits, {
+    get(target, key) {
+      if (key === Symbol.toStringTag) return 'Float16Array'
+      if (typeof key === 'string' && /^\d+$/.test(key)) return values[Number(key)]
+      const value = Reflect.get(target, key, target)
+      return key === Symbol.iterator ? values[Symbol.iterator].bind(values) : value
+    },
+  }) as unknown as NumberArray
+}
 
 describe.each([js(), wasm()])('on $name', backend => {
   const whole = tensor([0, 1], { dtype: 'i32', backend })
@@ -60,7 +79,100 @@ describe.each([js(), wasm()])('on $name', backend => {
     expect(() => tensor(any(Uint32Array.of(4294967295)), { backend })).toThrow('4294967295')
     expect(() => arange(2 ** 33, 2 ** 33 + 2, 1, { backend })).toThrow('8589934592')
     expect(numbers(tensor([1.7, -1.7, -(2 ** 31)], where))).toEqual([1, -1, -(2 ** 31)])
-    expect(numbers(tensor(any(Uint8Array.of(0, 255)), { backend }))).toEqual([0, 255])
+    expect(numbers(tensor(Uint8Array.of(0, 255), { backend }))).toEqual([0, 255])
+  })
+
+  it('typed arrays of every kind keep their numbers', () => {
+    const kinds = [
+      ['i32', Int8Array.of(-128, 127), Uint8Array.of(0, 255), Uint8ClampedArray.of(0, 255)],
+      ['i32', Int16Array.of(-32768, 32767), Uint16Array.of(0, 65535), Uint32Array.of(0, 2 ** 31 - 1)],
+      ['i32', Int32Array.of(-(2 ** 31), 7), Buffer.from([1, 255])],
+      ['f32', Float32Array.of(1.5, -0.25), half([1.5, -0.25, 0.75, 65504, -0, 2 ** -24])],
+      ['f64', Float64Array.of(0.1, -0)],
+    ] as const
+    for (const [dtype, ...arrays] of kinds) {
+      for (const array of arrays) {
+        const t = tensor(array, { backend })
+        expect([t.dtype, numbers(t)]).toEqual([dtype, Array.from(array as ArrayLike<number>)])
+        expect(numbers(tensor(array, { dtype: 'f64', backend }))).toEqual(Array.from(array as ArrayLike<number>))
+      }
+    }
+  })
+
+  it('half precision becomes integers only when asked, and then what i32 holds', () => {
+    expect(numbers(tensor(half([1.5, -7]), { dtype: 'i32', backend }))).toEqual([1, -7])
+    const bad = half([1, Number.POSITIVE_INFINITY])
+    expect(() => tensor(bad, { dtype: 'i32', backend })).toThrow('element 1 is Infinity, which i32 cannot hold')
+  })
+
+  it('a typed array of another realm keeps its numbers', () => {
+    const made = runInNewContext('[Float64Array.of(1.5), Float32Array.of(2.5), Int32Array.of(3)]')
+    expect(made[0]).not.toBeInstanceOf(Float64Array)
+    const tensors = made.map((array: Float64Array) => tensor(array, { backend }))
+    expect(tensors.map((t: Tensor) => [t.dtype, ...numbers(t)])).toEqual([
+      ['f64', 1.5],
+      ['f32', 2.5],
+      ['i32', 3],
+    ])
+  })
+
+  it('arrays of no numbers are refused by name', () => {
+    for (const dtype of [undefined, 'f64', 'i32'] as const) {
+      const where = dtype === undefined ? { backend } : { dtype, backend }
+      expect(() => tensor(any(BigInt64Array.of(1n)), where)).toThrow('got BigInt64Array')
+      expect(() => tensor(any(new BigUint64Array(0)), where)).toThrow('got BigUint64Array')
+      expect(() => tensor(any(new DataView(new ArrayBuffer(8))), where)).toThrow('got DataView')
+    }
+  })
+
+  it('ndarrays keep their numbers, or say which has no dtype', () => {
+    const read = (data: unknown, where = {}) => fromNdarray(ndarray(any(data)), { backend, ...where })
+    expect([read(half([1.5, -0.25])).dtype, numbers(read(half([1.5, -0.25])))]).toEqual(['f32', [1.5, -0.25]])
+    expect([read(Uint8Array.of(7)).dtype, numbers(read(Uint32Array.of(2 ** 32 - 1)))]).toEqual(['f64', [2 ** 32 - 1]])
+    expect(numbers(read(BigInt64Array.of(-3n, 2n ** 53n)))).toEqual([-3, 2 ** 53])
+    expect(() => read(BigInt64Array.of(0n, 2n ** 53n + 1n))).toThrow('element 1 is 9007199254740993, which no dtype')
+    expect(() => read([1, 'two'])).toThrow('element 1 is "two"; expected a number')
+    expect(() => read([3e9], { dtype: 'i32' })).toThrow('element 0 is 3000000000, which i32 cannot hold')
+    expect(() => read(Float64Array.of(Number.NaN), { dtype: 'i32' })).toThrow('element 0 is NaN')
+    const columns = ndarray(any(half([1.5, 2.5, 3.5, 4.5])), [2, 2], [1, 2])
+    expect(numbers(fromNdarray(columns, { backend }))).toEqual([1.5, 3.5, 2.5, 4.5])
+  })
+
+  it('every conversion to i32 cuts fractions off and refuses what i32 cannot hold', () => {
+    const i32 = { dtype: 'i32', backend } as const
+    const conversions: Record<string, (x: number, dtype: 'f32' | 'f64') => Tensor> = {
+      tensor: x => tensor([x], i32),
+      'a typed array': (x, dtype) => tensor(dtype === 'f32' ? Float32Array.of(x) : Float64Array.of(x), i32),
+      to: (x, dtype) => tensor([x], { dtype, backend }).to('i32'),
+      full: x => full([1], x, i32),
+      fromNdarray: (x, dtype) =>
+        fromNdarray(ndarray(dtype === 'f32' ? Float32Array.of(0, x) : Float64Array.of(0, x), [1], [1], 1), i32),
+      'fromNdarray of numbers': x => fromNdarray(ndarray([x, x], [1]), i32),
+    }
+    for (const [name, convert] of Object.entries(conversions)) {
+      for (const dtype of ['f32', 'f64'] as const) {
+        for (const bad of [
+          3e9,
+          -3e9,
+          2 ** 31,
+          -(2 ** 31) - 512,
+          1e30,
+          Number.NaN,
+          Number.POSITIVE_INFINITY,
+          -Infinity,
+        ]) {
+          expect(() => convert(bad, dtype), `${name} of ${bad}`).toThrow('which i32 cannot hold: use dtype f64')
+        }
+        for (const x of [2 ** 31 - 128, -(2 ** 31), -0, 0.75, -2.5]) {
+          expect(numbers(convert(x, dtype)), `${name} of ${x}`).toEqual([Math.trunc(x) + 0])
+        }
+      }
+    }
+    expect(() => tensor([0, 1, Number.NaN], { dtype: 'f64', backend }).to('i32')).toThrow('to: element 2 is NaN')
+    expect(numbers(tensor([-(2 ** 31) - 0.5, 2 ** 31 - 0.5], { dtype: 'f64', backend }).to('i32'))).toEqual([
+      -(2 ** 31),
+      2 ** 31 - 1,
+    ])
   })
 
   it('a dtype that is none is refused', () => {
@@ -123,6 +235,28 @@ describe.each([js(), wasm()])('on $name', backend => {
       expect(() => avgPool2d(x, 2, { padding })).toThrow('padding is one integer of at least 0')
     }
     expect(() => conv2d(x, ones([1, 2, 2, 2], { backend }), undefined, { groups: 0.5 })).toThrow(ShapeError)
+  })
+
+  it('batch norm by the batch itself wants more than 1 value per channel', () => {
+    const [weight, bias] = [ones([3], { backend }), zeros([3], { backend })]
+    for (const shape of [
+      [1, 3],
+      [1, 3, 1, 1],
+    ]) {
+      const x = ones(shape, { backend })
+      expect(() => batchNorm(x, weight, bias)).toThrow('expected more than 1 value per channel when training')
+      const moments = { mean: zeros([3], { backend }), variance: ones([3], { backend }) }
+      expect(batchNorm(x, weight, bias, moments, 0).dataSync()).toEqual(Float32Array.of(1, 1, 1))
+    }
+    for (const shape of [
+      [2, 3],
+      [1, 3, 2],
+      [1, 3, 1, 2],
+      [0, 3],
+    ]) {
+      expect(batchNorm(ones(shape, { backend }), weight, bias).shape).toEqual(shape)
+    }
+    expect(batchNorm(ones([2, 0], { backend }), ones([0], { backend }), zeros([0], { backend })).shape).toEqual([2, 0])
   })
 
   it('pads with any number, and hands cotangents to what is inside', () => {

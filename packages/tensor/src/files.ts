@@ -16,9 +16,12 @@ const all = (tensors: Readonly<Record<string, Tensor>>): Record<string, ArrayDat
 export const readNpy = (bytes: Uint8Array, where: Where = {}): Dense => made(parseNpy(bytes, where.dtype), where)
 export const writeNpy = (t: Tensor): Uint8Array => formatNpy(arrayData(t))
 
-/** The tensors in a NumPy .npz archive, by name. Throws FormatError. */
-export const readNpz = (bytes: Uint8Array, where: Where = {}): Record<string, Dense> =>
-  Object.fromEntries([...parseNpz(bytes)].map(([name, array]) => [name, made(array, where)]))
+/** The tensors in a NumPy .npz archive, by name: all, or those called `names`, whatever the others are. Throws FormatError. */
+export const readNpz = (
+  bytes: Uint8Array,
+  { names, ...where }: Where & { readonly names?: readonly string[] } = {},
+): Record<string, Dense> =>
+  Object.fromEntries([...parseNpz(bytes, undefined, names)].map(([name, array]) => [name, made(array, where)]))
 export const writeNpz = (tensors: Readonly<Record<string, Tensor>>): Uint8Array => formatNpz(all(tensors))
 
 /** The tensors in a .safetensors file, by name, all in `where.dtype` or each in its own. Throws FormatError. */

@@ -1,6 +1,7 @@
 import { vjp } from './autodiff/reverse.js'
 import { jvp } from './autodiff/series.js'
 import { tensor } from './core/create.js'
+import { describe } from './core/errors.js'
 import { backendOf } from './core/op.js'
 import { scope } from './core/scope.js'
 import type { Tensor } from './core/tensor.js'
@@ -25,7 +26,7 @@ export function gradcheck(
 ): number {
   const { directions = 3, seed = 0 } = options
   if (inputs.length === 0) throw new TypeError('gradcheck wants at least one input, got none')
-  for (const x of inputs) if (x.dtype !== 'f64') throw new TypeError(`gradcheck wants f64 inputs, got ${x}`)
+  for (const x of inputs) if (x.dtype !== 'f64') throw new TypeError(`gradcheck wants f64 inputs, got ${describe(x)}`)
   const random = new Random(seed)
   let worst = 0
   for (let d = 0; d < directions; d++) {

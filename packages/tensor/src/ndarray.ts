@@ -1,30 +1,44 @@
 import type { TypedArray } from '@unravel/kernels'
 import ndarray, { type NdArray } from 'ndarray'
-import { arrayOf, tensor, type Where } from './core/create.js'
-import { dtypeOf } from './core/dtype.js'
+import { tensor, type Where } from './core/create.js'
+import { kindOf } from './core/dtype.js'
 import { sizeOf, stridesOf } from './core/shape.js'
 import { Dense, type Tensor } from './core/tensor.js'
+import { shown } from './io/errors.js'
 
-/** A tensor with the elements of an ndarray view, whatever its strides and offset. Data that are not f32, f64 or i32
- *  (plain arrays, other integers) become `where.dtype`, by default f64. */
+/**
+ * A tensor with the elements of an ndarray view, whatever its strides and offset. Elements of data that are not f32, f64,
+ * i32 or half precision (plain arrays, other integers) become `where.dtype`, by default f64. Throws TypeError for an
+ * element that is no number, and RangeError for one that the dtype cannot hold, as `tensor` does.
+ */
 export function fromNdarray(view: NdArray, where: Where = {}): Dense {
-  const { shape, stride, offset, data } = view
-  const typed = data instanceof Float64Array || data instanceof Float32Array || data instanceof Int32Array
-  const dtype = where.dtype ?? (typed ? dtypeOf(data) : 'f64')
-  const packed = arrayOf(dtype, { length: sizeOf(shape) })
+  const { shape, stride, offset } = view
+  const data = view.data as { get?(i: number): unknown } & ArrayLike<unknown>
+  const read = typeof data.get === 'function' ? (at: number) => data.get!(at) : (at: number) => data[at]
+  // Gathered as they are: conversions are those of `tensor`, which says what does not fit.
+  const numbers = new (gathered[kindOf(data) ?? ''] ?? Float64Array)(sizeOf(shape))
   const counts = stridesOf(shape)
-  for (let i = 0; i < packed.length; i++) {
+  for (let i = 0; i < numbers.length; i++) {
     let at = offset
     for (let d = 0; d < shape.length; d++) at += (Math.floor(i / counts[d]!) % shape[d]!) * stride[d]!
-    packed[i] = Number(
-      typed
-        ? data[at]
-        : view.data instanceof Object && 'get' in view.data
-          ? (view.data as { get(i: number): number }).get(at)
-          : (data as number[])[at],
-    )
+    numbers[i] = exactly(read(at), i)
   }
-  return tensor(packed, { ...where, shape: [...shape] })
+  return tensor(numbers, { ...where, shape: [...shape] })
+}
+
+const gathered: Readonly<Record<string, Float32ArrayConstructor | Float64ArrayConstructor | Int32ArrayConstructor>> = {
+  Float32Array,
+  Float16Array: Float32Array,
+  Int32Array,
+}
+
+/** A number, a truth value, or a big integer that f64 holds, as a number. */
+function exactly(value: unknown, i: number): number {
+  if (typeof value === 'number') return value
+  if (typeof value === 'boolean') return Number(value)
+  if (typeof value !== 'bigint') throw new TypeError(`fromNdarray: element ${i} is ${shown(value)}; expected a number`)
+  if (BigInt(Number(value)) === value) return Number(value)
+  throw new RangeError(`fromNdarray: element ${i} is ${value}, which no dtype holds: convert it first`)
 }
 
 /** An ndarray view of a tensor: of the tensor's own storage where that is an ordinary typed array (the js backend; do

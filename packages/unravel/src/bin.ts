@@ -1,11 +1,9 @@
 import { availableParallelism } from 'node:os'
-import { oneLine } from './errors.js'
-import { main } from './main.js'
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // A reader that has seen enough (`unravel … | head`) is no failure.
   if (error.code === 'EPIPE') process.exit(0)
-  process.stderr.write(`unravel: cannot write standard output: ${oneLine(error.message)}\n`)
+  process.stderr.write(`unravel: cannot write standard output: ${error.message.replace(/\s+/g, ' ')}\n`)
   process.exit(2)
 })
 // Progress that nobody reads any more does not stop a run.
@@ -13,20 +11,36 @@ process.stderr.on('error', () => {})
 
 /** What shells call a process that a signal has ended: 128 and the signal's number. */
 const statusOf = { SIGINT: 130, SIGTERM: 143 } as const
+const signals = ['SIGINT', 'SIGTERM'] as const
 let interrupted: number = statusOf.SIGINT
 
+/** Commands that end in good order, and say what they leave, when they are interrupted. */
+const orderly = ['train', 'demo']
+
+let controller: AbortController | undefined
 /** The first SIGINT or SIGTERM asks for an end in good order; a second one ends the process at once, as ever. */
-function interruption(): AbortSignal {
-  const controller = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      interrupted = statusOf[signal]
-      controller.abort()
-    })
+function stop(signal: (typeof signals)[number]): void {
+  interrupted = statusOf[signal]
+  if (controller === undefined) {
+    process.stderr.write('stopped before it began: nothing was written\n')
+    process.exit(interrupted)
   }
+  for (const each of signals) process.off(each, stop)
+  controller.abort()
+}
+const listen = () => {
+  for (const signal of signals) process.on(signal, stop)
+}
+// Heard from here on, while the program is still being read.
+if (orderly.includes(process.argv[2] ?? '')) listen()
+
+function interruption(): AbortSignal {
+  if (process.listenerCount('SIGINT', stop) === 0) listen()
+  controller ??= new AbortController()
   return controller.signal
 }
 
+const { main } = await import('./main.js')
 const status = await main(process.argv.slice(2), {
   // Package managers run scripts from the workspace root and tell the caller's folder here.
   cwd: process.env.INIT_CWD ?? process.cwd(),

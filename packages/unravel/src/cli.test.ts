@@ -104,6 +104,37 @@ test('--backend gpu without a graphics processor runs on wasm, with one warning,
   expect(stderr.match(/^warning: --backend gpu: .*: the wasm backend runs instead$/gm)).toHaveLength(1)
 })
 
+test('a message about arguments of any length is one line of at most 2,000 characters', async () => {
+  const long = 'n'.repeat(10_000)
+  for (const argv of [
+    [long],
+    ['expand', long, '--input', 'X'],
+    ['expand', fixture('mlp-tanh'), '--input', long],
+    ['expand', fixture('mlp-tanh'), '--input', tanhInput, '--orders', long],
+    ['expand', fixture('mlp-tanh'), '--input', tanhInput, '--out', `${long}/x.npz`],
+    ['expand', fixture('mlp-tanh'), '--input', tanhInput, `--${long}`],
+    ['train', '--data', long, '--out', long],
+  ]) {
+    const outcome = await run(argv)
+    expectComplaint(outcome, /…\(\d+ characters\)…/)
+    expect(outcome.stderr.length).toBeLessThanOrEqual(2000)
+  }
+})
+
+test.each([
+  ['expand', ['expand', fixture('mlp-tanh'), '--input', tanhInput, '--out', '/proc/x.npz']],
+  ['report', ['report', fixture('mlp-tanh'), '--input', tanhInput, '--out', '/proc/x.html']],
+  ['convert', ['convert', fixture('mlp-tanh/config.json'), '--out', '/proc/x']],
+  ['demo', ['demo', '--out', '/proc/x']],
+])('%s refuses a place where nothing can be written before it begins', async (_, argv) => {
+  expectComplaint(await run(argv), /^unravel: cannot (write|make) \/proc\/x/)
+})
+
+test('convert leaves no folder behind for a file that it refuses', async () => {
+  expectComplaint(await run(['convert', fixture('mlp-tanh/config.json'), '--out', join(folder, 'un', 'made')]), /dlib/)
+  expect(existsSync(join(folder, 'un'))).toBe(false)
+})
+
 describe('the arguments', () => {
   const base = ['expand', 'MODEL', '--input', 'X']
   const cases: [name: string, argv: string[], saying: RegExp][] = [
@@ -381,7 +412,11 @@ describe('the document', () => {
       for (const list of [document.values, document.norms, document.share, document.remainder, document.terms]) {
         expect(list).toHaveLength(5)
       }
-      expect(document.share.reduce((a, b) => a! + b!)).toBeCloseTo(1, 12)
+      // A series has no last order; of the others a share is of all orders, however many are listed.
+      const whole = expansion === 'taylor' ? document : await documentFrom([...argv, '--orders', 'all'])
+      expect(document.share_of).toBe(expansion === 'taylor' ? 'kept orders' : 'all orders')
+      expect(whole.share.reduce((a, b) => a! + b!)).toBeCloseTo(1, 12)
+      document.share.forEach((share, k) => void expect(share).toBeCloseTo(whole.share[k]!, 12))
       expect(document.seconds.total).toBeGreaterThan(0)
       expect(document.seconds.forward).toBeGreaterThan(0)
       if (expansion === 'taylor') {

@@ -24,6 +24,8 @@ export const expansionDocument = z.strictObject({
   values: nested.optional(),
   norms: z.array(quantity),
   share: z.array(quantity),
+  /** What the shares are of: all orders 0..n, or those listed. */
+  share_of: z.enum(['all orders', 'kept orders']),
   /** subsets, where they are sampled: of each order, a root mean square over the batch like its norm. */
   standard_error: z.array(quantity).optional(),
   output: nested.optional(),
@@ -35,6 +37,8 @@ export const expansionDocument = z.strictObject({
   chains: z.array(exactCount),
   radius: z.strictObject({ estimate: quantity, low: quantity, high: quantity, ratio: quantity }).nullable(),
   kink_radius: quantity,
+  /** With --expect: how far the network's output is from the expected one: the largest difference, and ‖difference‖/‖expected‖. */
+  expected: z.strictObject({ max_abs: quantity, relative: quantity, tolerance: z.number() }).optional(),
   resummed: z
     .strictObject({
       epsilon: z.strictObject({ remainder: quantity }),
@@ -49,6 +53,10 @@ export type ExpansionDocument = z.output<typeof expansionDocument>
 
 /** What a document says beside the analysis. */
 export interface Provenance {
+  /** Of the model, before those of the analysis. */
+  readonly warnings?: readonly string[]
+  /** With --expect. */
+  readonly expected?: { readonly max_abs: number; readonly relative: number; readonly tolerance: number }
   readonly model: string
   readonly dtype: 'f32' | 'f64'
   readonly backend: 'js' | 'wasm' | 'gpu'
@@ -60,7 +68,7 @@ export interface Provenance {
 /** The document of an analysis. Numbers that are not finite become null. */
 export function documentOf(
   analysis: Analysis,
-  { model, dtype, backend, seconds, arrays }: Provenance,
+  { model, dtype, backend, seconds, arrays, warnings = [], expected }: Provenance,
 ): ExpansionDocument {
   const { radius, resummed } = analysis
   return {
@@ -74,6 +82,7 @@ export function documentOf(
     ...(arrays === undefined ? {} : { values: arrays.values }),
     norms: analysis.norms.map(finite),
     share: analysis.share.map(finite),
+    share_of: analysis.shareOf,
     ...(analysis.standardError && { standard_error: analysis.standardError.map(finite) }),
     ...(arrays === undefined ? {} : { output: arrays.output }),
     output_norm: finite(analysis.outputNorm),
@@ -92,7 +101,10 @@ export function documentOf(
       epsilon: { remainder: finite(resummed.epsilon.remainder) },
       pade: { ...resummed.pade, remainder: finite(resummed.pade.remainder) },
     },
-    warnings: [...analysis.warnings],
+    ...(expected && {
+      expected: { ...expected, max_abs: finite(expected.max_abs), relative: finite(expected.relative) },
+    }),
+    warnings: [...warnings, ...analysis.warnings],
     seconds: { ...seconds },
   }
 }

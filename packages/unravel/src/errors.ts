@@ -1,3 +1,5 @@
+import { bounded } from '@unravel/tensor'
+
 /** Something wrong with what the caller gave: reported in one line, exit status 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
@@ -18,6 +20,7 @@ const systemErrors: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is not a folder',
   ENOSPC: 'no space is left on the device',
   EEXIST: 'it exists already',
+  ENAMETOOLONG: 'the name is too long',
 }
 
 /** The meaning of a file-system error, or undefined for any other error. */
@@ -27,9 +30,10 @@ export function systemError(error: unknown): string | undefined {
   return meaning && `${path ?? 'a file'}: ${meaning}`
 }
 
-/** Text as one line, without the control characters that a name in a file may carry to a terminal. */
+/** Text as one line of at most 2,000 characters, without the control characters that a name in a file may carry to a
+ *  terminal. */
 export const oneLine = (text: string): string =>
-  text
+  bounded(text)
     .trim()
     .replace(/\s*[\n\r\u2028\u2029]\s*/g, ' ')
     .replace(/\p{Cc}/gu, '\ufffd')

@@ -1,6 +1,6 @@
 import { gated, gradient, type Orders, subsets, taylor } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
-import type { Tensor } from '@unravel/tensor'
+import { head, scope, type Tensor } from '@unravel/tensor'
 
 export const expansions = ['taylor', 'gated', 'gradient', 'subsets'] as const
 
@@ -18,15 +18,30 @@ export interface ExpansionChoice {
   readonly seed: number
 }
 
-/** The expansion of that name; `onBlock` is told how many blocks are done. */
+/** The most numbers of all orders together, and times blocks, that are computed for the shares of a few. */
+const MAX_NUMBERS = 2 ** 24
+const MAX_WORK = 2 ** 31
+
+/**
+ * The expansion of that name; `onBlock` is told how many blocks are done. Of gated and gradient all orders are computed
+ * where they are not too many, so that the share of an order does not depend on how many are asked for.
+ */
 export function expandBy(
   { expansion, orders, target, about, samples, seed }: ExpansionChoice,
   tower: Tower,
   x: Tensor,
   onBlock: (done: number) => void,
 ): Orders {
-  if (expansion === 'gated') return gated(tower, x, orders, onBlock)
-  if (expansion === 'gradient') return gradient(tower, x, target, orders, onBlock)
+  if (expansion === 'gated' || expansion === 'gradient') {
+    const n = tower.blocks.length
+    const of = (k: number | 'all') =>
+      expansion === 'gated' ? gated(tower, x, k, onBlock) : gradient(tower, x, target, k, onBlock)
+    const state = scope(() => tower.encode(x)).size
+    const tooMany = (n + 1) * Math.max(x.size, state) > MAX_NUMBERS || n * (n + 1) * state > MAX_WORK
+    if (orders === 'all' || orders >= n || tooMany) return of(orders)
+    const { coefficients: all, ...rest } = of('all')
+    return { ...rest, all, coefficients: head(all, orders + 1) }
+  }
   if (expansion === 'subsets') {
     const onProgress = (done: number, of: number) => onBlock(Math.round((done / of) * tower.blocks.length))
     return subsets(tower, x, orders, { samples, seed, onProgress })

@@ -7,6 +7,10 @@ export interface Heading {
   readonly batch: number
   readonly dtype: string
   readonly backend: string
+  /** Where λ comes from, in words. */
+  readonly scaleFrom?: string
+  /** How far the network's output is from one that was expected, in words. */
+  readonly expected?: string
   /** Of one output element, for `gradient`. */
   readonly target?: number
   /** Multiple of λ that the series is about. */
@@ -15,7 +19,7 @@ export interface Heading {
 
 /** An analysis for a person to read: a row for each order, then what the orders mean, then the warnings. */
 export function expansionTable(analysis: Analysis, heading: Heading): string {
-  const { model, batch, dtype, backend, target, about = 0 } = heading
+  const { model, batch, dtype, backend, target, about = 0, scaleFrom, expected } = heading
   const what = target === undefined ? analysis.expansion : `${analysis.expansion} (of output ${target})`
   const { standardError: errors } = analysis
   const of = analysis.expansion === 'gradient' ? 'gradient' : 'output'
@@ -35,7 +39,15 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
         count(analysis.chains[k]!),
       ]),
     ]),
-    columns(facts(analysis, of, about), 2),
+    columns(
+      [
+        ...(scaleFrom === undefined ? [] : [['scale', scaleFrom]]),
+        ...(expected === undefined ? [] : [['expected', expected]]),
+        ...facts(analysis, of, about),
+      ],
+      2,
+    ),
+    `Shares are norms² over those of ${analysis.shareOf === 'all orders' ? `all orders 0 to ${analysis.blocks}` : `the orders above, 0 to ${analysis.orders}`}.`,
     ...analysis.warnings.map(warning => `Warning: ${warning}`),
   ]
     .join('\n')
@@ -83,7 +95,8 @@ const unit = (scale: Analysis['scale']): string => (typeof scale === 'number' ? 
 
 function scaleText(scale: Analysis['scale']): string {
   if (typeof scale === 'number') return String(Number(scale.toPrecision(6)))
-  return `${significant(Math.min(...scale), 3)} to ${significant(Math.max(...scale), 3)} by block`
+  const [least, most] = [Math.min, Math.max].map(pick => scale.reduce((a, b) => pick(a, b)))
+  return `${significant(least!, 3)} to ${significant(most!, 3)} by block`
 }
 
 const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`

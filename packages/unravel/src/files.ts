@@ -1,9 +1,10 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { prepareFile } from '@unravel/resnet/node'
 import { UsageError } from './errors.js'
 
 /** Checks that a file can be written at `path` before any work is done for it; `made` is a folder that will be there by then.
- *  Throws UsageError. */
+ *  Throws UsageError or FileError. */
 export function checkWritable(path: string, option: string, made?: string): void {
   const folder = dirname(path)
   if (folder === made && !existsSync(folder)) return
@@ -12,5 +13,16 @@ export function checkWritable(path: string, option: string, made?: string): void
   }
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     throw new UsageError(`${option} ${path}: it is a folder; name a file in it`)
+  }
+  prepareFile(path)
+}
+
+/** What `action` returns; where it throws, `undo` runs first. */
+export function undoing<T>(undo: () => void, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    undo()
+    throw error
   }
 }

@@ -89,6 +89,24 @@ test('lesion: with and without labels', async () => {
   expect(stdout).not.toMatch(/accuracy|NaN|undefined/)
 })
 
+test.each<[string, number[][]]>([
+  ['resnet-preactivation', [[0, 1]]],
+  ['resnet-basic', []],
+  ['mlp-tanh', [[0, 1, 2, 3, 4, 5, 6, 7]]],
+])('lesion: %s swaps only blocks of equal shapes, and says which', async (name, groups) => {
+  const d = await json('lesion', name, '--draws', '2')
+  expect(d.exchangeable).toEqual(groups)
+  expect(d.swapped).toHaveLength(groups.length === 0 ? 0 : d.removed.length)
+  for (const { count, pairs } of d.swapped) {
+    expect(pairs.map((draw: number[][]) => draw.length)).toEqual([count, count])
+    for (const [i, j] of pairs.flat()) expect(groups.some(g => g.includes(i) && g.includes(j) && i !== j)).toBe(true)
+  }
+  const { stdout } = await run('lesion', model(name), '--input', input(name), '--draws', '1')
+  expect(stdout).toMatch(
+    groups.length === 0 ? /No pairs were swapped: no two blocks/ : /Pairs are swapped among .*: 0, 1/,
+  )
+})
+
 test('sweep: from the smallest multiple to the largest, however far apart', async () => {
   const { points } = await json('sweep', 'mlp-tanh', '--from', '1e-200', '--to', '1e200', '--steps', '3')
   expect(points[0].factor).toBe(1e-200)

@@ -1,7 +1,7 @@
 import { InputError } from '@unravel/resnet'
 import { FileError } from '@unravel/resnet/node'
 import { FormatError, RuleError } from '@unravel/tensor'
-import { CommanderError } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { VerificationFailed } from './commands/verify.js'
 import { Interrupted, isOutOfMemory, oneLine, systemError, UsageError } from './errors.js'
 import type { Io } from './io.js'
@@ -15,15 +15,20 @@ import { program } from './program.js'
  *   of the program itself
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
+  const unravel = program(io)
   try {
-    await program(io).parseAsync([...argv], { from: 'user' })
+    await unravel.parseAsync([...argv], { from: 'user' })
     return 0
   } catch (error) {
-    return report(error, io)
+    return report(
+      error,
+      io,
+      unravel.commands.find(command => command.name() === argv[0]),
+    )
   }
 }
 
-function report(error: unknown, io: Io): number {
+function report(error: unknown, io: Io, command: Command | undefined): number {
   if (error instanceof Interrupted) {
     if (error.message !== '') io.err(`${oneLine(error.message)}\n`)
     return 130
@@ -33,7 +38,7 @@ function report(error: unknown, io: Io): number {
     io.err(`unravel: ${error.message}\n`)
     return 1
   }
-  const mistake = complaint(error)
+  const mistake = complaint(error, command)
   if (mistake !== undefined) {
     io.err(`unravel: ${oneLine(mistake)}\n`)
     return 2
@@ -45,7 +50,7 @@ function report(error: unknown, io: Io): number {
 }
 
 /** What the caller has to put right; undefined if the failure is the program's own. */
-function complaint(error: unknown): string | undefined {
+function complaint(error: unknown, command: Command | undefined): string | undefined {
   if (error instanceof CommanderError) {
     const message = error.code === 'commander.help' ? 'a command is missing' : error.message.replace(/^error: /, '')
     return message.includes('. ') || message.includes('(Did')
@@ -55,6 +60,23 @@ function complaint(error: unknown): string | undefined {
   const kinds = [UsageError, FileError, FormatError, InputError]
   if (kinds.some(kind => error instanceof kind)) return (error as Error).message
   if (error instanceof RuleError) return `${error.message}; choose another --expansion`
-  if (isOutOfMemory(error)) return 'not enough memory: use a smaller batch, fewer orders or --dtype f32'
+  if (isOutOfMemory(error)) return `not enough memory: use ${lessMemory(command)}`
   return systemError(error)
+}
+
+/** What needs less memory, of the options that a command has and that were not used for it yet. */
+function lessMemory(command: Command | undefined): string {
+  const has = (name: string) => command?.options.some(option => option.long === name) ?? false
+  const narrow = command?.options.find(option => option.long === '--dtype')?.argChoices?.includes('f32')
+  const ways = [
+    has('--input') && 'fewer inputs in --input',
+    has('--batch') && 'a smaller --batch',
+    has('--orders') && 'fewer --orders',
+    has('--samples') && 'fewer --samples',
+    has('--width') && 'a smaller --width',
+    has('--depth') && 'a smaller --depth',
+    narrow && command?.opts().dtype !== 'f32' && '--dtype f32',
+  ].filter(way => typeof way === 'string')
+  if (ways.length === 0) return 'a smaller model, or a machine with more memory'
+  return ways.length === 1 ? ways[0]! : `${ways.slice(0, -1).join(', ')} or ${ways.at(-1)}`
 }

@@ -1,54 +1,160 @@
-import { type Model, type ScaleRule, type Tower, towerOf } from '@unravel/resnet'
+import { existsSync, statSync } from 'node:fs'
+import { run, type ScaleRule, scalesOf, type Tower, towerOf, withScales } from '@unravel/resnet'
 import { readModel } from '@unravel/resnet/node'
-import type { Backend, Tensor } from '@unravel/tensor'
+import { type Backend, scope, Tensor, tensor } from '@unravel/tensor'
 import { Argument, type Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames } from './backends.js'
 import { UsageError } from './errors.js'
-import { readInput } from './input.js'
+import { readArray, readInput } from './input.js'
 import { at, type Io } from './io.js'
+import { about, isModule, registerFrom, towerFromModule } from './modules.js'
 import { scale } from './values.js'
 
-/** The options that every command on a model and a batch of inputs shares. */
-export interface StudyOptions {
+/** Which network, and what it is looked at with. */
+export interface NetworkOptions {
   readonly input: string
   readonly scale?: ScaleRule
   readonly dtype: 'f32' | 'f64'
+  readonly weights?: string
+  readonly architecture?: string
+}
+
+/** The options that every command on a model and a batch of inputs shares. */
+export interface StudyOptions extends NetworkOptions {
   readonly backend: BackendName
   readonly json?: true
 }
 
-/** A command with the arguments and options of a study. */
-export function studyCommand(command: Command): Command {
-  return command
-    .addArgument(new Argument('<MODEL>', 'folder with config.json and model.safetensors'))
-    .requiredOption('--input <X.npy>', 'batch of inputs, batches first')
-    .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
-    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f64', 'f32']).default('f64'))
+const MODEL = 'folder with config.json and model.safetensors, or a module (.mjs, .js, .ts) that exports a tower'
+
+/** A command with the arguments and options of a study, in the precisions that it has. */
+export function studyCommand(command: Command, dtypes: readonly ('f64' | 'f32')[] = ['f64', 'f32']): Command {
+  return networkCommand(command, new Argument('<MODEL>', MODEL))
+    .addOption(new Option('--dtype <dtype>', 'precision').choices(dtypes).default('f64'))
     .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
     .option('--json', 'print one JSON document instead of a table')
 }
 
+/** A command with the options that say which networks, in which form, and on what. */
+export function networkCommand(command: Command, models: Argument): Command {
+  return command
+    .addArgument(models)
+    .requiredOption('--input <X.npy>', 'batch of inputs, batches first')
+    .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
+    .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
+    .option('--architecture <MODULE>', "module that exports one's own architecture, for config.json to name")
+}
+
+/** The networks that `report` takes. */
+export const modelsArgument = () => new Argument('<MODEL...>', `each a ${MODEL}`)
+
 /** A network at its scale and the inputs to look at it with. */
 export interface Study {
   readonly folder: string
-  readonly model: Model
   readonly tower: Tower
   readonly x: Tensor
   readonly backend: Backend
+  /** Where λ comes from, in words. */
+  readonly scaleFrom: string
+  /** What was assumed or passed over when the model was read; told on standard error already. */
+  readonly warnings: readonly string[]
 }
 
 /** Reads what the options name. Throws UsageError, FileError or FormatError. */
-export async function readStudy(folder: string, options: StudyOptions, io: Io): Promise<Study> {
-  const { input, scale, dtype } = options
-  const backend = await backendNamed(options.backend, io)
-  const model = readModel(at(io, folder), { dtype, backend })
-  const x = readInput(io, input, model, dtype, backend)
-  return { folder, model, tower: scaledTower(model, folder, scale), x, backend }
+export async function readStudy(model: string, options: StudyOptions, io: Io): Promise<Study> {
+  return readNetwork(model, options, await backendNamed(options.backend, io), io)
 }
 
-export function scaledTower(model: Model, folder: string, scale: ScaleRule | undefined): Tower {
+/** Reads a model, a folder or a module, and inputs for it. Throws UsageError, FileError or FormatError. */
+export async function readNetwork(folder: string, options: NetworkOptions, backend: Backend, io: Io): Promise<Study> {
+  if (options.architecture !== undefined) await registerFrom(io, options.architecture)
+  const warnings: string[] = []
+  const warn = (message: string) => {
+    warnings.push(message)
+    io.err(`warning: ${message}\n`)
+  }
+  const found = await (isModule(folder) && !isFolder(at(io, folder)) ? fromModule : fromFolder)(
+    folder,
+    options,
+    backend,
+    io,
+    warn,
+  )
+  return { ...found, folder, backend, warnings }
+}
+
+type Found = Pick<Study, 'tower' | 'x' | 'scaleFrom'>
+type Warn = (message: string) => void
+
+async function fromFolder(
+  folder: string,
+  options: NetworkOptions,
+  backend: Backend,
+  io: Io,
+  warn: Warn,
+): Promise<Found> {
+  const { dtype, scale } = options
+  if (options.weights !== undefined) {
+    throw new UsageError(`--weights is for a MODEL that is a module; ${folder} is a folder with weights of its own`)
+  }
+  const onWarning = (message: string) => warn(`${folder}: ${message}`)
+  const model = readModel(at(io, folder), { dtype, backend, onWarning })
+  const x = readInput(io, options.input, model, dtype, backend)
+  const tower = scaled(folder, () => towerOf(model, scale === undefined ? {} : { scale }))
+  if (scale !== undefined) return { tower, x, scaleFrom: 'given by --scale' }
+  const { scale: rule } = model.config
+  if (rule !== undefined) return { tower, x, scaleFrom: `from config.json, rule ${rule.rule}` }
+  if (tower.blocks.length > 0) {
+    onWarning(
+      'config.json has no "scale", so λ = 1 is assumed: of a network that was trained at another, give it by --scale or in config.json',
+    )
+  }
+  return { tower, x, scaleFrom: 'assumed, as config.json has none' }
+}
+
+async function fromModule(path: string, options: NetworkOptions, backend: Backend, io: Io, warn: Warn): Promise<Found> {
+  const { dtype, scale } = options
+  const own = await towerFromModule(io, path, options.weights, { dtype, backend })
+  const tower = scaled(path, () => (scale === undefined ? own : withScales(own, scalesOf(scale, own.blocks.length))))
+  const x = await inputTaken(path, tower, options, backend, io)
+  if (x.dtype !== 'i32' && x.dtype !== dtype) {
+    warn(`${path}: the tower's tensors are ${x.dtype}, so all is computed in ${x.dtype}, not in ${dtype}`)
+  }
+  return { tower, x, scaleFrom: scale === undefined ? 'from the module' : 'given by --scale' }
+}
+
+/** The inputs in the precision that was asked for, or the other where a tower of a module takes only that. What a tower that
+ *  takes neither says of the first is told before anything is made of it. */
+async function inputTaken(
+  path: string,
+  tower: Tower,
+  options: NetworkOptions,
+  backend: Backend,
+  io: Io,
+): Promise<Tensor> {
+  const { data, shape, dtype: stored } = readArray(io, options.input)
+  const { dtype } = options
+  const dtypes = stored === 'i32' ? [stored] : ([dtype, dtype === 'f64' ? 'f32' : 'f64'] as const)
+  const made = dtypes.map(dtype => tensor(data, { shape, backend, dtype }))
+  const attempts = made.map(x =>
+    about(`${path} on ${options.input}, ${x.dtype}[${x.shape}]`, () =>
+      scope(() => {
+        const y: unknown = run(tower, x)
+        if (!(y instanceof Tensor) || y.rank === 0) throw new TypeError('the tower gives no tensor with a batch axis')
+      }),
+    ),
+  )
+  const taken = (await Promise.allSettled(attempts)).findIndex(({ status }) => status === 'fulfilled')
+  if (taken < 0) await attempts[0]
+  return made[taken]!
+}
+
+const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory()
+
+/** The tower that `make` gives; a scale rule that does not fit its blocks is told with the model's name. */
+function scaled(folder: string, make: () => Tower): Tower {
   try {
-    return towerOf(model, scale === undefined ? {} : { scale })
+    return make()
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(`${folder}: ${error.message}`)
     throw error

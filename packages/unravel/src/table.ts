@@ -35,3 +35,24 @@ export function count(n: bigint): string {
   if (digits.length <= 12) return digits
   return `${digits[0]}.${digits.slice(1, 4)}e+${digits.length - 1}`
 }
+
+interface Radius {
+  readonly estimate: number
+  readonly low: number
+  readonly high: number
+  readonly ratio: number
+}
+
+/** A radius of convergence with its range: `0.0217 (0.0174 to 0.024)`. */
+export const radiusRange = (radius: Radius | null): string =>
+  radius === null
+    ? '—'
+    : `${significant(radius.estimate, 3)} (${significant(radius.low, 3)} to ${significant(radius.high, 3)})`
+
+/** λ over a radius, with the range that the radius' range leaves it. */
+export function ratioRange(radius: Radius | null): string {
+  if (radius === null) return '—'
+  const { estimate, low, high, ratio } = radius
+  if (!Number.isFinite(estimate)) return '0'
+  return `${significant(ratio, 3)} (${significant((ratio * estimate) / high, 3)} to ${significant((ratio * estimate) / low, 3)})`
+}

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseNpy, parseSafetensors } from '@unravel/tensor'
+import { formatSafetensors, parseNpy, parseSafetensors } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expansionDocument } from './document.js'
 import { main } from './main.js'
@@ -184,6 +184,95 @@ test('an interrupted run writes its checkpoint and resumes to the same bits', as
   expect(steps).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
 })
 
+test('a checkpoint is resumed on the backend that wrote it, or on any with a word', async () => {
+  const argv = [...small, '--out', 'moved', '--steps', '6', '--checkpoint', 'moved.ckpt']
+  await run(argv, 'step 3 of 6')
+  const elsewhere = [...argv, '--resume', '--backend', 'js', '--out', 'moved-to/js']
+  const refused = await run(elsewhere)
+  expect(refused).toMatchObject({ status: 2, stdout: '' })
+  expect(refused.stderr).toMatch(/^unravel: .*backend is wasm \w+ there and js here.*--any-backend\)\n$/)
+  // A refused resumption leaves no folder behind.
+  expect(readdirSync(folder)).not.toContain('moved-to')
+
+  const gone = await run([...elsewhere, '--any-backend'])
+  expect(gone.status).toBe(0)
+  expect(gone.stderr).toMatch(/^note: moved\.ckpt was written on wasm \w+, this is js: the result differs/m)
+
+  const { tensors, metadata } = parseSafetensors(readFileSync(join(folder, 'moved.ckpt')))
+  const { backend, ...earlier } = metadata
+  const arrays = Object.fromEntries([...tensors].map(([name, t]) => [name, t.read()]))
+  writeFileSync(join(folder, 'moved.ckpt'), formatSafetensors(arrays, earlier))
+  const old = await run([...argv, '--resume'])
+  expect(old.status).toBe(0)
+  expect(old.stderr).toMatch(/^note: moved\.ckpt does not record its backend: unless it was wasm \w+,/m)
+  expect(await run([...argv, '--any-backend'])).toMatchObject({ status: 2 })
+})
+
+test('a run that is asked to stop before its first step leaves a checkpoint of step 0, which resumes', async () => {
+  const argv = [...small, '--steps', '4', '--out']
+  const aborted = async (...more: string[]) => {
+    let stderr = ''
+    const io = {
+      cwd: folder,
+      out() {},
+      err: (text: string) => void (stderr += text),
+      interruption: () => AbortSignal.abort(),
+    }
+    return { status: await main([...argv, 'unbegun', ...more], io), stderr }
+  }
+  expect(await aborted()).toEqual({
+    status: 130,
+    stderr: 'stopped after step 0 of 4: nothing is kept; with --checkpoint FILE a run can be resumed\n',
+  })
+  expect(await aborted('--checkpoint', 'unbegun.ckpt')).toEqual({
+    status: 130,
+    stderr: 'stopped after step 0 of 4: run the same command with --resume to go on from unbegun.ckpt\n',
+  })
+  expect(await run([...argv, 'unbegun', '--checkpoint', 'unbegun.ckpt', '--resume'])).toMatchObject({ status: 0 })
+  await run([...argv, 'begun'])
+  expect(weights('unbegun').equals(weights('begun'))).toBe(true)
+})
+
+test('the next run removes what a killed one left of its checkpoint and its model', async () => {
+  const dead = spawnSync(process.execPath, ['-e', '']).pid
+  mkdirSync(join(folder, 'left'))
+  for (const name of ['left.ckpt', 'left/model.safetensors', 'left/sample.npy']) {
+    writeFileSync(join(folder, `${name}.${dead}.tmp`), '')
+  }
+  // Refused, and cleaned up all the same: there is no such checkpoint.
+  expect(await run([...small, '--out', 'left', '--checkpoint', 'left.ckpt', '--resume'])).toMatchObject({ status: 2 })
+  expect(readdirSync(folder).filter(name => name.startsWith('left.'))).toEqual([])
+  expect(await run([...small, '--out', 'left', '--steps', '1'])).toMatchObject({ status: 0 })
+  expect(readdirSync(join(folder, 'left')).sort()).toEqual(['config.json', 'model.safetensors', 'sample.npy'])
+})
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s as soon as a real process listens ends it with %i and a word', async (signal, expected) => {
+  const bin = join(import.meta.dirname, 'bin.ts')
+  const argv = [...small, '--out', `early-${signal}`, '--steps', '100000', '--checkpoint', `early-${signal}.ckpt`]
+  const preload = join(folder, 'signal-at-once.mjs')
+  // Sent when the process first waits for a file of the program, long before a command runs.
+  writeFileSync(
+    preload,
+    `setImmediate(function look() {
+    if (process.listenerCount('${signal}') > 0) process.kill(process.pid, '${signal}')
+    else setImmediate(look)
+  })`,
+  )
+  const child = spawn(
+    process.execPath,
+    ['--conditions=@unravel/source', '--import', 'tsx', '--import', preload, bin, ...argv],
+    { cwd: import.meta.dirname, env: { ...process.env, INIT_CWD: folder } },
+  )
+  let stderr = ''
+  child.stderr.on('data', chunk => (stderr += chunk))
+  expect(await new Promise(done => child.on('close', done))).toBe(expected)
+  const kept = existsSync(join(folder, `early-${signal}.ckpt`))
+  expect(stderr).toMatch(kept ? /stopped after step \d+ of/ : /^stopped before it began: nothing was written\n$/)
+})
+
 test('metrics that a killed run cut short are taken up where they are whole; a file of another kind is left alone', async () => {
   const argv = [...small, '--out', 'torn', '--steps', '6', '--metrics', 'torn.jsonl', '--checkpoint', 'torn.ckpt']
   await run(argv, 'step 4 of 6')
@@ -280,6 +369,14 @@ describe('bad arguments', () => {
     ['resumption from nowhere', [...base, '--resume'], /--checkpoint FILE/],
     ['resumption from nothing', [...base, '--resume', '--checkpoint', 'no.ckpt'], /no checkpoint .*no\.ckpt yet/],
     ['a checkpoint in the way', [...base, '--checkpoint', 'data/t10k-labels-idx1-ubyte'], /exists: add --resume/],
+    ['batch norm on batches of one', [...base, '--norm', 'batch', '--batch', '1'], /more than 1 value per channel/],
+    [
+      'a model where none can be',
+      ['train', '--data', 'data', '--out', '/proc/x/model'],
+      /cannot make \/proc\/x\/model/,
+    ],
+    ['a checkpoint where none can be', [...base, '--checkpoint', '/proc/x.ckpt'], /cannot write \/proc\/x\.ckpt/],
+    ['metrics where none can be', [...base, '--metrics', '/proc/x.jsonl'], /cannot write \/proc\/x\.jsonl/],
     ['metrics in no folder', [...base, '--metrics', 'no/where.jsonl'], /there is no folder/],
     [
       'a file in the way',

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   add,
+  argmax,
   cos,
   crossEntropy,
   type Dense,
@@ -9,6 +10,7 @@ import {
   exp,
   eye,
   gated,
+  gather,
   grad,
   gradcheck,
   jvp,
@@ -340,5 +342,29 @@ describe('errors', () => {
     const empty = (x: Tensor) => crossEntropy(x, zeros([0], { dtype: 'i32' }))
     for (const f of [empty, grad(empty)]) expect(() => f(ones([0, 3]))).toThrow('the batch is empty')
     expect(() => tensor([[1, 2], [3]])).toThrow('nested arrays differ')
+  })
+
+  it('refuse derivatives of integers by the name of the function, and say how to convert', () => {
+    const n = tensor([1, 2, 3], { dtype: 'i32' })
+    const x = tensor([1, 2, 3])
+    const convert = "got i32[3]: integers have no derivatives; convert them with .to('f32' | 'f64')"
+    const total = (t: Tensor) => sum(mul(t, t))
+    expect(() => grad(total)(n)).toThrow(`grad wants inputs of dtype f32 or f64\n${convert}`)
+    expect(() => valueAndGrad(total)(n)).toThrow(`valueAndGrad wants inputs of dtype f32 or f64\n${convert}`)
+    expect(() => vjp(total, n)).toThrow(`vjp wants inputs of dtype f32 or f64\n${convert}`)
+    expect(() => jvp(total, n, n)).toThrow(`jvp wants primals of dtype f32 or f64\n${convert}`)
+    expect(() => series(total, reshape(n, [1, 3]), 1)).toThrow(
+      'series wants coefficients of dtype f32 or f64\ngot i32[1,3]',
+    )
+    expect(() => grad((p: { x: Tensor; n: Tensor }) => sum(p.x))({ x, n })).toThrow(
+      'grad wants inputs of dtype f32 or f64',
+    )
+    expect(() => grad(t => sum(argmax(t, 0)))(x)).toThrow(
+      'grad wants a function to a scalar of dtype f32 or f64\ngot i32[]',
+    )
+    // Integers may still enter beside what is differentiated.
+    expect(read(grad((t: Tensor, i: Tensor) => sum(gather(t, i)))(x, tensor([2, 2], { dtype: 'i32' })))).toEqual([
+      0, 0, 2,
+    ])
   })
 })

@@ -1,7 +1,8 @@
-import type { DType, Shape } from '@unravel/kernels'
+import type { Backend, DType, Shape } from '@unravel/kernels'
+import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
-import { apply } from '../core/op.js'
+import { alias, applyAs } from '../core/op.js'
 import { sameShape } from '../core/shape.js'
 import { type Dense, type GateContext, type Op, Tensor } from '../core/tensor.js'
 import { head } from '../ops/structure/slice.js'
@@ -41,19 +42,26 @@ export class Paths extends Tensor {
   override get dtype(): DType {
     return this.value.dtype
   }
+  override get backend(): Backend {
+    return this.value.backend
+  }
   override get level(): number {
     return this.gating.level
   }
   override dense(): readonly Dense[] {
     return [...this.value.dense(), ...this.stack.dense()]
   }
+  override toString(): string {
+    return `${describe(this)} sum of paths of orders 0 to ${this.stack.shape[0]! - 1}`
+  }
 
-  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     const at = this.gating
     if (typeof op.gate === 'function') return op.gate(inputs, attrs, at)
     if (op.gate === undefined && op.body !== undefined) return op.body(inputs, attrs)
     if (op.gate === undefined && op.vjp === undefined)
-      return apply(
+      return applyAs(
+        type,
         op,
         inputs.map(x => at.value(x)),
         attrs,
@@ -80,6 +88,8 @@ export function gated(
   return atFreshLevel(level => {
     const at = new Gating(level, order)
     const y = f(at.paths(value, stack))
-    return { value: at.value(y), stack: at.stack(y) }
+    // The run's value is a constant, a given one, or the op's own; a constant's stack is made here.
+    const [v, s] = [at.value(y), at.stack(y)]
+    return { value: v === y || v === value ? alias('gated', v) : v, stack: s === stack ? alias('gated', s) : s }
   })
 }

@@ -1,13 +1,15 @@
-import type { DType, Shape } from '@unravel/kernels'
+import type { Backend, DType, Shape } from '@unravel/kernels'
 import { onesLike, zeros } from '../core/create.js'
+import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel, tapesRecording, whileRecording } from '../core/levels.js'
-import { apply } from '../core/op.js'
+import { alias, applyAs } from '../core/op.js'
 import { release, scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
-import { type Dense, type Op, Tensor } from '../core/tensor.js'
+import { Dense, type Op, Tensor } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { add } from '../ops/arithmetic/add.js'
+import { checkReal } from './real.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: a tape holds applications of every op
 interface Node<A = any> {
@@ -23,7 +25,16 @@ interface Node<A = any> {
 /** The applications of one differentiated function, in the order they ran; variables come first, as null. */
 class Tape {
   readonly nodes: (Node | null)[] = []
+  readonly #constants = new Map<Dense, Tensor>()
   constructor(readonly level: number) {}
+
+  /** A constant under a handle of the tape's: the function may dispose its own before the way back. */
+  constant(x: Tensor): Tensor {
+    if (!(x instanceof Dense)) return x
+    let held = this.#constants.get(x)
+    if (held === undefined) this.#constants.set(x, (held = alias('vjp', x)))
+    return held
+  }
 }
 
 /** A value that a tape follows. */
@@ -41,14 +52,20 @@ class Traced extends Tensor {
   override get dtype(): DType {
     return this.value.dtype
   }
+  override get backend(): Backend {
+    return this.value.backend
+  }
   override get level(): number {
     return this.tape.level
   }
   override dense(): readonly Dense[] {
     return this.value.dense()
   }
+  override toString(): string {
+    return `${describe(this)} traced by grad or vjp`
+  }
 
-  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     if (op.vjp === undefined && op.body !== undefined) return op.body(inputs, attrs)
     const tape = this.tape
     const lower = new Array<Tensor>(inputs.length)
@@ -60,11 +77,11 @@ class Traced extends Tensor {
         lower[i] = x.value
         parents[i] = x.index
       } else {
-        lower[i] = x
+        lower[i] = op.vjp === undefined ? x : tape.constant(x)
         parents[i] = -1
       }
     }
-    const output = apply(op, lower, attrs)
+    const output = applyAs(type, op, lower, attrs)
     if (op.vjp === undefined) return output
     return new Traced(tape, tape.nodes.push({ op, attrs, inputs: lower, output, parents }) - 1, output)
   }
@@ -107,10 +124,14 @@ function backward(tape: Tape, last: number, variables: number, cotangent: Tensor
     cotangents[i] = undefined
     drop(c)
   }
-  return cotangents.slice(0, variables)
+  return cotangents.slice(0, variables).map(g => {
+    if (g === undefined || holders.get(g) === 1) return g
+    drop(g)
+    return alias('pullback', g)
+  })
 }
 
-export interface Pullback<T extends Tree, Aux = undefined> {
+export interface Pullback<T extends Tree = Tensor, Aux = undefined> {
   readonly value: Tensor
   /** What `f` returned beside its value, tracing removed. */
   readonly aux: Aux
@@ -124,18 +145,28 @@ export type WithAux<Aux> = Tensor | readonly [Tensor, Aux]
 
 /**
  * Runs `f` on a tree of tensors and remembers how to pull cotangents back through it (reverse mode).
- * Inputs that `f` does not depend on get zeros. `f` may return `[value, aux]`.
+ * Inputs that `f` does not depend on get zeros. `f` may return `[value, aux]`. Throws ShapeError for inputs of integers.
  */
-export function vjp<T extends Tree, Aux = undefined>(f: (inputs: T) => WithAux<Aux>, inputs: T): Pullback<T, Aux> {
+export function vjp<T extends Tree = Tensor, Aux = undefined>(
+  f: (inputs: T) => WithAux<Aux>,
+  inputs: T,
+): Pullback<T, Aux> {
+  return traced('vjp', f, inputs)
+}
+
+/** `vjp` under the name that its errors have. */
+function traced<T extends Tree, Aux>(name: string, f: (inputs: T) => WithAux<Aux>, inputs: T): Pullback<T, Aux> {
+  const variables = leaves(inputs)
+  checkReal(name, 'inputs of dtype f32 or f64', variables)
   return atFreshLevel(level => {
     const tape = new Tape(level)
-    const variables = leaves(inputs)
-    const traced = mapTree(t => new Traced(tape, tape.nodes.push(null) - 1, t), inputs) as T
-    const result = whileRecording(() => f(traced))
+    const followed = mapTree(t => new Traced(tape, tape.nodes.push(null) - 1, alias(name, t)), inputs) as T
+    const result = whileRecording(() => f(followed))
     const [output, aux] = Array.isArray(result) ? (result as [Tensor, Aux]) : [result as Tensor, undefined]
-    if (!(output instanceof Tensor)) throw new TypeError('vjp wants a function that returns a tensor, or [tensor, aux]')
-    const strip = (t: Tensor) => (t instanceof Traced && t.tape === tape ? t.value : t)
-    const value = strip(output)
+    if (!(output instanceof Tensor))
+      throw new TypeError(`${name} wants a function that returns a tensor, or [tensor, aux]`)
+    const strip = (t: Tensor) => (t instanceof Traced && t.tape === tape ? alias(name, t.value) : t)
+    const value = output instanceof Traced ? strip(output) : alias(name, output)
     return {
       value,
       aux: mapTree(strip, aux) as Aux,
@@ -145,8 +176,8 @@ export function vjp<T extends Tree, Aux = undefined>(f: (inputs: T) => WithAux<A
           const wanted = { name: 'pullback', signature: `[lead..., ${value.shape.join(',')}] of dtype ${value.dtype}` }
           throw new ShapeError(wanted, [cotangent])
         }
-        const followed = output instanceof Traced && output.tape === tape
-        const found = followed ? backward(tape, output.index, variables.length, cotangent) : []
+        const depends = output instanceof Traced && output.tape === tape
+        const found = depends ? backward(tape, output.index, variables.length, cotangent) : []
         let i = 0
         return mapTree(t => found[i++] ?? zeros([...lead, ...t.shape], like(t)), inputs) as T
       },
@@ -154,25 +185,31 @@ export function vjp<T extends Tree, Aux = undefined>(f: (inputs: T) => WithAux<A
   })
 }
 
-const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.dense()[0]!.backend })
-
-// biome-ignore lint/suspicious/noExplicitAny: further arguments are passed on as they are
-type Rest = any[]
+const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.backend })
 
 /**
  * A function that gives `[value, gradient, aux]` of a scalar function with respect to its first argument, a tree of
  * tensors. Further arguments are passed on and not differentiated. Intermediate memory is freed before it returns.
- * Throws ShapeError when the value is not a scalar.
+ * Throws ShapeError when the value is not a scalar, and for integers.
  */
-export function valueAndGrad<T extends Tree, R extends Rest, Aux = undefined>(
+export function valueAndGrad<T extends Tree = Tensor, R extends unknown[] = [], Aux = undefined>(
+  f: (inputs: T, ...rest: R) => WithAux<Aux>,
+): (inputs: T, ...rest: R) => [value: Tensor, gradient: T, aux: Aux] {
+  return gradientOf('valueAndGrad', f)
+}
+
+/** `valueAndGrad` under the name that its errors have. */
+function gradientOf<T extends Tree, R extends unknown[], Aux>(
+  name: string,
   f: (inputs: T, ...rest: R) => WithAux<Aux>,
 ): (inputs: T, ...rest: R) => [value: Tensor, gradient: T, aux: Aux] {
   return (inputs, ...rest) => {
     const both = (): [Tensor, T, Aux] => {
-      const { value, aux, pullback } = vjp<T, Aux>(x => f(x, ...rest), inputs)
+      const { value, aux, pullback } = traced<T, Aux>(name, x => f(x, ...rest), inputs)
       if (value.rank !== 0) {
-        throw new ShapeError({ name: 'grad', signature: 'a function to a scalar []; reduce with sum or mean' }, [value])
+        throw new ShapeError({ name, signature: 'a function to a scalar []; reduce with sum or mean' }, [value])
       }
+      checkReal(name, 'a function to a scalar of dtype f32 or f64', [value])
       return [value, pullback(onesLike(value)), aux]
     }
     return tapesRecording() > 0 ? both() : scope(both)
@@ -180,9 +217,9 @@ export function valueAndGrad<T extends Tree, R extends Rest, Aux = undefined>(
 }
 
 /** The gradient of a scalar function with respect to its first argument; see `valueAndGrad`. */
-export function grad<T extends Tree, R extends Rest>(
+export function grad<T extends Tree = Tensor, R extends unknown[] = []>(
   f: (inputs: T, ...rest: R) => WithAux<unknown>,
 ): (inputs: T, ...rest: R) => T {
-  const all = valueAndGrad(f)
+  const all = gradientOf('grad', f)
   return (inputs, ...rest) => scope(() => all(inputs, ...rest)[1])
 }

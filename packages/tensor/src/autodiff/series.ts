@@ -1,8 +1,9 @@
-import type { DType, Shape } from '@unravel/kernels'
+import type { Backend, DType, Shape } from '@unravel/kernels'
 import { zeros } from '../core/create.js'
+import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
-import { apply, backendOf } from '../core/op.js'
+import { alias, applyAs, backendOf } from '../core/op.js'
 import { scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
 import { type Dense, type Op, type SeriesContext, Tensor } from '../core/tensor.js'
@@ -12,10 +13,11 @@ import { concat, padded } from '../ops/structure/concat.js'
 import { reshape } from '../ops/structure/reshape.js'
 import { head, slice } from '../ops/structure/slice.js'
 import { Orders } from './orders.js'
+import { checkReal } from './real.js'
 
-/** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, and the stacks
- *  `[stored orders, ...shape]` it would have acted on. */
-export type SelectionObserver = (op: string, stacks: readonly Tensor[]) => void
+/** Told of every op that only acts on order 0, such as the step that chooses the piece of a ReLU, the stacks
+ *  `[stored orders, ...shape]` it would have acted on, and what it made of order 0. */
+export type SelectionObserver = (op: string, stacks: readonly Tensor[], chosen: Tensor) => void
 
 /** One run of `series`: arithmetic modulo z^(order+1). */
 export class Expansion extends Orders implements SeriesContext {
@@ -67,6 +69,9 @@ export class Series extends Tensor {
   override get dtype(): DType {
     return this.stack.dtype
   }
+  override get backend(): Backend {
+    return this.stack.backend
+  }
   override get level(): number {
     return this.expansion.level
   }
@@ -82,20 +87,26 @@ export class Series extends Tensor {
   override dense(): readonly Dense[] {
     return this.stack.dense()
   }
+  override toString(): string {
+    return `${describe(this)} series with orders 0 to ${this.stored - 1}`
+  }
 
-  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
     const at = this.expansion
     if (op.series !== undefined) return op.series(inputs, attrs, at)
     if (op.body !== undefined) return op.body(inputs, attrs)
-    at.observer?.(
-      op.name,
-      inputs.map(x => at.stack(x)),
-    )
-    return apply(
+    const chosen = applyAs(
+      type,
       op,
       inputs.map(x => (at.has(x) ? x.at(0) : x)),
       attrs,
     )
+    at.observer?.(
+      op.name,
+      inputs.map(x => at.stack(x)),
+      chosen,
+    )
+    return chosen
   }
 }
 
@@ -105,12 +116,12 @@ export class Series extends Tensor {
  * `[stored orders, ...shape]`; the result is the stack `[order + 1, ...value.shape]`. Intermediate memory is freed before it
  * returns.
  */
-export function series<T extends Tree>(f: (x: T) => Tensor, coefficients: T, order: number): Tensor {
+export function series<T extends Tree = Tensor>(f: (x: T) => Tensor, coefficients: T, order: number): Tensor {
   return scope(() => padded(trimmedSeries(f, coefficients, order), order + 1))
 }
 
 /** As `series`, without the trailing orders that are known to vanish: `[1 to order + 1 orders, ...value.shape]`. */
-export function trimmedSeries<T extends Tree>(
+export function trimmedSeries<T extends Tree = Tensor>(
   f: (x: T) => Tensor,
   coefficients: T,
   order: number,
@@ -119,15 +130,18 @@ export function trimmedSeries<T extends Tree>(
   checkOrder('series', order)
   return atFreshLevel(level => {
     const at = new Expansion(level, order, observer)
+    const given = new Set(leaves(coefficients))
     const x = mapTree(stack => {
       if (stack.rank === 0 || stack.shape[0] === 0) {
         throw new ShapeError({ name: 'series', signature: '[stored orders,...], at least one order' }, [stack])
       }
+      checkReal('series', 'coefficients of dtype f32 or f64', [stack])
       return at.series(stack)
     }, coefficients) as T
     const y = f(x)
     if (!(y instanceof Tensor)) throw new TypeError('series wants a function that returns a tensor')
-    return at.stack(y)
+    const stack = at.stack(y)
+    return given.has(stack) ? alias('series', stack) : stack
   })
 }
 
@@ -135,11 +149,17 @@ export function trimmedSeries<T extends Tree>(
  * The value of `f` at `primals` and its directional derivative along `tangents` (forward mode), a tree of the same
  * structure: `series` cut at order 1. Intermediate memory is freed before it returns.
  */
-export function jvp<T extends Tree>(f: (x: T) => Tensor, primals: T, tangents: T): [value: Tensor, tangent: Tensor] {
+export function jvp<T extends Tree = Tensor>(
+  f: (x: T) => Tensor,
+  primals: T,
+  tangents: T,
+): [value: Tensor, tangent: Tensor] {
   const v = leaves(tangents)
   const wrong = (x: Tensor) =>
     new ShapeError({ name: 'jvp', signature: `a tangent of type ${describe(x)} for every primal` }, v)
-  const count = leaves(primals).length
+  const points = leaves(primals)
+  checkReal('jvp', 'primals of dtype f32 or f64', points)
+  const count = points.length
   if (v.length !== count) throw new ShapeError({ name: 'jvp', signature: `a tangent for each of ${count} primals` }, v)
   return scope(() => {
     const both = mapTree(

@@ -1,35 +1,37 @@
-import type { Backend, DType, Shape, TypedArray } from '@unravel/kernels'
-import { checkedDType, checkScalar, dtypeOf, isI32 } from './dtype.js'
+import type { Backend, DType, Shape } from '@unravel/kernels'
+import { arrayOf, checkedDType, checkScalar, dtypeOf, isOf, kindOf } from './dtype.js'
 import { backendOf } from './op.js'
 import { checkedShape, sizeOf } from './shape.js'
 import { allocate, type Dense, defaultBackend, fromData, Tensor } from './tensor.js'
 
 export interface Where {
-  /** Default: `f32`, or the dtype of the typed array that is given. */
+  /** Default: `f32`, or for a typed array the dtype that holds its numbers: f64, f32 (also of Float16Array), or i32 for
+   *  integers. */
   readonly dtype?: DType
   /** Default: the backend set by `useBackend`. */
   readonly backend?: Backend
 }
 
 type Nested = number | readonly Nested[]
+/** A typed array of numbers of any kind. */
+export type NumberArray = ArrayBufferView & ArrayLike<number>
 
 /**
- * A tensor of numbers, nested arrays of equal lengths, or a typed array with a `shape`.
- * As i32, fractions are cut off. Throws when lengths differ or do not fit the shape, and for what i32 cannot hold.
+ * A tensor of numbers, nested arrays of equal lengths, or a typed array with a `shape`. With dtype i32, fractions are cut
+ * off, as in NumPy. Throws when lengths differ or do not fit the shape, for what i32 cannot hold, and for typed arrays of
+ * big integers.
  *
  * `tensor([[1, 2], [3, 4]])`, `tensor(new Float64Array(6), { shape: [2, 3] })`
  */
-export function tensor(data: Nested | TypedArray, options: Where & { readonly shape?: Shape } = {}): Dense {
+export function tensor(data: Nested | NumberArray, options: Where & { readonly shape?: Shape } = {}): Dense {
   const flat: number[] = []
-  const typed = ArrayBuffer.isView(data) ? (data as TypedArray) : undefined
-  if (typed !== undefined && (typed.length === undefined || typeof typed[0] === 'bigint')) {
-    throw new TypeError(`tensor: expected an array of numbers, got ${typed.constructor.name}`)
-  }
+  const typed = kindOf(data) === undefined ? undefined : (data as NumberArray)
+  const natural = typed === undefined ? 'f32' : dtypeOf(typed)
   const found = typed ? [typed.length] : flatten(data as Nested, flat)
   const shape = checkedShape('tensor', options.shape ?? found)
-  const dtype = checkedDType('tensor', options.dtype ?? (typed ? dtypeOf(typed) : 'f32'))
-  if (dtype === 'i32' && !(typed instanceof Int32Array)) checkIntegers(typed ?? flat)
-  const values = typed !== undefined && dtypeOf(typed) === dtype ? typed : arrayOf(dtype, typed ?? flat)
+  const dtype = checkedDType('tensor', options.dtype ?? natural)
+  const numbers = typed ?? flat
+  const values = isOf(dtype, numbers) ? numbers : arrayOf(dtype, numbers, 'tensor')
   if (values.length !== sizeOf(shape)) {
     throw new RangeError(`tensor: ${values.length} numbers do not fill the shape [${shape.join(',')}]`)
   }
@@ -51,27 +53,12 @@ function flatten(data: Nested, into: number[]): number[] {
   return [data.length, ...(inner[0] ?? [])]
 }
 
-/** Throws RangeError for what has no integer part of 32 bits. */
-function checkIntegers(values: ArrayLike<number>): void {
-  for (let i = 0; i < values.length; i++) {
-    if (!isI32(Math.trunc(values[i]!))) {
-      throw new RangeError(`tensor: element ${i} is ${values[i]}, which i32 cannot hold: use dtype f64`)
-    }
-  }
-}
-
-export function arrayOf(dtype: DType, values: ArrayLike<number>): TypedArray {
-  return dtype === 'f64'
-    ? Float64Array.from(values)
-    : dtype === 'f32'
-      ? Float32Array.from(values)
-      : Int32Array.from(values)
-}
-
 /** A tensor filled with one number. */
 export function full(shape: Shape, value: number, { dtype = 'f32', backend = defaultBackend() }: Where = {}): Dense {
-  const out = allocate(backend, checkedShape('full', shape), checkedDType('full', dtype), 'full')
-  backend.kernels.fill(value, out.buffer)
+  checkedShape('full', shape)
+  const [one] = arrayOf(checkedDType('full', dtype), [value], 'full')
+  const out = allocate(backend, shape, dtype, 'full')
+  backend.kernels.fill(one!, out.buffer)
   return out
 }
 

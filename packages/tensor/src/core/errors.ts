@@ -1,16 +1,21 @@
 import type { DType, Shape } from '@unravel/kernels'
 
-interface Typed {
+/** What is known of a tensor without its numbers. */
+export interface TensorType {
   readonly shape: Shape
   readonly dtype: DType
 }
 
-export const describe = (t: Typed): string => `${t.dtype}[${t.shape.join(',')}]`
+export const describe = (t: TensorType): string => `${t.dtype}[${t.shape.join(',')}]`
 
 /** Shapes or dtypes that an op does not take. Two lines: what it wants, what it got. */
 export class ShapeError extends Error {
   override readonly name = 'ShapeError'
-  constructor(op: { readonly name: string; readonly signature: string }, inputs: readonly Typed[], detail?: string) {
+  constructor(
+    op: { readonly name: string; readonly signature: string },
+    inputs: readonly TensorType[],
+    detail?: string,
+  ) {
     super(
       `${op.name} wants ${op.signature}\n` +
         `got ${inputs.map(describe).join(', ')}${detail === undefined ? '' : `: ${detail}`}`,
@@ -21,7 +26,7 @@ export class ShapeError extends Error {
 /** A tensor that was used after it was disposed. */
 export class DisposedError extends Error {
   override readonly name = 'DisposedError'
-  constructor(origin: string, what: Typed) {
+  constructor(origin: string, what: TensorType) {
     super(
       `the ${describe(what)} made by ${origin} was disposed: return it from its scope(), wrap it in keep(), ` +
         'or use it before dispose()',

@@ -1,24 +1,30 @@
 import type { Backend, DType } from '@unravel/kernels'
+import type { TensorType } from './errors.js'
 import { BackendError, describe, ShapeError } from './errors.js'
 import { sameShape } from './shape.js'
-import type { Dense, Op, Tensor, TensorType } from './tensor.js'
+import { Dense, type Op, Tensor } from './tensor.js'
 
-/** Applies an op to its inputs: numbers are computed, tracers are interpreted. */
+/** Applies an op to its inputs: numbers are computed, tracers are interpreted. Both are refused alike. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
-  let top = inputs[0]!
-  for (let i = 0; i < inputs.length; i++) {
-    const level = inputs[i]?.level
-    if (level === undefined) throw noTensor(op.name, inputs[i])
-    if (level > top.level) top = inputs[i]!
-  }
-  return top.level === 0 ? run(op, inputs as readonly Dense[], attrs) : top.interpret(op, inputs, attrs)
+  for (let i = 0; i < inputs.length; i++) if (inputs[i]?.level === undefined) throw noTensor(op.name, inputs[i])
+  const type = op.infer(inputs, attrs)
+  const { backend } = inputs[0]!
+  for (let i = 1; i < inputs.length; i++) if (inputs[i]!.backend !== backend) throw mixed(op.name, inputs)
+  return applyAs(type, op, inputs, attrs)
 }
 
-function run<A>(op: Op<A>, inputs: readonly Dense[], attrs: A): Dense {
-  const type = op.infer(inputs, attrs)
-  const backend = inputs[0]!.backend
-  for (let i = 1; i < inputs.length; i++) if (inputs[i]!.backend !== backend) mixed(op.name, inputs)
-  return op.run(inputs, attrs, type)
+/** `apply` where the type of the result is known: interpreters go on with the same op on inputs of the same types. */
+export function applyAs<A>(type: TensorType, op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  let top = inputs[0]!
+  for (let i = 1; i < inputs.length; i++) if (inputs[i]!.level > top.level) top = inputs[i]!
+  return top.level === 0 ? op.run(inputs as readonly Dense[], attrs, type) : top.interpret(op, inputs, attrs, type)
+}
+
+/** x under a handle of its own, where the op `name` has nothing to do: disposing either leaves the other. Tracers own
+ *  no numbers and are returned as they are. */
+export function alias(name: string, x: Tensor): Tensor {
+  if (!(x instanceof Tensor)) throw noTensor(name, x)
+  return x instanceof Dense ? x.share(x.shape, 0, x.origin) : x
 }
 
 function noTensor(name: string, got: unknown): TypeError {
@@ -26,12 +32,12 @@ function noTensor(name: string, got: unknown): TypeError {
   return new TypeError(`${name} wants tensors, got ${what}: make one with tensor(…)`)
 }
 
-function mixed(name: string, inputs: readonly Dense[]): never {
+function mixed(name: string, inputs: readonly Tensor[]): BackendError {
   const places = inputs.map(t => `${describe(t)} on ${t.backend.name}`).join(', ')
-  throw new BackendError(`${name} wants all inputs on one backend, got ${places}: move them with .to(backend)`)
+  return new BackendError(`${name} wants all inputs on one backend, got ${places}: move them with .to(backend)`)
 }
 
-export const backendOf = (t: Tensor): Backend => t.dense()[0]!.backend
+export const backendOf = (t: Tensor): Backend => t.backend
 
 /** The common dtype of the inputs, which must be one of `allowed`. */
 export function commonDType(

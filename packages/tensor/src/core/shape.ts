@@ -35,6 +35,14 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return true
 }
 
+/** Whether the last axes of `shape` are `end`. */
+export function endsWith(shape: Shape, end: Shape): boolean {
+  const lead = shape.length - end.length
+  if (lead < 0) return false
+  for (let i = 0; i < end.length; i++) if (end[i] !== shape[lead + i]) return false
+  return true
+}
+
 /** NumPy's broadcast of two shapes, or null where they do not fit. */
 export function broadcastShapes(a: Shape, b: Shape): Shape | null {
   if (sameShape(a, b)) return a

@@ -1,10 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { Backend, Buffer, DType, Shape, TypedArray } from '@unravel/kernels'
+import type { Backend, Buffer, DType, MapOp, Shape, TypedArray } from '@unravel/kernels'
 import { js } from '@unravel/kernels'
 import type { Deferred } from './deferred.js'
-import { checkedDType, dtypeOf } from './dtype.js'
-import { DisposedError, describe, RuleError } from './errors.js'
+import { arrayOf, checkedDType, dtypeOf } from './dtype.js'
+import { DisposedError, describe, RuleError, type TensorType } from './errors.js'
 import { adopt } from './owner.js'
+import { formatted, type Nested, nested } from './printing.js'
 import { sizeOf } from './shape.js'
 
 /**
@@ -15,10 +16,11 @@ import { sizeOf } from './shape.js'
 export abstract class Tensor {
   abstract readonly shape: Shape
   abstract readonly dtype: DType
+  abstract readonly backend: Backend
   /** 0 for numbers; every interpreter that is running adds one. An op is interpreted by its input of highest level. */
   abstract readonly level: number
-  /** What `op` means to this kind of tensor; called on the input of highest level. */
-  abstract interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor
+  /** What `op` means to this kind of tensor; called on the input of highest level. `type` is what `op.infer` gives. */
+  abstract interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor
   /** The numbers this tensor keeps alive. */
   abstract dense(): readonly Dense[]
 
@@ -44,8 +46,8 @@ export abstract class Tensor {
     if (this.size !== 1) throw new RangeError(`item() wants one element, got ${describe(this)}`)
     return this.dataSync()[0]!
   }
-  /** This tensor on another backend or in another dtype (itself when nothing changes). Throws for tracers: it is not
-   *  differentiated. */
+  /** This tensor on another backend or in another dtype. As i32, fractions are cut off. Throws RangeError for what i32
+   *  cannot hold, and RuleError for tracers: it is not differentiated. */
   to(target: Backend | DType): Tensor {
     if (target === this.dtype) return this
     throw new RuleError(`${describe(this)} is being traced and .to() is not differentiated: convert what goes in`)
@@ -55,8 +57,30 @@ export abstract class Tensor {
   [Symbol.dispose](): void {
     this.dispose()
   }
+
+  /** The numbers as nested lists; of a tensor of shape [] the number. */
+  toArray(): Nested {
+    return nested(this.dataSync(), this.shape)
+  }
+  /** Type and numbers, as NumPy prints them: `f32[2] [1.  2.5]`. A tracer's type and what it stands for. */
   toString(): string {
-    return describe(this)
+    return `${describe(this)} being traced`
+  }
+  /** What `JSON.stringify` writes: the nested lists that `tensor(…)` takes. JSON has no NaN and no infinity: they are null. */
+  toJSON(): Nested {
+    return this.toArray()
+  }
+  /** A tensor in a template string is its `toString()`; + − * / and < on tensors throw TypeError. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'string') return this.toString()
+    throw new TypeError(
+      `${describe(this)} is no operand of + - * / or <: write add(t, 1), mul(t, 2), less(t, u); ` +
+        't.item() is the number of a tensor of one element',
+    )
+  }
+  /** What Node's console.log shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
   }
 }
 
@@ -73,7 +97,7 @@ export class Dense extends Tensor {
   constructor(
     override readonly shape: Shape,
     override readonly dtype: DType,
-    readonly backend: Backend,
+    override readonly backend: Backend,
     buffer: Buffer | Deferred,
     readonly origin: string,
     owner?: Buffer,
@@ -85,39 +109,47 @@ export class Dense extends Tensor {
     adopt(this)
   }
 
-  /** The backend's buffer. Throws DisposedError after `dispose`. */
+  /** The backend's buffer, deferred numbers computed. Throws DisposedError after `dispose`. */
   get buffer(): Buffer {
-    return this.#buffer ?? this.#compute()
+    return this.#buffer ?? this.compute()
   }
   get disposed(): boolean {
     return this.#buffer === null && this.#pending === null
   }
-  /** The computation that still has to be done for these numbers; null when it is done. */
-  get pending(): Deferred | null {
-    return this.#pending
-  }
 
-  #compute(): Buffer {
+  /** Computes deferred numbers, unless that is done. Throws DisposedError after `dispose`. */
+  compute(): Buffer {
+    if (this.#buffer !== null) return this.#buffer
     const pending = this.#pending
     if (pending === null) throw new DisposedError(this.origin, this)
     const out = this.backend.alloc(this.dtype, this.size)
-    pending.into(out, null, 1, null)
+    try {
+      pending.into(out, null, 1, null)
+    } catch (error) {
+      this.backend.release(out)
+      throw error
+    }
     pending.free()
     this.#pending = null
     this.#buffer = this.#owner = out
     return out
   }
+  /** Where the numbers are deferred: computes them within `Deferred.into`, without keeping them. Else returns false. */
+  fuse(out: Buffer, phi: MapOp | null, scale: number, add: Buffer | null): boolean {
+    this.#pending?.into(out, phi, scale, add)
+    return this.#pending !== null
+  }
 
   /** One more reference to the numbers, and the way to let go of it. */
   hold(): () => void {
-    void this.buffer
+    this.compute()
     const owner = this.#owner!
     this.backend.retain(owner)
     return () => this.backend.release(owner)
   }
   /** Asks the garbage collector to free the numbers when nothing refers to them. */
   watch(): void {
-    void this.buffer
+    this.compute()
     this.backend.watch(this.#owner!)
   }
 
@@ -145,15 +177,20 @@ export class Dense extends Tensor {
   override data(): Promise<TypedArray> {
     return this.backend.read(this.buffer)
   }
+  override toString(): string {
+    const type = describe(this)
+    if (this.disposed) return `${type} made by ${this.origin}, disposed`
+    if (this.backend.readSync === undefined) return `${type} on ${this.backend.name}: read it with await t.data()`
+    return `${type}${this.rank > 1 ? '\n' : ' '}${formatted(this.dataSync(), this.shape, this.dtype)}`
+  }
 
   override to(target: Backend | DType): Dense {
-    if (typeof target === 'string') {
-      if (target === this.dtype) return this
-      const out = allocate(this.backend, this.shape, checkedDType('to', target), 'to')
-      this.backend.kernels.cast(this.buffer, out.buffer)
-      return out
-    }
-    return target === this.backend ? this : fromData(this.dataSync(), this.shape, target, 'to')
+    if (target === this.dtype || target === this.backend) return this.share(this.shape, 0, this.origin)
+    if (typeof target === 'object') return fromData(this.dataSync(), this.shape, target, 'to')
+    if (target === 'i32') return fromData(arrayOf('i32', this.dataSync(), 'to'), this.shape, this.backend, 'to')
+    const out = allocate(this.backend, this.shape, checkedDType('to', target), 'to')
+    this.backend.kernels.cast(this.buffer, out.buffer)
+    return out
   }
 
   override interpret(): never {
@@ -162,11 +199,6 @@ export class Dense extends Tensor {
   override dense(): readonly Dense[] {
     return [this]
   }
-}
-
-export interface TensorType {
-  readonly shape: Shape
-  readonly dtype: DType
 }
 
 /** What a reverse rule sees of one application of its op. */

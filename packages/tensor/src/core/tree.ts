@@ -2,8 +2,14 @@ import { Tensor } from './tensor.js'
 
 /** Tensors in arrays and plain objects, nested at will: parameters, gradients, batches. Anything that is not a
  *  tensor, an array or a plain object is left alone. */
-// biome-ignore lint/suspicious/noExplicitAny: a tree's other leaves are any value
-export type Tree = any
+export type Tree = unknown
+
+/** The type of a tree whose tensors have been replaced by `U`. */
+export type Mapped<T, U> = T extends Tensor
+  ? U
+  : T extends readonly unknown[] | Readonly<Record<string, unknown>>
+    ? { [K in keyof T]: Mapped<T[K], U> }
+    : T
 
 const isPlainObject = (x: unknown): x is Record<string, unknown> =>
   typeof x === 'object' &&
@@ -19,16 +25,21 @@ export function leaves(tree: Tree, into: Tensor[] = []): Tensor[] {
 }
 
 /** The same tree with `f` of every tensor; `f` also gets the tensors at the same place in `others`. */
-export function mapTree<T extends Tree>(
-  f: (t: Tensor, ...others: Tensor[]) => unknown,
+export function mapTree<T extends Tree, U>(
+  f: (t: Tensor, ...others: Tensor[]) => U,
   tree: T,
   ...others: Tree[]
-): Tree {
-  if (tree instanceof Tensor) return f(tree, ...others)
-  if (Array.isArray(tree)) return tree.map((item, i) => mapTree(f, item, ...others.map(o => o?.[i])))
+): Mapped<T, U> {
+  return mapped(f, tree, others) as Mapped<T, U>
+}
+
+function mapped(f: (t: Tensor, ...others: Tensor[]) => unknown, tree: Tree, others: readonly Tree[]): Tree {
+  if (tree instanceof Tensor) return f(tree, ...(others as Tensor[]))
+  const at = (key: string | number) => others.map(o => (o as Record<string | number, Tree> | undefined)?.[key])
+  if (Array.isArray(tree)) return tree.map((item, i) => mapped(f, item, at(i)))
   if (isPlainObject(tree)) {
     const out: Record<string, unknown> = {}
-    for (const key of Object.keys(tree)) out[key] = mapTree(f, tree[key], ...others.map(o => o?.[key]))
+    for (const key of Object.keys(tree)) out[key] = mapped(f, tree[key], at(key))
     return out
   }
   return tree

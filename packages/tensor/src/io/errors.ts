@@ -1,4 +1,30 @@
+/** Longer messages lose their middle. */
+const MOST = 1900
+
+/** Text of about `most` characters at most: a longer one keeps its two ends, with its length between them. */
+export function brief(text: string, most = 100): string {
+  if (text.length <= most) return text
+  const end = most >> 1
+  return `${text.slice(0, end)}…(${text.length} characters)…${text.slice(-end)}`
+}
+
+/** A name in quotes, or a value from a file as JSON, as messages show it: briefly. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return `"${brief(value)}"`
+  try {
+    return brief(JSON.stringify(value) ?? String(value))
+  } catch {
+    return 'a value nested too deeply to print' // the call stack of JSON.stringify
+  }
+}
+
+/** A whole message, brief: what a hostile file or a long list says in it stays within 2,000 characters. */
+export const bounded = (message: string): string => brief(message, MOST)
+
 /** A file that is not what it says it is. One message: which kind of file, where, what was found, what was expected. */
 export class FormatError extends Error {
   override readonly name = 'FormatError'
+  constructor(message: string, options?: ErrorOptions) {
+    super(bounded(message), options)
+  }
 }

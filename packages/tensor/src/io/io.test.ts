@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { zipSync } from 'fflate'
 import { describe, expect, it } from 'vitest'
+import { readNpz } from '../files.js'
 import {
   type ArrayData,
   FormatError,
@@ -36,11 +37,15 @@ function survives(parse: (bytes: Uint8Array) => unknown, bytes: Uint8Array): voi
   }
 }
 
-const header = (dict: string, version = 1) => {
+const header = (dict: string, version = 1, minor = 0) => {
   const text = `${dict}\n`
   const length = version === 1 ? [text.length & 255, text.length >> 8] : [text.length & 255, text.length >> 8, 0, 0]
-  return join([0x93], ascii('NUMPY'), [version, 0], length, ascii(text))
+  return join([0x93], ascii('NUMPY'), [version, minor], length, ascii(text))
 }
+
+const npyOf = (descr: string, shape: string, data: Uint8Array | number[], [version, minor] = [1, 0]) =>
+  join(header(`{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`, version, minor), data)
+const integers = (values: BigInt64Array | BigUint64Array | Uint32Array) => new Uint8Array(values.buffer)
 
 describe('npy', () => {
   it('gives back what it wrote', () => {
@@ -96,15 +101,24 @@ describe('npy', () => {
       'has 16',
     ],
     [
-      'big-endian numbers',
-      join(header("{'descr': '>f8', 'fortran_order': False, 'shape': (1,), }"), doubles(1)),
+      'complex numbers',
+      join(header("{'descr': '<c16', 'fortran_order': False, 'shape': (1,), }"), doubles(1, 2)),
       "astype('<f8')",
     ],
+    ['version 1.1', npyOf('<f8', '(1,)', doubles(1), [1, 1]), 'version 1.1 is unknown; expected 1.0, 2.0 or 3.0'],
+    ['version 1.255', npyOf('<f8', '(1,)', doubles(1), [1, 255]), 'version 1.255'],
+    ['version 2.1', npyOf('<f8', '(1,)', doubles(1), [2, 1]), 'version 2.1'],
+    ['long integers of Python 2 in version 3', npyOf('<f8', '(1L,)', doubles(1), [3, 0]), 'expected integers'],
     ['code for a header', join(header("{'descr': __import__('os'), 'shape': (1,)}")), 'cannot be read'],
     [
-      'an integer of 64 bits',
-      join(header("{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }"), [0, 0, 0, 0, 1, 0, 0, 0]),
-      'element 0 is 4294967296',
+      'an integer of 64 bits that f64 does not hold',
+      npyOf('<i8', '(2,)', integers(BigInt64Array.of(4n, 2n ** 53n + 1n))),
+      'element 1 is 9007199254740993; expected integers that f64 holds',
+    ],
+    [
+      'an unsigned integer of 64 bits that f64 does not hold',
+      npyOf('<u8', '(1,)', integers(BigUint64Array.of(2n ** 64n - 1n))),
+      'element 0 is 18446744073709551615',
     ],
   ])('refuses %s', (_, bytes, message) => {
     expect(() => parseNpy(bytes)).toThrow(FormatError)
@@ -116,7 +130,58 @@ describe('npy', () => {
     expect(() => parseNpy(join(header(axes), doubles(1)))).toThrow('10000 are the most')
   })
 
-  it.each(['(1,,2)', '(,)', '(1 2)'])('refuses the shape %s', shape => {
+  // The bytes are those of numpy.save in NumPy 1.24, the numbers those of numpy.load.
+  it.each<[descr: string, hex: string, dtype: ArrayData['dtype'], ...numbers: number[]]>([
+    ['>f8', '3ff8000000000000c000000000000000', 'f64', 1.5, -2],
+    ['>f4', '3fc00000c0000000', 'f32', 1.5, -2],
+    ['>f2', '3e00c000', 'f32', 1.5, -2],
+    ['=f8', '000000000000f83f', 'f64', 1.5],
+    ['|f4', '0000c03f', 'f32', 1.5],
+    ['f8', '000000000000f83f', 'f64', 1.5],
+    ['d', '000000000000f83f', 'f64', 1.5],
+    ['<u1', '01ff', 'i32', 1, 255],
+    ['>u1', '01ff', 'i32', 1, 255],
+    ['|i1', '01ff', 'i32', 1, -1],
+    ['?', '0001', 'i32', 0, 1],
+    ['|?', '0001', 'i32', 0, 1],
+    // Any other byte is true.
+    ['|b1', '0002', 'i32', 0, 1],
+    ['>i2', '0102fffe', 'i32', 258, -2],
+    ['<u2', '0201feff', 'i32', 258, 65534],
+    ['>u2', '0102fffe', 'i32', 258, 65534],
+    ['>i4', '01020304fffffffe', 'i32', 16909060, -2],
+    ['<u4', '04030201ffffff7f', 'i32', 16909060, 2147483647],
+    ['<u4', '04030201ffffffff', 'f64', 16909060, 4294967295],
+    ['>u4', '01020304fffffffe', 'f64', 16909060, 4294967294],
+    ['<i8', '0000000001000000ffffffffffffffff', 'f64', 4294967296, -1],
+    ['>i8', '0000000000000007fffffffffffffffe', 'i32', 7, -2],
+    ['<u8', '07000000000000000000000000000080', 'f64', 7, 2 ** 63],
+    ['>u8', '00000000000000070000000000000008', 'i32', 7, 8],
+  ])('reads numbers of dtype %s from %s', (descr, hex, dtype, ...numbers) => {
+    const read = parseNpy(npyOf(descr, `(${numbers.length},)`, Uint8Array.from(Buffer.from(hex, 'hex'))))
+    expect([read.dtype, ...read.data]).toEqual([dtype, ...numbers])
+  })
+
+  it('converts wide integers to the dtype that is asked for, if it holds them', () => {
+    const bytes = npyOf('<u4', '(2,)', integers(Uint32Array.of(7, 4294967295)))
+    expect(parseNpy(bytes, 'f64').data).toEqual(Float64Array.of(7, 4294967295))
+    expect(parseNpy(bytes, 'f32').data).toEqual(Float32Array.of(7, 4294967296))
+    expect(() => parseNpy(bytes, 'i32')).toThrow('element 1 is 4294967295; expected integers of at most 32 bits')
+    expect(parseNpy(bytes).type).toBe('u32')
+  })
+
+  it('reads the headers of Python 2, in versions 1 and 2', () => {
+    for (const version of [1, 2]) {
+      const long = join(
+        header("{'descr': '<f8', 'fortran_order': True, 'shape': (2L, 2L), }", version),
+        doubles(1, 2, 3, 4),
+      )
+      expect(parseNpy(long)).toMatchObject({ shape: [2, 2], data: Float64Array.of(1, 3, 2, 4) })
+    }
+    expect(parseNpy(npyOf('<f8', '(2L,)', doubles(1, 2))).shape).toEqual([2])
+  })
+
+  it.each(['(1,,2)', '(,)', '(1 2)', '(2)', '(02,)', '(2LL,)', '(L,)'])('refuses the shape %s', shape => {
     const dict = `{'descr': '<f8', 'fortran_order': False, 'shape': ${shape}, }`
     expect(() => parseNpy(join(header(dict), doubles(1, 2)))).toThrow('expected integers')
   })
@@ -147,6 +212,31 @@ describe('npz', () => {
     )
   })
 
+  it('names the entry that cannot be read, which does not spoil those that are asked for by name', () => {
+    const good = formatNpy({ shape: [1], dtype: 'f64', data: Float64Array.of(5) })
+    const objects = npyOf('|O', '(1,)', [])
+    const bytes = zipSync({ 'a.npy': good, 'b.npy': objects, 'c.npy': good, 'notes.txt': ascii('x') }, { level: 0 })
+    expect(() => parseNpz(bytes)).toThrow('npz: entry "b.npy": npy: dtype \'|O\' is not supported')
+    const read = parseNpz(bytes, undefined, ['c', 'a'])
+    expect([...read.keys()].sort()).toEqual(['a', 'c'])
+    expect(read.get('c')).toEqual({ shape: [1], dtype: 'f64', data: Float64Array.of(5) })
+    expect(() => parseNpz(bytes, undefined, ['a', 'b'])).toThrow('entry "b.npy"')
+    expect(() => parseNpz(bytes, undefined, ['d'])).toThrow(
+      'there is no array "d"; there are a.npy, b.npy, c.npy, notes.txt',
+    )
+    expect(Object.keys(readNpz(bytes, { names: ['a'] }))).toEqual(['a'])
+  })
+
+  it('names the entry whose compressed bytes are damaged, and reads the others', () => {
+    const noise = Float64Array.from({ length: 500 }, (_, i) => Math.sin(i * i))
+    const array = formatNpy({ shape: [500], dtype: 'f64', data: noise })
+    const bytes = zipSync({ 'a.npy': array, 'b.npy': array }, { level: 6 })
+    const second = bytes.findIndex((_, i) => i > 0 && [80, 75, 3, 4].every((b, j) => bytes[i + j] === b))
+    bytes.fill(255, second + 60, second + 300)
+    expect(() => parseNpz(bytes)).toThrow(/entry "b\.npy"|bytes of "b\.npy"/)
+    expect(parseNpz(bytes, undefined, ['a']).get('a')!.data).toEqual(noise)
+  })
+
   it('refuses what is no archive of arrays, and archives that inflate too far', () => {
     expect(() => parseNpz(ascii('PK nothing'))).toThrow(FormatError)
     expect(() => parseNpz(zipSync({ 'readme.txt': ascii('x') }))).toThrow('readme.txt')
@@ -172,6 +262,13 @@ describe('npz', () => {
 describe('safetensors', () => {
   const file = (json: string, data: Uint8Array | number[] = []) =>
     join([json.length & 255, json.length >> 8, 0, 0, 0, 0, 0, 0], ascii(json), data)
+  const utf8File = (json: string) => {
+    const text = new TextEncoder().encode(json)
+    const bytes = new Uint8Array(8 + text.length)
+    new DataView(bytes.buffer).setUint32(0, text.length, true)
+    bytes.set(text, 8)
+    return bytes
+  }
   const one = (fields: string, data: Uint8Array | number[] = doubles(1)) => file(`{"t":{${fields}}}`, data)
 
   it('gives back what it wrote', () => {
@@ -269,6 +366,52 @@ describe('safetensors', () => {
     }
   })
 
+  it('reads back metadata of 8 MiB, quotes and backslashes included', () => {
+    const metadata = { long: 'x'.repeat(2 ** 23), quoted: '\\"'.repeat(2 ** 21) }
+    const read = parseSafetensors(formatSafetensors({}, metadata)).metadata
+    expect(read.long === metadata.long && read.quoted === metadata.quoted).toBe(true)
+  })
+
+  it('metadata that are null are none', () => {
+    expect(parseSafetensors(file('{"__metadata__":null}')).metadata).toEqual({})
+  })
+
+  it('finds a name twice, however it is written, among names that contain colons and braces', () => {
+    const empty = '{"dtype":"F64","shape":[0],"data_offsets":[0,0]}'
+    const odd = ['a:b', '{', '}', '"', '\\', 'é', '[:', '\\":"'].map(name => `${JSON.stringify(name)} : ${empty}`)
+    expect(parseSafetensors(utf8File(`{${odd.join(' ,\n')}}`)).tensors.size).toBe(odd.length)
+    for (const again of ['"a\\u003ab"', '"\\u007b"', '"\\u00e9"']) {
+      expect(() => parseSafetensors(utf8File(`{${[...odd, `${again}:${empty}`].join()}}`))).toThrow('twice')
+    }
+  })
+
+  it('refuses 100,000 names of one place, and finds the one that is there twice', () => {
+    const entries = Array.from({ length: 100_000 }, (_, i) => `"${i}x":{"dtype":"F32","shape":[],"data_offsets":[0,4]}`)
+    const bytes = join(utf8File(`{${entries.join()}}`), [0, 0, 0, 0])
+    expect(() => parseSafetensors(bytes)).toThrow('tensor "1x" begins at byte 0 of the data and overlaps')
+    expect(() => parseSafetensors(utf8File(`{${[...entries, '"7x":1'].join()}}`))).toThrow('"7x" twice')
+  })
+
+  it('survives values that are nested a million deep', () => {
+    for (const [open, close] of [
+      ['[', ']'],
+      ['{"a":', '}'],
+    ] as const) {
+      const deep = `{"t":${open.repeat(1e6)}1${close.repeat(1e6)}}`
+      expect(() => parseSafetensors(utf8File(deep))).toThrow(FormatError)
+    }
+  })
+
+  it('reads unsigned integers of 32 and 64 bits where a dtype holds them', () => {
+    const json =
+      '{"a":{"dtype":"U32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U64","shape":[1],"data_offsets":[8,16]}}'
+    const { tensors } = parseSafetensors(
+      file(json, join(integers(Uint32Array.of(1, 2)), integers(BigUint64Array.of(2n ** 40n)))),
+    )
+    expect(tensors.get('a')!.read()).toEqual({ shape: [2], dtype: 'i32', data: Int32Array.of(1, 2) })
+    expect(tensors.get('b')!.read()).toEqual({ shape: [1], dtype: 'f64', data: Float64Array.of(2 ** 40) })
+  })
+
   it('has a tensor called __proto__ like any other', () => {
     const bytes = file('{"__proto__":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}', doubles(3))
     expect(parseSafetensors(bytes).tensors.get('__proto__')!.read().data[0]).toBe(3)
@@ -289,5 +432,70 @@ describe('small floats', () => {
     expect(Object.is(fromHalf(0x8000), -0)).toBe(true)
     expect(fromHalf(0x7e00)).toBeNaN()
     expect([0x3f80, 0xc000, 0x0001, 0x7f80].map(fromBfloat)).toEqual([1, -2, 2 ** -133, Number.POSITIVE_INFINITY])
+  })
+})
+
+describe('messages', () => {
+  const long = 'n'.repeat(50_000)
+  const zero = '{"dtype":"F64","shape":[0],"data_offsets":[0,0]}'
+  const hostile = (json: string) =>
+    parseSafetensors(join([json.length & 255, (json.length >> 8) & 255, json.length >> 16, 0, 0, 0, 0, 0], ascii(json)))
+  it.each<[string, () => unknown, string]>([
+    ['safetensors: a name', () => hostile(`{"${long}":3}`), 'expected dtype, shape and data_offsets'],
+    ['safetensors: a name twice', () => hostile(`{"${long}":${zero},"${long}":${zero}}`), 'twice'],
+    ['safetensors: a dtype', () => hostile(`{"t":{"dtype":"${long}"}}`), 'expected one of F64'],
+    ['safetensors: an entry', () => hostile(`{"t":"${long}"}`), 'is described by'],
+    ['safetensors: a shape', () => hostile(`{"t":{"dtype":"F64","shape":[${'9,'.repeat(9999)}9]}}`), 'shape'],
+    [
+      'safetensors: a shape of ones',
+      () => hostile(`{"t":{"dtype":"F64","shape":[${'1,'.repeat(9999)}1],"data_offsets":[0,0]}}`),
+      'expected 8 for F64 [1,1',
+    ],
+    [
+      'safetensors: offsets',
+      () => hostile(`{"t":{"dtype":"F64","shape":[1],"data_offsets":[${'9,'.repeat(9999)}9]}}`),
+      'expected [begin, end]',
+    ],
+    ['npy: a dtype', () => parseNpy(npyOf('n'.repeat(9000), '(1,)', [])), 'is not supported'],
+    ['npy: a shape', () => parseNpy(npyOf('<f8', `(${'1,'.repeat(4000)})`, [])), 'needs 8 bytes'],
+    ['npy: a huge shape', () => parseNpy(npyOf('<f8', `(${'9,'.repeat(4000)})`, [])), 'too many elements'],
+    ['npy: a broken shape', () => parseNpy(npyOf('<f8', `(${'1 1 '.repeat(2000)})`, [])), 'expected integers'],
+    ['npz: a name', () => parseNpz(zipSync({ [`${long}.npy`]: ascii('x') })), 'numpy.save'],
+    ['npz: a name of no array', () => parseNpz(zipSync({ [long]: ascii('x') })), 'is no .npy array'],
+    [
+      'npz: names that are there',
+      () => parseNpz(zipSync({ [`${long}.npy`]: ascii('x') }), undefined, [long.slice(1)]),
+      'there are n',
+    ],
+  ])('are bounded, and still say what was expected: %s', (_, read, expected) => {
+    let message = ''
+    try {
+      read()
+    } catch (error) {
+      expect(error).toBeInstanceOf(FormatError)
+      message = (error as Error).message
+    }
+    expect(message).toContain(expected)
+    expect(message.length).toBeLessThan(1000)
+  })
+
+  it('name a long name by its ends and its length', () => {
+    expect(() => hostile(`{"begin${long}end":3}`)).toThrow(/tensor "beginn+…\(50008 characters\)…n+end" is/)
+  })
+
+  it('of any length keep their ends and lose their middle', () => {
+    const { message } = new FormatError(`begin ${long} end`)
+    expect(message.length).toBeLessThan(2000)
+    expect(message).toMatch(/^begin n+…\(50010 characters\)…n+ end$/)
+  })
+})
+
+describe('what is written', () => {
+  it('must have the numbers that its dtype and shape say', () => {
+    const data = Float32Array.of(1, 2) as ArrayData['data']
+    expect(() => formatNpy({ shape: [2], dtype: 'f64', data })).toThrow('f64[2] cannot be a Float32Array of length 2')
+    expect(() => formatNpz({ a: { shape: [3], dtype: 'f32', data } })).toThrow('f32[3] cannot be')
+    const bytes = { shape: [2], dtype: 'i32', data: Uint8Array.of(1, 2) as unknown as ArrayData['data'] } as const
+    expect(() => formatSafetensors({ t: bytes })).toThrow('tensor "t": the numbers of i32[2] cannot be a Uint8Array')
   })
 })

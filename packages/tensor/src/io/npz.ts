@@ -1,6 +1,6 @@
 import { unzipSync, zipSync } from 'fflate'
 import type { ArrayData } from './array.js'
-import { FormatError } from './errors.js'
+import { brief, FormatError, shown } from './errors.js'
 import { formatNpy, parseNpy } from './npy.js'
 
 /** The bytes of an uncompressed .npz file that numpy.load reads: one .npy a name. */
@@ -41,38 +41,61 @@ function checksums(bytes: Uint8Array): number[] {
 }
 
 /**
- * Reads a .npz file. `limit` bounds what its entries may inflate to in all (default 4 GiB), so that a small file cannot
- * fill the memory. Throws FormatError for a broken archive, bytes that do not have their checksum, a name twice, or an entry
- * that is no array.
+ * Reads a .npz file, or just the arrays called `names` of it: then the others may be of any kind, or damaged. `limit`
+ * bounds what the entries that are read may inflate to in all (default 4 GiB), so that a small file cannot fill the memory.
+ * Throws FormatError for a broken archive or a name twice, and, naming the entry, for bytes that do not have their
+ * checksum, an entry that is no array, and a name that is not there.
  */
-export function parseNpz(bytes: Uint8Array, limit = 2 ** 32): Map<string, ArrayData> {
+export function parseNpz(bytes: Uint8Array, limit = 2 ** 32, names?: readonly string[]): Map<string, ArrayData> {
+  const wanted = names && new Set(names.map(name => `${name}.npy`))
   const seen = new Set<string>()
   let total = 0
+  let entry = ''
+  const fail = (message: string): never => {
+    throw new FormatError(`npz: ${message}`)
+  }
   let files: Record<string, Uint8Array>
   let sums: number[]
   try {
     files = unzipSync(bytes, {
       filter({ name, originalSize }) {
-        if (seen.has(name)) throw new FormatError(`npz: "${name}" is in the archive twice`)
+        if (seen.has(name)) fail(`${shown(name)} is in the archive twice`)
         seen.add(name)
+        if (wanted?.has(name) === false) return false
+        // Inflated as soon as this returns: what goes wrong next is of this entry.
+        entry = `entry ${shown(name)} of `
         total += originalSize
-        if (total > limit) throw new FormatError(`npz: the arrays take more than ${limit} bytes`)
+        if (total > limit) fail(`the arrays take more than ${limit} bytes`)
         return true
       },
     })
     sums = checksums(bytes)
   } catch (error) {
     if (error instanceof FormatError) throw error
-    throw new FormatError(`npz: the archive is broken (${(error as Error).message}); expected a file of numpy.savez`)
+    return fail(`${entry}the archive is broken (${(error as Error).message}); expected a file of numpy.savez`)
   }
   const arrays = new Map<string, ArrayData>()
   for (const [i, name] of [...seen].entries()) {
-    const file = files[name]!
-    if (!name.endsWith('.npy')) throw new FormatError(`npz: entry "${name}" is no .npy array`)
+    const file = files[name]
+    if (file === undefined) continue
+    if (!name.endsWith('.npy')) fail(`entry ${shown(name)} is no .npy array`)
     if (crc32(file) !== sums[i]) {
-      throw new FormatError(`npz: the bytes of "${name}" do not have their checksum; the file is damaged`)
+      fail(`the bytes of ${shown(name)} do not have their checksum; the file is damaged`)
     }
-    arrays.set(name.slice(0, -4), parseNpy(file))
+    const { shape, dtype, data } = inEntry(name, () => parseNpy(file))
+    arrays.set(name.slice(0, -4), { shape, dtype, data })
+  }
+  for (const name of names ?? []) {
+    if (!arrays.has(name)) fail(`there is no array ${shown(name)}; there are ${brief([...seen].join(', '), 400)}`)
   }
   return arrays
+}
+
+function inEntry<T>(name: string, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof FormatError) throw new FormatError(`npz: entry ${shown(name)}: ${error.message}`)
+    throw error
+  }
 }

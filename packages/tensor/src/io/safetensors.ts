@@ -1,7 +1,7 @@
 import type { DType } from '@unravel/kernels'
 import { type ArrayData, elements } from './array.js'
-import { FormatError } from './errors.js'
-import { decode, encode, itemSize, natural, type StoredType } from './numbers.js'
+import { brief, FormatError, shown } from './errors.js'
+import { decode, encode, itemSize, type StoredType } from './numbers.js'
 
 // Format: 8 bytes n (little-endian), n bytes of JSON { name: { dtype, shape, data_offsets: [begin, end] } }, the data,
 // which the offsets (relative to the data) tile without holes or overlaps.
@@ -16,6 +16,8 @@ const types: Record<string, StoredType> = {
   I32: 'i32',
   I16: 'i16',
   I8: 'i8',
+  U64: 'u64',
+  U32: 'u32',
   U16: 'u16',
   U8: 'u8',
   BOOL: 'bool',
@@ -27,7 +29,8 @@ const headerLimit = 100_000_000
 export interface StoredTensor {
   readonly shape: readonly number[]
   readonly type: StoredType
-  /** The numbers as `dtype` (default: the one that holds them exactly). Throws FormatError where they do not fit. */
+  /** The numbers as `dtype` (default: the one that holds them exactly;
+   *  of integers of more than 32 bits, i32 where all fit, else f64). Throws FormatError where they do not fit. */
   read(dtype?: DType): ArrayData
 }
 
@@ -56,7 +59,8 @@ export function parseSafetensors(bytes: Uint8Array): {
   const tensors = new Map<string, StoredTensor>()
   let metadata: Record<string, string> = {}
   const spans: { name: string; begin: number; end: number }[] = []
-  for (const [name, entry] of Object.entries(header)) {
+  for (const name of Object.keys(header)) {
+    const entry = header[name]
     if (name === '__metadata__') {
       metadata = parseMetadata(entry)
       continue
@@ -70,7 +74,7 @@ export function parseSafetensors(bytes: Uint8Array): {
   for (const span of spans) {
     if (span.begin !== end) {
       const how = span.begin < end ? 'overlaps the tensor before it' : 'leaves a hole before it'
-      fail(`tensor "${span.name}" begins at byte ${span.begin} of the data and ${how}; expected ${end}`)
+      fail(`tensor ${shown(span.name)} begins at byte ${span.begin} of the data and ${how}; expected ${end}`)
     }
     end = span.end
   }
@@ -92,29 +96,62 @@ function parseHeader(bytes: Uint8Array): Json {
     fail('the header is not JSON')
   }
   if (!isObject(header)) return fail('the header is not a JSON object')
-  const repeated = repeatedKey(text)
-  if (repeated !== null) fail(`the header names "${repeated}" twice`)
+  // JSON.parse keeps the last of two equal keys in silence: then the text has more keys than what it means.
+  if (colons(bytes) !== keysWithin(header)) fail(`the header names ${shown(repeatedKey(text))} twice`)
   return header
 }
 
-/** A key that one object of valid JSON has twice; JSON.parse would keep the last silently. */
-function repeatedKey(text: string): string | null {
-  const open: Set<string>[] = []
-  for (const m of text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/g)) {
-    const token = m[0]
-    if (token === '{' || token === '[') open.push(new Set())
-    else if (token === '}' || token === ']') open.pop()
-    else if (m[1] !== undefined) {
-      const key = JSON.parse(token.slice(0, token.length - m[1].length)) as string
-      const seen = open[open.length - 1]!
-      if (seen.has(key)) return key
-      seen.add(key)
-    }
+/** The colons of valid JSON that are outside of strings: one a key. */
+function colons(json: Uint8Array): number {
+  let count = 0
+  for (let at = 0; at < json.length; at++) {
+    if (json[at] === COLON) count++
+    else if (json[at] === QUOTE) for (at++; json[at] !== QUOTE; at++) if (json[at] === BACKSLASH) at++
   }
-  return null
+  return count
 }
 
+/** The keys of all objects inside of a value. */
+function keysWithin(value: object): number {
+  let count = 0
+  const rest: object[] = [value]
+  for (let of = rest.pop(); of !== undefined; of = rest.pop()) {
+    if (!Array.isArray(of)) count += Object.keys(of).length
+    for (const inner of Object.values(of)) if (typeof inner === 'object' && inner !== null) rest.push(inner)
+  }
+  return count
+}
+
+/** The first key that one object of valid JSON has twice. */
+function repeatedKey(text: string): string | undefined {
+  /** Keys so far of the open objects. */
+  const open: Set<string>[] = []
+  for (let at = 0; at < text.length; at++) {
+    const c = text.charCodeAt(at)
+    if (c === OPEN_BRACE) open.push(new Set())
+    else if (c === CLOSE_BRACE) open.pop()
+    else if (c === QUOTE) {
+      const begin = at
+      for (at++; text.charCodeAt(at) !== QUOTE; at++) if (text.charCodeAt(at) === BACKSLASH) at++
+      const end = at + 1
+      while (isSpace(text.charCodeAt(at + 1))) at++
+      if (text.charCodeAt(at + 1) !== COLON) continue
+      const key = JSON.parse(text.slice(begin, end)) as string
+      if (open.at(-1)!.has(key)) return key
+      open.at(-1)!.add(key)
+    }
+  }
+}
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COLON = 0x3a
+const isSpace = (c: number): boolean => c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09
+
+/** Absent and null are none, as in the reference implementation. */
 function parseMetadata(entry: unknown): Record<string, string> {
+  if (entry === null) return {}
   if (!isObject(entry) || Object.values(entry).some(v => typeof v !== 'string')) {
     return fail('__metadata__ is not an object of strings')
   }
@@ -122,35 +159,31 @@ function parseMetadata(entry: unknown): Record<string, string> {
 }
 
 function parseEntry(name: string, entry: unknown, data: Uint8Array) {
-  const of = `tensor "${name}"`
-  if (!isObject(entry))
-    return fail(`${of} is described by ${JSON.stringify(entry)}; expected dtype, shape and data_offsets`)
+  const refuse = (message: string) => fail(`tensor ${shown(name)} ${message}`)
+  if (!isObject(entry)) return refuse(`is described by ${shown(entry)}; expected dtype, shape and data_offsets`)
   const { dtype, shape, data_offsets: offsets } = entry
   if (typeof dtype !== 'string' || !Object.hasOwn(types, dtype)) {
-    return fail(`${of} has dtype ${JSON.stringify(dtype)}; expected one of ${Object.keys(types).join(', ')}`)
+    return refuse(`has dtype ${shown(dtype)}; expected one of ${Object.keys(types).join(', ')}`)
   }
   const type = types[dtype]!
   const count = Array.isArray(shape) ? elements(shape) : Number.NaN
-  if (Number.isNaN(count)) return fail(`${of} has shape ${JSON.stringify(shape)}; expected a list of integers >= 0`)
+  if (Number.isNaN(count)) return refuse(`has shape ${shown(shape)}; expected a list of integers >= 0`)
   const isPair = Array.isArray(offsets) && offsets.length === 2 && offsets.every(o => Number.isSafeInteger(o) && o >= 0)
-  if (!isPair) return fail(`${of} has data_offsets ${JSON.stringify(offsets)}; expected [begin, end]`)
+  if (!isPair) return refuse(`has data_offsets ${shown(offsets)}; expected [begin, end]`)
   const [begin, end] = offsets as [number, number]
   if (begin > end || end > data.length) {
-    return fail(`${of} has data_offsets [${begin}, ${end}]; the data are ${data.length} bytes`)
+    return refuse(`has data_offsets [${begin}, ${end}]; the data are ${data.length} bytes`)
   }
   if (end - begin !== count * itemSize[type]) {
-    return fail(
-      `${of} has ${end - begin} bytes; expected ${count * itemSize[type]} for ${dtype} [${shape as number[]}]`,
-    )
+    return refuse(`has ${end - begin} bytes; expected ${count * itemSize[type]} for ${dtype} [${brief(String(shape))}]`)
   }
   const dims = shape as number[]
   const tensor: StoredTensor = {
     shape: dims,
     type,
-    read: (to = natural[type]) => ({
+    read: to => ({
       shape: dims,
-      dtype: to,
-      data: decode(data.subarray(begin, end), type, count, to, `safetensors: ${of}`),
+      ...decode(data.subarray(begin, end), type, count, to, `safetensors: tensor ${shown(name)}`),
     }),
   }
   return { span: { begin, end }, tensor }
@@ -167,9 +200,10 @@ export function formatSafetensors(
   if (metadata !== undefined) header.__metadata__ = metadata
   const bodies: Uint8Array[] = []
   let offset = 0
-  for (const [name, { shape, dtype, data }] of Object.entries(tensors)) {
+  for (const [name, array] of Object.entries(tensors)) {
     if (name === '__metadata__') throw new FormatError('safetensors: a tensor cannot be called __metadata__')
-    const body = encode(data)
+    const { shape, dtype } = array
+    const body = encode(array, `safetensors: tensor ${shown(name)}`)
     header[name] = { dtype: stored[dtype], shape, data_offsets: [offset, offset + body.length] }
     offset += body.length
     bodies.push(body)

@@ -9,23 +9,26 @@ import { divOp, seriesDivOp } from './arithmetic/div.js'
 import { matmulOp } from './arithmetic/matmul.js'
 import { argmaxOp, maxOp, minOp } from './arithmetic/max.js'
 import { maximumOp, minimumOp } from './arithmetic/maximum.js'
+import { meanOp } from './arithmetic/mean.js'
 import { mulOp } from './arithmetic/mul.js'
 import { negOp } from './arithmetic/neg.js'
 import { signOp } from './arithmetic/sign.js'
 import { stepOp } from './arithmetic/step.js'
 import { subOp } from './arithmetic/sub.js'
-import { sumSquaresOp } from './arithmetic/sumSquares.js'
+import { meanSquareOp, sumSquaresOp } from './arithmetic/sumSquares.js'
 import { absOp } from './functions/abs.js'
-import { mapGradOp, recurrenceOp } from './functions/elementwise.js'
-import { erfOp } from './functions/erf.js'
-import { expOp } from './functions/exp.js'
-import { expm1Op } from './functions/expm1.js'
+import { clipOp, hardSigmoidOp, hardSwishOp } from './functions/clip.js'
+import { mapGradOp, piecewiseOp, recurrenceOp } from './functions/elementwise.js'
+import { erfOp, erfSlopeOp } from './functions/erf.js'
+import { expm1Op, expOp } from './functions/exp.js'
 import { geluOp } from './functions/gelu.js'
 import { geluTanhOp } from './functions/geluTanh.js'
+import { coshOp, sinhOp } from './functions/hyperbolic.js'
 import { logOp } from './functions/log.js'
 import { log1pOp } from './functions/log1p.js'
 import { logSoftmaxGradOp, logSoftmaxOp } from './functions/logSoftmax.js'
-import { normalCdfOp } from './functions/normalCdf.js'
+import { mishOp } from './functions/mish.js'
+import { normalCdfOp, normalDensityOp } from './functions/normalCdf.js'
 import { powerOp, powOp } from './functions/power.js'
 import { reciprocalOp } from './functions/reciprocal.js'
 import { reluOp } from './functions/relu.js'
@@ -49,6 +52,7 @@ import { concatOp } from './structure/concat.js'
 import { gatherOp, scatterAddOp } from './structure/gather.js'
 import { reshapeOp } from './structure/reshape.js'
 import { embedOp, sliceOp } from './structure/slice.js'
+import { argsortOp } from './structure/sort.js'
 import { stopGradientOp } from './structure/stopGradient.js'
 import { broadcastToOp, sumOp } from './structure/sum.js'
 import { transposeOp } from './structure/transpose.js'
@@ -74,16 +78,20 @@ export const opTable: readonly Op<any>[] = [
   lessEqualOp,
   greaterOp,
   greaterEqualOp,
+  clipOp,
   concatOp,
   conv2dOp,
   conv2dInputGradOp,
   conv2dWeightGradOp,
   correlateOp,
   cosOp,
+  coshOp,
   divOp,
   recurrenceOp,
   mapGradOp,
+  piecewiseOp,
   erfOp,
+  erfSlopeOp,
   expOp,
   expm1Op,
   gatherOp,
@@ -91,6 +99,8 @@ export const opTable: readonly Op<any>[] = [
   geluOp,
   geluTanhOp,
   gluOp,
+  hardSigmoidOp,
+  hardSwishOp,
   linearOp,
   logOp,
   log1pOp,
@@ -103,13 +113,16 @@ export const opTable: readonly Op<any>[] = [
   maxOp,
   minOp,
   argmaxOp,
+  argsortOp,
   maximumOp,
   minimumOp,
+  mishOp,
   mulOp,
   negOp,
   layerNormOp,
   rmsNormOp,
   normalCdfOp,
+  normalDensityOp,
   maxPool2dIndicesOp,
   maxPool2dOp,
   avgPool2dOp,
@@ -124,6 +137,7 @@ export const opTable: readonly Op<any>[] = [
   signOp,
   siluOp,
   sinOp,
+  sinhOp,
   sliceOp,
   embedOp,
   softmaxOp,
@@ -136,6 +150,8 @@ export const opTable: readonly Op<any>[] = [
   subOp,
   sumOp,
   sumSquaresOp,
+  meanOp,
+  meanSquareOp,
   tanhOp,
   transposeOp,
   whereOp,

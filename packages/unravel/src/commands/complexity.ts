@@ -2,6 +2,7 @@ import { type Gram, gated, geometricComplexity, orderGram } from '@unravel/expan
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import type { Io } from '../io.js'
+import { stages } from '../progress.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { columns, significant } from '../table.js'
 import { integer, orders } from '../values.js'
@@ -22,10 +23,12 @@ export function complexityCommand(io: Io): Command {
       const { tower, x, backend } = await readStudy(folder, options, io)
       const { orders, probes, seed } = options
       const settings = { seed, ...(probes === undefined ? {} : { probes }) }
-      const [found, outputs] = await reportingFallbacks(io, backend, async () => [
-        await geometricComplexity(tower, x, orders, settings),
-        await orderGram(gated(tower, x, orders)),
-      ])
+      const progress = stages(io, 'complexity', { slopes: 5, outputs: 1 })
+      const [found, outputs] = await reportingFallbacks(io, backend, async () => {
+        const slopes = await geometricComplexity(tower, x, orders, { ...settings, onProgress: progress.of('slopes') })
+        const onBlock = (done: number) => progress.of('outputs')(done, tower.blocks.length)
+        return [slopes, await orderGram(gated(tower, x, orders, onBlock))] as const
+      }).finally(() => progress.stop())
       const rows = found.gram.length
       const document = {
         model: folder,

@@ -1,8 +1,9 @@
 import { isDlibNetwork, modelFromDlib, parametersOf } from '@unravel/resnet'
-import { readBytes, writeModel } from '@unravel/resnet/node'
+import { makeFolder, modelFileNames, readBytes, writeModel } from '@unravel/resnet/node'
 import { FormatError } from '@unravel/tensor'
 import { Argument, Command } from 'commander'
 import { UsageError } from '../errors.js'
+import { undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { programLine } from '../shell.js'
 
@@ -19,7 +20,8 @@ export function convertCommand(io: Io): Command {
 }
 
 function convert(file: string, { out }: ConvertOptions, io: Io): void {
-  const model = converted(file, readBytes(at(io, file)))
+  const undo = makeFolder(at(io, out), modelFileNames)
+  const model = undoing(undo, () => converted(file, readBytes(at(io, file))))
   writeModel(at(io, out), model)
   const { architecture, config } = model
   const shapes = Object.values(parametersOf(model)).map(t => t.shape)

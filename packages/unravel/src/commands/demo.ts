@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { analyse, gated, taylor } from '@unravel/expansion'
 import {
@@ -14,7 +13,7 @@ import {
   towerOf,
   train,
 } from '@unravel/resnet'
-import { writeFileAtomically, writeModel } from '@unravel/resnet/node'
+import { makeFolder, writeFileAtomically, writeModel } from '@unravel/resnet/node'
 import { type Backend, type Dense, Random } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
@@ -23,6 +22,7 @@ import type { DemoResult, State, TowerResult } from '../demo/result.js'
 import { demoTable } from '../demo/table.js'
 import { inWords } from '../demo/words.js'
 import { Interrupted } from '../errors.js'
+import { undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
 import { programLine } from '../shell.js'
@@ -70,11 +70,12 @@ export function demoCommand(io: Io): Command {
 
 async function demo(options: DemoOptions, io: Io): Promise<void> {
   const started = performance.now()
+  const signal = io.interruption()
   const backend = await backendNamed(options.backend, io)
   const folder = at(io, options.out)
-  const data = datasetNamed('mnist', path => path)
-  mkdirSync(folder, { recursive: true })
-  const setting: Setting = { options, data, backend, io, signal: io.interruption() }
+  const undo = makeFolder(folder, ['report.html'])
+  const data = undoing(undo, () => datasetNamed('mnist', path => path))
+  const setting: Setting = { options, data, backend, io, signal }
   const results: TowerResult[] = []
   const { demoReport } = await reportingFallbacks(io, backend, async () => {
     for (const tower of towers) results.push(await trainedTower(tower, setting))
@@ -94,7 +95,8 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
   }
   const commands = towers.map(tower => {
     const model = join(options.out, tower.folder)
-    return programLine('expand', model, '--input', join(model, 'sample.npy'))
+    // As many orders as the table above was made of: with fewer the range of the radius is wider.
+    return programLine('expand', model, '--input', join(model, 'sample.npy'), '--orders', String(ORDERS))
   })
   writeFileAtomically(join(folder, 'report.html'), demoReport(result, commands))
 

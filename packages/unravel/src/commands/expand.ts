@@ -9,13 +9,16 @@ import { UsageError } from '../errors.js'
 import { type ExpansionChoice, expandBy, expansions } from '../expandBy.js'
 import { expansionTable } from '../expansionTable.js'
 import { checkWritable } from '../files.js'
+import { readArray, readArrayNamed } from '../input.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
 import { readStudy, type StudyOptions, studyCommand } from '../study.js'
+import { significant } from '../table.js'
 import { integer, number, orders } from '../values.js'
 
 interface ExpandOptions extends StudyOptions, ExpansionChoice {
   readonly values?: true
+  readonly expect?: string
   readonly out?: string
 }
 
@@ -33,6 +36,10 @@ export function expandCommand(io: Io): Command {
     .option('--about <t>', 'taylor: start the series at t·λ, 0 ≤ t < 1', number({ from: 0, below: 1 }), 0)
     .option('--samples <N>', `subsets: sets drawn where there are more than ${MAX_EXACT_BLOCKS} blocks`, integer(2), 64)
     .option('--seed <S>', 'subsets: of the sets that are drawn', integer(), 0)
+    .option(
+      '--expect <Y.npy>',
+      'outputs that were expected (.npy, or .npz with `output`): says how far the network is from them',
+    )
     .option('--values', 'include the coefficients and the output themselves')
     .option('--out <FILE.npz>', 'write values, output, norms and remainder as NumPy arrays')
     .action((model: string, options: ExpandOptions) => expand(model, options, io))
@@ -40,9 +47,12 @@ export function expandCommand(io: Io): Command {
 
 async function expand(folder: string, options: ExpandOptions, io: Io): Promise<void> {
   checkOptions(options, io)
-  const { dtype, json, values } = options
-  const { tower, x, backend } = await readStudy(folder, options, io)
+  const { json, values } = options
+  const { tower, x, backend, scaleFrom, warnings } = await readStudy(folder, options, io)
   checkSampling(options, tower.blocks.length)
+  const expected = options.expect === undefined ? undefined : await comparison(tower, x, options.expect, io)
+  const told = expected === undefined ? [] : beyond(options.expect!, expected)
+  for (const warning of told) io.err(`warning: ${warning}\n`)
 
   const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, options, io))
   const { coefficients, total } = expansion
@@ -51,18 +61,31 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
     throw new UsageError(`--json --values would print ${printed} numbers, more than ${MAX_PRINTED}; use --out FILE.npz`)
   }
   if (options.out !== undefined) writeFileAtomically(at(io, options.out), await archive(expansion, analysis))
+  const dtype = x.dtype === 'i32' ? options.dtype : x.dtype
   const provenance = { model: folder, dtype, backend: backend.name, seconds }
+  const words = expected && expectedText(options.expect!, expected)
   if (json) {
     for (const warning of analysis.warnings) io.err(`warning: ${warning}\n`)
     const arrays = values && {
       values: nestedLists(await coefficients.data(), coefficients.shape),
       output: nestedLists(await total.data(), total.shape),
     }
-    io.out(`${JSON.stringify(documentOf(analysis, { ...provenance, ...(arrays && { arrays }) }))}\n`)
+    io.out(
+      `${JSON.stringify(documentOf(analysis, { ...provenance, ...(arrays && { arrays }), ...(expected && { expected }), warnings: [...warnings, ...told] }))}\n`,
+    )
     return
   }
   const target = options.expansion === 'gradient' ? { target: options.target } : {}
-  io.out(expansionTable(analysis, { ...provenance, batch: x.shape[0]!, about: options.about, ...target }))
+  io.out(
+    expansionTable(analysis, {
+      ...provenance,
+      batch: x.shape[0]!,
+      about: options.about,
+      ...target,
+      scaleFrom,
+      ...(words && { expected: words }),
+    }),
+  )
   if (values) io.out(`\n${await valuesText(expansion)}`)
 }
 
@@ -104,6 +127,39 @@ async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io)
     bar.stop()
   }
 }
+
+const norm = (v: Float64Array): number => Math.sqrt(v.reduce((sum, d) => sum + d * d, 0))
+
+/** How far from expected outputs still counts as the same: single precision, through a deep network. */
+const TOLERANCE = 1e-4
+
+/** The network's output against that in a file: the largest difference, and ‖difference‖/‖expected‖. */
+async function comparison(tower: Tower, x: Tensor, path: string, io: Io) {
+  const wanted = path.endsWith('.npz') ? readArrayNamed(io, path, 'output') : readArray(io, path)
+  const output = scope(() => run(tower, x))
+  if (String(wanted.shape) !== String(output.shape)) {
+    throw new UsageError(`--expect ${path}: the network's output is [${output.shape}], the file's [${wanted.shape}]`)
+  }
+  const found = await output.data()
+  output.dispose()
+  const gap = Float64Array.from(wanted.data, (y, i) => found[i]! - y)
+  const size = norm(Float64Array.from(wanted.data))
+  const apart = norm(gap)
+  const max_abs = gap.reduce((most, d) => Math.max(most, Math.abs(d)), 0)
+  return { max_abs, relative: apart === 0 ? 0 : apart / size, tolerance: TOLERANCE }
+}
+
+type Comparison = Awaited<ReturnType<typeof comparison>>
+
+const expectedText = (path: string, { max_abs, relative, tolerance }: Comparison): string =>
+  `the output differs from ${path} by at most ${significant(max_abs, 3)}, ${significant(relative, 3)} of its norm (tolerance ${tolerance})`
+
+const beyond = (path: string, found: Comparison): string[] =>
+  found.relative <= found.tolerance
+    ? []
+    : [
+        `${expectedText(path, found)}: this is another network than the one that gave it; compare its scale, its configuration and the inputs`,
+      ]
 
 /** Seconds of one forward pass, after one that warms up, and the number of elements of one output. */
 function timedForward(tower: Tower, x: Tensor): { forward: number; width: number } {

@@ -1,11 +1,12 @@
 import { type Damage, lesion } from '@unravel/expansion'
 import { run } from '@unravel/resnet'
-import { scope, type Tensor, tensor } from '@unravel/tensor'
+import { brief, scope, type Tensor, tensor } from '@unravel/tensor'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
 import { readArray } from '../input.js'
 import type { Io } from '../io.js'
+import { stages } from '../progress.js'
 import { json, readStudy, type Study, type StudyOptions, studyCommand } from '../study.js'
 import { columns, percent, significant } from '../table.js'
 import { integer } from '../values.js'
@@ -25,21 +26,25 @@ export function lesionCommand(io: Io): Command {
     .action(async (folder: string, options: LesionOptions) => {
       const study = await readStudy(folder, options, io)
       const labels = options.labels === undefined ? undefined : readLabels(options.labels, study, io)
-      const document = await reportingFallbacks(io, study.backend, () => lesionOf(study, options, labels))
+      const progress = stages(io, 'lesion', { runs: 1 })
+      const document = await reportingFallbacks(io, study.backend, () =>
+        lesionOf(study, options, labels, progress.of('runs')),
+      ).finally(() => progress.stop())
       io.out(options.json ? json(document) : lesionTable(document))
     })
 }
 
 /** Class numbers `[batch]` for the inputs of a study. */
 function readLabels(path: string, { tower, x, backend }: Study, io: Io): Tensor {
-  const { shape, dtype, data } = readArray(io, path)
+  const { shape, type, dtype, data } = readArray(io, path)
   const classes = scope(() => run(tower, x)).shape
   const fail = (message: string): never => {
     throw new UsageError(`${path}: ${message}`)
   }
   if (classes.length !== 2) fail('labels are for models with one vector of logits for each input')
-  if (dtype !== 'i32') fail(`labels are integers (i4 or i8), got ${dtype}`)
-  if (shape.length !== 1 || shape[0] !== x.shape[0]) fail(`expected [${x.shape[0]}] labels, got [${shape.join(', ')}]`)
+  if (type.startsWith('f')) fail(`labels are integers (i4 or i8), got ${dtype}`)
+  if (shape.length !== 1 || shape[0] !== x.shape[0])
+    fail(`expected [${x.shape[0]}] labels, got [${brief(shape.join(', '))}]`)
   for (const label of data)
     if (label < 0 || label >= classes[1]!) fail(`label ${label} is outside 0..${classes[1]! - 1}`)
   return tensor(data, { shape, backend })
@@ -60,9 +65,14 @@ const averaged = (draws: readonly Damage[]) => ({
 const countsTo = (n: number) =>
   Array.from({ length: n + 1 }, (_, m) => m).filter(m => m <= 10 || m === n || m % Math.ceil((n - 10) / 10) === 0)
 
-export async function lesionOf({ folder, tower, x }: Study, { draws, seed }: LesionOptions, labels?: Tensor) {
+export async function lesionOf(
+  { folder, tower, x }: Study,
+  { draws, seed }: LesionOptions,
+  labels?: Tensor,
+  onProgress?: (done: number, of: number) => void,
+) {
   const counts = countsTo(tower.blocks.length)
-  const found = await lesion(tower, x, counts, { draws, seed, ...(labels && { labels }) })
+  const found = await lesion(tower, x, counts, { draws, seed, onProgress, ...(labels && { labels }) })
   return {
     model: folder,
     blocks: tower.blocks.length,
@@ -72,7 +82,11 @@ export async function lesionOf({ folder, tower, x }: Study, { draws, seed }: Les
     without: found.single,
     /** Means over the draws. */
     removed: found.removed.map(c => ({ count: c.count, ...averaged(c.draws) })),
-    swapped: found.swapped.filter(c => c.draws.length > 0).map(c => ({ count: c.count, ...averaged(c.draws) })),
+    swapped: found.swapped
+      .filter(c => c.draws.length > 0)
+      .map(c => ({ count: c.count, ...averaged(c.draws), pairs: c.pairs })),
+    /** Groups of blocks of equal shapes: pairs are drawn within each. */
+    exchangeable: found.exchangeable,
   }
 }
 
@@ -91,6 +105,9 @@ function lesionTable(d: Awaited<ReturnType<typeof lesionOf>>): string {
     ...(d.swapped.length === 0
       ? []
       : [columns([['pairs swapped', ...head], ...d.swapped.map(m => [String(m.count), ...cells(m)])])]),
+    d.exchangeable.length === 0
+      ? 'No pairs were swapped: no two blocks have equal shapes.'
+      : `Pairs are swapped among blocks of equal shapes: ${d.exchangeable.map(group => group.join(', ')).join('; ')} (--json lists every pair).`,
     `Means over ${d.draws} random sets of blocks${judged ? `; the whole network: ${percent(d.whole.accuracy)}, loss ${significant(d.whole.loss)}` : ''}.`,
     '',
   ].join('\n')

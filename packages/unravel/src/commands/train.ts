@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   accuracy,
   activations,
   adamw,
+  arithmeticOf,
   constantRate,
   cosine,
   type Dataset,
@@ -23,15 +24,23 @@ import {
   train,
   warmUp,
 } from '@unravel/resnet'
-import { jsonLines, readCheckpoint, writeCheckpoint, writeFileAtomically, writeModel } from '@unravel/resnet/node'
+import {
+  jsonLines,
+  makeFolder,
+  modelFileNames,
+  readCheckpoint,
+  writeCheckpoint,
+  writeFileAtomically,
+  writeModel,
+} from '@unravel/resnet/node'
 import { type Backend, Random } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { datasetNamed, writeSample } from '../data.js'
-import { Interrupted, UsageError } from '../errors.js'
-import { checkWritable } from '../files.js'
+import { Interrupted, oneLine, UsageError } from '../errors.js'
+import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
-import { progressBar } from '../progress.js'
+import { progressBar, timeLeft } from '../progress.js'
 import { programLine } from '../shell.js'
 import { percent, significant } from '../table.js'
 import { integer, number, scalePreset } from '../values.js'
@@ -63,8 +72,12 @@ interface TrainOptions {
   readonly checkpoint?: string
   readonly checkpointEvery: number
   readonly resume?: true
+  readonly anyBackend?: true
   readonly metrics?: string
 }
+
+/** A batch of test inputs, beside the model's files. */
+const SAMPLE = 'sample.npy'
 
 export function trainCommand(io: Io): Command {
   const size = integer(1, 2 ** 24)
@@ -109,11 +122,13 @@ export function trainCommand(io: Io): Command {
     .option('--checkpoint <FILE>', 'write the state of training there, now and then and when interrupted')
     .option('--checkpoint-every <n>', 'steps between two checkpoints', integer(1), 500)
     .option('--resume', 'go on from the checkpoint')
+    .option('--any-backend', 'go on from it on another backend too, which rounds otherwise')
     .option('--metrics <FILE.jsonl>', 'write a line of JSON for every step')
     .action((options: TrainOptions) => runTraining(options, io))
 }
 
 async function runTraining(options: TrainOptions, io: Io): Promise<void> {
+  const signal = io.interruption()
   const preset = presetOf(options)
   const checkpoint = options.checkpoint && at(io, options.checkpoint)
   const metrics = options.metrics && at(io, options.metrics)
@@ -121,25 +136,56 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   if (checkpoint) checkWritable(checkpoint, '--checkpoint', out)
   if (metrics) checkWritable(metrics, '--metrics', out)
   checkResumption(options, checkpoint)
+  if (options.norm === 'batch' && options.batch === 1) {
+    throw new UsageError(
+      '--batch 1: batch norm expected more than 1 value per channel when training; take more examples',
+    )
+  }
   const backend = await backendNamed(options.backend, io)
 
   const data = datasetNamed(options.data, path => at(io, path))
   if (options.batch > data.train.size) {
     throw new UsageError(`--batch ${options.batch}: the training set has only ${data.train.size} examples`)
   }
-  mkdirSync(out, { recursive: true })
 
   await reportingFallbacks(io, backend, async () => {
-    const fresh = freshModel(options, preset, data.train, backend)
-    const plan = planOf(options, data.train)
-    const from =
-      options.resume && checkpoint
-        ? readCheckpoint(checkpoint, fresh, plan.optimiser, plan.run, { backend })
-        : undefined
+    const undo = makeFolder(out, [...modelFileNames, SAMPLE])
+    const { fresh, plan, from, record } = undoing(undo, () => {
+      const fresh = freshModel(options, preset, data.train, backend)
+      const plan = planOf(options, data.train)
+      const from = options.resume && checkpoint ? resumed(checkpoint, fresh, plan, options, backend, io) : undefined
+      return { fresh, plan, from, record: metrics ? metricsWriter(metrics, from?.step ?? 0) : () => {} }
+    })
+    // A request to stop that came meanwhile is heard before the first step.
+    await new Promise(resolve => setImmediate(resolve))
     const started = performance.now()
-    const state = await trained(fresh, plan, from, { options, data: data.train, checkpoint, metrics, io })
+    const state = await trained(fresh, plan, from, {
+      ...{ options, data: data.train, checkpoint, record, signal, io },
+      validation: firstExamples(data.test, VALIDATED),
+    })
     await conclude(state, (performance.now() - started) / 1000, options, data.test, io)
   })
+}
+
+/** The state in a checkpoint; says where its numbers will not be those of one run without a break, or may not be. */
+function resumed(
+  path: string,
+  fresh: Model,
+  { optimiser, run }: Plan,
+  options: TrainOptions,
+  backend: Backend,
+  io: Io,
+) {
+  const { anyBackend = false } = options
+  const from = readCheckpoint(path, fresh, optimiser, run, { backend, anyBackend })
+  const here = arithmeticOf(backend)
+  const otherwise = 'the result differs in its last bits from that of a run without a break'
+  if (from.backend === undefined) {
+    io.err(`note: ${options.checkpoint} does not record its backend: unless it was ${here}, ${otherwise}\n`)
+  } else if (from.backend !== here) {
+    io.err(`note: ${options.checkpoint} was written on ${oneLine(from.backend)}, this is ${here}: ${otherwise}\n`)
+  }
+  return from
 }
 
 function presetOf({ scale, trainableScale, depth }: TrainOptions): ScalePreset {
@@ -151,7 +197,8 @@ function presetOf({ scale, trainableScale, depth }: TrainOptions): ScalePreset {
   return trainableScale && scale.learned === undefined ? { ...scale, learned: 1 } : scale
 }
 
-function checkResumption({ resume }: TrainOptions, checkpoint: string | undefined): void {
+function checkResumption({ resume, anyBackend }: TrainOptions, checkpoint: string | undefined): void {
+  if (anyBackend && !resume) throw new UsageError('--any-backend: it is about --resume; leave it out to begin')
   if (resume && checkpoint === undefined) throw new UsageError('--resume: name the checkpoint with --checkpoint FILE')
   if (checkpoint === undefined) return
   if (resume && !existsSync(checkpoint)) {
@@ -211,18 +258,20 @@ function planOf(options: TrainOptions, { size, mean, deviation }: Dataset): Plan
 interface Setting {
   readonly options: TrainOptions
   readonly data: Dataset
+  /** Examples on which accuracy is shown while training goes on. */
+  readonly validation: Dataset
   readonly checkpoint: string | undefined
-  readonly metrics: string | undefined
+  readonly record: (metrics: StepMetrics) => void
+  readonly signal: AbortSignal
   readonly io: Io
 }
 
 /** Trains to the end, or throws Interrupted or, once the last sound model is written, UsageError. */
 async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined, setting: Setting) {
-  const { options, data, checkpoint, metrics, io } = setting
+  const { options, data, checkpoint, record, signal, io } = setting
   const { steps, optimiser, schedule, run } = plan
-  const record = metrics ? metricsWriter(metrics, from?.step ?? 0) : () => {}
   const save = (state: TrainingState) => checkpoint && writeCheckpoint(checkpoint, state, optimiser, run)
-  const show = progressOf(io, steps)
+  const show = progressOf(io, steps, setting.validation)
   const result = await train(fresh, {
     data,
     steps,
@@ -230,12 +279,12 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
     optimiser,
     schedule,
     seed: options.seed,
-    signal: io.interruption(),
+    signal,
     ...(options.clip === undefined ? {} : { clipNorm: options.clip }),
     ...(from === undefined ? {} : { from }),
-    onStep(metrics, state) {
+    async onStep(metrics, state) {
       record(metrics)
-      show.step(metrics)
+      await show.step(metrics, state)
       if (state.step % options.checkpointEvery === 0) save(state)
     },
   }).finally(() => show.stop())
@@ -271,18 +320,45 @@ function stepOf(line: string, where: string): number {
   throw new UsageError(`${where} is not one of a training run; name another file`)
 }
 
-/** A bar on a terminal, else about twenty lines in all. */
-function progressOf(io: Io, steps: number) {
-  const bar = progressBar(io, 'train', steps, 'steps')
+/** Test examples on which accuracy is shown during training, about twenty times. */
+const VALIDATED = 512
+/** Milliseconds between two measurements of it. */
+const BETWEEN = 2000
+
+const firstExamples = (data: Dataset, count: number): Dataset => {
+  const size = Math.min(count, data.size)
+  const numbers = size * data.shape.reduce((a, b) => a * b, 1)
+  return { ...data, size, inputs: data.inputs.subarray(0, numbers), labels: data.labels.subarray(0, size) }
+}
+
+/** A bar on a terminal, else about twenty lines in all: loss, milliseconds a step, time left, and the accuracy on held-out
+ *  examples, measured about twenty times in a run that takes long enough. */
+function progressOf(io: Io, steps: number, validation: Dataset) {
+  const bar = io.terminal === undefined ? undefined : progressBar(io, 'train', steps, 'steps')
   const every = Math.max(1, Math.floor(steps / 20))
+  const started = performance.now()
+  let first: number | undefined
+  let measuring = 0
+  let measured = started
+  let right = ''
   return {
-    step({ step, loss }: StepMetrics) {
-      bar.update(step, `loss ${significant(loss)}`)
-      if (io.terminal === undefined && (step % every === 0 || step === steps)) {
-        io.err(`step ${step} of ${steps}  loss ${significant(loss)}\n`)
+    async step({ step, loss }: StepMetrics, { model }: TrainingState) {
+      first ??= step - 1
+      const now = performance.now()
+      const each = (now - started - measuring) / (step - first)
+      if (step % every === 0 && step < steps && now - measured > BETWEEN) {
+        right = `  accuracy ${percent(await accuracy(model, validation))} of ${validation.size} test examples`
+        measured = performance.now()
+        measuring += measured - now
+      }
+      const note = `loss ${significant(loss)}  ${significant(each, 3)} ms a step${right}`
+      if (bar !== undefined) bar.update(step, note)
+      else if (step % every === 0 || step === steps) {
+        const left = step < steps ? `  ${timeLeft(each * (step - first), step - first, steps - first)}` : ''
+        io.err(`step ${step} of ${steps}  ${note}${left}\n`)
       }
     },
-    stop: () => bar.stop(),
+    stop: () => bar?.stop(),
   }
 }
 
@@ -290,11 +366,11 @@ function progressOf(io: Io, steps: number) {
 async function conclude(state: TrainingState, seconds: number, options: TrainOptions, test: Dataset, io: Io) {
   const folder = at(io, options.out)
   writeModel(folder, state.model)
-  writeSample(join(folder, 'sample.npy'), test)
+  writeSample(join(folder, SAMPLE), test)
   const right = await accuracy(state.model, test)
   io.out(
     `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
   )
-  const sample = join(options.out, 'sample.npy')
+  const sample = join(options.out, SAMPLE)
   io.out(`go on with: ${programLine('expand', options.out, '--input', sample, '--expansion', 'gated')}\n`)
 }

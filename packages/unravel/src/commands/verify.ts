@@ -1,7 +1,9 @@
 import { verify } from '@unravel/expansion'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
+import { UsageError } from '../errors.js'
 import type { Io } from '../io.js'
+import { stages } from '../progress.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { columns } from '../table.js'
 
@@ -11,11 +13,16 @@ export class VerificationFailed extends Error {
 }
 
 export function verifyCommand(io: Io): Command {
-  return studyCommand(new Command('verify'))
+  return studyCommand(new Command('verify'), ['f64'])
     .description('Check every expansion of a network against independent computations, in f64; exit 1 if one fails.')
     .action(async (folder: string, options: StudyOptions) => {
-      const { tower, x, backend } = await readStudy(folder, { ...options, dtype: 'f64' }, io)
-      const rungs = await reportingFallbacks(io, backend, () => verify(tower, x))
+      const { tower, x, backend } = await readStudy(folder, options, io)
+      if (x.dtype === 'f32') throw new UsageError(`${folder}: verify computes in f64; make the tower's tensors f64`)
+      const progress = stages(io, 'verify', { rungs: 1 })
+      const rungs = await reportingFallbacks(io, backend, () =>
+        verify(tower, x, { onProgress: progress.of('rungs') }),
+      ).finally(() => progress.stop())
+      const unchecked = rungs.filter(r => r.error === null).length
       const failed = rungs.filter(r => r.error !== null && !(r.error <= r.tolerance))
       const state = (error: number | null, tolerance: number) =>
         error === null ? 'not run' : error <= tolerance ? 'holds' : 'FAILS'
@@ -29,7 +36,9 @@ export function verifyCommand(io: Io): Command {
           error === null ? (note ?? '') : `error ${error.toExponential(1)}, tolerance ${tolerance.toExponential(0)}`,
         ])
         io.out(
-          `verification of ${folder}, ${tower.blocks.length} blocks, f64 on ${backend.name}\n\n${columns(rows, 3)}`,
+          `verification of ${folder}, ${tower.blocks.length} blocks, f64 on ${backend.name}\n\n${columns(rows, 3)}\n` +
+            `${rungs.length - failed.length - unchecked} of ${rungs.length} checks hold` +
+            `${unchecked === 0 ? '' : `; ${unchecked} could not be run on this network, for the reasons above`}.\n`,
         )
       }
       if (failed.length > 0) throw new VerificationFailed(`${failed.length} of ${rungs.length} checks fail`)

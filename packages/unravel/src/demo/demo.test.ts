@@ -15,6 +15,7 @@ function analysis(share: number[], remainder: number[], more: Partial<Analysis> 
     norms: share.map(Math.sqrt),
     standardError: null,
     share,
+    shareOf: 'all orders',
     outputNorm: 1,
     remainder,
     tailNorm: 0,
@@ -84,9 +85,11 @@ describe('the words', () => {
     const words = (taylor: Analysis) => inWords(demo(tower('a', { trained: { ...tower('a').trained, taylor } })))[1]
     const close = analysis([0.9, 0.1], [0.3, 1e-4], { radius: radius(2, 0.05) })
     const far = analysis([0, 0], [3, 7], { radius: radius(0.1, 10), bestOrder: 0 })
-    expect(words(close)).toContain('put λ at 0.0500 of the radius of convergence, where the series converges')
+    expect(words(close)).toContain(
+      'put λ at 0.0500 (0.0250 to 0.100) of the radius of convergence, where the series converges',
+    )
     expect(words(close)).toContain('order 1, misses 1.00e-4 of the output: a faithful approximation.')
-    expect(words(far)).toContain('put λ at 10.0 of the radius of convergence, where the series diverges')
+    expect(words(far)).toContain('put λ at 10.0 (5.00 to 20.0) of the radius of convergence, where the series diverges')
     expect(words(far)).toContain('order 0, misses 3.00 of the output: not an approximation to rely on.')
     expect(words({ ...far, radius: radius(Infinity, 0) })).toContain('not an approximation to rely on.')
     expect(words({ ...close, radius: null })).toContain(

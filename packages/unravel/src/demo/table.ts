@@ -1,4 +1,4 @@
-import { percent, significant } from '../table.js'
+import { percent, radiusRange, ratioRange, significant } from '../table.js'
 import { bestRemainder, type DemoResult, LISTED, listedShares, meanOrder, type State } from './result.js'
 
 /** The demonstration's one table: a column for each tower before and after training. The first two rows are its head. */
@@ -15,8 +15,8 @@ export function demoTable({ towers }: DemoResult): string[][] {
     ),
     row(`beyond order ${LISTED}`, s => percent(listedShares(s.gated)[LISTED + 1]!)),
     row('mean order', s => significant(meanOrder(s.gated), 3)),
-    row('Taylor radius in λ', s => significant(s.taylor.radius?.estimate ?? null, 3)),
-    row('λ / radius', s => significant(s.taylor.radius?.ratio ?? null, 3)),
+    row('Taylor radius in λ', s => radiusRange(s.taylor.radius)),
+    row('λ / radius', s => ratioRange(s.taylor.radius)),
     row('best truncation', s => (s.taylor.bestOrder === null ? '—' : `order ${s.taylor.bestOrder}`)),
     row('its remainder', s => significant(bestRemainder(s.taylor), 3)),
   ]

@@ -1,5 +1,5 @@
 import type { Analysis } from '@unravel/expansion'
-import { percent, significant } from '../table.js'
+import { percent, ratioRange, significant } from '../table.js'
 import { bestRemainder, type DemoResult, meanOrder, type TowerResult } from './result.js'
 
 /** The largest remainder that the words call an approximation. */
@@ -49,7 +49,7 @@ function span({ share }: Analysis): string {
 
 /** Orders that are far larger than what they sum to. */
 function cancellation(initial: Analysis, trained: Analysis): string | null {
-  const [before, after] = [initial, trained].map(a => Math.max(...a.norms) / a.outputNorm)
+  const [before, after] = [initial, trained].map(a => a.norms.reduce((x, y) => Math.max(x, y)) / a.outputNorm)
   if (!(Math.max(before!, after!) > 2)) return null
   return (
     `Its orders explode and cancel: the largest is ${significant(before!, 3)} times the output at initialisation ` +
@@ -63,12 +63,20 @@ function series(taylor: Analysis): string {
   const place =
     radius === null
       ? 'The radius of convergence of the trained tower’s Taylor series cannot be estimated'
-      : `The coefficients of the trained tower’s Taylor series put λ at ${significant(radius.ratio, 3)} of the radius of ` +
-        `convergence, where the series ${radius.ratio < 1 ? 'converges' : 'diverges'}`
+      : `The coefficients of the trained tower’s Taylor series put λ at ${ratioRange(radius)} of the radius of ` +
+        `convergence, where the series ${certain(radius)}`
   if (bestOrder === null) return `${place}; no truncation gives finite numbers.`
   const remainder = bestRemainder(taylor)
   const verdict = remainder <= TOLERANCE ? 'a faithful approximation' : 'not an approximation to rely on'
   return `${place}; its best truncation, order ${bestOrder}, misses ${significant(remainder, 3)} of the output: ${verdict}.`
+}
+
+/** What the range of a radius allows to be said. */
+function certain({ estimate, low, high, ratio }: NonNullable<Analysis['radius']>): string {
+  const [least, most] = [(ratio * estimate) / high, (ratio * estimate) / low]
+  if (!(most > 1)) return 'converges'
+  if (least > 1) return 'diverges'
+  return ratio < 1 ? 'probably converges' : 'probably diverges'
 }
 
 const joined = (items: readonly string[]): string =>

@@ -1,12 +1,21 @@
 import { BarChart, HeatmapChart, LineChart } from 'echarts/charts'
-import { GridComponent, LegendComponent, TitleComponent, VisualMapComponent } from 'echarts/components'
+import {
+  GraphicComponent,
+  GridComponent,
+  LegendComponent,
+  TitleComponent,
+  VisualMapComponent,
+} from 'echarts/components'
 import { init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
+import { type Colour, pngImage } from './image.js'
+import { escaped } from './page.js'
 
 use([
   BarChart,
   HeatmapChart,
   LineChart,
+  GraphicComponent,
   GridComponent,
   LegendComponent,
   TitleComponent,
@@ -42,25 +51,44 @@ export interface LinePlot {
   readonly height?: number
 }
 
-/** Curves over a common x, as SVG. */
+/** Points that get marks; beyond them a curve is a line. */
+const MAX_MARKS = 128
+/** Groups of points of which a curve of more points keeps the smallest and the largest. */
+const GROUPS = 256
+
+/** At most two points of each of 256 groups: what a plot of a few hundred pixels can tell apart. */
+function thinned<P extends readonly [number, number | '-']>(points: readonly P[]): readonly P[] {
+  if (points.length <= 2 * GROUPS) return points
+  return Array.from({ length: GROUPS }, (_, g) => {
+    const at = (i: number) => Math.floor((i * points.length) / GROUPS)
+    const group = points.slice(at(g), at(g + 1))
+    const kept = group.filter(([, y]) => y !== '-').sort(([, a], [, b]) => Number(a) - Number(b))
+    const ends = kept.length === 0 ? group.slice(0, 1) : [...new Set([kept[0]!, kept.at(-1)!])]
+    return ends.sort(([a], [b]) => a - b)
+  }).flat()
+}
+
+/** Curves over a common x, as SVG; long curves by what a plot of this size can show of them. */
 export function linePlot({ title, x, y, curves, width = 430, height = 320 }: LinePlot): string {
-  const shown = (value: number | null) => value !== null && Number.isFinite(value) && (!y.log || value > 0)
+  const shown = (value: number | null): value is number =>
+    value !== null && Number.isFinite(value) && (!y.log || value > 0)
   const series = curves.map(({ name, points, color, marks, dashed }) => ({
     type: 'line' as const,
     silent: true,
     name,
-    data: points.map(([at, value]) => [at, shown(value) ? value : '-']),
-    showSymbol: marks ?? false,
+    data: thinned(points.map(([at, value]) => [at, shown(value) ? value : '-'] as const)),
+    showSymbol: (marks ?? false) && points.length <= MAX_MARKS,
     symbol: 'circle',
     symbolSize: 5,
     color,
     lineStyle: { width: 1.5, type: dashed ? 'dashed' : 'solid' },
   }))
-  return svg(width, height, {
+  const numbers = [[x.name, ...curves.map(curve => curve.name)], ...byX(curves)]
+  return svg(width, height, numbers, {
     ...frame(title),
     legend: { ...legend, data: curves.map(curve => curve.name) },
     xAxis: { ...axis(x), nameLocation: 'middle', nameGap: 28 },
-    yAxis: { ...axis(y), nameLocation: 'middle', nameGap: 48, nameRotate: 90 },
+    yAxis: { ...axis(floored(y, curves)), nameLocation: 'middle', nameGap: 48, nameRotate: 90 },
     series,
   })
 }
@@ -76,7 +104,8 @@ export interface BarPlot {
 
 /** Named values as bars, each with its value written above it, as SVG. */
 export function barPlot({ title, y, bars, format, width = 430, height = 320 }: BarPlot): string {
-  return svg(width, height, {
+  const numbers = [['', y.name], ...bars.map(bar => [bar.name, bar.value])]
+  return svg(width, height, numbers, {
     ...frame(title),
     grid: { ...grid, bottom: 40 },
     xAxis: {
@@ -118,12 +147,28 @@ export interface HeatMap {
   readonly height?: number
 }
 
-/** A matrix as coloured cells: blue below zero, white at zero, red above; as SVG. */
+/** The most cells that are drawn one by one; more are an image of at most one cell a pixel. */
+const MAX_CELLS = 4096
+
+/** A matrix as coloured cells of `heatColours`, white at zero; as SVG. Where there are more rows or columns than
+ *  pixels, a cell is the mean of several, and the title says of how many. */
 export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430, height = 360 }: HeatMap): string {
-  const data = values.flatMap((row, j) =>
-    row.flatMap((value, i) => (value !== null && Number.isFinite(value) ? [[i, j, value]] : [])),
-  )
-  const largest = Math.max(...data.map(([, , value]) => Math.abs(value!)), Number.MIN_VALUE)
+  const rows = values.length
+  const columns = values.reduce((most, row) => Math.max(most, row.length), 0)
+  const box = { x: grid.left, y: grid.top, width: width - grid.left - grid.right, height: height - grid.top - 92 }
+  const few = rows * columns <= MAX_CELLS
+  const down = few ? 1 : Math.ceil(rows / box.height)
+  const across = few ? 1 : Math.ceil(columns / box.width)
+  const cells = down * across === 1 ? values : means(values, columns, down, across)
+  let largest = Number.MIN_VALUE
+  const data: [column: number, row: number, value: number][] = []
+  cells.forEach((row, j) => {
+    row.forEach((value, i) => {
+      if (value === null || !Number.isFinite(value)) return
+      largest = Math.max(largest, Math.abs(value))
+      if (few) data.push([i, j, value])
+    })
+  })
   const labels = (n: number, first = 0) => Array.from({ length: n }, (_, i) => String(i + first))
   const category = (name: string, n: number, first = 0) => ({
     type: 'category' as const,
@@ -132,11 +177,18 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
     ...lines,
     splitLine: { show: false },
   })
-  return svg(width, height, {
-    ...frame(title),
+  const head = [`${y} \\ ${x}`, ...Array.from({ length: Math.ceil(columns / across) }, (_, i) => i * across)]
+  const numbers = [head, ...cells.map((row, j) => [j * down + firstRow, ...row])]
+  const image = () => ({
+    type: 'image' as const,
+    silent: true,
+    style: { ...box, image: cellImage(cells, { rows, columns, down, across }, largest, box) },
+  })
+  return svg(width, height, numbers, {
+    ...frame(down * across === 1 ? title : `${title} (means of ${across} × ${down})`),
     grid: { ...grid, bottom: 92 },
-    xAxis: { ...category(x, Math.max(0, ...values.map(row => row.length))), nameLocation: 'middle', nameGap: 28 },
-    yAxis: { ...category(y, values.length, firstRow), nameLocation: 'middle', nameGap: 40, nameRotate: 90 },
+    xAxis: { ...category(x, columns), nameLocation: 'middle', nameGap: 28 },
+    yAxis: { ...category(y, rows, firstRow), nameLocation: 'middle', nameGap: 40, nameRotate: 90 },
     visualMap: {
       min: -largest,
       max: largest,
@@ -147,14 +199,78 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
       itemHeight: 120,
       text: [format(largest), format(-largest)],
       textStyle: { color: ink.text, fontSize: 11 },
-      inRange: { color: ['#0072b2', '#ffffff', '#d55e00'] },
+      inRange: { color: [HEAT.below, '#ffffff', HEAT.above] },
     },
     series: [{ type: 'heatmap', silent: true, data }],
+    ...(few ? {} : { graphic: [image()] }),
   })
+}
+
+type Cells = HeatMap['values']
+
+/** Means over `down` rows and `across` columns, of what is finite; null where nothing is. */
+function means(values: Cells, columns: number, down: number, across: number): (number | null)[][] {
+  return Array.from({ length: Math.ceil(values.length / down) }, (_, j) =>
+    Array.from({ length: Math.ceil(columns / across) }, (_, i) => {
+      let sum = 0
+      let count = 0
+      for (const row of values.slice(j * down, (j + 1) * down)) {
+        for (const value of row.slice(i * across, (i + 1) * across)) {
+          if (value === null || !Number.isFinite(value)) continue
+          sum += value
+          count++
+        }
+      }
+      return count === 0 ? null : sum / count
+    }),
+  )
+}
+
+/** The colours of a heat map at −255/255 … 255/255 of its largest value, after one for what is blank. */
+const diverging: readonly Colour[] = [
+  [255, 255, 255],
+  ...Array.from({ length: 255 }, (_, i): Colour => {
+    const t = (i - 127) / 127
+    const end: Colour = t < 0 ? [0x00, 0x72, 0xb2] : [0xd5, 0x5e, 0x00]
+    return end.map(c => Math.round(255 + Math.abs(t) * (c - 255))) as unknown as Colour
+  }),
+]
+
+/** Cells that stand for `down` × `across` of `rows` × `columns`, row 0 at the bottom, as an image that fills a box. */
+function cellImage(
+  cells: Cells,
+  { rows, columns, down, across }: Readonly<Record<'rows' | 'columns' | 'down' | 'across', number>>,
+  largest: number,
+  { width, height }: { readonly width: number; readonly height: number },
+): string {
+  const indices = new Uint8Array(width * height)
+  for (let py = 0; py < height; py++) {
+    const row = cells[Math.floor(Math.floor(((height - 1 - py) * rows) / height) / down)]!
+    for (let px = 0; px < width; px++) {
+      const value = row[Math.floor(Math.floor((px * columns) / width) / across)] ?? Number.NaN
+      if (Number.isFinite(value)) indices[py * width + px] = 128 + Math.round((127 * value) / largest)
+    }
+  }
+  return pngImage(indices, width, height, diverging)
 }
 
 /** Colours that remain distinct to colour-blind readers (Okabe & Ito). */
 export const palette = ['#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'] as const
+
+/** What readers call the colours of the palette. */
+const colourNames = {
+  '#d55e00': 'Orange',
+  '#0072b2': 'Blue',
+  '#009e73': 'Green',
+  '#cc79a7': 'Pink',
+  '#e69f00': 'Yellow',
+  '#56b4e9': 'Light blue',
+} as const satisfies Record<(typeof palette)[number], string>
+
+/** Of cells above and below zero. */
+const HEAT = { above: palette[0], below: palette[1] } as const
+/** How captions call the colours of `heatMap`. */
+export const heatColours = { above: colourNames[HEAT.above], below: colourNames[HEAT.below] } as const
 
 const ink = { text: '#1a1a1a', faint: '#6b6b6b', rule: '#e4e4e4' }
 const grid = { left: 66, right: 16, top: 40, bottom: 78 }
@@ -207,11 +323,48 @@ function powerOfTen(value: number): string {
   return `10${exponent < 0 ? '⁻' : ''}${digits.join('')}`
 }
 
-function svg(width: number, height: number, option: Record<string, unknown>): string {
+/** A logarithmic axis shows sixteen powers of ten below the largest value: what is smaller is rounding, and would hide the rest. */
+function floored(y: Axis, curves: readonly Curve[]): Axis {
+  if (!y.log || y.min !== undefined) return y
+  const shown = curves.flatMap(({ points }) =>
+    points.map(([, v]) => v ?? Number.NaN).filter(v => v > 0 && v < Infinity),
+  )
+  const floor = shown.reduce((a, b) => Math.max(a, b), 0) * 1e-16
+  return shown.some(v => v < floor) ? { ...y, min: floor } : y
+}
+
+type Cell = string | number | null | undefined
+
+/** Rows of x and the y of every curve there. */
+function byX(curves: readonly Curve[]): Cell[][] {
+  const at = curves.map(({ points }) => new Map(points))
+  const all = [...new Set(at.flatMap(points => [...points.keys()]))].sort((a, b) => a - b)
+  return all.map(x => [x, ...at.map(points => points.get(x))])
+}
+
+/** RFC 4180, but for the ends of lines, which HTML would change; nothing for what is not finite. */
+const csv = (rows: readonly (readonly Cell[])[]): string =>
+  rows
+    .map(row =>
+      row.map(cell => (typeof cell === 'string' ? `"${cell.replaceAll('"', '""')}"` : finite(cell))).join(','),
+    )
+    .join('\n')
+const finite = (value: number | null | undefined) => (Number.isFinite(value) ? String(value) : '')
+
+/** A chart as SVG, with its numbers as CSV in <metadata>. */
+function svg(
+  width: number,
+  height: number,
+  numbers: readonly (readonly Cell[])[],
+  option: Record<string, unknown>,
+): string {
+  const { text: title } = option.title as { readonly text: string }
   const chart = init(null, undefined, { renderer: 'svg', ssr: true, width, height })
   try {
     chart.setOption(option)
-    return chart.renderToSVGString()
+    return chart
+      .renderToSVGString()
+      .replace('</svg>', () => `<metadata title="${escaped(title)}">${escaped(csv(numbers))}</metadata></svg>`)
   } finally {
     chart.dispose()
   }

@@ -21,6 +21,7 @@ export const addAlignedOp: Op<Attrs> = {
   name: 'addAligned',
   signature: '[...,p,item], [...,q,item] -> [...,orders,item]',
   infer(inputs, { offset, rank }) {
+    if (inputs.some(t => t.rank <= rank)) throw new ShapeError(addAlignedOp, inputs, `items have ${rank} axes`)
     const [a, b] = inputs.map(t => split(t, rank)) as [Split, Split]
     const lead = broadcastShapes(a.lead, b.lead)
     const item = broadcastShapes(a.item, b.item)
@@ -99,9 +100,8 @@ function addRuns(a: Dense, b: Dense, offset: number, scale: number, out: Dense, 
   const [p, q] = [a.size / n, b.size / n]
   if (n === 0) return
   const both = Math.max(0, Math.min(p - offset, q))
-  if (b.pending !== null) {
-    // Rows of b are added as they are made, beyond a's on nothing.
-    b.pending.into(part(out, offset, q), null, scale, both === 0 ? null : part(a, offset, both))
+  // Rows of deferred b are added as they are made, beyond a's on nothing.
+  if (b.fuse(part(out, offset, q), null, scale, both === 0 ? null : part(a, offset, both))) {
     copy(a, 0, Math.min(p, offset), 0, 1)
     if (p < offset) kernels.fill(0, part(out, p, offset - p))
     copy(a, offset + both, p - offset - both, offset + both, 1)

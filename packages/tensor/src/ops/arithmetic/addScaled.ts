@@ -14,9 +14,9 @@ export const addScaledOp: Op<{ scale: number }> = {
   run([a, b], { scale }, type) {
     if (!sameShape(a!.shape, b!.shape) || type.dtype === 'i32') return add(a!, mul(b!, scale)) as Dense
     const out = allocate(a!.backend, type.shape, type.dtype, 'addScaled')
-    const { pending } = b!
-    if (pending === null) a!.backend.kernels.axpy(a!.buffer, scale, b!.buffer, out.buffer)
-    else pending.into(out.buffer, null, scale, a!.buffer)
+    if (!b!.fuse(out.buffer, null, scale, a!.buffer)) {
+      a!.backend.kernels.axpy(a!.buffer, scale, b!.buffer, out.buffer)
+    }
     return out
   },
   vjp: ({ inputs: [a, b], output, attrs: { scale }, wants }, c) => [

@@ -1,5 +1,5 @@
 import { checkScalar } from '../../core/dtype.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import { allocate, type Op, type OrdersContext, type Tensor } from '../../core/tensor.js'
 
 export const affineOp: Op<{ scale: number; shift: number }> = {
@@ -27,5 +27,5 @@ const onStack = (at: OrdersContext, x: Tensor, scale: number, shift: number) => 
 
 /** scale·x + shift, for numbers scale and shift. */
 export function affine(x: Tensor, scale: number, shift: number): Tensor {
-  return scale === 1 && shift === 0 ? x : apply(affineOp, [x], { scale, shift })
+  return scale === 1 && shift === 0 ? alias('affine', x) : apply(affineOp, [x], { scale, shift })
 }

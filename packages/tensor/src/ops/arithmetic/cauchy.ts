@@ -1,6 +1,7 @@
 import type { Backend, Buffer, Shape } from '@unravel/kernels'
+import { ShapeError } from '../../core/errors.js'
 import { apply, commonDType } from '../../core/op.js'
-import { broadcastIndices, broadcastShapes, sizeOf } from '../../core/shape.js'
+import { broadcastIndices, broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { bilinear } from '../structure/builders.js'
 import { unbroadcast } from '../structure/sum.js'
@@ -18,8 +19,10 @@ export function stackType(
   { orders, rank }: StackAttrs,
 ) {
   const [a, b] = inputs as [Tensor, Tensor]
-  const lead = broadcastShapes(a.shape.slice(0, -rank - 1), b.shape.slice(0, -rank - 1))!
   const item = rank === 0 ? [] : a.shape.slice(-rank)
+  const stacks = a.rank > rank && b.rank > rank && endsWith(b.shape, item)
+  const lead = broadcastShapes(a.shape.slice(0, -rank - 1), b.shape.slice(0, -rank - 1))
+  if (!stacks || lead === null) throw new ShapeError(op, inputs, `items of ${rank} axes must be equal`)
   return { shape: [...lead, orders, ...item], dtype: commonDType(op, inputs) }
 }
 

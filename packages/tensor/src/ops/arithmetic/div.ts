@@ -1,6 +1,7 @@
 import { scalarLike } from '../../core/create.js'
+import { ShapeError } from '../../core/errors.js'
 import { apply, commonDType } from '../../core/op.js'
-import { broadcastShapes, sizeOf } from '../../core/shape.js'
+import { broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { stack } from '../structure/concat.js'
 import { reshape } from '../structure/reshape.js'
@@ -46,14 +47,20 @@ export function div(a: Operand, b: Operand): Tensor {
   return apply(divOp, [a, b], undefined)
 }
 
+const hasOrders = (stack: Tensor) => stack.rank > 0 && stack.shape[0]! > 0
+
 /** q = a/b of two stacks of equal items: q_k = (a_k − Σ_{j=1}^{k} b_j q_{k−j})/b_0. */
 export const seriesDivOp: Op<{ orders: number }> = {
   name: 'seriesDiv',
   signature: '[p,...], [q,...] -> [orders,...]',
-  infer: (inputs, { orders }) => ({
-    shape: [orders, ...inputs[0]!.shape.slice(1)],
-    dtype: commonDType(seriesDivOp, inputs),
-  }),
+  infer(inputs, { orders }) {
+    const [a, b] = inputs as [Tensor, Tensor]
+    const item = a.shape.slice(1)
+    if (!hasOrders(a) || !hasOrders(b) || a.rank !== b.rank || !endsWith(b.shape, item)) {
+      throw new ShapeError(seriesDivOp, inputs, 'two stacks of equal items, of at least one order each')
+    }
+    return { shape: [orders, ...item], dtype: commonDType(seriesDivOp, inputs) }
+  },
   run([a, b], { orders }, type) {
     const out = allocate(a!.backend, type.shape, type.dtype, 'div')
     a!.backend.kernels.seriesDiv(orders, sizeOf(type.shape) / orders, a!.buffer, b!.buffer, out.buffer)

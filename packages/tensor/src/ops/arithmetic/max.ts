@@ -2,33 +2,46 @@ import { ShapeError } from '../../core/errors.js'
 import { apply } from '../../core/op.js'
 import { axesFromEnd, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
-import { stopGradient } from '../structure/stopGradient.js'
+import { order0Of, withOrder0 } from '../structure/concat.js'
 import { type Axes, reducedShape, runReduce, sum, sumOp, unreduced } from '../structure/sum.js'
+import { where } from '../structure/where.js'
 import { affine } from './affine.js'
 import { equal } from './compare.js'
 import { div } from './div.js'
 import { mul } from './mul.js'
 import { neg } from './neg.js'
 
-/** The extreme element; ties share its weight equally. */
+/** The extreme element; ties share its weight equally, and NaN makes it NaN. Series and paths select by the run. */
 function extreme(name: 'max' | 'min'): Op<Axes> {
-  // Weights that pick the extreme elements at the run: the op is linear under them.
-  const weights = (x: Tensor, attrs: Axes) => {
-    const run = stopGradient(x)
-    const ties = equal(run, apply(self, [run], { ...attrs, keepdims: true }))
-    return div(ties, sum(ties, attrs.axes, true))
+  const tiesOf = (run: Tensor, attrs: Axes) => equal(run, apply(self, [run], { ...attrs, keepdims: true }))
+  const selected = (run: Tensor, stack: Tensor, attrs: Axes) => {
+    const ties = tiesOf(run, attrs)
+    // What is not chosen may be infinite: it is left out, not multiplied by 0.
+    const chosen = apply(sumOp, [where(ties, stack, 0)], attrs)
+    return div(chosen, apply(sumOp, [ties], attrs))
   }
   const self: Op<Axes> = {
     name,
     signature: '[...] -> [...]',
     infer(inputs, attrs) {
       const x = inputs[0]!
+      const shape = reducedShape(self, inputs, attrs)
       if (attrs.axes.some(a => x.shape[x.rank + a] === 0)) throw new ShapeError(self, inputs, `no ${name} of nothing`)
-      return { shape: reducedShape(x, attrs), dtype: x.dtype }
+      return { shape, dtype: x.dtype }
     },
     run: ([x], attrs, type) => runReduce(name, x!, attrs, type.shape),
-    vjp: ({ inputs: [x], attrs }, c) => [mul(unreduced(c, x!, attrs), weights(x!, attrs))],
-    body: ([x], attrs) => apply(sumOp, [mul(x!, weights(x!, attrs))], attrs),
+    vjp({ inputs: [x], attrs }, c) {
+      const ties = tiesOf(x!, attrs)
+      return [mul(unreduced(c, x!, attrs), div(ties, sum(ties, attrs.axes, true)))]
+    },
+    series([x], attrs, at) {
+      const run = order0Of(at.stack(x!))
+      return at.series(withOrder0(selected(run, at.stack(x!), attrs), apply(self, [run], attrs)))
+    },
+    gate([x], attrs, at) {
+      const run = at.value(x!)
+      return at.paths(apply(self, [run], attrs), selected(run, at.stack(x!), attrs))
+    },
   }
   return self
 }
@@ -51,6 +64,7 @@ export const argmaxOp: Op<{ axis: number }> = {
   signature: '[...] -> i32[...]',
   infer(inputs, { axis }) {
     const x = inputs[0]!
+    if (x.rank + axis < 0) throw new ShapeError(argmaxOp, inputs, `there is no axis ${axis}`)
     if (x.shape[x.rank + axis] === 0) throw new ShapeError(argmaxOp, inputs, 'no argmax of nothing')
     return { shape: x.shape.filter((_, i) => i !== x.rank + axis), dtype: 'i32' }
   },

@@ -1,15 +1,23 @@
-import { apply } from '../../core/op.js'
+import { apply, commonDType } from '../../core/op.js'
 import { axesFromEnd } from '../../core/shape.js'
 import type { Op, Tensor } from '../../core/tensor.js'
-import { type Axes, sumOp } from '../structure/sum.js'
+import { linear } from '../structure/builders.js'
+import { type Axes, broadcastLast, reducedShape, runReduce, unreduced } from '../structure/sum.js'
 import { div } from './div.js'
+
+// A kernel of its own, and not a sum that is divided: the sum may overflow where the mean does not.
+export const meanOp: Op<Axes> = linear<Axes>({
+  name: 'mean',
+  signature: '[...] -> [...]',
+  infer: (inputs, attrs) => ({ shape: reducedShape(meanOp, inputs, attrs), dtype: commonDType(meanOp, inputs) }),
+  run: ([x], attrs, type) => runReduce('mean', x!, attrs, type.shape),
+  vjp: ({ inputs: [x], attrs }, c) => broadcastLast(unreduced(div(c, countOf(x!, attrs)), x!, attrs), x!.shape),
+})
+
+/** How many elements of x each element of a reduction is made of. */
+export const countOf = (x: Tensor, { axes }: Axes): number =>
+  axes.reduce((product, a) => product * x.shape[x.rank + a]!, 1)
 
 /** Mean over `axis` (one, several, or by default all). The mean of nothing is NaN. */
 export const mean = (x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor =>
-  averaged(sumOp, x, axesFromEnd(axis, x.rank, 'mean'), keepdims)
-
-/** A sum over axes, by the number of elements that each of its elements is made of. */
-export function averaged(op: Op<Axes>, x: Tensor, axes: readonly number[], keepdims: boolean): Tensor {
-  const n = axes.reduce((product, a) => product * x.shape[x.rank + a]!, 1)
-  return div(apply(op, [x], { axes, keepdims }), n)
-}
+  apply(meanOp, [x], { axes: axesFromEnd(axis, x.rank, 'mean'), keepdims })

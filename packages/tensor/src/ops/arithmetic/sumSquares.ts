@@ -3,13 +3,16 @@ import { axesFromEnd } from '../../core/shape.js'
 import type { Op, Tensor } from '../../core/tensor.js'
 import { type Axes, reducedShape, runReduce, sumOp, unreduced } from '../structure/sum.js'
 import { affine } from './affine.js'
-import { averaged } from './mean.js'
+import { countOf, meanOp } from './mean.js'
 import { mul } from './mul.js'
 
 export const sumSquaresOp: Op<Axes> = {
   name: 'sumSquares',
   signature: '[...] -> [...]',
-  infer: (inputs, attrs) => ({ shape: reducedShape(inputs[0]!, attrs), dtype: commonDType(sumSquaresOp, inputs) }),
+  infer: (inputs, attrs) => ({
+    shape: reducedShape(sumSquaresOp, inputs, attrs),
+    dtype: commonDType(sumSquaresOp, inputs),
+  }),
   run: ([x], attrs, type) => runReduce('sumSquares', x!, attrs, type.shape),
   // (Σx²)′ = 2x·x′
   vjp: ({ inputs: [x], attrs }, c) => [mul(affine(unreduced(c, x!, attrs), 2, 0), x!)],
@@ -22,6 +25,20 @@ export function sumSquares(x: Tensor, axis?: number | readonly number[], keepdim
   return apply(sumSquaresOp, [x], { axes: axesFromEnd(axis, x.rank, 'sumSquares'), keepdims })
 }
 
+// A kernel of its own: the sum of squares may overflow where their mean does not.
+export const meanSquareOp: Op<Axes> = {
+  name: 'meanSquare',
+  signature: '[...] -> [...]',
+  infer: (inputs, attrs) => ({
+    shape: reducedShape(meanSquareOp, inputs, attrs),
+    dtype: commonDType(meanSquareOp, inputs),
+  }),
+  run: ([x], attrs, type) => runReduce('meanSquare', x!, attrs, type.shape),
+  vjp: ({ inputs: [x], attrs }, c) => [mul(affine(unreduced(c, x!, attrs), 2 / countOf(x!, attrs), 0), x!)],
+  gate: 'take path sums of what is squared',
+  body: ([x], attrs) => apply(meanOp, [mul(x!, x!)], attrs),
+}
+
 /** Mean of x² over `axis` (one, several, or by default all). That of nothing is NaN. */
 export const meanSquare = (x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor =>
-  averaged(sumSquaresOp, x, axesFromEnd(axis, x.rank, 'meanSquare'), keepdims)
+  apply(meanSquareOp, [x], { axes: axesFromEnd(axis, x.rank, 'meanSquare'), keepdims })

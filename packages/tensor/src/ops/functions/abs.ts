@@ -1,6 +1,5 @@
 import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
-import { mul } from '../arithmetic/mul.js'
 import { sign } from '../arithmetic/sign.js'
 import { elementwise } from './elementwise.js'
 
@@ -8,7 +7,7 @@ export const absOp = elementwise({
   name: 'abs',
   map: 'abs',
   derivative: x => sign(x),
-  taylor: x => mul(x, sign(x)),
+  slope: x => sign(x),
   secant: x => sign(x),
 })
 

@@ -1,14 +1,21 @@
 import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { mul } from '../arithmetic/mul.js'
-import { neg } from '../arithmetic/neg.js'
-import { elementwise, quotient } from './elementwise.js'
-import { exp } from './exp.js'
+import { elementwise, quotient, slopeOf, within } from './elementwise.js'
+
+/** 2/√π exp(−x²) */
+export const erfSlopeOp = elementwise({
+  name: 'erfSlope',
+  map: slopeOf('erf'),
+  derivative: (x, y) => mul(mul(within(x, 40), y), -2),
+  secant: 'it is used by derivatives only',
+})
 
 export const erfOp = elementwise({
   name: 'erf',
   map: 'erf',
-  derivative: x => mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI)),
+  grad: 'erf',
+  derivative: x => apply(erfSlopeOp, [x], undefined),
   recurrence: 'erf',
   secant: (x, y) => quotient(y, x, 2 / Math.sqrt(Math.PI)),
 })

@@ -2,26 +2,31 @@ import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mul } from '../arithmetic/mul.js'
-import { sub } from '../arithmetic/sub.js'
-import { elementwise } from './elementwise.js'
+import { neg } from '../arithmetic/neg.js'
+import { elementwise, within } from './elementwise.js'
 import { sigmoid } from './sigmoid.js'
 
 const SLOPE = Math.sqrt(2 / Math.PI)
 const CUBIC = 0.044715
 
-/** ½ (1 + tanh u) = σ(2u), u = √(2/π)(x + 0.044715 x³) */
-const gate = (x: Tensor): Tensor => sigmoid(mul(mul(x, add(mul(mul(x, x), CUBIC), 1)), 2 * SLOPE))
+/** 2u, u = √(2/π)(x + 0.044715 x³) */
+const twice = (x: Tensor): Tensor => mul(mul(x, add(mul(mul(x, x), CUBIC), 1)), 2 * SLOPE)
+/** ½ (1 + tanh u) = σ(2u) */
+const gate = (x: Tensor): Tensor => sigmoid(twice(x))
 
 export const geluTanhOp = elementwise({
   name: 'geluTanh',
   map: 'geluTanh',
-  // gate + x gate′, with gate = σ(2u) and gate′ = 2 u′ gate (1 − gate)
+  grad: 'geluTanh',
+  // σ(2u) + x 2u′ σ(2u) σ(−2u)
   derivative(x) {
-    const g = gate(x)
-    const du = add(mul(mul(x, x), 3 * CUBIC * SLOPE), SLOPE)
-    return add(g, mul(x, mul(mul(g, sub(1, g)), mul(du, 2))))
+    const near = within(x, 100)
+    const u = twice(near)
+    const g = sigmoid(u)
+    const du = add(mul(mul(near, near), 6 * CUBIC * SLOPE), 2 * SLOPE)
+    return add(g, mul(near, mul(mul(g, sigmoid(neg(u))), du)))
   },
-  taylor: x => mul(x, gate(x)),
+  recurrence: 'geluTanh',
   secant: x => gate(x),
 })
 

@@ -8,6 +8,7 @@ export const log1pOp = elementwise({
   name: 'log1p',
   map: 'log1p',
   derivative: x => reciprocal(add(x, 1)),
+  recurrence: 'log1p',
   secant: (x, y) => quotient(y, x, 1),
 })
 

@@ -1,20 +1,22 @@
+import { ShapeError } from '../../core/errors.js'
 import { apply, commonDType } from '../../core/op.js'
-import { fromEnd, sizeOf } from '../../core/shape.js'
+import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
-import { max } from '../arithmetic/max.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
-import { stopGradient } from '../structure/stopGradient.js'
 import { sum } from '../structure/sum.js'
 import { swapAxes } from '../structure/transpose.js'
 import { exp } from './exp.js'
 import { log } from './log.js'
-import { rowsOf } from './softmax.js'
+import { largest, rowsOf } from './softmax.js'
 
 export const logSoftmaxOp: Op = {
   name: 'logSoftmax',
   signature: '[...,n] -> [...,n]',
-  infer: inputs => ({ shape: inputs[0]!.shape, dtype: commonDType(logSoftmaxOp, inputs) }),
+  infer(inputs) {
+    if (inputs[0]!.rank === 0) throw new ShapeError(logSoftmaxOp, inputs)
+    return { shape: inputs[0]!.shape, dtype: commonDType(logSoftmaxOp, inputs) }
+  },
   run([x], _, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'logSoftmax')
     x!.backend.kernels.logSoftmax(...rowsOf(type.shape), x!.buffer, out.buffer)
@@ -26,7 +28,8 @@ export const logSoftmaxOp: Op = {
 }
 
 function viaExp([x]: readonly Tensor[]): Tensor {
-  const shifted = sub(x!, max(stopGradient(x!), -1, true))
+  // Relative to the largest, derivatives too: where its probability rounds to 1, what the others change is all there is.
+  const shifted = sub(x!, largest(x!))
   return sub(shifted, log(sum(exp(shifted), -1, true)))
 }
 
@@ -34,7 +37,11 @@ function viaExp([x]: readonly Tensor[]): Tensor {
 export const logSoftmaxGradOp: Op = {
   name: 'logSoftmaxGrad',
   signature: '[...,n], [...,n] -> [...,n]',
-  infer: inputs => ({ shape: inputs[1]!.shape, dtype: commonDType(logSoftmaxGradOp, inputs) }),
+  infer(inputs) {
+    const [y, c] = inputs as [Tensor, Tensor]
+    if (y.rank === 0 || !endsWith(c.shape, y.shape)) throw new ShapeError(logSoftmaxGradOp, inputs)
+    return { shape: c.shape, dtype: commonDType(logSoftmaxGradOp, inputs) }
+  },
   run([y, c], _, type) {
     const out = allocate(y!.backend, type.shape, type.dtype, 'logSoftmaxGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))

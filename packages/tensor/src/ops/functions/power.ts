@@ -1,12 +1,14 @@
 import { onesLike, zerosLike } from '../../core/create.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import type { Op, Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
 import { equal } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
-import { reshape } from '../structure/reshape.js'
-import { head } from '../structure/slice.js'
+import { concat, order0Of } from '../structure/concat.js'
+import { expandDims } from '../structure/reshape.js'
+import { narrow } from '../structure/slice.js'
 import { unbroadcast } from '../structure/sum.js'
 import { where } from '../structure/where.js'
 import type { Operand } from '../structure/zipped.js'
@@ -36,25 +38,38 @@ function repeatedProduct(x: Tensor, r: number): Tensor {
   return r === 1 ? x : r % 2 === 0 ? half : mul(half, x)
 }
 
+/** ∂a^b/∂a = b a^(b−1), and 0 where a = b = 0: 0·∞ is NaN. */
+const slope = (a: Tensor, b: Tensor): Tensor => mul(b, pow(a, where(mul(equal(a, 0), equal(b, 0)), 1, sub(b, 1))))
+/** ∂a^b/∂b = a^b log a, and its limit 0 at a = 0. */
+const growth = (a: Tensor, power: Tensor): Tensor => mul(power, log(where(equal(a, 0), 1, a)))
+
 /** a^b for tensors; a > 0, or a = 0 < b, where derivatives with respect to b are taken. */
 export const powOp: Op = {
   ...zipped('pow', 'pow'),
   vjp({ inputs: [a, b], output, wants }, c) {
-    const zero = equal(a!, 0)
-    // b a^(b−1), and 0 where a = b = 0: 0·∞ is NaN.
-    const slope = () => mul(b!, pow(a!, where(mul(zero, equal(b!, 0)), 1, sub(b!, 1))))
-    // a^b log a, and its limit 0 at a = 0.
-    const growth = () => mul(output, log(where(zero, 1, a!)))
     return [
-      wants[0] ? unbroadcast(mul(c, slope()), output.rank, a!.shape) : null,
-      wants[1] ? unbroadcast(mul(c, growth()), output.rank, b!.shape) : null,
+      wants[0] ? unbroadcast(mul(c, slope(a!, b!)), output.rank, a!.shape) : null,
+      wants[1] ? unbroadcast(mul(c, growth(a!, output)), output.rank, b!.shape) : null,
     ]
   },
   series([a, b], _, at) {
-    if (at.has(b!) || !at.has(a!)) return exp(mul(b!, log(a!)))
+    const rank = Math.max(a!.rank, b!.rank)
+    const [a0, b0] = [order0Of(at.stack(a!)), order0Of(at.stack(b!))]
+    const run = pow(a0, b0)
+    // Orders 0 and 1 are those of the run and of its derivatives, also where the logarithm is infinite.
+    const tangents: Tensor[] = []
+    const order1 = (x: Tensor) => narrow(at.stack(x, rank), 0, 1, 1)
+    if (at.stack(a!).shape[0]! > 1) tangents.push(mul(order1(a!), slope(a0, b0)))
+    if (at.stack(b!).shape[0]! > 1) tangents.push(mul(order1(b!), growth(a0, run)))
+    const first = expandDims(run, 0)
+    if (tangents.length === 0 || at.order === 0) return at.series(first)
+    const start = [first, tangents.reduce((sum, t) => add(sum, t))]
+    if (at.order === 1) return at.series(concat(start, 0))
     // a^b = a_0^b (a/a_0)^b: a_0 may be negative.
-    const a0 = reshape(head(a.stack, 1), a.shape)
-    return mul(pow(a0, b!), exp(mul(b!, log(div(a, a0)))))
+    const whole = at.has(b!) ? exp(mul(b, log(a!))) : mul(run, exp(mul(b!, log(div(a!, a0)))))
+    const stack = at.stack(whole)
+    const rest = stack.shape[0]! - 2
+    return at.series(concat(rest > 0 ? [...start, narrow(stack, 0, 2, rest)] : start, 0))
   },
   gate: 'take the power of a number: pow(x, r)',
 }
@@ -62,6 +77,6 @@ export const powOp: Op = {
 /** a^b, elementwise with NumPy's broadcasting; b may be a number. Series of a to the power of a tensor want a ≠ 0. */
 export function pow(a: Tensor, b: Operand): Tensor {
   if (typeof b !== 'number') return apply(powOp, [a, b], undefined)
-  if (b === 1) return a
+  if (b === 1) return alias('pow', a)
   return apply(powerOp(b), [a], undefined)
 }

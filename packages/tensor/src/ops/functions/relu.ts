@@ -1,6 +1,5 @@
 import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
-import { mul } from '../arithmetic/mul.js'
 import { step } from '../arithmetic/step.js'
 import { elementwise } from './elementwise.js'
 
@@ -9,7 +8,7 @@ export const reluOp = elementwise({
   map: 'relu',
   grad: 'relu',
   derivative: x => step(x),
-  taylor: x => mul(x, step(x)),
+  slope: x => step(x),
   secant: x => step(x),
 })
 

@@ -2,19 +2,20 @@ import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mul } from '../arithmetic/mul.js'
-import { sub } from '../arithmetic/sub.js'
-import { elementwise } from './elementwise.js'
+import { neg } from '../arithmetic/neg.js'
+import { elementwise, within } from './elementwise.js'
 import { sigmoid } from './sigmoid.js'
 
 export const siluOp = elementwise({
   name: 'silu',
   map: 'silu',
-  // σ + x σ (1 − σ)
+  grad: 'silu',
+  // σ(x) + x σ(x) σ(−x)
   derivative(x) {
     const s = sigmoid(x)
-    return add(s, mul(x, mul(s, sub(1, s))))
+    return add(s, mul(within(x, 800), mul(s, sigmoid(neg(x)))))
   },
-  taylor: x => mul(x, sigmoid(x)),
+  recurrence: 'silu',
   secant: x => sigmoid(x),
 })
 

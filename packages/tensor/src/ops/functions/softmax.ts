@@ -1,15 +1,14 @@
 import { Expansion } from '../../autodiff/series.js'
+import { ShapeError } from '../../core/errors.js'
 import { atFreshLevel } from '../../core/levels.js'
 import { apply, commonDType } from '../../core/op.js'
-import { fromEnd, sizeOf } from '../../core/shape.js'
+import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { div } from '../arithmetic/div.js'
 import { max } from '../arithmetic/max.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
 import { padded } from '../structure/concat.js'
-import { head } from '../structure/slice.js'
-import { stopGradient } from '../structure/stopGradient.js'
 import { sum } from '../structure/sum.js'
 import { swapAxes } from '../structure/transpose.js'
 import { exp } from './exp.js'
@@ -20,10 +19,17 @@ export function rowsOf(shape: readonly number[]): [rows: number, n: number] {
   return [sizeOf(shape.slice(0, -1)), n]
 }
 
+/** What rows are shifted by so that nothing overflows: their largest elements. A row of nothing has none, and is not
+ *  shifted. */
+export const largest = (x: Tensor): Tensor | number => (x.shape[x.rank - 1] === 0 ? 0 : max(x, -1, true))
+
 export const softmaxOp: Op = {
   name: 'softmax',
   signature: '[...,n] -> [...,n]',
-  infer: inputs => ({ shape: inputs[0]!.shape, dtype: commonDType(softmaxOp, inputs) }),
+  infer(inputs) {
+    if (inputs[0]!.rank === 0) throw new ShapeError(softmaxOp, inputs)
+    return { shape: inputs[0]!.shape, dtype: commonDType(softmaxOp, inputs) }
+  },
   run([x], _, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
     x!.backend.kernels.softmax(...rowsOf(type.shape), x!.buffer, out.buffer)
@@ -38,7 +44,11 @@ export const softmaxOp: Op = {
 export const softmaxGradOp: Op = {
   name: 'softmaxGrad',
   signature: '[...,n], [...,n] -> [...,n]',
-  infer: inputs => ({ shape: inputs[1]!.shape, dtype: commonDType(softmaxGradOp, inputs) }),
+  infer(inputs) {
+    const [y, c] = inputs as [Tensor, Tensor]
+    if (y.rank === 0 || !endsWith(c.shape, y.shape)) throw new ShapeError(softmaxGradOp, inputs)
+    return { shape: c.shape, dtype: commonDType(softmaxGradOp, inputs) }
+  },
   run([y, c], _, type) {
     const out = allocate(y!.backend, type.shape, type.dtype, 'softmaxGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))
@@ -52,10 +62,11 @@ export const softmaxGradOp: Op = {
 export const softmaxSeriesOp: Op<{ orders: number }> = {
   name: 'softmaxSeries',
   signature: '[p,...,n] -> [orders,...,n]',
-  infer: (inputs, { orders }) => ({
-    shape: [orders, ...inputs[0]!.shape.slice(1)],
-    dtype: commonDType(softmaxSeriesOp, inputs),
-  }),
+  infer(inputs, { orders }) {
+    const x = inputs[0]!
+    if (x.rank < 2 || x.shape[0] === 0) throw new ShapeError(softmaxSeriesOp, inputs, 'a stack of at least one order')
+    return { shape: [orders, ...x.shape.slice(1)], dtype: commonDType(softmaxSeriesOp, inputs) }
+  },
   run([x], { orders }, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
     x!.backend.kernels.seriesSoftmax(orders, ...rowsOf(type.shape.slice(1)), x!.buffer, out.buffer)
@@ -64,7 +75,7 @@ export const softmaxSeriesOp: Op<{ orders: number }> = {
   body: ([x], { orders }) =>
     atFreshLevel(level => {
       const at = new Expansion(level, orders - 1)
-      const shifted = sub(at.series(x!), max(stopGradient(at.series(head(x!, 1))), -1, true))
+      const shifted = sub(at.series(x!), largest(at.series(x!)))
       const e = exp(shifted)
       return padded(at.stack(div(e, sum(e, -1, true))), orders)
     }),

@@ -8,6 +8,7 @@ import { sub } from '../arithmetic/sub.js'
 import { meanSquare } from '../arithmetic/sumSquares.js'
 import { rsqrt } from '../functions/rsqrt.js'
 import { reshape } from '../structure/reshape.js'
+import { normalised } from './normalise.js'
 
 /** Axes of a batch [b,c,...] that its channels share, and the shape that aligns [c] with it. */
 const shared = (x: Tensor) => x.shape.map((_, i) => i).filter(i => i !== 1)
@@ -43,6 +44,10 @@ export const batchNormTrainingOp: Op<{ eps: number }> = {
   signature: '[b,c,...], [c], [c] -> [b,c,...]',
   infer(inputs) {
     checkChannels(batchNormTrainingOp, inputs)
+    // As in PyTorch: such a batch would normalise every value to the bias.
+    if (inputs[0]!.shape.every((n, axis) => axis === 1 || n === 1)) {
+      throw new ShapeError(batchNormTrainingOp, inputs, 'expected more than 1 value per channel when training')
+    }
     return { shape: inputs[0]!.shape, dtype: commonDType(batchNormTrainingOp, inputs) }
   },
   run: (inputs, { eps }) => training(inputs, inputs[0]!, eps) as Dense,
@@ -54,9 +59,8 @@ export const batchNormTrainingOp: Op<{ eps: number }> = {
 /** Normalises x by its own mean and by the scale of `run`. */
 function training([x, w, b]: readonly Tensor[], run: Tensor, eps: number): Tensor {
   const axes = shared(x!)
-  const { variance } = batchMoments(run)
-  const scale = mul(w!, rsqrt(add(variance, eps)))
-  return add(mul(sub(x!, mean(x!, axes, true)), across(x!, scale)), across(x!, b!))
+  const { d, scale } = normalised(x!, run, axes, eps, t => sub(t, mean(t, axes, true)))
+  return add(mul(d, mul(across(x!, w!), scale)), across(x!, b!))
 }
 
 /** Mean and (biased) variance [c] of every channel of x [b,c,...]. */

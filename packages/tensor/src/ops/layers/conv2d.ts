@@ -1,12 +1,13 @@
 import type { Conv2dGeometry } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
 import { apply, commonDType } from '../../core/op.js'
-import { broadcastIndices, broadcastShapes, sizeOf } from '../../core/shape.js'
+import { broadcastIndices, broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { bilinear } from '../structure/builders.js'
 import { reshape } from '../structure/reshape.js'
 import { unbroadcast } from '../structure/sum.js'
+import { common, type Padding, type Pair, padUneven, pairOf, sidesOf } from './padding.js'
 
 type Kernel = 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'
 
@@ -25,20 +26,27 @@ function runItems(kernel: Kernel, g: Conv2dGeometry, [a, b]: readonly Dense[], s
   return out
 }
 
-const leadOf = (inputs: readonly Tensor[]) =>
-  broadcastShapes(inputs[0]!.shape.slice(0, -4), inputs[1]!.shape.slice(0, -4))!
+type Dims = (g: Conv2dGeometry) => readonly number[]
 
-/** One of the three kernels as a bilinear op; `dims` are the last four axes of its result. */
+/** One of the three kernels as a bilinear op; `dims` are the last four axes of its inputs and of its result. */
 function convolution(
   name: Kernel,
   signature: string,
-  dims: (g: Conv2dGeometry) => readonly number[],
+  dims: readonly [a: Dims, b: Dims, out: Dims],
   vjp: NonNullable<Op<Conv2dGeometry>['vjp']>,
 ): Op<Conv2dGeometry> {
   const self: Op<Conv2dGeometry> = bilinear<Conv2dGeometry>({
     name,
     signature,
-    infer: (inputs, g) => ({ shape: [...leadOf(inputs), ...dims(g)], dtype: commonDType(self, inputs) }),
+    infer(inputs, g) {
+      const [a, b] = inputs as [Tensor, Tensor]
+      const [p, q, out] = dims.map(d => d(g))
+      const lead = broadcastShapes(a.shape.slice(0, -4), b.shape.slice(0, -4))
+      if (lead === null || !endsWith(a.shape, p!) || !endsWith(b.shape, q!)) {
+        throw new ShapeError(self, inputs, `the last axes must be [${p}] and [${q}]`)
+      }
+      return { shape: [...lead, ...out!], dtype: commonDType(self, inputs) }
+    },
     run: (inputs, g, type) => runItems(name, g, inputs, type.shape),
     vjp: (applied, c) =>
       vjp(applied, c).map((g, i) => g && unbroadcast(g, applied.output.rank, applied.inputs[i]!.shape)),
@@ -55,7 +63,7 @@ const output = (g: Conv2dGeometry) => [g.batch, g.outChannels, g.outH, g.outW]
 export const conv2dOp: Op<Conv2dGeometry> = convolution(
   'conv2d',
   '[b,c,h,w], [o,i,p,q] -> [b,o,u,v]',
-  output,
+  [input, weight, output],
   ({ inputs: [x, w], attrs, wants }, c) => [
     wants[0] ? apply(conv2dInputGradOp, [c, w!], attrs) : null,
     wants[1] ? apply(conv2dWeightGradOp, [x!, c], attrs) : null,
@@ -64,7 +72,7 @@ export const conv2dOp: Op<Conv2dGeometry> = convolution(
 export const conv2dInputGradOp: Op<Conv2dGeometry> = convolution(
   'conv2dInputGrad',
   '[b,o,u,v], [o,i,p,q] -> [b,c,h,w]',
-  input,
+  [output, weight, input],
   ({ inputs: [y, w], attrs, wants }, c) => [
     wants[0] ? apply(conv2dOp, [c, w!], attrs) : null,
     wants[1] ? apply(conv2dWeightGradOp, [c, y!], attrs) : null,
@@ -73,34 +81,27 @@ export const conv2dInputGradOp: Op<Conv2dGeometry> = convolution(
 export const conv2dWeightGradOp: Op<Conv2dGeometry> = convolution(
   'conv2dWeightGrad',
   '[b,c,h,w], [b,o,u,v] -> [o,i,p,q]',
-  weight,
+  [input, output, weight],
   ({ inputs: [x, y], attrs, wants }, c) => [
     wants[0] ? apply(conv2dInputGradOp, [y!, c], attrs) : null,
     wants[1] ? apply(conv2dOp, [x!, c], attrs) : null,
   ],
 )
 
-type Pair = number | readonly [number, number]
-/** Both numbers of an option; throws RangeError unless they are integers of at least `least`. */
-export function pairOf(what: string, p: Pair, least: number): readonly [number, number] {
-  const pair: readonly [number, number] = typeof p === 'number' ? [p, p] : p
-  if (pair.length !== 2 || pair.some(n => !Number.isSafeInteger(n) || n < least)) {
-    throw new RangeError(`${what} is one integer of at least ${least}, or [vertical, horizontal], got ${p}`)
-  }
-  return pair
-}
-
 export interface ConvOptions {
   /** One number, or [vertical, horizontal]. */
   readonly stride?: Pair
-  readonly padding?: Pair
+  /** Zeros around x: as many on both sides, or `[[top, bottom], [left, right]]`, or 'same' or 'valid'. */
+  readonly padding?: Padding
   readonly dilation?: Pair
   readonly groups?: number
 }
 
+/** Elements of an axis that a window reaches over. */
+export const spanOf = (kernel: number, dilation: number): number => dilation * (kernel - 1) + 1
 /** Number of windows along one axis. */
 export const windows = (n: number, kernel: number, stride: number, padding: number, dilation = 1): number =>
-  Math.floor((n + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1
+  Math.floor((n + 2 * padding - spanOf(kernel, dilation)) / stride) + 1
 
 /**
  * 2-D convolution (cross-correlation, as in PyTorch) of x [b,c,h,w] with weight [o,c/groups,p,q] and bias [o].
@@ -108,16 +109,25 @@ export const windows = (n: number, kernel: number, stride: number, padding: numb
  */
 export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOptions = {}): Tensor {
   const [strideH, strideW] = pairOf('conv2d: stride', options.stride ?? 1, 1)
-  const [padH, padW] = pairOf('conv2d: padding', options.padding ?? 0, 0)
   const [dilationH, dilationW] = pairOf('conv2d: dilation', options.dilation ?? 1, 1)
   const groups = options.groups ?? 1
   const inputs = bias === undefined ? [x, weight] : [x, weight, bias]
   const refuse = (detail: string) => new ShapeError(conv2dOp, inputs, detail)
   if (x.rank !== 4 || weight.rank !== 4) throw refuse('both must have four axes')
-  const [batch, inChannels, height, width] = x.shape as [number, number, number, number]
   const [outChannels, perGroup, kernelH, kernelW] = weight.shape as [number, number, number, number]
+  const [batch, inChannels] = x.shape as [number, number]
   const even = Number.isInteger(groups) && perGroup * groups === inChannels && outChannels % groups === 0
   if (!even) throw refuse(`groups ${groups} do not fit`)
+  const sides = sidesOf(
+    'conv2d: padding',
+    options.padding ?? 0,
+    [x.shape[2]!, x.shape[3]!],
+    [spanOf(kernelH, dilationH), spanOf(kernelW, dilationW)],
+    [strideH, strideW],
+  )
+  const [padH, padW] = [common(sides[0]), common(sides[1])]
+  const whole = padUneven(x, sides)
+  const [height, width] = whole.shape.slice(2) as [number, number]
   const outH = windows(height, kernelH, strideH, padH, dilationH)
   const outW = windows(width, kernelW, strideW, padW, dilationW)
   if (!(outH >= 1 && outW >= 1)) throw refuse('the kernel is larger than the padded input')
@@ -140,6 +150,6 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOp
     outH,
     outW,
   }
-  const y = apply(conv2dOp, [x, weight], g)
+  const y = apply(conv2dOp, [whole, weight], g)
   return bias === undefined ? y : add(y, reshape(bias, [outChannels, 1, 1]))
 }

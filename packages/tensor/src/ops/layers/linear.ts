@@ -19,11 +19,12 @@ interface Attrs {
 export const linearOp: Op<Attrs> = {
   name: 'linear',
   signature: '[...,in], [out,in], [out] -> [...,out]',
-  infer(inputs) {
+  infer(inputs, { stackOf = -1 }) {
     const [x, w, b] = inputs
     const n = w!.shape[0]!
-    const fits = w!.rank === 2 && x!.rank > 0 && x!.shape[x!.rank - 1] === w!.shape[1]
+    const fits = w!.rank === 2 && x!.rank > Math.max(0, stackOf) && x!.shape[x!.rank - 1] === w!.shape[1]
     if (!fits || (b !== undefined && (b.rank !== 1 || b.shape[0] !== n))) throw new ShapeError(linearOp, inputs)
+    if (x!.shape[x!.rank - stackOf - 1] === 0) throw new ShapeError(linearOp, inputs, 'a stack of no orders')
     return { shape: [...x!.shape.slice(0, -1), n], dtype: commonDType(linearOp, inputs) }
   },
   run([x, w, b], attrs, type) {

@@ -1,9 +1,12 @@
 import type { TypedArray } from '@unravel/kernels'
+import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
-import { sizeOf } from '../../core/shape.js'
+import { endsWith, sameShape, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
 import { affine } from '../arithmetic/affine.js'
+import { div } from '../arithmetic/div.js'
 import { mean } from '../arithmetic/mean.js'
 import { mul } from '../arithmetic/mul.js'
 import { neg } from '../arithmetic/neg.js'
@@ -11,9 +14,10 @@ import { sub } from '../arithmetic/sub.js'
 import { meanSquare } from '../arithmetic/sumSquares.js'
 import { logSoftmax } from '../functions/logSoftmax.js'
 import { rowsOf, softmax } from '../functions/softmax.js'
-import { gatherOp, scatterAddOp } from '../structure/gather.js'
+import { gather, gatherOp, scatterAddOp } from '../structure/gather.js'
 import { expandDims, reshape, reshapeLast } from '../structure/reshape.js'
-import { broadcastLast } from '../structure/sum.js'
+import { broadcastLast, sum } from '../structure/sum.js'
+import { where } from '../structure/where.js'
 
 export const crossEntropyOp: Op = {
   name: 'crossEntropy',
@@ -56,13 +60,16 @@ export const crossEntropyGradOp: Op = {
   signature: '[...,classes], i32[...], [...] -> [...,classes]',
   infer(inputs) {
     const [logits, labels, c] = inputs as [Tensor, Tensor, Tensor]
+    const fits = sameShape(labels.shape, logits.shape.slice(0, -1)) && endsWith(c.shape, labels.shape)
+    if (logits.rank === 0 || !fits || labels.dtype !== 'i32') throw new ShapeError(crossEntropyGradOp, inputs)
     const lead = c.shape.slice(0, c.rank - labels.rank)
     return { shape: [...lead, ...logits.shape], dtype: commonDType(crossEntropyGradOp, [logits, c]) }
   },
   run([logits, labels, c], _, type) {
+    const [rows, classes] = rowsOf(logits!.shape)
+    checkedLabels(labels!, classes)
     const out = allocate(logits!.backend, type.shape, type.dtype, 'crossEntropyGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - labels!.rank))
-    const [rows, classes] = rowsOf(logits!.shape)
     const { kernels } = logits!.backend
     kernels.crossEntropyGrad(lead, rows, classes, logits!.buffer, labels!.buffer, c!.buffer, out.buffer)
     return out
@@ -93,9 +100,49 @@ function placesOf(labels: Tensor, classes: number): Dense {
   return fromData(places, [labels.size], backendOf(labels), 'crossEntropy')
 }
 
-/** Mean over rows of −log softmax(logits)[label]; logits [...,classes], labels i32 [...]. A scalar []. */
-export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
-  return apply(crossEntropyOp, [logits, labels], undefined)
+export interface CrossEntropyOptions {
+  /** Share ε of every target that is spread evenly over the classes, 0 to 1 (default 0). */
+  readonly labelSmoothing?: number
+  /** A label whose rows count nothing; it need not be a class. Default: none. */
+  readonly ignoreLabel?: number
+  /** A weight [classes] of each class. */
+  readonly classWeights?: Tensor
+}
+
+/**
+ * Mean over rows of −log softmax(logits)[label]; logits [...,classes], labels i32 [...]. A scalar []. With options as
+ * PyTorch's cross_entropy: a row of label y has the loss −(1 − ε) w_y log p_y − ε/classes Σ_c w_c log p_c, and the mean divides
+ * the sum of losses by Σ w_y over the rows that are not ignored: NaN where all are.
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  const { labelSmoothing: eps = 0, ignoreLabel, classWeights } = options
+  if (!(eps >= 0 && eps <= 1)) throw new RangeError(`crossEntropy: labelSmoothing is from 0 to 1, got ${eps}`)
+  if (eps === 0 && ignoreLabel === undefined && classWeights === undefined) {
+    return apply(crossEntropyOp, [logits, labels], undefined)
+  }
+  crossEntropyOp.infer([logits, labels], undefined)
+  const classes = logits.shape[logits.rank - 1]!
+  if (classWeights !== undefined && (classWeights.rank !== 1 || classWeights.shape[0] !== classes)) {
+    throw new ShapeError(crossEntropyOp, [logits, labels, classWeights], `class weights must be [${classes}]`)
+  }
+  const given = labels.dense()[0]!.dataSync()
+  const backend = backendOf(labels)
+  const counted = Float64Array.from(given, label => (label === ignoreLabel ? 0 : 1))
+  const classOf = Int32Array.from(given, label => (label === ignoreLabel ? 0 : label))
+  const safe = fromData(classOf, labels.shape, backend, 'crossEntropy')
+  const rows = fromData(arrayOf(logits.dtype, counted, 'crossEntropy'), [labels.size], backend, 'crossEntropy')
+  const logP = reshape(logSoftmax(logits), [labels.size, classes])
+  const flat = reshape(logP, [-1])
+  const picked = apply(gatherOp, [flat, placesOf(safe, classes)], { axis: -1, length: flat.size, inside: true })
+  // What is ignored is left out before it is summed: 0·∞ is NaN.
+  const weightOfRow = classWeights === undefined ? rows : where(rows, gather(classWeights, reshape(safe, [-1])), 0)
+  const own = sum(mul(where(rows, picked, 0), weightOfRow))
+  const spread = () => {
+    const everyRow = sum(classWeights === undefined ? logP : mul(logP, classWeights), -1)
+    return mul(sum(where(rows, everyRow, 0)), eps / classes)
+  }
+  const total = eps === 0 ? own : add(mul(own, 1 - eps), spread())
+  return neg(div(total, sum(weightOfRow)))
 }
 
 export const mseOp: Op = {

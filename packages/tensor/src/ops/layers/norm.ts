@@ -7,17 +7,21 @@ import { add } from '../arithmetic/add.js'
 import { mean } from '../arithmetic/mean.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
-import { meanSquare } from '../arithmetic/sumSquares.js'
-import { rsqrt } from '../functions/rsqrt.js'
 import { rowsOf } from '../functions/softmax.js'
+import { normalised } from './normalise.js'
 
 interface Attrs {
   readonly eps: number
 }
 
-/** 1/√(mean(d²) + eps) over the last axis. */
-const scaleOf = (d: Tensor, eps: number): Tensor => rsqrt(add(meanSquare(d, -1, true), eps))
-const centred = (x: Tensor): Tensor => sub(x, mean(x, -1, true))
+const LAST = [-1]
+const centred = (x: Tensor): Tensor => sub(x, mean(x, LAST, true))
+/** x over its root mean square, or that of `run`, along the last axis; centred first for layer norm. */
+function hat(x: Tensor, run: Tensor, eps: number, centre: (x: Tensor) => Tensor): Tensor {
+  const { d, scale } = normalised(x, run, LAST, eps, centre)
+  return mul(d, scale)
+}
+const itself = (x: Tensor): Tensor => x
 
 const parameters = (inputs: readonly Tensor[]) =>
   inputs.slice(1).every(p => p.rank === 1 && p.shape[0] === inputs[0]!.shape[inputs[0]!.rank - 1])
@@ -54,13 +58,8 @@ export const layerNormOp: Op<Attrs> = {
     return [gx!, gw!, gb!]
   },
   // The scale of the run is frozen; centring is linear.
-  gate: ([x, w, b], { eps }, at) => add(mul(mul(centred(x!), scaleOf(centred(at.value(x!)), eps)), w!), b!),
-  body: ([x, w, b], { eps }) => layerNormBody(x!, w!, b!, eps),
-}
-
-function layerNormBody(x: Tensor, w: Tensor, b: Tensor, eps: number): Tensor {
-  const d = centred(x)
-  return add(mul(mul(d, scaleOf(d, eps)), w), b)
+  gate: ([x, w, b], { eps }, at) => add(mul(hat(x!, at.value(x!), eps, centred), w!), b!),
+  body: ([x, w, b], { eps }) => add(mul(hat(x!, x!, eps, centred), w!), b!),
 }
 
 export const rmsNormOp: Op<Attrs> = {
@@ -93,8 +92,8 @@ export const rmsNormOp: Op<Attrs> = {
     )
     return [gx!, gw!]
   },
-  gate: ([x, w], { eps }, at) => mul(mul(x!, scaleOf(at.value(x!), eps)), w!),
-  body: ([x, w], { eps }) => mul(mul(x!, scaleOf(x!, eps)), w!),
+  gate: ([x, w], { eps }, at) => mul(hat(x!, at.value(x!), eps, itself), w!),
+  body: ([x, w], { eps }) => mul(hat(x!, x!, eps, itself), w!),
 }
 
 /** Whether a fused backward kernel applies: numbers only, and no leading axes on the cotangent. */

@@ -1,10 +1,10 @@
 import { zeros } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
-import { apply, backendOf, commonDType } from '../../core/op.js'
+import { alias, apply, backendOf, commonDType } from '../../core/op.js'
 import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
-import { expandDims } from './reshape.js'
-import { narrow } from './slice.js'
+import { expandDims, reshape } from './reshape.js'
+import { head, narrow } from './slice.js'
 
 /** `axis` is negative. */
 export const concatOp: Op<{ axis: number }> = {
@@ -13,7 +13,8 @@ export const concatOp: Op<{ axis: number }> = {
   infer(inputs, { axis }) {
     const first = inputs[0]!.shape
     const at = first.length + axis
-    const fits = inputs.every(t => t.rank === first.length && t.shape.every((n, i) => i === at || n === first[i]))
+    const fits =
+      at >= 0 && inputs.every(t => t.rank === first.length && t.shape.every((n, i) => i === at || n === first[i]))
     if (!fits) throw new ShapeError(concatOp, inputs, `shapes differ outside of axis ${axis}`)
     const length = inputs.reduce((sum, t) => sum + t.shape[at]!, 0)
     return {
@@ -56,7 +57,7 @@ export const concatOp: Op<{ axis: number }> = {
 
 /** Stacks with equally many orders. */
 export function evenly(stacks: readonly Tensor[]): Tensor[] {
-  const stored = Math.max(...stacks.map(s => s.shape[0]!))
+  const stored = stacks.reduce((most, s) => Math.max(most, s.shape[0]!), 0)
   return stacks.map(s => padded(s, stored))
 }
 
@@ -64,21 +65,28 @@ export function evenly(stacks: readonly Tensor[]): Tensor[] {
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   if (tensors.length === 0) throw new RangeError('concat wants at least one tensor, got none')
   const at = fromEnd(axis, tensors[0]!.rank, 'concat')
-  return tensors.length === 1 ? tensors[0]! : apply(concatOp, tensors, { axis: at })
+  return tensors.length === 1 ? alias('concat', tensors[0]!) : apply(concatOp, tensors, { axis: at })
 }
 
 /** Tensors of one shape along a new axis. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
-  return concat(
-    tensors.map(t => expandDims(t, axis)),
-    axis,
-  )
+  const items = tensors.map(t => expandDims(t, axis))
+  return items.length === 1 ? items[0]! : concat(items, axis)
 }
 
-/** `stack` with zeros appended on the leading axis up to n entries. */
+/** `stack` with zeros appended on the leading axis up to n entries; itself where it has as many. */
 export function padded(stack: Tensor, n: number): Tensor {
   const missing = n - stack.shape[0]!
   if (missing <= 0) return stack
   const nothing = zeros([missing, ...stack.shape.slice(1)], { dtype: stack.dtype, backend: backendOf(stack) })
   return concat([stack, nothing], 0)
+}
+
+/** Order 0 of a stack. */
+export const order0Of = (stack: Tensor): Tensor => reshape(head(stack, 1), stack.shape.slice(1))
+
+/** A stack with another order 0. */
+export function withOrder0(stack: Tensor, order0: Tensor): Tensor {
+  const first = expandDims(order0, 0)
+  return stack.shape[0] === 1 ? first : concat([first, narrow(stack, 0, 1, stack.shape[0]! - 1)], 0)
 }

@@ -20,11 +20,11 @@ export const gatherOp: Op<Attrs> = linear<Attrs>({
     const [x, index] = inputs as [Tensor, Tensor]
     if (index.dtype !== 'i32') throw new ShapeError(gatherOp, inputs, 'indices must be i32')
     const at = x.rank + axis
-    if (x.shape[at] !== length) throw new ShapeError(gatherOp, inputs)
+    if (at < 0 || x.shape[at] !== length) throw new ShapeError(gatherOp, inputs)
     return { shape: [...x.shape.slice(0, at), ...index.shape, ...x.shape.slice(at + 1)], dtype: x.dtype }
   },
   run([x, index], { axis, length, inside }, type) {
-    if (!inside) checkIndices(index!, length)
+    if (!inside) checkIndices('gather', index!, length)
     const at = x!.rank + axis
     const out = allocate(x!.backend, type.shape, type.dtype, 'gather')
     const [outer, inner] = [sizeOf(x!.shape.slice(0, at)), sizeOf(x!.shape.slice(at + 1))]
@@ -51,7 +51,7 @@ export const scatterAddOp: Op<ScatterAttrs> = linear<ScatterAttrs>({
     return { shape: [...y.shape.slice(0, lead), length, ...y.shape.slice(y.rank - after)], dtype: y.dtype }
   },
   run([y, index], { length, after, inside }, type) {
-    if (!inside) checkIndices(index!, length)
+    if (!inside) checkIndices('gather', index!, length)
     const out = allocate(y!.backend, type.shape, type.dtype, 'scatterAdd')
     const inner = sizeOf(y!.shape.slice(y!.rank - after))
     const outer = sizeOf(y!.shape.slice(0, y!.rank - after - index!.rank))
@@ -62,11 +62,11 @@ export const scatterAddOp: Op<ScatterAttrs> = linear<ScatterAttrs>({
     apply(gatherOp, [c, index!], { ...attrs, axis: -after - 1 }),
 })
 
-function checkIndices(index: Dense, length: number): void {
+export function checkIndices(what: string, index: Dense, length: number): void {
   const values = index.dataSync()
   for (let i = 0; i < values.length; i++) {
     if (values[i]! < 0 || values[i]! >= length) {
-      throw new RangeError(`gather: index ${values[i]} at position ${i} is outside 0..${length - 1}`)
+      throw new RangeError(`${what}: index ${values[i]} at position ${i} is outside 0..${length - 1}`)
     }
   }
 }

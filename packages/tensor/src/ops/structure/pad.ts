@@ -2,13 +2,42 @@ import { onesLike } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
 import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
+import { pick } from './pick.js'
 import { embedOp } from './slice.js'
 import { where } from './where.js'
 
-/** x with `widths[i] = [before, after]` elements of `value` added along axis i. */
-export function pad(x: Tensor, widths: readonly (readonly [number, number])[], value = 0): Tensor {
+/** What is around x: its mirror image without or with the edge itself, its edge, or x again; NumPy's words. */
+export type PadMode = 'reflect' | 'symmetric' | 'edge' | 'wrap'
+
+/** Place p of an axis that goes on beyond its n elements, as one of them. */
+const continued: Record<PadMode, (p: number, n: number) => number> = {
+  reflect: (p, n) => (n === 1 ? 0 : n - 1 - Math.abs(n - 1 - modulo(p, 2 * n - 2))),
+  symmetric: (p, n) => Math.min(modulo(p, 2 * n), 2 * n - 1 - modulo(p, 2 * n)),
+  edge: (p, n) => Math.min(Math.max(p, 0), n - 1),
+  wrap: modulo,
+}
+
+function modulo(p: number, n: number): number {
+  return ((p % n) + n) % n
+}
+
+/** x with `widths[i] = [before, after]` elements added along axis i: of one number, or of x continued. */
+export function pad(x: Tensor, widths: readonly (readonly [number, number])[], value: number | PadMode = 0): Tensor {
   if (widths.length !== x.rank || widths.flat().some(w => !Number.isSafeInteger(w) || w < 0)) {
     throw new ShapeError({ name: 'pad', signature: '[...] -> [...], [before, after] >= 0 for every axis' }, [x])
+  }
+  if (typeof value === 'string') {
+    const place = continued[value]
+    if (place === undefined) {
+      throw new RangeError(`pad: the mode is a number or one of ${Object.keys(continued).join(', ')}, got ${value}`)
+    }
+    return widths.reduce((t, [before, after], axis) => {
+      const n = x.shape[axis]!
+      if (before + after === 0) return t
+      if (n === 0)
+        throw new ShapeError({ name: 'pad', signature: '[...] -> [...]' }, [x], `axis ${axis} has no ${value}`)
+      return pick(t, Array.from({ length: before + n + after }, (_, i) => place(i - before, n)), axis) // biome-ignore format: short
+    }, x)
   }
   const box = {
     begin: widths.map(w => w[0]),

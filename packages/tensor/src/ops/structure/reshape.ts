@@ -1,7 +1,7 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
-import { axesFromEnd, fromEnd, sameShape, sizeOf } from '../../core/shape.js'
+import { alias, apply } from '../../core/op.js'
+import { axesFromEnd, endsWith, fromEnd, sameShape, sizeOf } from '../../core/shape.js'
 import type { Op, Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
 
@@ -12,6 +12,7 @@ export const reshapeOp: Op<{ from: Shape; to: Shape }> = linear<{ from: Shape; t
     if (sizeOf(from) !== sizeOf(to)) {
       throw new ShapeError(reshapeOp, [x!], `[${from}] has ${sizeOf(from)} elements, [${to}] has ${sizeOf(to)}`)
     }
+    if (!endsWith(x!.shape, from)) throw new ShapeError(reshapeOp, [x!], `the last axes must be [${from}]`)
     return { shape: [...x!.shape.slice(0, x!.rank - from.length), ...to], dtype: x!.dtype }
   },
   run: ([x], _, type) => x!.share(type.shape, 0, 'reshape'),
@@ -25,10 +26,10 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   if (to.some(n => !Number.isSafeInteger(n) || n < 0)) {
     throw new ShapeError(reshapeOp, [x], `cannot become [${shape}]`)
   }
-  return sameShape(x.shape, to) ? x : apply(reshapeOp, [x], { from: x.shape, to })
+  return sameShape(x.shape, to) ? alias('reshape', x) : apply(reshapeOp, [x], { from: x.shape, to })
 }
 
-/** The last `rank` axes of x in shape `to`; axes before them stay. */
+/** The last `rank` axes of x in shape `to`; axes before them stay. For rules: x itself where nothing changes. */
 export function reshapeLast(x: Tensor, rank: number, to: Shape): Tensor {
   const from = x.shape.slice(x.rank - rank)
   return sameShape(from, to) ? x : apply(reshapeOp, [x], { from, to })

@@ -1,7 +1,7 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
-import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
+import { alias, apply } from '../../core/op.js'
+import { endsWith, fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
 
@@ -26,15 +26,19 @@ function addresses({ begin, step }: Box, shape: Shape) {
 function isRun({ size, step, from }: Box): boolean {
   let d = 0
   while (d < size.length && size[d] === 1) d++
-  return step[d] === undefined || (step[d] === 1 && size.every((n, i) => i <= d || n === from[i]))
+  return size.every((n, i) => i < d || (step[i] === 1 && (i === d || n === from[i])))
 }
 
-const leadOf = (x: Tensor, box: Box) => x.shape.slice(0, x.rank - box.begin.length)
+/** The type of x with the last axes `from` in place of which come `to`. */
+function replaced(op: Op<Box>, x: Tensor, from: Shape, to: Shape) {
+  if (!endsWith(x.shape, from)) throw new ShapeError(op, [x], `the last axes must be [${from}]`)
+  return { shape: [...x.shape.slice(0, x.rank - from.length), ...to], dtype: x.dtype }
+}
 
 export const sliceOp: Op<Box> = linear<Box>({
   name: 'slice',
   signature: '[...] -> [...]',
-  infer: ([x], box) => ({ shape: [...leadOf(x!, box), ...box.size], dtype: x!.dtype }),
+  infer: ([x], { from, size }) => replaced(sliceOp, x!, from, size),
   run([x], box, type) {
     const { offset, strides } = addresses(box, x!.shape)
     if (isRun(box) && x!.rank === box.from.length) return x!.share(type.shape, offset, 'slice')
@@ -51,7 +55,7 @@ export const sliceOp: Op<Box> = linear<Box>({
 export const embedOp: Op<Box> = linear<Box>({
   name: 'embed',
   signature: '[...] -> [...]',
-  infer: ([x], box) => ({ shape: [...leadOf(x!, box), ...box.from], dtype: x!.dtype }),
+  infer: ([x], { from, size }) => replaced(embedOp, x!, size, from),
   run([x], box, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'embed')
     const { kernels } = x!.backend
@@ -87,7 +91,7 @@ export function slice(
     const last = i < end.length && end[i] !== null ? clip(end[i]!, n) : n
     return Math.max(0, Math.ceil((last - first[i]!) / steps[i]!))
   })
-  if (size.every((n, i) => n === x.shape[i])) return x
+  if (size.every((n, i) => n === x.shape[i])) return alias('slice', x)
   return apply(sliceOp, [x], { begin: first, size, step: steps, from: x.shape })
 }
 
@@ -99,13 +103,13 @@ export function narrow(x: Tensor, axis: number, begin: number, count: number): T
   if (!inside || !Number.isInteger(begin) || !Number.isInteger(count)) {
     throw new ShapeError(sliceOp, [x], `axis ${axis} has no ${count} elements from ${begin}`)
   }
-  if (count === from[0]) return x
+  if (count === from[0]) return alias('narrow', x)
   const rest = from.slice(1)
   const box = { begin: [begin, ...rest.map(() => 0)], size: [count, ...rest], step: from.map(() => 1), from }
   return apply(sliceOp, [x], box)
 }
 
-/** The first n entries of the leading axis. */
+/** The first n entries of the leading axis; the stack itself where it has no more. */
 export function head(stack: Tensor, n: number): Tensor {
   return stack.shape[0]! <= n ? stack : slice(stack, [0], [n])
 }

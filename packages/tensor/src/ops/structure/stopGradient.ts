@@ -1,4 +1,4 @@
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import type { Op, Tensor } from '../../core/tensor.js'
 
 /** No rule: every interpreter sees a constant (order 0 of a series, the value of a run). */
@@ -11,5 +11,5 @@ export const stopGradientOp: Op = {
 
 /** x, as a constant to derivatives, series and paths. */
 export function stopGradient(x: Tensor): Tensor {
-  return x.level === 0 ? x : apply(stopGradientOp, [x], undefined)
+  return x.level === 0 ? alias('stopGradient', x) : apply(stopGradientOp, [x], undefined)
 }

@@ -1,10 +1,10 @@
 import type { ReduceOp, Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import { axesFromEnd, broadcastShapes, broadcastStrides, checkedShape, sameShape, stridesOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
-import { reshape, reshapeLast } from './reshape.js'
+import { reshapeLast } from './reshape.js'
 
 /** Axes of a reduction, negative and ascending. */
 export interface Axes {
@@ -12,7 +12,9 @@ export interface Axes {
   readonly keepdims: boolean
 }
 
-export function reducedShape(x: Tensor, { axes, keepdims }: Axes): number[] {
+export function reducedShape(op: Op<Axes>, inputs: readonly Tensor[], { axes, keepdims }: Axes): number[] {
+  const x = inputs[0]!
+  if (axes.length > 0 && axes[0]! < -x.rank) throw new ShapeError(op, inputs, `there is no axis ${axes[0]}`)
   const gone = (i: number) => axes.includes(i - x.rank)
   return keepdims ? x.shape.map((n, i) => (gone(i) ? 1 : n)) : x.shape.filter((_, i) => !gone(i))
 }
@@ -42,7 +44,7 @@ export function unreduced(c: Tensor, x: Tensor, { axes, keepdims }: Axes): Tenso
 export const sumOp: Op<Axes> = linear<Axes>({
   name: 'sum',
   signature: '[...] -> [...]',
-  infer: ([x], attrs) => ({ shape: reducedShape(x!, attrs), dtype: x!.dtype }),
+  infer: (inputs, attrs) => ({ shape: reducedShape(sumOp, inputs, attrs), dtype: inputs[0]!.dtype }),
   run: ([x], attrs, type) => runReduce('sum', x!, attrs, type.shape),
   vjp: ({ inputs: [x], attrs }, c) => broadcastLast(unreduced(c, x!, attrs), x!.shape),
 })
@@ -60,7 +62,7 @@ export const broadcastToOp: Op<{ shape: Shape }> = linear<{ shape: Shape }>({
     const lead = x!.shape.slice(0, x!.rank - shape.length)
     const item = x!.shape.slice(lead.length)
     const wide = broadcastShapes(item, shape)
-    if (wide === null || !sameShape(wide, shape)) {
+    if (x!.rank < shape.length || wide === null || !sameShape(wide, shape)) {
       throw new ShapeError(broadcastToOp, [x!], `does not broadcast to [${shape}]`)
     }
     return { shape: [...lead, ...shape], dtype: x!.dtype }
@@ -78,10 +80,12 @@ export const broadcastToOp: Op<{ shape: Shape }> = linear<{ shape: Shape }>({
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   checkedShape('broadcastTo', shape)
   if (x.rank > shape.length) throw new ShapeError(broadcastToOp, [x], `does not broadcast to [${shape}]`)
-  return broadcastLast(reshape(x, [...new Array<number>(shape.length - x.rank).fill(1), ...x.shape]), shape)
+  if (sameShape(x.shape, shape)) return alias('broadcastTo', x)
+  return broadcastLast(reshapeLast(x, x.rank, [...new Array<number>(shape.length - x.rank).fill(1), ...x.shape]), shape)
 }
 
-/** The last axes of x, as many as `shape` has, broadcast to it; axes before them stay. */
+/** The last axes of x, as many as `shape` has, broadcast to it; axes before them stay. For rules: x itself where
+ *  nothing changes. */
 export function broadcastLast(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape.slice(x.rank - shape.length), shape) ? x : apply(broadcastToOp, [x], { shape })
 }

@@ -1,5 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import { fromEnd, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
@@ -10,6 +10,7 @@ export const transposeOp: Op<{ perm: readonly number[] }> = linear<{ perm: reado
   signature: '[...] -> [...]',
   infer([x], { perm }) {
     const lead = x!.rank - perm.length
+    if (lead < 0) throw new ShapeError(transposeOp, [x!], `there are no ${perm.length} axes`)
     return { shape: [...x!.shape.slice(0, lead), ...perm.map(p => x!.shape[lead + p]!)], dtype: x!.dtype }
   },
   run([x], { perm }, type) {
@@ -37,7 +38,7 @@ export function transpose(x: Tensor, perm?: readonly number[]): Tensor {
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new ShapeError(transposeOp, [x], `[${perm}] is not a permutation of its axes`)
   }
-  return order.every((p, i) => p === i) ? x : apply(transposeOp, [x], { perm: order })
+  return order.every((p, i) => p === i) ? alias('transpose', x) : apply(transposeOp, [x], { perm: order })
 }
 
 /** x with two axes exchanged. */

@@ -1,0 +1,31 @@
+import { apply, commonDType } from '../../core/op.js'
+import type { Dense, Op, Tensor } from '../../core/tensor.js'
+import { mul } from '../arithmetic/mul.js'
+
+/** An elementwise function φ that is written in other ops, and its gate as a whole. */
+interface Composite<A> {
+  readonly name: string
+  body(x: Tensor, attrs: A): Tensor
+  /** The secant gate (φ(x) − φ(0))/x, with its limit φ′(0) at x = 0. */
+  secant(x: Tensor, attrs: A): Tensor
+  /** φ(0), which joins the bias of the gated op. */
+  atZero?(attrs: A): number
+}
+
+/** Derivatives and series go through the body; paths see the secant gate of the whole. */
+export function composite<A = void>(phi: Composite<A>): Op<A> {
+  const self: Op<A> = {
+    name: phi.name,
+    signature: '[...] -> [...]',
+    infer: inputs => ({ shape: inputs[0]!.shape, dtype: commonDType(self, inputs) }),
+    run: ([x], attrs) => phi.body(x!, attrs) as Dense,
+    body: ([x], attrs) => phi.body(x!, attrs),
+    gate([x], attrs, at) {
+      const run = at.value(x!)
+      const through = mul(at.stack(x!), phi.secant(run, attrs))
+      const bias = phi.atZero?.(attrs) ?? 0
+      return at.paths(apply(self, [run], attrs), bias === 0 ? through : at.addToOrder0(through, bias))
+    },
+  }
+  return self
+}

@@ -1,0 +1,50 @@
+import { apply } from '../../core/op.js'
+import type { Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
+import { div } from '../arithmetic/div.js'
+import { mul } from '../arithmetic/mul.js'
+import { neg } from '../arithmetic/neg.js'
+import { sub } from '../arithmetic/sub.js'
+import { composite } from './composite.js'
+import { quotient } from './elementwise.js'
+import { exp, expm1 } from './exp.js'
+import { cos, sin } from './trig.js'
+
+/** eʰ + e⁻ʰ and eʰ − e⁻ʰ; the latter has no cancellation, since eʰ − 1 and e⁻ʰ − 1 differ in sign. */
+const twoCosh = (h: Tensor) => add(exp(h), exp(neg(h)))
+const twoSinh = (h: Tensor) => sub(expm1(h), expm1(neg(h)))
+/** sinh(x/2): half arguments overflow only where the results do. */
+const sinhHalf = (x: Tensor) => mul(twoSinh(mul(x, 0.5)), 0.5)
+
+export const sinhOp = composite({
+  name: 'sinh',
+  // 2 sinh(x/2) cosh(x/2)
+  body: x => mul(sinhHalf(x), twoCosh(mul(x, 0.5))),
+  secant: x => quotient(sinh(x), x, 1),
+})
+
+/** Hyperbolic sine */
+export function sinh(x: Tensor): Tensor {
+  return apply(sinhOp, [x], undefined)
+}
+
+export const coshOp = composite({
+  name: 'cosh',
+  // 1 + 2 sinh²(x/2)
+  body: x => add(coshMinusOne(x), 1),
+  secant: x => quotient(coshMinusOne(x), x, 0),
+  atZero: () => 1,
+})
+
+function coshMinusOne(x: Tensor): Tensor {
+  const s = sinhHalf(x)
+  return mul(s, mul(s, 2))
+}
+
+/** Hyperbolic cosine */
+export function cosh(x: Tensor): Tensor {
+  return apply(coshOp, [x], undefined)
+}
+
+/** Tangent of x in radians. Paths see sin(x)/x over the cosine of the run: the secant gate of the whole. */
+export const tan = (x: Tensor): Tensor => div(sin(x), cos(x))

@@ -1,0 +1,81 @@
+import { ShapeError } from '../../core/errors.js'
+import { axesFromEnd, sizeOf } from '../../core/shape.js'
+import type { Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
+import { equal, notEqual } from '../arithmetic/compare.js'
+import { div } from '../arithmetic/div.js'
+import { max, min } from '../arithmetic/max.js'
+import { mean } from '../arithmetic/mean.js'
+import { mul } from '../arithmetic/mul.js'
+import { sub } from '../arithmetic/sub.js'
+import { sumSquares } from '../arithmetic/sumSquares.js'
+import { finite } from '../arithmetic/truth.js'
+import { stopGradient } from '../structure/stopGradient.js'
+import { sum } from '../structure/sum.js'
+import { where } from '../structure/where.js'
+import { abs } from './abs.js'
+import { exp } from './exp.js'
+import { log } from './log.js'
+import { pow } from './power.js'
+import { sqrt } from './sqrt.js'
+
+type Axis = number | readonly number[]
+
+/** How many elements each element of a reduction is made of. */
+const countOf = (name: string, x: Tensor, axis: Axis | undefined): number =>
+  sizeOf(axesFromEnd(axis, x.rank, name).map(a => x.shape[x.rank + a]!))
+
+/** x², and x·x in whole numbers. */
+export const square = (x: Tensor): Tensor => (x.dtype === 'i32' ? mul(x, x) : pow(x, 2))
+
+/** √x with derivative 0 where x = 0, where the slope is infinite. */
+function rootOf(x: Tensor): Tensor {
+  const zero = equal(stopGradient(x), 0)
+  return where(zero, 0, sqrt(where(zero, 1, x)))
+}
+
+/** Variance over `axis` (one, several, or by default all): Σ (x − mean)²/(n − correction). Correction 0 (default) as in NumPy, 1
+ *  as in PyTorch. NaN of nothing. */
+export function variance(x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor {
+  if (!(correction >= 0)) throw new RangeError(`variance: correction is at least 0, got ${correction}`)
+  const n = countOf('variance', x, axis)
+  const squares = sumSquares(sub(x, mean(x, axis, true)), axis, keepdims)
+  return div(squares, Math.max(0, n - correction))
+}
+
+/** Standard deviation, the root of `variance`; its derivative is 0 where all elements are equal. */
+export const std = (x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor =>
+  rootOf(variance(x, axis, keepdims, correction))
+
+/**
+ * Vector norm over `axis` (one, several, or by default all): (Σ |x|^p)^(1/p), p = 2 by default, 1, any other p > 0, Infinity for the
+ * largest |x|, −Infinity for the smallest, 0 for how many are not 0. Scaled by the largest |x|, so that it overflows only where
+ * the result does. The derivative where all elements are 0 is 0. Throws ShapeError for the extreme of nothing.
+ */
+export function norm(x: Tensor, axis?: Axis, keepdims = false, p = 2): Tensor {
+  if (!(p >= 0 || p === -Infinity)) throw new RangeError(`norm: p is at least 0, or −Infinity, got ${p}`)
+  if (p === Infinity) return max(abs(x), axis, keepdims)
+  if (p === -Infinity) return min(abs(x), axis, keepdims)
+  if (p === 0) return sum(notEqual(x, 0), axis, keepdims)
+  if (p === 1 || countOf('norm', x, axis) === 0) return sum(abs(x), axis, keepdims)
+  const largest = max(abs(stopGradient(x)), axis, true)
+  // Of zeros, infinities and NaN there is no scale: they are their own norm.
+  const scale = where(mul(finite(largest), notEqual(largest, 0)), largest, 1)
+  const scaled = div(x, scale)
+  const back = keepdims ? scale : sum(scale, axis)
+  if (p === 2) return mul(rootOf(sumSquares(scaled, axis, keepdims)), back)
+  const powers = sum(pow(abs(scaled), p), axis, keepdims)
+  const zero = equal(stopGradient(powers), 0)
+  return mul(where(zero, 0, pow(where(zero, 1, powers), 1 / p)), back)
+}
+
+/** log Σ exp(x) over `axis` (one, several, or by default all), shifted by the maximum so that nothing overflows; of nothing
+ *  −Infinity. */
+export function logsumexp(x: Tensor, axis?: Axis, keepdims = false): Tensor {
+  if (x.dtype === 'i32')
+    throw new ShapeError({ name: 'logsumexp', signature: '[...] -> [...]' }, [x], 'dtype must be f32 or f64')
+  if (countOf('logsumexp', x, axis) === 0) return log(sum(exp(x), axis, keepdims))
+  const largest = max(stopGradient(x), axis, true)
+  const shift = where(finite(largest), largest, 0)
+  return add(log(sum(exp(sub(x, shift)), axis, keepdims)), keepdims ? shift : sum(shift, axis))
+}

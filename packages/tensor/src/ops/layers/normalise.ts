@@ -1,0 +1,72 @@
+import { type Dense, fromData, type Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
+import { mul } from '../arithmetic/mul.js'
+import { meanSquare } from '../arithmetic/sumSquares.js'
+import { rsqrt } from '../functions/rsqrt.js'
+
+/** Numbers and 1/√(mean(·²) + eps) of theirs: what is normalised is their product. */
+interface Normalised {
+  readonly d: Tensor
+  readonly scale: Tensor
+}
+
+/**
+ * d = centre(x) and 1/√(mean(centre(run)²) + eps) over `axes`, kept at length 1; `run` has the shape of x, and is x where the
+ * scale is not frozen. Where squares overflow or lose digits, x and run are multiplied by powers of two first: what is normalised
+ * does not depend on them, nor do its derivatives.
+ */
+export function normalised(
+  x: Tensor,
+  run: Tensor,
+  axes: readonly number[],
+  eps: number,
+  centre: (x: Tensor) => Tensor,
+): Normalised {
+  const at = (x: Tensor, run: Tensor, eps: (variance: Tensor) => Tensor) => {
+    const d = centre(x)
+    const variance = eps(meanSquare(run === x ? d : centre(run), axes, true))
+    return { d, variance }
+  }
+  const plain = at(x, run, v => add(v, eps))
+  const by = powers(plain.variance, run, axes, eps)
+  if (by === null) return { d: plain.d, scale: rsqrt(plain.variance) }
+  const scaled = mul(x, by)
+  const root = mul(by, Math.sqrt(eps))
+  const { d, variance } = at(scaled, run === x ? scaled : mul(run, by), v => add(v, mul(root, root)))
+  return { d, scale: rsqrt(variance) }
+}
+
+/** The numbers of the run itself, which come first: order 0 of series, values of paths. */
+const numbers = (t: Tensor) => (t.dense()[0] as Dense).dataSync().subarray(0, t.size)
+
+/** The power of two that brings the largest number of every group near 1, where the variance is out of range; null where none
+ *  is, and on devices that are not to be waited for. */
+function powers(variance: Tensor, run: Tensor, axes: readonly number[], eps: number): Dense | null {
+  const { backend, dtype } = run
+  if (backend.name !== 'js' && backend.name !== 'wasm') return null
+  // Derivatives take the variance to the power of 3/2, and higher ones beyond.
+  const [most, limit] = dtype === 'f32' ? [1e20, 126] : [1e200, 1022]
+  const outside = (v: number) => !(v >= 1 / most && v <= most)
+  const found = numbers(variance)
+  if (!found.some(outside)) return null
+  const largest = new Float64Array(found.length).fill(Math.sqrt(eps))
+  const reduced = run.shape.map((_, d) => axes.includes(d) || axes.includes(d - run.rank))
+  numbers(run).forEach((v, i) => {
+    // The group of element i: its index along the axes that are kept.
+    let [group, stride, rest] = [0, 1, i]
+    for (let d = run.rank - 1; d >= 0; d--) {
+      const n = run.shape[d]!
+      if (!reduced[d]) {
+        group += (rest % n) * stride
+        stride *= n
+      }
+      rest = Math.floor(rest / n)
+    }
+    largest[group] = Math.max(largest[group]!, Math.abs(v))
+  })
+  const by = largest.map((size, i) => {
+    if (!outside(found[i]!) || !(size > 0 && size < Infinity)) return 1
+    return 2 ** Math.min(limit, Math.max(-limit, -Math.floor(Math.log2(size))))
+  })
+  return fromData(dtype === 'f32' ? Float32Array.from(by) : by, variance.shape, backend, 'normalised')
+}

@@ -1,0 +1,221 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { formatNpy, formatNpz, parseNpy } from '@unravel/tensor'
+import { afterAll, describe, expect, test } from 'vitest'
+import { main } from './main.js'
+
+const package_ = resolve(import.meta.dirname, '..')
+const fixtures = resolve(package_, '../../test/fixtures/oracle')
+const model = join(fixtures, 'mlp-tanh')
+const input = join(model, 'input.npy')
+const folder = mkdtempSync(join(tmpdir(), 'unravel-modules-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const file = (name: string, content: string | Uint8Array) => {
+  writeFileSync(join(folder, name), content)
+  return name
+}
+
+/** In a process of its own: modules import the libraries natively. */
+function start(...argv: string[]) {
+  const args = ['--conditions=@unravel/source', '--import', 'tsx', join(package_, 'src/bin.ts'), ...argv]
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: package_,
+    env: { ...process.env, INIT_CWD: folder, UNRAVEL_DEBUG: '' },
+  })
+  return { status, stdout: stdout.toString(), stderr: stderr.toString() }
+}
+async function run(...argv: string[]) {
+  let [stdout, stderr] = ['', '']
+  const io = { out: (text: string) => void (stdout += text), err: (text: string) => void (stderr += text) }
+  const status = await main(argv, { cwd: folder, ...io, interruption: () => new AbortController().signal })
+  return { status, stdout, stderr }
+}
+
+/** The tower of the fixture mlp-tanh, written by hand. */
+const byHand = file(
+  'tower.mjs',
+  `import { linear, tanh } from '@unravel/tensor'
+export default (w, { dtype, backend }) => {
+  const dense = (name, x) => linear(x, w[name + '.weight'], w[name + '.bias'])
+  return {
+    encode: x => dense('encoder', x),
+    blocks: Array.from({ length: 8 }, (_, l) => ({
+      scale: 0.125,
+      branch: h => dense('blocks.' + l + '.fc2', tanh(dense('blocks.' + l + '.fc1', h))),
+    })),
+    decode: h => dense('decoder', h),
+  }
+}
+`,
+)
+const weights = ['--weights', join(model, 'model.safetensors')]
+
+describe('a module for MODEL', () => {
+  test('is expanded to the numbers of the same network in a folder', async () => {
+    const { status, stdout } = start('expand', byHand, ...weights, '--input', input, '--json', '--values')
+    expect(status).toBe(0)
+    const [got, want] = [stdout, (await run('expand', model, '--input', input, '--json', '--values')).stdout].map(
+      text => ({
+        ...JSON.parse(text),
+        seconds: null,
+      }),
+    )
+    expect(got).toEqual({ ...want, model: byHand })
+  })
+
+  test('is taken by every command on a model', () => {
+    for (const command of ['paths', 'complexity', 'lesion', 'sweep', 'verify', 'report']) {
+      const few = command === 'lesion' ? ['--draws', '1'] : command === 'sweep' ? ['--steps', '2'] : []
+      const { status, stderr } = start(command, byHand, ...weights, '--input', input, '--scale', '0.1', ...few)
+      expect({ command, status, stderr }).toMatchObject({ status: 0 })
+    }
+    expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('<td>0.1000</td>')
+  }, 120_000)
+
+  test('may export a tower as it is; inputs are in the precision of its tensors, and that is said', () => {
+    const tower = file(
+      'plain.mjs',
+      `import { mul, tanh, tensor } from '@unravel/tensor'
+const a = tensor([2])
+export const tower = { encode: x => x, blocks: [{ scale: 0.5, branch: h => tanh(mul(h, a)) }], decode: h => h }
+`,
+    )
+    const { status, stdout, stderr } = start('expand', tower, '--input', input, '--orders', '1')
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/^1 block, λ = 0\.5, 2 inputs, f32 on wasm$/m)
+    expect(stdout).toMatch(/^scale +from the module$/m)
+    expect(stderr).toContain("warning: plain.mjs: the tower's tensors are f32, so all is computed in f32, not in f64")
+    expect(start('verify', tower, '--input', input).stderr).toMatch(/plain\.mjs: verify computes in f64/)
+  })
+
+  test('may name an architecture of one’s own, which config.json then may name', () => {
+    file(
+      'mine.mjs',
+      `import { residualMlp } from '@unravel/resnet'
+import { z } from 'zod'
+const schema = z.object({ ...residualMlp.schema.shape, architecture: z.literal('my-mlp') })
+export const mine = { ...residualMlp, name: 'my-mlp', schema }
+`,
+    )
+    cpSync(model, join(folder, 'own'), { recursive: true })
+    file('own/config.json', readFileSync(join(model, 'config.json'), 'utf8').replace('residual-mlp', 'my-mlp'))
+    const { status, stdout } = start('expand', 'own', '--architecture', 'mine.mjs', '--input', input, '--json')
+    expect(status).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ model: 'own', blocks: 8, scale: 0.125 })
+  })
+
+  test.each([
+    ['missing', ['nowhere.mjs'], /nowhere\.mjs: there is no such module/],
+    ['broken', [file('broken.mjs', 'export default {')], /broken\.mjs: /],
+    [
+      'without a tower',
+      [file('none.mjs', 'export const x = 1')],
+      /none\.mjs: the module exports no tower; expected a tower \{/,
+    ],
+    [
+      'with a tower that is none',
+      [file('half.mjs', 'export default { encode: x => x, blocks: [{ branch: h => h }], decode: h => h }')],
+      /half\.mjs: scale of block 0 is undefined, no finite number/,
+    ],
+    [
+      'whose function fails',
+      [file('fails.mjs', 'export default () => { throw new Error("I need weights") }')],
+      /fails\.mjs: I need weights/,
+    ],
+    [
+      'that does not take the inputs',
+      [file('wrong.mjs', 'export default { encode: x => x, blocks: [], decode: () => { throw new Error("shape") } }')],
+      /wrong\.mjs on \S+input\.npy, f64\[2,5\]: shape/,
+    ],
+    [
+      'with weights beside a folder',
+      [model, '--weights', 'w.safetensors'],
+      /--weights is for a MODEL that is a module/,
+    ],
+    [
+      'for an architecture, with none',
+      [model, '--architecture', file('empty.mjs', 'export const x = 1')],
+      /empty\.mjs: the module exports no architecture/,
+    ],
+  ])('%s is told in one line', async (_, argv, saying) => {
+    const { status, stdout, stderr } = await run('expand', ...argv, '--input', input)
+    expect(stderr).toMatch(saying)
+    expect({ status, stdout, lines: stderr.trimEnd().split('\n').length }).toEqual({ status: 2, stdout: '', lines: 1 })
+  })
+})
+
+describe('the scale', () => {
+  const without = join(folder, 'no-scale')
+  cpSync(model, without, { recursive: true })
+  const { scale: _, ...config } = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8'))
+  writeFileSync(join(without, 'config.json'), JSON.stringify(config))
+
+  test('comes from config.json or --scale, and the table says so', async () => {
+    const own = await run('expand', model, '--input', input)
+    expect(own.stdout).toMatch(/^scale +from config\.json, rule constant$/m)
+    expect(own.stderr).toBe('')
+    const given = await run('expand', without, '--input', input, '--scale', '0.125')
+    expect(given.stdout).toMatch(/^scale +given by --scale$/m)
+    expect(given.stderr).toBe('')
+  })
+
+  test('is 1 where config.json has none: in the table, on standard error, and in the warnings of the document', async () => {
+    const table = await run('expand', without, '--input', input)
+    expect(table.stdout).toMatch(/^8 blocks, λ = 1, /m)
+    expect(table.stdout).toMatch(/^scale +assumed, as config\.json has none$/m)
+    expect(table.stderr).toContain('config.json has no "scale", so λ = 1 is assumed')
+    const document = await run('expand', without, '--input', input, '--json')
+    expect(JSON.parse(document.stdout).warnings[0]).toContain('config.json has no "scale", so λ = 1 is assumed')
+    expect((await run('sweep', without, '--input', input, '--steps', '2')).stderr).toContain('so λ = 1 is assumed')
+  })
+
+  test('unknown fields of config.json are named on standard error and in the document', async () => {
+    const odd = join(folder, 'odd')
+    cpSync(model, odd, { recursive: true })
+    writeFileSync(join(odd, 'config.json'), JSON.stringify({ ...config, scale: { rule: '1/n' }, depth_scale: 2 }))
+    const { stdout, stderr } = await run('expand', odd, '--input', input, '--json')
+    expect(stderr).toMatch(/^warning: .*fields that a residual-mlp does not know.*"depth_scale": 2/m)
+    expect(JSON.parse(stdout).warnings[0]).toContain('"depth_scale": 2')
+  })
+
+  const { output } = JSON.parse(readFileSync(join(model, 'expected.json'), 'utf8')) as { output: number[][] }
+  const wanted = { shape: [2, 3], dtype: 'f64', data: Float64Array.from(output.flat()) } as const
+
+  test.each([
+    ['.npy', file('wanted.npy', formatNpy(wanted))],
+    ['.npz by its name', file('wanted.npz', formatNpz({ norms: wanted, output: wanted }))],
+    ['.npz with one array', file('one.npz', formatNpz({ anything: wanted }))],
+  ])('--expect compares with outputs from elsewhere: %s', async (_, path) => {
+    const right = await run('expand', model, '--input', input, '--expect', path, '--json')
+    const { expected, warnings } = JSON.parse(right.stdout)
+    expect(expected.max_abs).toBeLessThan(1e-14)
+    expect(expected.relative).toBeLessThan(1e-14)
+    expect(expected.tolerance).toBe(1e-4)
+    expect(warnings.join()).not.toContain('differs')
+  })
+
+  test('--expect says by how much a network at another scale is off, and that it is', async () => {
+    const wrong = await run('expand', without, '--input', input, '--expect', 'wanted.npy', '--json', '--values')
+    const { expected, output: got, warnings } = JSON.parse(wrong.stdout)
+    const gaps = output.flat().map((y, i) => (got as number[][]).flat()[i]! - y)
+    expect(wrong.status).toBe(0)
+    expect(expected.max_abs).toBeCloseTo(Math.max(...gaps.map(Math.abs)), 12)
+    expect(expected.relative).toBeCloseTo(Math.hypot(...gaps) / Math.hypot(...output.flat()), 12)
+    expect(warnings.join()).toMatch(
+      /the output differs from wanted\.npy by at most .* of its norm \(tolerance 0\.0001\)/,
+    )
+    expect(wrong.stderr).toContain('differs from wanted.npy')
+    expect((await run('expand', without, '--input', input, '--expect', 'wanted.npy')).stdout).toMatch(
+      /^expected +the output/m,
+    )
+  })
+
+  test('--expect refuses outputs of another shape', async () => {
+    expect(parseNpy(readFileSync(input)).shape).toEqual([2, 5])
+    const { status, stderr } = await run('expand', model, '--input', input, '--expect', input)
+    expect(status).toBe(2)
+    expect(stderr).toMatch(/--expect .*: the network's output is \[2,3\], the file's \[2,5\]/)
+  })
+})

@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs'
+import { register } from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { type Architecture, architectures, type Config, registerArchitecture, type Tower } from '@unravel/resnet'
+import { readBytes } from '@unravel/resnet/node'
+import { type Backend, readSafetensors, type Tensor, useBackend } from '@unravel/tensor'
+import { UsageError } from './errors.js'
+import { at, type Io } from './io.js'
+
+/**
+ * What a module that stands for a model exports, by default or as `tower`: a tower, or what makes one of weights.
+ *
+ * @param weights tensors of `--weights FILE.safetensors` by name, of `where.dtype` and on `where.backend`
+ */
+export type TowerModule = Tower | ((weights: Readonly<Record<string, Tensor>>, where: Where) => Tower | Promise<Tower>)
+
+interface Where {
+  readonly dtype: 'f32' | 'f64'
+  readonly backend: Backend
+}
+
+/** Whether MODEL is a module and no folder. */
+export const isModule = (path: string): boolean => /\.(mjs|js|cjs|mts|ts)$/.test(path)
+
+/**
+ * The tower of a module.
+ *
+ * @throws UsageError naming the module and what is wrong with it
+ */
+export async function towerFromModule(io: Io, path: string, weights: string | undefined, where: Where): Promise<Tower> {
+  // Tensors that the module makes without naming a backend, now or in a branch later, are on this one.
+  useBackend(where.backend)
+  const exported = await importModule(io, path)
+  const given = exported.default ?? exported.tower
+  if (typeof given !== 'function') return checkedTower(path, given)
+  const tensors = weights === undefined ? {} : readSafetensors(readBytes(at(io, weights)), { ...where })
+  const make = given as (weights: Record<string, Tensor>, where: Where) => unknown
+  return checkedTower(path, await about(path, () => make(tensors, where)))
+}
+
+/** Makes the families that a module exports known to `readModel`. Throws UsageError. */
+export async function registerFrom(io: Io, path: string): Promise<void> {
+  const before = Object.keys(architectures).length
+  const families = Object.values(await importModule(io, path)).filter(isArchitecture)
+  for (const family of families) await about(path, () => registerArchitecture(family))
+  if (families.length > 0 || Object.keys(architectures).length > before) return
+  throw new UsageError(
+    `${path}: the module exports no architecture; expected one with name, schema, tensors, depth, input and tower`,
+  )
+}
+
+async function importModule(io: Io, path: string): Promise<Record<string, unknown>> {
+  const file = at(io, path)
+  if (!existsSync(file)) throw new UsageError(`${path}: there is no such module`)
+  shareLibraries()
+  return about(path, () => import(/* @vite-ignore */ pathToFileURL(file).href))
+}
+
+/** What `action` gives; what goes wrong in it is told as a fault of the module. */
+export async function about<T>(path: string, action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (error) {
+    throw new UsageError(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+}
+
+const isFunction = (value: unknown) => typeof value === 'function'
+
+function checkedTower(path: string, given: unknown): Tower {
+  const fail = (wrong: string): never => {
+    throw new UsageError(
+      `${path}: ${wrong}; expected a tower { encode, blocks: [{ branch, skip?, scale }], decode }, or a function (weights, { dtype, backend }) that makes one, as the default export`,
+    )
+  }
+  if (typeof given !== 'object' || given === null)
+    return fail(`the module exports ${given === undefined ? 'no tower' : typeof given}`)
+  const { encode, blocks, decode } = given as Partial<Tower>
+  if (!isFunction(encode) || !isFunction(decode)) return fail('encode and decode of the tower are not both functions')
+  if (!Array.isArray(blocks)) return fail('blocks of the tower is no array')
+  for (const [l, { branch, skip, scale }] of (blocks as Partial<Tower['blocks'][number]>[]).entries()) {
+    if (!isFunction(branch)) fail(`branch of block ${l} is no function`)
+    if (skip !== undefined && !isFunction(skip)) fail(`skip of block ${l} is no function`)
+    if (typeof scale !== 'number' || !Number.isFinite(scale)) fail(`scale of block ${l} is ${scale}, no finite number`)
+  }
+  return given as Tower
+}
+
+function isArchitecture(value: unknown): value is Architecture<Config> {
+  const { name, schema, tensors, depth, input, tower } = (value ?? {}) as Partial<Architecture>
+  return typeof name === 'string' && isFunction(schema?.safeParse) && [tensors, depth, input, tower].every(isFunction)
+}
+
+let shared = false
+
+/**
+ * From now on `@unravel/…` is, in every module, the copy that this program uses: tensors of another copy are none of its
+ * own, and a module need not have the packages installed beside it. So it is with zod where a module has none.
+ */
+function shareLibraries(): void {
+  if (shared) return
+  shared = true
+  register(`data:text/javascript,${encodeURIComponent(hooks)}`, { data: import.meta.url })
+}
+
+const hooks = `
+let program
+export function initialize(url) { program = url }
+export async function resolve(specifier, context, next) {
+  const ours = () => next(specifier, { ...context, parentURL: program })
+  if (specifier.startsWith('@unravel/')) return ours()
+  if (specifier !== 'zod') return next(specifier, context)
+  return next(specifier, context).catch(ours)
+}
+`
