@@ -12,7 +12,16 @@ import {
 import { z } from 'zod'
 import type { Architecture, TensorSpec } from './architecture.js'
 import { harmless, only, records, unchanged } from './config.js'
-import { activationName, checkIds, layerNormLayer, linearLayer, linearSpecs, namedActivations, normSpecs, parameter } from './layers.js'
+import {
+  activationName,
+  checkIds,
+  layerNormLayer,
+  linearLayer,
+  linearSpecs,
+  namedActivations,
+  normSpecs,
+  parameter,
+} from './layers.js'
 import { rotary } from './rotary.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
@@ -74,7 +83,9 @@ interface RotaryFields {
 }
 /** Elements of a head that are turned by position. */
 const turnedOf = (c: RotaryFields): number =>
-  Math.floor((c.hidden_size / c.num_attention_heads) * (c.rope_parameters?.partial_rotary_factor ?? c.rotary_pct ?? 0.25))
+  Math.trunc(
+    (c.hidden_size / c.num_attention_heads) * (c.rope_parameters?.partial_rotary_factor ?? c.rotary_pct ?? 0.25),
+  )
 
 /**
  * GPT-NeoX and Pythia (Black et al. 2022) with Hugging Face's configuration and tensors: ids [batch, sequence] to logits
@@ -88,9 +99,9 @@ export const gptNeox: Architecture<GptNeoxConfig> = {
   schema,
   depth: config => config.num_hidden_layers * (config.use_parallel_residual ? 1 : 2),
   input: () => ({ shape: ['sequence'], kind: 'ids' }),
-  blockNames: config =>
+  scaleNames: config =>
     Array.from({ length: config.num_hidden_layers }, (_, l) => `layers.${l}`).flatMap(layer =>
-      config.use_parallel_residual ? [layer] : [`${layer}.attention`, `${layer}.mlp`],
+      config.use_parallel_residual ? [`${layer}.scale`] : [`${layer}.attention.scale`, `${layer}.mlp.scale`],
     ),
 
   tensors(config) {
@@ -147,7 +158,10 @@ export const gptNeox: Architecture<GptNeoxConfig> = {
       return dense(`${layer}attention.dense`, reshape(transpose(mixed, [0, 2, 1, 3]), [batch, sequence, width]))
     }
     const mlp = (layer: string, h: Tensor) =>
-      dense(`${layer}mlp.dense_4h_to_h`, phi(dense(`${layer}mlp.dense_h_to_4h`, norm(`${layer}post_attention_layernorm`, h))))
+      dense(
+        `${layer}mlp.dense_4h_to_h`,
+        phi(dense(`${layer}mlp.dense_h_to_4h`, norm(`${layer}post_attention_layernorm`, h))),
+      )
     const embeddings = tensors['embed_in.weight']!
     return {
       encode(ids) {

@@ -1,8 +1,9 @@
 import {
+  backendOf,
   div,
   type GateFunction,
-  gather,
   gatedProduct,
+  gather,
   linear,
   matmul,
   mul,
@@ -10,6 +11,7 @@ import {
   rmsNorm,
   scaledDotProductAttention,
   type Tensor,
+  tensor,
   transpose,
 } from '@unravel/tensor'
 import { z } from 'zod'
@@ -101,6 +103,10 @@ const schema = z
     path: ['num_key_value_heads'],
     message: 'expected a divisor of num_attention_heads',
   })
+  .refine(config => headSize(config) % 2 === 0 || headSize(config) === 3, {
+    path: ['head_dim'],
+    message: 'expected an even number',
+  })
   .refine(c => !c.layer_types || c.layer_types.length === c.num_hidden_layers, {
     path: ['layer_types'],
     message: 'expected one for every layer',
@@ -167,8 +173,11 @@ export const llama: Architecture<LlamaConfig> = {
   depth: config => 2 * config.num_hidden_layers,
   input: () => ({ shape: ['sequence'], kind: 'ids' }),
   scale: config => ({ rule: 'constant', value: residualMultiplier(config) }),
-  blockNames: config =>
-    Array.from({ length: 2 * config.num_hidden_layers }, (_, i) => `layers.${i >> 1}.${i % 2 ? 'mlp' : 'self_attn'}`),
+  scaleNames: config =>
+    Array.from(
+      { length: 2 * config.num_hidden_layers },
+      (_, i) => `layers.${i >> 1}.${i % 2 ? 'mlp' : 'self_attn'}.scale`,
+    ),
 
   tensors(config) {
     const { vocab_size: vocabulary, hidden_size: width, intermediate_size: inner, num_attention_heads: heads } = config
@@ -177,7 +186,13 @@ export const llama: Architecture<LlamaConfig> = {
     const qkvBias = config.attention_bias ?? config.model_type === 'qwen2'
     const outBias = config.attention_bias === true && config.model_type !== 'qwen2'
     const specs: Record<string, TensorSpec> = { 'model.embed_tokens.weight': parameter([vocabulary, width], 'weight') }
-    const dense = (name: string, out: number, from: number, bias: boolean, start: 'weight' | 'branch-end' = 'weight') => {
+    const dense = (
+      name: string,
+      out: number,
+      from: number,
+      bias: boolean,
+      start: 'weight' | 'branch-end' = 'weight',
+    ) => {
       specs[`${name}.weight`] = parameter([out, from], start)
       if (bias) specs[`${name}.bias`] = parameter([out], 0)
     }
@@ -210,7 +225,7 @@ export const llama: Architecture<LlamaConfig> = {
   },
 
   tower(config, tensors, scales): Tower {
-    const { hidden_size: width, rms_norm_eps: eps, num_attention_heads: heads } = config
+    const { hidden_size: width, rms_norm_eps: eps } = config
     const norm = (name: string, x: Tensor) => rmsNorm(x, tensors[`${name}.weight`]!, eps)
     const embeddings = tensors['model.embed_tokens.weight']!
     const embeddingFactor = config.embedding_multiplier ?? config.scale_emb ?? 1
@@ -259,11 +274,29 @@ function attentionOf(config: LlamaConfig, tensors: Tensors): (l: number, x: Tens
       return positions ? rotary(normed, theta, size) : normed
     }
     const seen = window(config, l)
-    const mixed = scaledDotProductAttention(split('q', heads / groups, true), split('k', 1, true), split('v', 1, false), {
-      causal: true,
-      scale,
-      ...(seen < sequence ? { window: seen } : {}),
-    })
-    return linearLayer(tensors, `${prefix}o_proj`, reshape(transpose(mixed, [0, 3, 1, 2, 4]), [batch, sequence, heads * size]))
+    const mixed = scaledDotProductAttention(
+      split('q', heads / groups, true),
+      split('k', 1, true),
+      split('v', 1, false),
+      {
+        causal: true,
+        scale,
+        ...(seen < sequence ? { mask: banded(sequence, seen, x) } : {}),
+      },
+    )
+    return linearLayer(
+      tensors,
+      `${prefix}o_proj`,
+      reshape(transpose(mixed, [0, 3, 1, 2, 4]), [batch, sequence, heads * size]),
+    )
   }
 }
+
+/** 1 where key j is one of the last `window` up to query i, else 0: [sequence, sequence], beside a causal mask. */
+const banded = (sequence: number, window: number, like: Tensor): Tensor =>
+  tensor(
+    Float64Array.from({ length: sequence ** 2 }, (_, at) =>
+      Math.floor(at / sequence) - (at % sequence) < window ? 1 : 0,
+    ),
+    { shape: [sequence, sequence], dtype: like.dtype, backend: backendOf(like) },
+  )

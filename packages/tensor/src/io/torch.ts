@@ -1,7 +1,7 @@
 import type { DType } from '@unravel/kernels'
 import { type ArrayData, elements } from './array.js'
-import { FormatError } from './errors.js'
-import { decode, itemSize, natural, type StoredType } from './numbers.js'
+import { FormatError, shown } from './errors.js'
+import { decode, itemSize, type StoredType } from './numbers.js'
 import { Cursor, Global, type PickleRules, unpickle } from './pickle.js'
 import type { StoredTensor } from './safetensors.js'
 import { type ByteSource, sourceOf } from './source.js'
@@ -212,7 +212,7 @@ function chain(source: ByteSource): { object: unknown; locate: Locate } {
 }
 
 /** Row-major numbers of a view. */
-function readView(source: ByteSource, begin: number, view: View, dtype: DType, what: string): ArrayData {
+function readView(source: ByteSource, begin: number, view: View, dtype: DType | undefined, what: string): ArrayData {
   const { shape, strides, type } = view
   const count = elements(shape)
   const last = !(count > 0) ? -1 : shape.reduce((sum, n, d) => sum + (n - 1) * strides[d]!, 0)
@@ -225,14 +225,15 @@ function readView(source: ByteSource, begin: number, view: View, dtype: DType, w
   if (!(count <= most))
     return fail(`${what} has shape [${shape}] in a storage of ${available}; at most ${most} are read`)
   const from = begin + view.offset * itemSize[type]
-  const span = decode(source.read(from, from + (last + 1) * itemSize[type]), type, last + 1, dtype, `torch: ${what}`)
+  const bytes = source.read(from, from + (last + 1) * itemSize[type])
+  const { data: span, dtype: as } = decode(bytes, type, last + 1, dtype, `torch: ${what}`)
   let step = 1
   let contiguous = true
   for (let d = shape.length - 1; d >= 0; d--) {
     if (shape[d] !== 1 && strides[d] !== step) contiguous = false
     step *= shape[d]!
   }
-  if (contiguous) return { shape, dtype, data: span }
+  if (contiguous) return { shape, dtype: as, data: span }
   const data = new (span.constructor as Float64ArrayConstructor)(count)
   const index = new Array<number>(shape.length).fill(0)
   for (let i = 0, at = 0; i < count; i++) {
@@ -244,7 +245,7 @@ function readView(source: ByteSource, begin: number, view: View, dtype: DType, w
       index[d] = 0
     }
   }
-  return { shape, dtype, data }
+  return { shape, dtype: as, data }
 }
 
 /** Names under which checkpoints keep the state dict, beside the optimiser's and counters. */
@@ -294,8 +295,7 @@ export function parseTorch(file: Uint8Array | ByteSource): { readonly tensors: R
     tensors.set(name, {
       shape: view.shape,
       type: view.type,
-      read: (dtype = natural[view.type]) =>
-        readView(source, locate(view.storage), view, dtype, `tensor "${name.slice(0, 200)}"`),
+      read: dtype => readView(source, locate(view.storage), view, dtype, `tensor ${shown(name)}`),
     })
   }
   return { tensors }
