@@ -74,12 +74,13 @@ function expectConsistent(document: ExpansionDocument): void {
   expect(document.output_norm! / (norm(output) / Math.sqrt(batch))).toBeCloseTo(1, 12)
 }
 
-describe.each(['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm', 'gpt2-tiny'])('%s', name => {
+describe.each(['mlp-tanh', 'mlp-relu', 'mlp-gelu-layernorm', 'gpt2-tiny', 'llama-tiny', 'granite-tiny'])('%s', name => {
   const expected = expectedOf(name)
   const tolerance = rounding(expected.blocks)
 
   test('gated: every order, and their sum is the output', async () => {
     const document = await expand(name, '--expansion', 'gated', '--orders', 'all')
+    expect(document).toMatchObject({ blocks: expected.blocks, scale: expected.scale })
     expectOrders(document.values, expected.gated.orders, tolerance)
     expectConsistent(document)
     expect(document.remainder.at(-1)).toBeLessThan(tolerance)

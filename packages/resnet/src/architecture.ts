@@ -52,6 +52,10 @@ export interface Architecture<C extends Config = Config> {
   readonly schema: z.ZodType<C>
   /** Other names of fields, such as Hugging Face's; a field may have several names where the values agree. */
   readonly synonyms?: Readonly<Record<string, string>>
+  /** Values of Hugging Face's `model_type` that stand for this family where config.json has no `architecture`. */
+  readonly modelTypes?: readonly string[]
+  /** λ of a configuration without `scale`, where its other fields say it (default: constant 1). */
+  scale?(config: C): ScaleRule
   /** Every tensor name of a model of this configuration, learned scales apart. */
   tensors(config: C): Record<string, TensorSpec>
   /**

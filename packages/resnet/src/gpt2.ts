@@ -2,7 +2,15 @@ import { add, gather, matmul, narrow, type Tensor } from '@unravel/tensor'
 import { z } from 'zod'
 import { type Architecture, InputError, type TensorSpec, type Tensors } from './architecture.js'
 import { harmless, only, records, unchanged } from './config.js'
-import { activationName, layerNormLayer, namedActivations, normSpecs, parameter, selfAttention } from './layers.js'
+import {
+  activationName,
+  checkIds,
+  layerNormLayer,
+  namedActivations,
+  normSpecs,
+  parameter,
+  selfAttention,
+} from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
@@ -56,6 +64,7 @@ export type Gpt2Config = z.output<typeof schema>
  */
 export const gpt2: Architecture<Gpt2Config> = {
   name: 'gpt2',
+  modelTypes: ['gpt2'],
   schema,
   synonyms: {
     hidden_size: 'n_embd',
@@ -119,7 +128,13 @@ export const gpt2: Architecture<Gpt2Config> = {
     const embeddings = tensors['wte.weight']!
     return {
       encode(ids) {
-        checkIds(ids, config)
+        checkIds('gpt2', ids, config.vocab_size)
+        const positions = ids.shape[1]!
+        if (positions > config.n_positions) {
+          throw new InputError(
+            `gpt2: a sequence of ${positions} ids is longer than the model's n_positions, ${config.n_positions}`,
+          )
+        }
         return add(gather(embeddings, ids), narrow(tensors['wpe.weight']!, 0, 0, ids.shape[1]!))
       },
       blocks: scales.map((scale, i) => ({ scale, branch: h => (i % 2 === 0 ? attention : mlp)(i >> 1, h) })),
@@ -136,19 +151,3 @@ const conv1dSpecs = (name: string, from: number, out: number, start: 'weight' | 
 
 const conv1d = (tensors: Tensors, name: string, x: Tensor): Tensor =>
   add(matmul(x, tensors[`${name}.weight`]!), tensors[`${name}.bias`]!)
-
-function checkIds(ids: Tensor, { vocab_size: vocabulary, n_positions: positions }: Gpt2Config): void {
-  if (ids.dtype !== 'i32' || ids.rank !== 2) {
-    throw new InputError(`gpt2 takes i32 ids [batch, sequence], got ${ids.dtype}[${ids.shape}]`)
-  }
-  const sequence = ids.shape[1]!
-  if (sequence > positions) {
-    throw new InputError(`gpt2: a sequence of ${sequence} ids is longer than the model's n_positions, ${positions}`)
-  }
-  const values = ids.dense()[0]!.dataSync()
-  const bad = values.findIndex((id: number) => id < 0 || id >= vocabulary)
-  if (bad >= 0) {
-    const at = `[${Math.floor(bad / sequence)}, ${bad % sequence}]`
-    throw new InputError(`gpt2: id ${values[bad]} at ${at} is outside 0..${vocabulary - 1}, the model's vocabulary`)
-  }
-}

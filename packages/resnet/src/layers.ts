@@ -132,3 +132,15 @@ export function selfAttention(
   const mixed = scaledDotProductAttention(part(0), part(1), part(2), options)
   return reshape(transpose(mixed, [0, 2, 1, 3]), [batch, positions, heads * size])
 }
+
+/** Throws InputError unless `ids` is i32 [batch, sequence] of numbers below `vocabulary`. */
+export function checkIds(family: string, ids: Tensor, vocabulary: number): void {
+  if (ids.dtype !== 'i32' || ids.rank !== 2) {
+    throw new InputError(`${family} takes i32 ids [batch, sequence], got ${ids.dtype}[${ids.shape}]`)
+  }
+  const values = ids.dense()[0]!.dataSync()
+  const bad = values.findIndex((id: number) => id < 0 || id >= vocabulary)
+  if (bad < 0) return
+  const at = `[${Math.floor(bad / ids.shape[1]!)}, ${bad % ids.shape[1]!}]`
+  throw new InputError(`${family}: id ${values[bad]} at ${at} is outside 0..${vocabulary - 1}, the model's vocabulary`)
+}

@@ -18,6 +18,8 @@ import { checkedConfig, unknownFields } from './config.js'
 import { dlibResnet } from './dlibResnet.js'
 import { allFinite, checkFinite } from './finite.js'
 import { gpt2 } from './gpt2.js'
+import { gptNeox } from './gptNeox.js'
+import { llama } from './llama.js'
 import { residualMlp } from './residualMlp.js'
 import { resnet } from './resnet.js'
 import { type ScaleRule, scalesOf } from './scale.js'
@@ -28,7 +30,7 @@ import { vit } from './vit.js'
 type AnyArchitecture = Architecture<any>
 
 const families: Record<string, AnyArchitecture> = Object.fromEntries(
-  [residualMlp, gpt2, resnet, vit, dlibResnet].map((family: AnyArchitecture) => [family.name, family]),
+  [residualMlp, gpt2, resnet, vit, dlibResnet, llama, gptNeox].map((family: AnyArchitecture) => [family.name, family]),
 )
 
 /** The families that config.json may name. */
@@ -61,14 +63,12 @@ export function parseConfig(
   } catch (error) {
     throw new FormatError(`config.json is not JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`)
   }
-  const name = (config as { architecture?: unknown } | null)?.architecture
-  const known = Object.keys(architectures).join(', ')
-  if (typeof name !== 'string' || !Object.hasOwn(architectures, name)) {
-    throw new FormatError(`config.json: architecture is ${shown(name)}; expected one of ${known}`)
-  }
-  const architecture = architectures[name]!
+  const architecture = familyOf(config)
   try {
-    const { config: parsed, unknown } = checkedConfig(architecture, config as object)
+    const { config: parsed, unknown } = checkedConfig(architecture, {
+      ...(config as object),
+      architecture: architecture.name,
+    })
     const model = { architecture, config: parsed }
     scalesOfModel(model)
     if (unknown.length > 0) onWarning(unknownFields(architecture, parsed, unknown))
@@ -78,6 +78,22 @@ export function parseConfig(
   }
 }
 
+/** The family that a configuration names by our `architecture`, or else by Hugging Face's `model_type`. */
+function familyOf(config: unknown): AnyArchitecture {
+  const { architecture: name, model_type: type } = (config ?? {}) as { architecture?: unknown; model_type?: unknown }
+  if (typeof name === 'string' && Object.hasOwn(families, name)) return families[name]!
+  const known = Object.values(families)
+  if (name === undefined && typeof type === 'string') {
+    const family = known.find(({ modelTypes }) => modelTypes?.includes(type))
+    if (family !== undefined) return family
+    const types = known.flatMap(({ modelTypes }) => modelTypes ?? [])
+    throw new FormatError(`config.json: model_type is ${shown(type)}; expected one of ${types.join(', ')}`)
+  }
+  throw new FormatError(
+    `config.json: architecture is ${shown(name)}; expected one of ${Object.keys(families).join(', ')}`,
+  )
+}
+
 export interface LoadOptions extends ConfigOptions {
   /** Default f32. */
   readonly dtype?: 'f32' | 'f64'
@@ -85,17 +101,17 @@ export interface LoadOptions extends ConfigOptions {
 }
 
 /**
- * A model from the two files of its folder, weights converted to `dtype`. Every tensor must be there with its shape, and
+ * A model from the two files of its folder, or its stored tensors by name, converted to `dtype` one by one. Every tensor must be there with its shape, and
  * nothing unknown (PyTorch's batch counters are passed over), and every number finite. Throws FormatError naming the tensor;
  * nothing is made then.
  */
 export function modelFrom(
   config: string,
-  weights: Uint8Array,
+  weights: Uint8Array | ReadonlyMap<string, StoredTensor>,
   { dtype = 'f32', backend = defaultBackend(), onWarning }: LoadOptions = {},
 ): Model {
   const { architecture, config: parsed } = parseConfig(config, onWarning && { onWarning })
-  const { tensors: stored } = parseSafetensors(weights)
+  const stored = weights instanceof Uint8Array ? parseSafetensors(weights).tensors : weights
   const found = checkedTensors(architecture, parsed, stored)
   const tensors = scope(() => {
     const made: Record<string, Tensor> = {}
@@ -185,7 +201,7 @@ export function scalesOfModel(
   { architecture, config }: Pick<Model, 'architecture' | 'config'>,
   scale?: ScaleRule,
 ): number[] {
-  const rule = scale ?? config.scale ?? { rule: 'constant', value: 1 }
+  const rule = scale ?? config.scale ?? architecture.scale?.(config) ?? { rule: 'constant', value: 1 }
   return scalesOf(rule, architecture.depth(config))
 }
 

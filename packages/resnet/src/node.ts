@@ -1,12 +1,16 @@
 import {
   accessSync,
   appendFileSync,
+  closeSync,
   constants,
   existsSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   realpathSync,
   renameSync,
   rmdirSync,
@@ -17,7 +21,16 @@ import {
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { bounded, FormatError } from '@unravel/tensor'
+import {
+  type ByteSource,
+  bounded,
+  brief,
+  FormatError,
+  parseSafetensors,
+  parseTorch,
+  type StoredTensor,
+  shown,
+} from '@unravel/tensor'
 import type { Model } from './architecture.js'
 import {
   type Checkpoint,
@@ -180,15 +193,98 @@ export function makeFolder(path: string, files: readonly string[]): () => void {
 /** The files of a model's folder. */
 export const modelFileNames = ['config.json', 'model.safetensors'] as const
 
-/** The model in a folder with config.json and model.safetensors. Throws FileError or FormatError. */
+/** The model in a folder with config.json and weights: model.safetensors, shards with an index, or a state dict of
+ *  torch.save. Throws FileError or FormatError. */
 export function readModel(folder: string, options: LoadOptions = {}): Model {
   if (!existsSync(join(folder, 'config.json'))) {
     const found = existsSync(folder) ? 'there is no config.json in it' : 'there is no such file or folder'
     throw new FileError(`cannot read ${folder}: ${found}; a model is a folder with config.json and model.safetensors`)
   }
   const config = Buffer.from(readBytes(join(folder, 'config.json'))).toString('utf8')
-  const weights = readBytes(join(folder, 'model.safetensors'))
-  return about(folder, () => modelFrom(config, weights, options))
+  return about(folder, () => withWeights(folder, weights => modelFrom(config, weights, options)))
+}
+
+/** Gives `use` the stored tensors of a folder, which are read from their files piece by piece while it runs. */
+function withWeights<T>(folder: string, use: (weights: ReadonlyMap<string, StoredTensor>) => T): T {
+  const open: number[] = []
+  const tensorsOf = (name: string): ReadonlyMap<string, StoredTensor> => {
+    const path = join(folder, name)
+    return attempt('read', path, () => {
+      const file = openSync(path, 'r')
+      open.push(file)
+      const source = fileSource(file)
+      return about(name, () => (name.endsWith('.safetensors') ? parseSafetensors(source) : parseTorch(source)).tensors)
+    })
+  }
+  try {
+    return use(storedTensors(folder, tensorsOf))
+  } finally {
+    for (const file of open) closeSync(file)
+  }
+}
+
+const fileSource = (file: number): ByteSource => ({
+  size: fstatSync(file).size,
+  read(begin, end) {
+    const bytes = new Uint8Array(end - begin)
+    for (let at = 0; at < bytes.length; ) {
+      const count = readSync(file, bytes, at, Math.min(bytes.length - at, 2 ** 30), begin + at)
+      if (count === 0) throw new FormatError(`the file ends at byte ${begin + at}, though it had more bytes before`)
+      at += count
+    }
+    return bytes
+  },
+})
+
+/** The tensors of a folder's weights: one file, shards with an index, or a state dict of torch.save. */
+function storedTensors(
+  folder: string,
+  tensorsOf: (name: string) => ReadonlyMap<string, StoredTensor>,
+): ReadonlyMap<string, StoredTensor> {
+  for (const name of ['model.safetensors', 'pytorch_model.bin']) {
+    if (existsSync(join(folder, name))) return tensorsOf(name)
+    const index = `${name}.index.json`
+    if (existsSync(join(folder, index))) return sharded(folder, index, tensorsOf)
+  }
+  const saved = readdirSync(folder).filter(name => /\.(pt|pth)$/.test(name))
+  if (saved.length === 1) return tensorsOf(saved[0]!)
+  const found = saved.length === 0 ? 'there is no' : `${brief(saved.join(', '))} are several, and there is no`
+  throw new FileError(
+    `cannot read ${folder}: ${found} model.safetensors (nor model.safetensors.index.json with its shards, pytorch_model.bin, or one .pt or .pth)`,
+  )
+}
+
+/** The tensors that an index names, each from the shard that it names. Throws FormatError where a shard lacks one. */
+function sharded(
+  folder: string,
+  index: string,
+  tensorsOf: (name: string) => ReadonlyMap<string, StoredTensor>,
+): ReadonlyMap<string, StoredTensor> {
+  const text = Buffer.from(readBytes(join(folder, index))).toString('utf8')
+  return about(index, () => {
+    let map: unknown
+    try {
+      map = (JSON.parse(text) as { weight_map?: unknown } | null)?.weight_map
+    } catch (error) {
+      throw new FormatError(`it is not JSON (${(error as Error).message})`)
+    }
+    const entries = typeof map === 'object' && map !== null ? Object.entries(map) : []
+    const shards = new Map<string, ReadonlyMap<string, StoredTensor>>()
+    const tensors = new Map<string, StoredTensor>()
+    for (const [name, shard] of entries) {
+      if (typeof shard !== 'string' || shard !== basename(shard)) {
+        throw new FormatError(
+          `tensor ${shown(name)} is in ${shown(shard)}; expected the name of a file beside the index`,
+        )
+      }
+      if (!shards.has(shard)) shards.set(shard, tensorsOf(shard))
+      const tensor = shards.get(shard)!.get(name)
+      if (tensor === undefined) throw new FormatError(`${shown(shard)} has no tensor ${shown(name)}`)
+      tensors.set(name, tensor)
+    }
+    if (tensors.size === 0) throw new FormatError('it has no weight_map of names to files')
+    return tensors
+  })
 }
 
 /** Writes a model's folder, weights first, so that a folder with a config.json is complete. */

@@ -5,25 +5,36 @@ export const scaleSchema = z.discriminatedUnion('rule', [
   z.object({ rule: z.literal('constant'), value: z.number() }),
   z.object({ rule: z.literal('1/n') }),
   z.object({ rule: z.literal('1/sqrt(n)') }),
+  z.object({ rule: z.literal('c/n'), value: z.number() }),
+  z.object({ rule: z.literal('c/sqrt(n)'), value: z.number() }),
   z.object({ rule: z.literal('per-block'), values: z.array(z.number()) }),
 ])
 export type ScaleRule = z.output<typeof scaleSchema>
 
 /** λ_1..λ_n of a rule. Throws RangeError for values that are not finite or not one per block. */
 export function scalesOf(rule: ScaleRule, n: number): number[] {
-  const scales =
-    rule.rule === 'constant'
-      ? new Array<number>(n).fill(rule.value)
-      : rule.rule === '1/n'
-        ? new Array<number>(n).fill(1 / n)
-        : rule.rule === '1/sqrt(n)'
-          ? new Array<number>(n).fill(1 / Math.sqrt(n))
-          : [...rule.values]
-  if (scales.length !== n)
-    throw new RangeError(`scale per-block wants ${n} values, one per block, got ${scales.length}`)
-  const bad = scales.findIndex(s => !Number.isFinite(s))
-  if (bad >= 0) throw new RangeError(`the scale of block ${bad} must be a finite number, got ${scales[bad]}`)
-  return scales
+  const equal = (value: number) => new Array<number>(n).fill(value)
+  const scales = (): number[] => {
+    switch (rule.rule) {
+      case 'constant':
+        return equal(rule.value)
+      case '1/n':
+        return equal(1 / n)
+      case '1/sqrt(n)':
+        return equal(1 / Math.sqrt(n))
+      case 'c/n':
+        return equal(rule.value / n)
+      case 'c/sqrt(n)':
+        return equal(rule.value / Math.sqrt(n))
+      case 'per-block':
+        return [...rule.values]
+    }
+  }
+  const found = scales()
+  if (found.length !== n) throw new RangeError(`scale per-block wants ${n} values, one per block, got ${found.length}`)
+  const bad = found.findIndex(s => !Number.isFinite(s))
+  if (bad >= 0) throw new RangeError(`the scale of block ${bad} must be a finite number, got ${found[bad]}`)
+  return found
 }
 
 /**

@@ -104,6 +104,8 @@ async function fromFolder(
   if (scale !== undefined) return { tower, x, scaleFrom: 'given by --scale' }
   const { scale: rule } = model.config
   if (rule !== undefined) return { tower, x, scaleFrom: `from config.json, rule ${rule.rule}` }
+  if (model.architecture.scale !== undefined)
+    return { tower, x, scaleFrom: 'from config.json, its residual multiplier' }
   if (tower.blocks.length > 0) {
     onWarning(
       'config.json has no "scale", so λ = 1 is assumed: of a network that was trained at another, give it by --scale or in config.json',

@@ -2,6 +2,7 @@ import { unzipSync, zipSync } from 'fflate'
 import type { ArrayData } from './array.js'
 import { brief, FormatError, shown } from './errors.js'
 import { formatNpy, parseNpy } from './npy.js'
+import { crc32 } from './zip.js'
 
 /** The bytes of an uncompressed .npz file that numpy.load reads: one .npy a name. */
 export function formatNpz(arrays: Readonly<Record<string, ArrayData>>): Uint8Array {
@@ -10,17 +11,6 @@ export function formatNpz(arrays: Readonly<Record<string, ArrayData>>): Uint8Arr
   // A fixed date: the same arrays give the same bytes.
   return zipSync(entries, { level: 0, mtime: new Date(1980, 0, 1) })
 }
-
-/** CRC-32 of IEEE 802.3, which archives keep of every entry: reflected polynomial 0xedb88320. */
-function crc32(bytes: Uint8Array): number {
-  let crc = -1
-  for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ remainders[(crc ^ bytes[i]!) & 255]!
-  return ~crc >>> 0
-}
-const remainders = /* @__PURE__ */ Int32Array.from({ length: 256 }, (_, byte) => {
-  for (let bit = 0; bit < 8; bit++) byte = (byte >>> 1) ^ (byte & 1 ? 0xedb88320 : 0)
-  return byte
-})
 
 /**
  * The checksums of an archive's entries, in the order of its central directory: entries of 46 bytes and a name, an extra

@@ -2,6 +2,7 @@ import type { DType } from '@unravel/kernels'
 import { type ArrayData, elements } from './array.js'
 import { brief, FormatError, shown } from './errors.js'
 import { decode, encode, itemSize, type StoredType } from './numbers.js'
+import { type ByteSource, sourceOf } from './source.js'
 
 // Format: 8 bytes n (little-endian), n bytes of JSON { name: { dtype, shape, data_offsets: [begin, end] } }, the data,
 // which the offsets (relative to the data) tile without holes or overlaps.
@@ -42,20 +43,24 @@ const fail = (message: string): never => {
  * Reads the header of a .safetensors file and checks that it describes the file exactly. Nothing is converted or copied
  * until a tensor is read. Throws FormatError naming the tensor or the byte that is wrong.
  */
-export function parseSafetensors(bytes: Uint8Array): {
+export function parseSafetensors(file: Uint8Array | ByteSource): {
   readonly tensors: ReadonlyMap<string, StoredTensor>
   readonly metadata: Readonly<Record<string, string>>
 } {
-  if (bytes.length < 8) fail(`the file has ${bytes.length} bytes; expected at least the 8 of the header's length`)
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)
-  if (length > BigInt(Math.min(bytes.length - 8, headerLimit))) {
-    fail(
-      `the header claims ${length} bytes; the file has ${bytes.length - 8} after byte 8, and ${headerLimit} are the most`,
-    )
+  const source = file instanceof Uint8Array ? sourceOf(file) : file
+  const { size } = source
+  if (size < 8) fail(`the file has ${size} bytes; expected at least the 8 of the header's length`)
+  const first = source.read(0, 8)
+  const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true)
+  if (length > BigInt(Math.min(size - 8, headerLimit))) {
+    fail(`the header claims ${length} bytes; the file has ${size - 8} after byte 8, and ${headerLimit} are the most`)
   }
   const start = 8 + Number(length)
-  const header = parseHeader(bytes.subarray(8, start))
-  const data = bytes.subarray(start)
+  const header = parseHeader(source.read(8, start))
+  const data: ByteSource = {
+    size: size - start,
+    read: (begin, end) => source.read(start + begin, start + end),
+  }
   const tensors = new Map<string, StoredTensor>()
   let metadata: Record<string, string> = {}
   const spans: { name: string; begin: number; end: number }[] = []
@@ -78,7 +83,7 @@ export function parseSafetensors(bytes: Uint8Array): {
     }
     end = span.end
   }
-  if (end !== data.length) fail(`the tensors take ${end} bytes; the file has ${data.length} after its header`)
+  if (end !== data.size) fail(`the tensors take ${end} bytes; the file has ${data.size} after its header`)
   return { tensors, metadata }
 }
 
@@ -158,7 +163,7 @@ function parseMetadata(entry: unknown): Record<string, string> {
   return entry as Record<string, string>
 }
 
-function parseEntry(name: string, entry: unknown, data: Uint8Array) {
+function parseEntry(name: string, entry: unknown, data: ByteSource) {
   const refuse = (message: string) => fail(`tensor ${shown(name)} ${message}`)
   if (!isObject(entry)) return refuse(`is described by ${shown(entry)}; expected dtype, shape and data_offsets`)
   const { dtype, shape, data_offsets: offsets } = entry
@@ -171,8 +176,8 @@ function parseEntry(name: string, entry: unknown, data: Uint8Array) {
   const isPair = Array.isArray(offsets) && offsets.length === 2 && offsets.every(o => Number.isSafeInteger(o) && o >= 0)
   if (!isPair) return refuse(`has data_offsets ${shown(offsets)}; expected [begin, end]`)
   const [begin, end] = offsets as [number, number]
-  if (begin > end || end > data.length) {
-    return refuse(`has data_offsets [${begin}, ${end}]; the data are ${data.length} bytes`)
+  if (begin > end || end > data.size) {
+    return refuse(`has data_offsets [${begin}, ${end}]; the data are ${data.size} bytes`)
   }
   if (end - begin !== count * itemSize[type]) {
     return refuse(`has ${end - begin} bytes; expected ${count * itemSize[type]} for ${dtype} [${brief(String(shape))}]`)
@@ -183,7 +188,7 @@ function parseEntry(name: string, entry: unknown, data: Uint8Array) {
     type,
     read: to => ({
       shape: dims,
-      ...decode(data.subarray(begin, end), type, count, to, `safetensors: tensor ${shown(name)}`),
+      ...decode(data.read(begin, end), type, count, to, `safetensors: tensor ${shown(name)}`),
     }),
   }
   return { span: { begin, end }, tensor }

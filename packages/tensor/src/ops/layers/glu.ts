@@ -4,14 +4,15 @@ import { fromEnd } from '../../core/shape.js'
 import type { Dense, Op, Tensor } from '../../core/tensor.js'
 import { mul, mulOp } from '../arithmetic/mul.js'
 import { gelu } from '../functions/gelu.js'
+import { geluTanh } from '../functions/geluTanh.js'
 import { relu } from '../functions/relu.js'
 import { sigmoid } from '../functions/sigmoid.js'
 import { silu } from '../functions/silu.js'
 import { narrow } from '../structure/slice.js'
 
 /** The function of the gate factor: GLU, GEGLU, ReGLU, SwiGLU; identity for a bilinear unit. */
-export type GateFunction = 'sigmoid' | 'gelu' | 'relu' | 'silu' | 'identity'
-const functions: Record<GateFunction, (x: Tensor) => Tensor> = { sigmoid, gelu, relu, silu, identity: x => x }
+export type GateFunction = 'sigmoid' | 'gelu' | 'geluTanh' | 'relu' | 'silu' | 'identity'
+const functions: Record<GateFunction, (x: Tensor) => Tensor> = { sigmoid, gelu, geluTanh, relu, silu, identity: x => x }
 
 export const gluOp: Op<{ gate: GateFunction }> = {
   name: 'glu',

@@ -1,0 +1,180 @@
+import {
+  add,
+  gather,
+  linear,
+  matmul,
+  narrow,
+  reshape,
+  scaledDotProductAttention,
+  type Tensor,
+  transpose,
+} from '@unravel/tensor'
+import { z } from 'zod'
+import type { Architecture, TensorSpec } from './architecture.js'
+import { harmless, only, records, unchanged } from './config.js'
+import {
+  activationName,
+  checkIds,
+  layerNormLayer,
+  linearLayer,
+  linearSpecs,
+  namedActivations,
+  normSpecs,
+  parameter,
+} from './layers.js'
+import { rotary } from './rotary.js'
+import { scaleSchema } from './scale.js'
+import type { Tower } from './tower.js'
+
+const length = z
+  .int()
+  .min(1)
+  .max(1 << 24)
+
+const rope = z
+  .looseObject({
+    rope_type: z.literal('default', { error: 'expected "default"' }).optional(),
+    type: z.literal('default', { error: 'expected "default"' }).optional(),
+    rope_theta: z.number().positive().optional(),
+    partial_rotary_factor: z.number().min(0).max(1).optional(),
+  })
+  .nullish()
+
+const schema = z
+  .object({
+    architecture: z.literal('gpt-neox'),
+    vocab_size: length,
+    hidden_size: length,
+    intermediate_size: length,
+    num_hidden_layers: z
+      .int()
+      .min(0)
+      .max(1 << 19),
+    num_attention_heads: length,
+    hidden_act: activationName.default('gelu'),
+    layer_norm_eps: z.number().min(0).default(1e-5),
+    rotary_pct: z.number().min(0).max(1).optional(),
+    rotary_emb_base: z.number().positive().optional(),
+    rope_theta: z.number().positive().nullish(),
+    rope_parameters: rope,
+    rope_scaling: rope,
+    use_parallel_residual: z.boolean().default(true),
+    attention_bias: z.boolean().default(true),
+    tie_word_embeddings: z.boolean().default(false),
+    scale: scaleSchema.optional(),
+    ...records,
+    ...unchanged,
+    ...only({ model_type: ['gpt_neox'] }),
+    ...harmless('attention_dropout', 'hidden_dropout', 'classifier_dropout', 'max_position_embeddings'),
+    ...harmless('partial_rotary_factor'),
+  })
+  .refine(({ hidden_size, num_attention_heads }) => hidden_size % num_attention_heads === 0, {
+    path: ['num_attention_heads'],
+    message: 'expected a divisor of hidden_size',
+  })
+
+export type GptNeoxConfig = z.output<typeof schema>
+
+interface RotaryFields {
+  hidden_size: number
+  num_attention_heads: number
+  rotary_pct?: number | undefined
+  rope_parameters?: { partial_rotary_factor?: number | undefined } | null | undefined
+}
+/** Elements of a head that are turned by position. */
+const turnedOf = (c: RotaryFields): number =>
+  Math.trunc(
+    (c.hidden_size / c.num_attention_heads) * (c.rope_parameters?.partial_rotary_factor ?? c.rotary_pct ?? 0.25),
+  )
+
+/**
+ * GPT-NeoX and Pythia (Black et al. 2022) with Hugging Face's configuration and tensors: ids [batch, sequence] to logits
+ * [batch, sequence, vocab_size], on h [batch, sequence, hidden_size]. With parallel residuals (the default) a layer is one
+ * block, h ← h + λ·(attn(input_layernorm(h)) + mlp(post_attention_layernorm(h))); without them it is two, attention (block
+ * 2l) and MLP (block 2l + 1). The first part of every head has rotary positions.
+ */
+export const gptNeox: Architecture<GptNeoxConfig> = {
+  name: 'gpt-neox',
+  modelTypes: ['gpt_neox'],
+  schema,
+  depth: config => config.num_hidden_layers * (config.use_parallel_residual ? 1 : 2),
+  input: () => ({ shape: ['sequence'], kind: 'ids' }),
+  scaleNames: config =>
+    Array.from({ length: config.num_hidden_layers }, (_, l) => `layers.${l}`).flatMap(layer =>
+      config.use_parallel_residual ? [`${layer}.scale`] : [`${layer}.attention.scale`, `${layer}.mlp.scale`],
+    ),
+
+  tensors(config) {
+    const { vocab_size: vocabulary, hidden_size: width, intermediate_size: inner } = config
+    const specs: Record<string, TensorSpec> = { 'embed_in.weight': parameter([vocabulary, width], 'weight') }
+    for (let l = 0; l < config.num_hidden_layers; l++) {
+      const layer = `layers.${l}.`
+      Object.assign(
+        specs,
+        normSpecs(`${layer}input_layernorm`, width),
+        linearSpecs(`${layer}attention.query_key_value`, 3 * width, width),
+        linearSpecs(`${layer}attention.dense`, width, width, 'branch-end'),
+        normSpecs(`${layer}post_attention_layernorm`, width),
+        linearSpecs(`${layer}mlp.dense_h_to_4h`, inner, width),
+        linearSpecs(`${layer}mlp.dense_4h_to_h`, width, inner, 'branch-end'),
+      )
+      if (config.attention_bias) continue
+      delete specs[`${layer}attention.query_key_value.bias`]
+      delete specs[`${layer}attention.dense.bias`]
+    }
+    Object.assign(specs, normSpecs('final_layer_norm', width))
+    if (!config.tie_word_embeddings) specs['embed_out.weight'] = parameter([vocabulary, width], 'weight')
+    return specs
+  },
+
+  // State dicts also hold the causal mask of every layer and the frequencies of the rotary positions.
+  standsFor(stored, { tie_word_embeddings: tied }) {
+    const name = stored.replace(/^gpt_neox\./, '')
+    if (name === 'embed_out.weight' && tied) return 'embed_in.weight'
+    return /\battention\.(bias|masked_bias|rotary_emb\.inv_freq)$/.test(name) ? null : name
+  },
+
+  tower(config, tensors, scales): Tower {
+    const { num_attention_heads: heads, hidden_size: width, layer_norm_eps: eps } = config
+    const size = width / heads
+    const turned = turnedOf(config)
+    const theta = config.rope_theta ?? config.rope_parameters?.rope_theta ?? config.rotary_emb_base ?? 10000
+    const phi = namedActivations[config.hidden_act]
+    const norm = (name: string, h: Tensor) => layerNormLayer(tensors, name, h, eps)
+    const dense = (name: string, x: Tensor) => linearLayer(tensors, name, x)
+    const attention = (layer: string, h: Tensor) => {
+      const x = norm(`${layer}input_layernorm`, h)
+      const [batch, sequence] = x.shape as [number, number]
+      // Heads one after the other, each with its query, key and value.
+      const qkv = linear(
+        x,
+        tensors[`${layer}attention.query_key_value.weight`]!,
+        tensors[`${layer}attention.query_key_value.bias`],
+      )
+      const split = transpose(reshape(qkv, [batch, sequence, heads, 3, size]), [3, 0, 2, 1, 4])
+      const part = (i: number) => reshape(narrow(split, 0, i, 1), [batch, heads, sequence, size])
+      const turn = (t: Tensor) => (turned < 2 ? t : rotary(t, theta, turned))
+      const mixed = scaledDotProductAttention(turn(part(0)), turn(part(1)), part(2), { causal: true })
+      return dense(`${layer}attention.dense`, reshape(transpose(mixed, [0, 2, 1, 3]), [batch, sequence, width]))
+    }
+    const mlp = (layer: string, h: Tensor) =>
+      dense(
+        `${layer}mlp.dense_4h_to_h`,
+        phi(dense(`${layer}mlp.dense_h_to_4h`, norm(`${layer}post_attention_layernorm`, h))),
+      )
+    const embeddings = tensors['embed_in.weight']!
+    return {
+      encode(ids) {
+        checkIds('gpt-neox', ids, config.vocab_size)
+        return gather(embeddings, ids)
+      },
+      blocks: scales.map((scale, i) => {
+        if (!config.use_parallel_residual) {
+          return { scale, branch: h => (i % 2 ? mlp : attention)(`layers.${i >> 1}.`, h) }
+        }
+        return { scale, branch: h => add(attention(`layers.${i}.`, h), mlp(`layers.${i}.`, h)) }
+      }),
+      decode: h => matmul(norm('final_layer_norm', h), tensors['embed_out.weight'] ?? embeddings, false, true),
+    }
+  },
+}

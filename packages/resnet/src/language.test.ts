@@ -1,0 +1,113 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Backend, js, readNpy, scope, type Tensor, wasm } from '@unravel/tensor'
+import { afterAll, describe, expect, it } from 'vitest'
+import { parseConfig, scalesOfModel, towerOf } from './models.js'
+import { readModel } from './node.js'
+import { run } from './tower.js'
+
+// Folders as Hugging Face writes them, and the logits of an independent forward pass: fixtures/language/record.py.
+const fixtures = fileURLToPath(new URL('../fixtures/language/', import.meta.url))
+const bytes = (...path: string[]) => new Uint8Array(readFileSync(join(fixtures, ...path)))
+const config = (name: string) => JSON.parse(readFileSync(join(fixtures, name, 'config.json'), 'utf8'))
+
+const families = ['llama', 'mistral', 'qwen2', 'qwen3', 'granite', 'minicpm', 'gpt-neox', 'gpt-neox-sequential']
+
+const difference = (a: Tensor, b: Tensor): number => {
+  const [x, y] = [a.dataSync(), b.dataSync()]
+  expect(a.shape).toEqual(b.shape)
+  return (
+    x.reduce((most, v, i) => Math.max(most, Math.abs(v - y[i]!)), 0) / y.reduce((m, v) => Math.max(m, Math.abs(v)), 0)
+  )
+}
+
+describe.each([js(), wasm()] as Backend[])('on $name', backend => {
+  it.each(families)('%s: the logits of the folder as it is', name => {
+    const model = readModel(join(fixtures, name), { dtype: 'f64', backend })
+    scope(() => {
+      const ids = readNpy(bytes(name, 'input.npy'), { dtype: 'i32', backend })
+      const logits = readNpy(bytes(name, 'logits.npy'), { dtype: 'f64', backend })
+      expect(difference(run(towerOf(model), ids), logits)).toBeLessThan(1e-13)
+    })
+  })
+})
+
+it.each(families)('%s: λ is the residual multiplier of the file', name => {
+  const { scale } = JSON.parse(readFileSync(join(fixtures, name, 'expected.json'), 'utf8'))
+  const scales = scalesOfModel(parseConfig(readFileSync(join(fixtures, name, 'config.json'), 'utf8')))
+  expect(scales).toHaveLength(config(name).num_hidden_layers * (name === 'gpt-neox' ? 1 : 2))
+  expect(new Set(scales)).toEqual(new Set([scale]))
+})
+
+describe('what is not supported is refused by name', () => {
+  it.each([
+    [
+      'llama',
+      { rope_scaling: { rope_type: 'llama3', factor: 8 } },
+      'rope_scaling.rope_type is "llama3"; expected "default"',
+    ],
+    ['llama', { rope_parameters: { rope_type: 'yarn' } }, 'rope_parameters.rope_type is "yarn"'],
+    ['llama', { residual_multiplier: 0.5 }, 'residual_multiplier is 0.5; expected only where model_type is "granite"'],
+    ['llama', { pretraining_tp: 2 }, 'pretraining_tp is 2; expected 1'],
+    ['llama', { hidden_act: 'mish' }, 'hidden_act is "mish"'],
+    ['llama', { num_key_value_heads: 3 }, 'num_key_value_heads is 3; expected a divisor of num_attention_heads'],
+    ['llama', { model_type: 'gemma' }, 'model_type is "gemma"; expected one of'],
+    ['qwen3', { layer_types: ['full_attention'] }, 'expected one for every layer'],
+    ['gpt-neox', { rope_scaling: { type: 'linear', factor: 2 } }, 'rope_scaling.type is "linear"'],
+  ] as const)('%s with %j', (name, changes, message) => {
+    expect(() => parseConfig(JSON.stringify({ ...config(name), ...changes }))).toThrow(message)
+  })
+})
+
+describe('weights of a folder', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'unravel-language-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+  const whole = bytes('granite', 'model.safetensors')
+  writeFileSync(join(folder, 'config.json'), bytes('granite', 'config.json'))
+
+  it('come in shards that an index names; a shard without a tensor is named', () => {
+    const length = Number(new DataView(whole.buffer).getBigUint64(0, true))
+    const header = JSON.parse(new TextDecoder().decode(whole.subarray(8, 8 + length)))
+    const shards: [string, string[]][] = [
+      ['a.safetensors', []],
+      ['b.safetensors', []],
+    ]
+    Object.keys(header).forEach((name, i) => {
+      shards[i % 2]![1].push(name)
+    })
+    const map: Record<string, string> = {}
+    for (const [file, names] of shards) {
+      let at = 0
+      const part: Record<string, object> = {}
+      const bodies = names.map(name => {
+        const [begin, end] = header[name].data_offsets
+        part[name] = { ...header[name], data_offsets: [at, (at += end - begin)] }
+        map[name] = file
+        return whole.subarray(8 + length + begin, 8 + length + end)
+      })
+      const json = new TextEncoder().encode(JSON.stringify(part))
+      const size = new Uint8Array(8)
+      new DataView(size.buffer).setBigUint64(0, BigInt(json.length), true)
+      writeFileSync(join(folder, file), Buffer.concat([size, json, ...bodies]))
+    }
+    writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }))
+    const sharded = readModel(folder, { dtype: 'f64' })
+    const one = readModel(join(fixtures, 'granite'), { dtype: 'f64' })
+    for (const [name, t] of Object.entries(one.tensors)) {
+      expect(sharded.tensors[name]!.dataSync()).toEqual(t.dataSync())
+    }
+    map['model.norm.weight'] = 'a.safetensors' === map['model.norm.weight'] ? 'b.safetensors' : 'a.safetensors'
+    writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }))
+    expect(() => readModel(folder)).toThrow(/"[ab]\.safetensors" has no tensor "model\.norm\.weight"/)
+    map['model.norm.weight'] = '../model.safetensors'
+    writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }))
+    expect(() => readModel(folder)).toThrow('expected the name of a file beside the index')
+  })
+
+  it('that are not there are asked for by the names they may have', () => {
+    rmSync(join(folder, 'model.safetensors.index.json'))
+    expect(() => readModel(folder)).toThrow('there is no model.safetensors (nor model.safetensors.index.json')
+  })
+})

@@ -1,0 +1,23 @@
+import { add, backendOf, concat, mul, narrow, sub, type Tensor, tensor } from '@unravel/tensor'
+
+/**
+ * Rotary positions (Su et al. 2021) in the halves layout of GPT-NeoX and Llama: of x [..., positions, size], element i of the
+ * first half of `length` elements and element i of the second are turned by position · theta^(−2i/length); the rest stays. Of
+ * three elements, which no released network has, the first is paired with each of the others: the result is one longer.
+ */
+export function rotary(x: Tensor, theta: number, length: number): Tensor {
+  const [positions, size] = x.shape.slice(-2) as [number, number]
+  const half = Math.floor(length / 2)
+  const pairs = length - half
+  const angles = (f: (angle: number) => number) =>
+    tensor(
+      Float64Array.from({ length: positions * pairs }, (_, i) =>
+        f(Math.floor(i / pairs) * theta ** ((-2 * (i % pairs)) / length)),
+      ),
+      { shape: [positions, pairs], dtype: x.dtype, backend: backendOf(x) },
+    )
+  const [cos, sin] = [angles(Math.cos), angles(Math.sin)]
+  const [a, b] = [narrow(x, -1, 0, half), narrow(x, -1, half, pairs)]
+  const turned = [sub(mul(a, cos), mul(b, sin)), add(mul(b, cos), mul(a, sin))]
+  return concat(length === size ? turned : [...turned, narrow(x, -1, length, size - length)], -1)
+}

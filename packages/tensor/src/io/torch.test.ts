@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { FormatError } from './errors.js'
+import type { ByteSource } from './source.js'
+import { parseTorch } from './torch.js'
+
+// Files of torch 1.13 and the numbers in them, written by fixtures/torch/make.py.
+const folder = new URL('../../fixtures/torch/', import.meta.url)
+const file = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(name, folder)))
+const expected: Record<string, { shape: number[]; data: number[] }> = JSON.parse(
+  readFileSync(new URL('expected.json', folder), 'utf8'),
+)
+
+describe.each(['state.pth', 'checkpoint.pth', 'legacy.pth'])('torch.save: %s', name => {
+  it('gives every tensor of the state dict with its shape and numbers, strides and ties followed', () => {
+    const { tensors } = parseTorch(file(name))
+    expect([...tensors.keys()].sort()).toEqual(Object.keys(expected).sort())
+    for (const [key, { shape, data }] of Object.entries(expected)) {
+      const dtype = key === 'long' || key === 'bool' || key.endsWith('tracked') ? 'i32' : 'f64'
+      const got = tensors.get(key)!.read(dtype)
+      expect(got.shape, key).toEqual(shape)
+      expect([...got.data], key).toEqual(data)
+    }
+  })
+
+  it('reads a source piece by piece, nothing outside of it', () => {
+    const bytes = file(name)
+    let most = 0
+    const source: ByteSource = {
+      size: bytes.length,
+      read(begin, end) {
+        expect(begin).toBeGreaterThanOrEqual(0)
+        expect(end).toBeLessThanOrEqual(bytes.length)
+        most = Math.max(most, end - begin)
+        return bytes.slice(begin, end)
+      },
+    }
+    for (const tensor of parseTorch(source).tensors.values()) tensor.read('f64')
+    expect(most).toBeGreaterThan(0)
+  })
+
+  it('meets any damage with a FormatError of one line or with the numbers', () => {
+    const bytes = file(name)
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+        fc.integer({ min: 0, max: bytes.length }),
+        fc.boolean(),
+        (changes, length, cut) => {
+          const damaged = bytes.slice(0, cut ? length : bytes.length)
+          for (const [at, value] of changes) if (at < damaged.length) damaged[at] = value
+          try {
+            for (const tensor of parseTorch(damaged).tensors.values()) tensor.read('f64')
+          } catch (error) {
+            expect(error).toBeInstanceOf(FormatError)
+            expect((error as Error).message.length).toBeLessThan(2000)
+          }
+        },
+      ),
+      { numRuns: Number(process.env.TORCH_MUTATIONS ?? 500) },
+    )
+  })
+})
+
+describe('torch.save: what is refused', () => {
+  it('names the class of an object that is no container of tensors, and runs nothing', () => {
+    expect(() => parseTorch(file('module.pth'))).toThrow(
+      'torch: it holds a __main__.M; expected only tensors and containers of them',
+    )
+    expect(() => parseTorch(Uint8Array.from([0x80, 2, ...new TextEncoder().encode('cposix\nsystem\n')]))).toThrow(
+      'posix.system',
+    )
+  })
+
+  it('notices a changed number by the checksum of its storage', () => {
+    const bytes = file('state.pth')
+    const { tensors } = parseTorch(bytes)
+    // Storages are the only runs of 96 bytes: the 24 numbers of "tied".
+    const first = Buffer.from(Float32Array.from({ length: 24 }, (_, i) => i / 7).buffer)
+    const at = Buffer.from(bytes).indexOf(first)
+    expect(at).toBeGreaterThan(0)
+    bytes[at + 5]! ^= 1
+    expect(() => tensors.get('tied')!.read('f32')).toThrow('checksum')
+  })
+
+  it('says what a file is that torch.save did not write', () => {
+    expect(() => parseTorch(new Uint8Array(3))).toThrow('3 bytes')
+    expect(() => parseTorch(new TextEncoder().encode('{"a": 1}'))).toThrow('neither as an archive nor as a pickle')
+  })
+
+  it('refuses a view of stride 0 that claims 2^40 elements of a storage of one', () => {
+    const { tensors } = parseTorch(file('huge.pth'))
+    expect(() => tensors.get('huge')!.read('f32')).toThrow(
+      'tensor "huge" has shape [1048576,1048576] in a storage of 1',
+    )
+  })
+})
