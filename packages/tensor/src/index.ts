@@ -10,6 +10,7 @@ export {
 } from '@unravel/kernels'
 export { Gating, gated, Paths } from './autodiff/gated.js'
 export { hessian, jacobian } from './autodiff/jacobian.js'
+export type { Orders } from './autodiff/orders.js'
 export { grad, type Pullback, valueAndGrad, vjp, type WithAux } from './autodiff/reverse.js'
 export { Expansion, jvp, type SelectionObserver, Series, series, trimmedSeries } from './autodiff/series.js'
 export * from './core/create.js'
@@ -19,7 +20,18 @@ export { tapesRecording } from './core/levels.js'
 export { apply, backendOf } from './core/op.js'
 export type { Nested } from './core/printing.js'
 export { keep, memory, release, scope } from './core/scope.js'
-export { type Applied, Dense, defaultBackend, type Op, Tensor, useBackend } from './core/tensor.js'
+export {
+  type Applied,
+  Dense,
+  defaultBackend,
+  type GateContext,
+  type Op,
+  type OrdersContext,
+  type SeriesContext,
+  type Stacked,
+  Tensor,
+  useBackend,
+} from './core/tensor.js'
 export { leaves, type Mapped, mapTree, type Tree } from './core/tree.js'
 export * from './files.js'
 export { type GradcheckOptions, gradcheck } from './gradcheck.js'

@@ -45,7 +45,7 @@ export { type Alignment, scaledDotProductAttention } from './layers/attention.js
 export { batchMoments, batchNorm } from './layers/batchNorm.js'
 export { type ConvOptions, conv2d } from './layers/conv2d.js'
 export { type Conv1dOptions, type ConvTransposeOptions, conv1d, convTranspose2d } from './layers/convolutions.js'
-export { dropout, embedding } from './layers/dropout.js'
+export { type Draws, dropout, embedding } from './layers/dropout.js'
 export { einsum } from './layers/einsum.js'
 export { type GateFunction, gatedProduct, glu } from './layers/glu.js'
 export { groupNorm, instanceNorm } from './layers/groupNorm.js'

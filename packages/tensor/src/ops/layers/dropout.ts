@@ -7,7 +7,7 @@ import { gather } from '../structure/gather.js'
 import { where } from '../structure/where.js'
 
 /** What draws: a `Random`. */
-interface Draws {
+export interface Draws {
   uniform(shape: readonly number[], low?: number, high?: number, where?: Where): Tensor
 }
 
