@@ -102,9 +102,13 @@ describe.each(targets)('the op table on %s', (target, open) => {
     },
   )
 
+  // Sorting has no kernel for graphics: it is counted, as kernels/README.md says.
+  const without = ['argsort f32']
+
   it('ran on its own kernels but for what is not f32', async () => {
     const fallbacks = [...(await open()).fallbacks()]
     console.log(`${target}: ${fallbacks.map(([kernel, n]) => `${kernel} ${n}`).join(', ') || 'no fallbacks'}`)
-    if (target !== 'wasm') expect(fallbacks.filter(([kernel]) => kernel.endsWith(' f32'))).toEqual([])
+    if (target !== 'wasm')
+      expect(fallbacks.map(([kernel]) => kernel).filter(kernel => kernel.endsWith(' f32'))).toEqual(without)
   })
 })
