@@ -6,6 +6,18 @@ type Json = string | number | boolean | null | readonly Json[] | { readonly [key
 /** Fields that a schema knows and no code reads: they leave no trace in the type of a configuration. */
 type Unread = Record<never, z.ZodOptional<z.ZodUnknown>>
 
+/** A length of an axis: a positive integer of a sane size. */
+export const length = z
+  .int()
+  .min(1)
+  .max(1 << 24)
+
+/** A number of layers. */
+export const depth = z
+  .int()
+  .min(0)
+  .max(1 << 19)
+
 /** Fields that change nothing about the network's function: kept, and passed over. */
 export const harmless = (...names: readonly string[]): Unread =>
   Object.fromEntries(names.map(name => [name, z.unknown().optional()])) as Unread

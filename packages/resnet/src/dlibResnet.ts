@@ -17,15 +17,11 @@ import {
 } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec } from './architecture.js'
-import { harmless, records } from './config.js'
+import { harmless, length, records } from './config.js'
 import { checkImages, normSpecs, parameter } from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
-const length = z
-  .int()
-  .min(1)
-  .max(1 << 24)
 export const MOST_STAGES = 16
 
 export interface Window {

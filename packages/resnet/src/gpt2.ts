@@ -1,7 +1,7 @@
 import { add, gather, matmul, narrow, type Tensor } from '@unravel/tensor'
 import { z } from 'zod'
 import { type Architecture, InputError, type TensorSpec, type Tensors } from './architecture.js'
-import { harmless, only, records, unchanged } from './config.js'
+import { depth, harmless, length, only, records, unchanged } from './config.js'
 import {
   activationName,
   checkIds,
@@ -14,21 +14,13 @@ import {
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
-const length = z
-  .int()
-  .min(1)
-  .max(1 << 24)
-
 const schema = z
   .object({
     architecture: z.literal('gpt2'),
     vocab_size: length,
     n_positions: length,
     n_embd: length,
-    n_layer: z
-      .int()
-      .min(0)
-      .max(1 << 19),
+    n_layer: depth,
     n_head: length,
     n_inner: length.nullish(),
     layer_norm_epsilon: z.number().min(0).default(1e-5),

@@ -11,7 +11,7 @@ import {
 } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec } from './architecture.js'
-import { harmless, only, records, unchanged } from './config.js'
+import { depth, harmless, length, only, records, unchanged } from './config.js'
 import {
   activationName,
   checkIds,
@@ -22,23 +22,9 @@ import {
   normSpecs,
   parameter,
 } from './layers.js'
-import { rotary } from './rotary.js'
+import { rope, rotary, thetaOf } from './rotary.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
-
-const length = z
-  .int()
-  .min(1)
-  .max(1 << 24)
-
-const rope = z
-  .looseObject({
-    rope_type: z.literal('default', { error: 'expected "default"' }).optional(),
-    type: z.literal('default', { error: 'expected "default"' }).optional(),
-    rope_theta: z.number().positive().optional(),
-    partial_rotary_factor: z.number().min(0).max(1).optional(),
-  })
-  .nullish()
 
 const schema = z
   .object({
@@ -46,10 +32,7 @@ const schema = z
     vocab_size: length,
     hidden_size: length,
     intermediate_size: length,
-    num_hidden_layers: z
-      .int()
-      .min(0)
-      .max(1 << 19),
+    num_hidden_layers: depth,
     num_attention_heads: length,
     hidden_act: activationName.default('gelu'),
     layer_norm_eps: z.number().min(0).default(1e-5),
@@ -138,7 +121,7 @@ export const gptNeox: Architecture<GptNeoxConfig> = {
     const { num_attention_heads: heads, hidden_size: width, layer_norm_eps: eps } = config
     const size = width / heads
     const turned = turnedOf(config)
-    const theta = config.rope_theta ?? config.rope_parameters?.rope_theta ?? config.rotary_emb_base ?? 10000
+    const theta = config.rotary_emb_base ?? thetaOf(config)
     const phi = namedActivations[config.hidden_act]
     const norm = (name: string, h: Tensor) => layerNormLayer(tensors, name, h, eps)
     const dense = (name: string, x: Tensor) => linearLayer(tensors, name, x)

@@ -16,16 +16,11 @@ import {
 } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors } from './architecture.js'
-import { harmless, only, records, unchanged } from './config.js'
+import { depth, harmless, length, only, records, unchanged } from './config.js'
 import { checkIds, linearLayer, parameter } from './layers.js'
-import { rotary } from './rotary.js'
+import { rope, rotary, thetaOf } from './rotary.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
-
-const length = z
-  .int()
-  .min(1)
-  .max(1 << 24)
 
 /** Gate functions by Hugging Face's names of activations. */
 const gates = {
@@ -43,16 +38,6 @@ type Activation = keyof typeof gates
 /** Model types of Hugging Face that this family reads. */
 const modelTypes = ['llama', 'mistral', 'qwen2', 'qwen3', 'granite', 'minicpm'] as const
 
-/** The default rotary embedding; other types (linear, dynamic, yarn, llama3, longrope) are refused by name. */
-const rope = z
-  .looseObject({
-    rope_type: z.literal('default', { error: 'expected "default"' }).optional(),
-    type: z.literal('default', { error: 'expected "default"' }).optional(),
-    rope_theta: z.number().positive().optional(),
-    partial_rotary_factor: z.literal(1).optional(),
-  })
-  .nullish()
-
 const schema = z
   .object({
     architecture: z.literal('llama'),
@@ -60,10 +45,7 @@ const schema = z
     vocab_size: length,
     hidden_size: length,
     intermediate_size: length,
-    num_hidden_layers: z
-      .int()
-      .min(0)
-      .max(1 << 19),
+    num_hidden_layers: depth,
     num_attention_heads: length,
     num_key_value_heads: length.nullish(),
     head_dim: length.nullish(),
@@ -110,6 +92,10 @@ const schema = z
   .refine(c => !c.layer_types || c.layer_types.length === c.num_hidden_layers, {
     path: ['layer_types'],
     message: 'expected one for every layer',
+  })
+  .refine(c => [c.rope_parameters, c.rope_scaling].every(r => (r?.partial_rotary_factor ?? 1) === 1), {
+    path: ['rope_parameters'],
+    message: 'expected a partial_rotary_factor of 1',
   })
   .superRefine((config, context) => {
     // A multiplier belongs to one model type: beside another it would be ignored by the program that wrote the file.
@@ -260,7 +246,7 @@ function attentionOf(config: LlamaConfig, tensors: Tensors): (l: number, x: Tens
   const { num_attention_heads: heads, rms_norm_eps: eps } = config
   const size = headSize(config)
   const groups = config.num_key_value_heads ?? heads
-  const theta = config.rope_theta ?? config.rope_parameters?.rope_theta ?? config.rope_scaling?.rope_theta ?? 10000
+  const theta = thetaOf(config)
   const scale = config.attention_multiplier ?? 1 / Math.sqrt(size)
   return (l, x) => {
     const [batch, sequence] = x.shape as [number, number]

@@ -1,7 +1,7 @@
 import { gelu, geluTanh, layerNorm, relu, rmsNorm, sigmoid, silu, softplus, type Tensor, tanh } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors, TrainingPass } from './architecture.js'
-import { harmless, records } from './config.js'
+import { harmless, length, records } from './config.js'
 import { batchNormLayer, linearLayer, runningSpecs } from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
@@ -17,11 +17,6 @@ export const activations = {
   gelu_tanh: geluTanh,
 } as const
 export type Activation = keyof typeof activations
-
-const length = z
-  .int()
-  .min(1)
-  .max(1 << 24)
 
 const schema = z.object({
   architecture: z.literal('residual-mlp'),

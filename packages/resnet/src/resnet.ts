@@ -1,7 +1,7 @@
 import { type ConvOptions, conv2d, maxPool2d, mean, type Tensor } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors, TrainingPass } from './architecture.js'
-import { harmless, only, records, unchanged } from './config.js'
+import { harmless, length, only, records, unchanged } from './config.js'
 import {
   activationName,
   batchNormLayer,
@@ -16,10 +16,6 @@ import {
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
-const length = z
-  .int()
-  .min(1)
-  .max(1 << 24)
 const MOST_STAGES = 16
 
 const schema = z

@@ -1,4 +1,24 @@
 import { add, backendOf, concat, mul, narrow, sub, type Tensor, tensor } from '@unravel/tensor'
+import { z } from 'zod'
+
+/** Hugging Face's settings of rotary positions: the default ones. Others (linear, dynamic, yarn, llama3, longrope) are refused
+ *  by name. */
+export const rope = z
+  .looseObject({
+    rope_type: z.literal('default', { error: 'expected "default"' }).optional(),
+    type: z.literal('default', { error: 'expected "default"' }).optional(),
+    rope_theta: z.number().positive().optional(),
+    partial_rotary_factor: z.number().min(0).max(1).optional(),
+  })
+  .nullish()
+type Rope = z.output<typeof rope>
+
+/** The base of the frequencies that a configuration gives; 10000 by default. */
+export const thetaOf = (config: {
+  readonly rope_theta?: number | null | undefined
+  readonly rope_parameters?: Rope
+  readonly rope_scaling?: Rope
+}): number => config.rope_theta ?? config.rope_parameters?.rope_theta ?? config.rope_scaling?.rope_theta ?? 10000
 
 /**
  * Rotary positions (Su et al. 2021) in the halves layout of GPT-NeoX and Llama: of x [..., positions, size], element i of the

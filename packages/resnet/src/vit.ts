@@ -1,7 +1,7 @@
 import { add, broadcastTo, concat, conv2d, mul, narrow, reshape, type Tensor, transpose } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, TensorSpec } from './architecture.js'
-import { harmless, only, records, unchanged } from './config.js'
+import { depth, harmless, length, only, records, unchanged } from './config.js'
 import {
   activationName,
   checkImages,
@@ -16,10 +16,6 @@ import {
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
-const length = z
-  .int()
-  .min(1)
-  .max(1 << 24)
 /** One number for a square, or [height, width]. */
 const size = z.union([length, z.tuple([length, length])], { error: 'expected a positive integer or two' })
 const pair = (s: z.output<typeof size>): readonly [number, number] => (typeof s === 'number' ? [s, s] : s)
@@ -36,10 +32,7 @@ const schema = z
     in_chans: length.default(3),
     num_classes: length,
     embed_dim: length,
-    depth: z
-      .int()
-      .min(0)
-      .max(1 << 19),
+    depth,
     num_heads: length,
     mlp_ratio: z
       .number()
