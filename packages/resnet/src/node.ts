@@ -213,7 +213,9 @@ function withWeights<T>(folder: string, use: (weights: ReadonlyMap<string, Store
       const file = openSync(path, 'r')
       open.push(file)
       const source = fileSource(file)
-      return about(name, () => (name.endsWith('.safetensors') ? parseSafetensors(source) : parseTorch(source)).tensors)
+      const parse = () => (name.endsWith('.safetensors') ? parseSafetensors(source) : parseTorch(source)).tensors
+      // The usual file goes by its format.
+      return name === 'model.safetensors' ? parse() : about(name, parse)
     })
   }
   try {
