@@ -226,7 +226,12 @@ export function towerOf(model: Model, { scale, tensors = model.tensors, training
     const learned = tensors[names[l]!]
     return learned === undefined ? block : { ...block, branch: h => mul(block.branch(h), learned) }
   })
-  return { encode: x => tower.encode(x), blocks, decode: h => tower.decode(h) }
+  return {
+    encode: x => tower.encode(x),
+    blocks,
+    decode: h => tower.decode(h),
+    names: tower.names ?? names.map(name => name.replace(/\.scale$/, '')),
+  }
 }
 
 /** The tensors that an optimiser moves. */

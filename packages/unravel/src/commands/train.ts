@@ -364,7 +364,8 @@ async function conclude(state: TrainingState, seconds: number, options: TrainOpt
   const folder = at(io, options.out)
   writeModel(folder, state.model)
   writeSample(folder, test)
-  const right = await accuracy(state.model, test)
+  const bar = progressBar(io, 'test', test.size, 'examples')
+  const right = await accuracy(state.model, test, undefined, done => bar.update(done)).finally(() => bar.stop())
   io.out(
     `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
   )

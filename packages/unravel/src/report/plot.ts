@@ -141,6 +141,9 @@ export interface HeatMap {
   readonly values: readonly (readonly (number | null)[])[]
   /** What row 0 stands for (default 0). */
   readonly firstRow?: number
+  /** What columns and rows are called (default: their numbers). */
+  readonly columnNames?: readonly string[] | undefined
+  readonly rowNames?: readonly string[] | undefined
   /** How the ends of the colour scale read. */
   readonly format: (value: number) => string
   readonly width?: number
@@ -152,7 +155,8 @@ const MAX_CELLS = 4096
 
 /** A matrix as coloured cells of `heatColours`, white at zero; as SVG. Where there are more rows or columns than
  *  pixels, a cell is the mean of several, and the title says of how many. */
-export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430, height = 360 }: HeatMap): string {
+export function heatMap(map: HeatMap): string {
+  const { title, x, y, values, firstRow = 0, columnNames, rowNames, format, width = 430, height = 360 } = map
   const rows = values.length
   const columns = values.reduce((most, row) => Math.max(most, row.length), 0)
   const box = { x: grid.left, y: grid.top, width: width - grid.left - grid.right, height: height - grid.top - 92 }
@@ -170,15 +174,19 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
     })
   })
   const labels = (n: number, first = 0) => Array.from({ length: n }, (_, i) => String(i + first))
-  const category = (name: string, n: number, first = 0) => ({
+  const category = (name: string, n: number, names: readonly string[] | undefined, first = 0) => ({
     type: 'category' as const,
     name,
-    data: labels(n, first),
+    data: names?.slice(0, n) ?? labels(n, first),
     ...lines,
+    ...(names && { axisLabel: { ...lines.axisLabel, width: 46, overflow: 'truncate' as const } }),
     splitLine: { show: false },
   })
-  const head = [`${y} \\ ${x}`, ...Array.from({ length: Math.ceil(columns / across) }, (_, i) => i * across)]
-  const numbers = [head, ...cells.map((row, j) => [j * down + firstRow, ...row])]
+  const head = [
+    `${y} \\ ${x}`,
+    ...Array.from({ length: Math.ceil(columns / across) }, (_, i) => columnNames?.[i * across] ?? i * across),
+  ]
+  const numbers = [head, ...cells.map((row, j) => [rowNames?.[j * down] ?? j * down + firstRow, ...row])]
   const image = () => ({
     type: 'image' as const,
     silent: true,
@@ -187,8 +195,13 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
   return svg(width, height, numbers, {
     ...frame(down * across === 1 ? title : `${title} (means of ${across} × ${down})`),
     grid: { ...grid, bottom: 92 },
-    xAxis: { ...category(x, columns), nameLocation: 'middle', nameGap: 28 },
-    yAxis: { ...category(y, rows, firstRow), nameLocation: 'middle', nameGap: 40, nameRotate: 90 },
+    xAxis: { ...category(x, columns, columnNames), nameLocation: 'middle', nameGap: 28 },
+    yAxis: {
+      ...category(y, rows, rowNames, firstRow),
+      nameLocation: 'middle',
+      nameGap: rowNames ? 52 : 40,
+      nameRotate: 90,
+    },
     visualMap: {
       min: -largest,
       max: largest,
