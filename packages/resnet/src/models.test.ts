@@ -49,6 +49,41 @@ describe('model files', () => {
   const read = (config: object | string, weights = bytes(fresh())) =>
     modelFrom(typeof config === 'string' ? config : JSON.stringify(config), weights)
 
+  it.each(['module.', '_orig_mod.', 'module._orig_mod.', '_orig_mod.module.'])('read weights named %s…', prefix => {
+    const model = fresh()
+    const named = (prefixOf: (i: number) => string) =>
+      formatSafetensors(
+        Object.fromEntries(Object.entries(arraysOf(model)).map(([name, array], i) => [prefixOf(i) + name, array])),
+      )
+    const json = JSON.stringify(model.config)
+    expect(
+      arraysOf(
+        modelFrom(
+          json,
+          named(() => prefix),
+          { dtype: 'f64' },
+        ),
+      ),
+    ).toEqual(arraysOf(model))
+    const [first] = prefix.split('.')
+    expect(() =>
+      modelFrom(
+        json,
+        named(i => (i === 1 ? '' : prefix)),
+      ),
+    ).toThrow(`tensor "${first}.`)
+  })
+
+  it.each([
+    [{ ...config, norm: 'none' }, 'blocks.0.fc1.weight', [6, 8], '[8,6]: it is transposed; store its transpose'],
+    [{ ...config, norm: 'none' }, 'blocks.0.fc1.weight', [6, 9], '[8,6]$'],
+  ])('of another layout are refused with what to do: %#', (config, name, shape, message) => {
+    const data = new Float64Array(shape.reduce((a, b) => a * b, 1))
+    const weights = formatSafetensors({ ...arraysOf(fresh()), [name]: { shape, dtype: 'f64', data } })
+    const escaped = message.replace(/[[\]]/g, '\\$&')
+    expect(() => read(config, weights)).toThrow(new RegExp(`config.json makes it ${escaped}`))
+  })
+
   it('of hostile configurations and names are refused in one message of bounded length', () => {
     const long = 'n'.repeat(100_000)
     const many = Array.from({ length: 50_000 }, () => 'x')

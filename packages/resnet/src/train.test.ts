@@ -4,6 +4,7 @@ import {
   formatSafetensors,
   js,
   memory,
+  mul,
   parseSafetensors,
   Random,
   wasm,
@@ -252,6 +253,26 @@ describe('train', () => {
     expect(ended).toBe('diverged')
     expect(message).toMatch(
       /^the loss is (NaN|Infinity) before any update, from finite data and weights: at λ = 3e\+38 the 3 blocks let the output grow beyond f32; use a smaller scale, such as 1\/sqrt\(n\) or 1\/n/,
+    )
+  })
+
+  it('says of a gradient that overflows from the start, of a finite loss, that the scale lets it grow', async () => {
+    // Branches that end in zeros leave the output finite; its derivative in their last weights is λ times the decoder's.
+    const model = fresh(js())
+    const loud = {
+      ...model,
+      config: { ...model.config, scale: { rule: 'constant', value: 3e38 } },
+      tensors: Object.fromEntries(
+        Object.entries(model.tensors).map(([name, t]) => [
+          name,
+          name.includes('fc2') ? mul(t, 0) : name === 'decoder.weight' ? mul(t, 100) : t,
+        ]),
+      ),
+    } as Model
+    const { ended, message, state } = await train(loud, options(sgd(), 2))
+    expect([ended, state.step]).toEqual(['diverged', 0])
+    expect(message).toMatch(
+      /^the norm of the gradient is (NaN|Infinity) before any update, from finite data and weights: at λ = 3e\+38 the 3 blocks let the gradient grow beyond f32; use a smaller scale/,
     )
   })
 

@@ -109,11 +109,16 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
       const { loss, gradientNorm, step } = next.metrics
       if (Number.isFinite(loss)) {
         free(before, state, given)
+        if (step === 1) {
+          const found = `the norm of the gradient is ${gradientNorm} before any update`
+          return { state, ended: 'diverged', message: await notFromTheStart(state, found, 'gradient', data) }
+        }
         return diverged(`the norm of the gradient became ${gradientNorm} at step ${step}`, state)
       }
       free(state, before, given)
       if (step === 1) {
-        return { state: before, ended: 'diverged', message: await notFromTheStart(before, loss, data) }
+        const found = `the loss is ${loss} before any update`
+        return { state: before, ended: 'diverged', message: await notFromTheStart(before, found, 'output', data) }
       }
       return diverged(`the loss became ${loss} at step ${step}`, before)
     }
@@ -142,9 +147,13 @@ const diverged = (what: string, state: TrainingState): TrainResult => ({
     'use a smaller learning rate, a smaller scale, or clip the gradient',
 })
 
-/** Why a loss is not finite before any update, and what to do. */
-async function notFromTheStart(state: TrainingState, loss: number, { inputs }: Dataset): Promise<string> {
-  const found = `the loss is ${loss} before any update`
+/** Why a loss or a gradient is not finite before any update, and what to do. */
+async function notFromTheStart(
+  state: TrainingState,
+  found: string,
+  what: 'output' | 'gradient',
+  { inputs }: Dataset,
+): Promise<string> {
   if (!((await finite(state)) && allFinite(inputs)))
     return `${found}: look for such numbers in the data and the weights`
   const { model } = state
@@ -152,7 +161,7 @@ async function notFromTheStart(state: TrainingState, loss: number, { inputs }: D
   const largest = scales.reduce((a, b) => Math.max(a, b), 0)
   const { dtype } = Object.values(parametersOf(model))[0]!
   return (
-    `${found}, from finite data and weights: at λ = ${Number(largest.toPrecision(4))} the ${scales.length} blocks let the output grow ` +
+    `${found}, from finite data and weights: at λ = ${Number(largest.toPrecision(4))} the ${scales.length} blocks let the ${what} grow ` +
     `beyond ${dtype}; use a smaller scale, such as 1/sqrt(n) or 1/n, fewer blocks, or a norm`
   )
 }
@@ -281,7 +290,12 @@ const recorder = (seen: Record<string, Tensor>): TrainingPass => ({
 })
 
 /** The share of examples whose largest output is their label; NaN of none. Throws RangeError as `train` does. */
-export async function accuracy(model: Model, data: Dataset, batchSize = 512): Promise<number> {
+export async function accuracy(
+  model: Model,
+  data: Dataset,
+  batchSize = 512,
+  onProgress?: (done: number, of: number) => void,
+): Promise<number> {
   checkDataset(data)
   if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
     throw new RangeError(`accuracy: a batch must hold at least 1 example, got ${batchSize}`)
@@ -299,6 +313,7 @@ export async function accuracy(model: Model, data: Dataset, batchSize = 512): Pr
     const guess = await guessed.data()
     dispose([guessed])
     for (const [i, example] of indices.entries()) if (guess[i] === data.labels[example]) right++
+    onProgress?.(begin + indices.length, data.size)
   }
   return right / data.size
 }

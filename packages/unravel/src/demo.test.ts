@@ -36,7 +36,9 @@ test('a short demonstration trains, tabulates, reports, and prints lines that wo
   expect(stdout.match(/^λ = \S+: /gm)).toHaveLength(3)
 
   const lines = [...stdout.matchAll(/^ {2}(?:npx .* )?unravel (.*)$/gm)].map(([, line]) => line!.split(' '))
-  expect(lines).toHaveLength(3)
+  expect(lines).toHaveLength(4)
+  const { whole } = JSON.parse((await run(...lines.pop()!, '--json')).stdout)
+  expect((whole.accuracy * 16) % 1).toBe(0)
   for (const [i, line] of lines.entries()) {
     const document = expansionDocument.parse(JSON.parse((await run(...line, '--json')).stdout))
     expect(document.scale).toBeCloseTo([1, 1 / Math.sqrt(3), 1 / 3][i]!, 15)

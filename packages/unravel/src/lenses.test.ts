@@ -1,9 +1,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { initialise, type Model, residualMlp } from '@unravel/resnet'
+import { run as forward, initialise, type Model, residualMlp, resnet, towerOf } from '@unravel/resnet'
 import { writeModel } from '@unravel/resnet/node'
-import { formatNpy, Random } from '@unravel/tensor'
+import { arrayData, formatNpy, Random } from '@unravel/tensor'
 import { afterAll, expect, test } from 'vitest'
 import { main } from './main.js'
 
@@ -103,8 +103,55 @@ test.each<[string, number[][]]>([
   }
   const { stdout } = await run('lesion', model(name), '--input', input(name), '--draws', '1')
   expect(stdout).toMatch(
-    groups.length === 0 ? /No pairs were swapped: no two blocks/ : /Pairs are swapped among .*: 0, 1/,
+    groups.length === 0
+      ? /No pairs were swapped: no two blocks/
+      : /Pairs are swapped among .*: (blocks\.0, blocks\.1|layer1\.0, layer1\.1)/,
   )
+})
+
+test('lesion: a post-activation ResNet swaps its two blocks of equal shapes, as in the network with their weights exchanged', async () => {
+  const config = resnet.schema.parse({
+    ...{ architecture: 'resnet', block: 'basic', layers: [3], widths: [4], stem: 'cifar', classes: 5, in_channels: 3 },
+    ...{ norm: 'batch', norm_eps: 1e-5, preactivation: false, scale: { rule: 'constant', value: 0.5 } },
+  })
+  const made = initialise(resnet, config, { random: new Random(3), dtype: 'f64' }) as Model
+  // The first block takes what is rectified already, and so has another skip: only 1 and 2 can be exchanged.
+  const other: Record<string, string> = { '1': '2', '2': '1' }
+  const swapped = Object.fromEntries(
+    Object.keys(made.tensors).map(name => [
+      name,
+      made.tensors[name.replace(/^layer1\.([12])\./, (_, b) => `layer1.${other[b]}.`)]!,
+    ]),
+  )
+  const x = new Random(4).normal([2, 3, 6, 6], 0, 1, { dtype: 'f64' })
+  const [y, z] = [made, { ...made, tensors: swapped }].map(m => forward(towerOf(m), x).dataSync() as Float64Array)
+  const norm = (v: Float64Array) => Math.hypot(...v)
+  const expected = norm(y!.map((v, i) => v - z![i]!)) / norm(y!)
+  expect(expected).toBeGreaterThan(1e-3)
+
+  writeModel(join(folder, 'post'), made)
+  writeFileSync(join(folder, 'post.npy'), formatNpy(arrayData(x)))
+  const argv = ['lesion', 'post', '--input', 'post.npy', '--draws', '2']
+  const d = JSON.parse((await run(...argv, '--json')).stdout)
+  expect([d.names, d.exchangeable]).toEqual([['layer1.0', 'layer1.1', 'layer1.2'], [[1, 2]]])
+  const { change, range } = d.swapped.find((s: { count: number }) => s.count === 1)
+  for (const value of [change, ...range.change]) expect(Math.abs(value - expected)).toBeLessThan(1e-12)
+  const { stdout } = await run(...argv)
+  expect(stdout).toContain('equal shapes: layer1.1, layer1.2')
+})
+
+test('lesion: the range holds the least and the largest of the draws, around the mean', async () => {
+  const d = await json('lesion', 'mlp-tanh', '--draws', '5')
+  for (const { count, change, range } of d.removed) {
+    const [least, most] = range.change
+    expect(least <= change * (1 + 1e-15) && change <= most * (1 + 1e-15)).toBe(true)
+    // Every draw of one block is one of those that were removed alone.
+    if (count === 1) {
+      const single = d.without.map((m: { change: number }) => m.change)
+      expect([least, most].every(v => single.includes(v))).toBe(true)
+      expect(most).toBeGreaterThan(least)
+    }
+  }
 })
 
 test('sweep: from the smallest multiple to the largest, however far apart', async () => {

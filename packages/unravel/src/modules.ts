@@ -67,6 +67,8 @@ export async function about<T>(path: string, action: () => T | Promise<T>): Prom
 
 const isFunction = (value: unknown) => typeof value === 'function'
 
+const isString = (value: unknown) => typeof value === 'string'
+
 function checkedTower(path: string, given: unknown): Tower {
   const fail = (wrong: string): never => {
     throw new UsageError(
@@ -83,6 +85,9 @@ function checkedTower(path: string, given: unknown): Tower {
     if (skip !== undefined && !isFunction(skip)) fail(`skip of block ${l} is no function`)
     if (typeof scale !== 'number' || !Number.isFinite(scale)) fail(`scale of block ${l} is ${scale}, no finite number`)
   }
+  const { names } = given as Partial<Tower>
+  if (names !== undefined && !(Array.isArray(names) && names.length === blocks.length && names.every(isString)))
+    fail(`names of the tower is no array of ${blocks.length} strings, one for each block`)
   return given as Tower
 }
 

@@ -51,6 +51,7 @@ async function run(argv: readonly string[], stopAt?: string) {
   return { status, stdout, stderr }
 }
 
+const written = ['config.json', 'labels.npy', 'model.safetensors', 'sample.npy']
 const small = ['train', '--data', 'data', '--depth', '3', '--width', '8', '--batch', '16', '--activation', 'tanh']
 const weights = (name: string) => readFileSync(join(folder, name, 'model.safetensors'))
 const config = (name: string) => JSON.parse(readFileSync(join(folder, name, 'config.json'), 'utf8'))
@@ -59,15 +60,30 @@ describe('a run', () => {
   test('learns, writes a folder, and prints the line to go on with, which works', async () => {
     const { status, stdout, stderr } = await run([...small, '--out', 'a b', '--steps', '60', '--lr', '0.01'])
     expect({ status, lines: stderr.match(/^step \d+ of 60 {2}loss/gm)!.length }).toEqual({ status: 0, lines: 20 })
-    expect(readdirSync(join(folder, 'a b')).sort()).toEqual(['config.json', 'model.safetensors', 'sample.npy'])
+    expect(readdirSync(join(folder, 'a b')).sort()).toEqual(written)
     expect(Number(/test accuracy ([\d.]+) %/.exec(stdout)![1])).toBeGreaterThan(90)
 
     const sample = parseNpy(readFileSync(join(folder, 'a b/sample.npy')))
     expect(sample.shape).toEqual([16, 16])
+    const labels = parseNpy(readFileSync(join(folder, 'a b/labels.npy')))
+    expect([labels.dtype, [...labels.data]]).toEqual(['i32', Array.from({ length: 16 }, (_, i) => (i * 7) % 4)])
     const [, line] = /go on with: (?:npx .* )?unravel (.*)\n/.exec(stdout)!
     const words = [...line!.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!)
     const next = await run([...words, '--json'])
     expect(expansionDocument.parse(JSON.parse(next.stdout))).toMatchObject({ expansion: 'gated', blocks: 3 })
+    const lesion = [
+      'lesion',
+      'a b',
+      '--input',
+      'a b/sample.npy',
+      '--labels',
+      'a b/labels.npy',
+      '--draws',
+      '1',
+      '--json',
+    ]
+    expect(stdout).toContain("lesion 'a b' --input 'a b/sample.npy' --labels 'a b/labels.npy'")
+    expect(JSON.parse((await run(lesion)).stdout).whole.accuracy).toBe(1)
   })
 
   test('is the same again with the same seed, and another with another', async () => {
@@ -243,7 +259,7 @@ test('the next run removes what a killed one left of its checkpoint and its mode
   expect(await run([...small, '--out', 'left', '--checkpoint', 'left.ckpt', '--resume'])).toMatchObject({ status: 2 })
   expect(readdirSync(folder).filter(name => name.startsWith('left.'))).toEqual([])
   expect(await run([...small, '--out', 'left', '--steps', '1'])).toMatchObject({ status: 0 })
-  expect(readdirSync(join(folder, 'left')).sort()).toEqual(['config.json', 'model.safetensors', 'sample.npy'])
+  expect(readdirSync(join(folder, 'left')).sort()).toEqual(written)
 })
 
 test.each([
@@ -333,7 +349,7 @@ test('a run whose progress nobody reads any more goes on to its end', async () =
   })
   child.stderr.once('data', () => child.stderr.destroy())
   expect(await new Promise(done => child.on('close', done))).toBe(0)
-  expect(readdirSync(join(folder, 'unread')).sort()).toEqual(['config.json', 'model.safetensors', 'sample.npy'])
+  expect(readdirSync(join(folder, 'unread')).sort()).toEqual(written)
 })
 
 test('without a checkpoint an interrupted run says that nothing is kept', async () => {

@@ -17,7 +17,7 @@ import { makeFolder, writeFileAtomically, writeModel } from '@unravel/resnet/nod
 import { type Backend, type Dense, Random } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
-import { datasetNamed, writeSample } from '../data.js'
+import { datasetNamed, sampleNames, writeSample } from '../data.js'
 import type { DemoResult, State, TowerResult } from '../demo/result.js'
 import { demoTable } from '../demo/table.js'
 import { inWords } from '../demo/words.js'
@@ -98,6 +98,9 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
     // As many orders as the table above was made of: with fewer the range of the radius is wider.
     return programLine('expand', model, '--input', join(model, 'sample.npy'), '--orders', String(ORDERS))
   })
+  const last = join(options.out, towers.at(-1)!.folder)
+  const [sample, labels] = sampleNames.map(name => join(last, name)) as [string, string]
+  commands.push(programLine('lesion', last, '--input', sample, '--labels', labels))
   writeFileAtomically(join(folder, 'report.html'), demoReport(result, commands))
 
   io.out(`${columns(demoTable(result), 1)}\n`)
@@ -156,7 +159,7 @@ async function trainedTower(tower: (typeof towers)[number], setting: Setting): P
 
   const folder = join(at(io, options.out), tower.folder)
   writeModel(folder, result.state.model)
-  writeSample(join(folder, 'sample.npy'), data.test)
+  writeSample(folder, data.test)
   const trained = await stateOf(result.state.model, setting)
   const end = result.ended === 'diverged' ? result.message! : `test accuracy ${percent(trained.accuracy)}`
   io.err(`λ = ${tower.name}: ${losses.length} steps in ${seconds.toFixed(0)} s, ${end}\n`)

@@ -55,10 +55,21 @@ const mean = (values: readonly (number | null)[]): number | null =>
     ? null
     : (values as number[]).reduce((a, b) => a + b, 0) / values.length
 
+const range = (values: readonly (number | null)[]): readonly [least: number, most: number] | null =>
+  values.length === 0 || values.includes(null)
+    ? null
+    : (values as number[]).reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity])
+
 const averaged = (draws: readonly Damage[]) => ({
   change: mean(draws.map(d => d.change)),
   accuracy: mean(draws.map(d => d.accuracy)),
   loss: mean(draws.map(d => d.loss)),
+  /** Least and largest over the draws. */
+  range: {
+    change: range(draws.map(d => d.change)),
+    accuracy: range(draws.map(d => d.accuracy)),
+    loss: range(draws.map(d => d.loss)),
+  },
 })
 
 /** Counts of blocks to remove: all up to 10, then about ten more up to n. */
@@ -76,6 +87,8 @@ export async function lesionOf(
   return {
     model: folder,
     blocks: tower.blocks.length,
+    /** What the blocks are called; their numbers where the tower has no names. */
+    names: tower.names ?? tower.blocks.map((_, l) => String(l)),
     draws,
     whole: found.whole,
     /** Without block 0, 1, …: relative change of the output, accuracy and loss. */
@@ -90,6 +103,9 @@ export async function lesionOf(
   }
 }
 
+const between = (range: readonly [number, number] | null, format: (v: number) => string) =>
+  range === null ? '—' : `${format(range[0])} to ${format(range[1])}`
+
 function lesionTable(d: Awaited<ReturnType<typeof lesionOf>>): string {
   const judged = d.whole.accuracy !== null
   const head = ['change', ...(judged ? ['accuracy', 'loss'] : [])]
@@ -97,18 +113,24 @@ function lesionTable(d: Awaited<ReturnType<typeof lesionOf>>): string {
     significant(m.change, 3),
     ...(judged ? [percent(m.accuracy), significant(m.loss)] : []),
   ]
+  const over = ({ range }: ReturnType<typeof averaged>) => [
+    between(range.change, v => significant(v, 3)),
+    ...(judged ? [between(range.accuracy, percent), between(range.loss, v => significant(v, 3))] : []),
+  ]
+  const drawn = [...head, ...head.map(what => `${what} of draws`)]
+  const group = (blocks: readonly number[]) => blocks.map(l => d.names[l]).join(', ')
   return [
     `lesions of ${d.model}: change of the output relative to its norm${judged ? ', accuracy and loss' : ''}`,
     '',
-    columns([['without block', ...head], ...d.without.map((m, l) => [String(l), ...cells(m)])]),
-    columns([['blocks removed', ...head], ...d.removed.map(m => [String(m.count), ...cells(m)])]),
+    columns([['without block', ...head], ...d.without.map((m, l) => [d.names[l]!, ...cells(m)])]),
+    columns([['blocks removed', ...drawn], ...d.removed.map(m => [String(m.count), ...cells(m), ...over(m)])]),
     ...(d.swapped.length === 0
       ? []
-      : [columns([['pairs swapped', ...head], ...d.swapped.map(m => [String(m.count), ...cells(m)])])]),
+      : [columns([['pairs swapped', ...drawn], ...d.swapped.map(m => [String(m.count), ...cells(m), ...over(m)])])]),
     d.exchangeable.length === 0
       ? 'No pairs were swapped: no two blocks have equal shapes.'
-      : `Pairs are swapped among blocks of equal shapes: ${d.exchangeable.map(group => group.join(', ')).join('; ')} (--json lists every pair).`,
-    `Means over ${d.draws} random sets of blocks${judged ? `; the whole network: ${percent(d.whole.accuracy)}, loss ${significant(d.whole.loss)}` : ''}.`,
+      : `Pairs are swapped among blocks of equal shapes: ${d.exchangeable.map(group).join('; ')} (--json lists every pair).`,
+    `Means over ${d.draws} random sets of blocks, and the least and largest of them${judged ? `; the whole network: ${percent(d.whole.accuracy)}, loss ${significant(d.whole.loss)}` : ''}.`,
     '',
   ].join('\n')
 }

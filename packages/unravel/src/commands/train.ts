@@ -36,7 +36,7 @@ import {
 import { type Backend, Random } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
-import { datasetNamed, writeSample } from '../data.js'
+import { datasetNamed, sampleNames, writeSample } from '../data.js'
 import { Interrupted, oneLine, UsageError } from '../errors.js'
 import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
@@ -76,15 +76,12 @@ interface TrainOptions {
   readonly metrics?: string
 }
 
-/** A batch of test inputs, beside the model's files. */
-const SAMPLE = 'sample.npy'
-
 export function trainCommand(io: Io): Command {
   const size = integer(1, 2 ** 24)
   return new Command('train')
     .description('Train a residual network on images and write it as a folder that expand reads.')
     .requiredOption('--data <name>', "'mnist', 'fashion' (Debian's dataset-fashion-mnist), or a folder of IDX files")
-    .requiredOption('--out <FOLDER>', 'where to write config.json, model.safetensors and sample.npy')
+    .requiredOption('--out <FOLDER>', 'where to write config.json, model.safetensors, sample.npy and labels.npy')
     .optionsGroup('Network:')
     .option('--depth <n>', 'residual blocks', integer(0, 2 ** 16), 20)
     .option('--width <n>', 'width of the residual stream', size, 64)
@@ -149,7 +146,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   }
 
   await reportingFallbacks(io, backend, async () => {
-    const undo = makeFolder(out, [...modelFileNames, SAMPLE])
+    const undo = makeFolder(out, [...modelFileNames, ...sampleNames])
     const { fresh, plan, from, record } = undoing(undo, () => {
       const fresh = freshModel(options, preset, data.train, backend)
       const plan = planOf(options, data.train)
@@ -366,11 +363,13 @@ function progressOf(io: Io, steps: number, validation: Dataset) {
 async function conclude(state: TrainingState, seconds: number, options: TrainOptions, test: Dataset, io: Io) {
   const folder = at(io, options.out)
   writeModel(folder, state.model)
-  writeSample(join(folder, SAMPLE), test)
-  const right = await accuracy(state.model, test)
+  writeSample(folder, test)
+  const bar = progressBar(io, 'test', test.size, 'examples')
+  const right = await accuracy(state.model, test, undefined, done => bar.update(done)).finally(() => bar.stop())
   io.out(
     `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
   )
-  const sample = join(options.out, SAMPLE)
+  const [sample, labels] = sampleNames.map(name => join(options.out, name)) as [string, string]
   io.out(`go on with: ${programLine('expand', options.out, '--input', sample, '--expansion', 'gated')}\n`)
+  io.out(`        or: ${programLine('lesion', options.out, '--input', sample, '--labels', labels)}\n`)
 }

@@ -101,7 +101,7 @@ export function demoReport(demo: DemoResult, commands: readonly string[]): strin
         parts: [
           {
             kind: 'text',
-            text: 'Each folder holds a trained network and sample.npy, a batch of its test inputs. These lines print its expansions:',
+            text: 'Each folder holds a trained network; sample.npy, a batch of its test inputs; and labels.npy, their digits. These lines print the expansions, and what is left of a network without some of its blocks:',
           },
           { kind: 'code', text: commands.join('\n') },
         ],

@@ -17,6 +17,15 @@ test('reportOf makes the whole page of any tower, which needs nothing else', asy
   await expect(reportOf(tower, x, { target: 2 })).rejects.toThrow(/the model's outputs are 0 to 1/)
 })
 
+test('figures of a tower with names call its blocks by them', async () => {
+  const names = ['h.0.attn', 'h.0.mlp', 'h.1.attn']
+  const [named, bare] = await Promise.all([reportOf({ ...tower, names }, x), reportOf(tower, x)])
+  for (const name of names) {
+    expect(named).toContain(`>${name}</text>`)
+    expect(bare).not.toContain(name)
+  }
+})
+
 /** The word for the hue of #rrggbb. */
 function hue(color: string): string {
   const [r, g, b] = [1, 3, 5].map(at => Number.parseInt(color.slice(at, at + 2), 16)) as [number, number, number]

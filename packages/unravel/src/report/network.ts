@@ -47,6 +47,8 @@ export async function reportOf(
 /** Everything that the page shows of one network. */
 export interface Network {
   readonly name: string
+  /** What its blocks are called, where they have names. */
+  readonly blockNames?: readonly string[] | undefined
   readonly gated: Analysis
   readonly taylor: Analysis
   readonly moments: Moments
@@ -77,6 +79,7 @@ export async function examine(
   const blocks = (stage: Stage) => (done: number) => report(stage)(done, tower.blocks.length)
   return {
     name,
+    blockNames: tower.names,
     gated: await analyse(gated(tower, x, 'all', blocks('gated'))),
     taylor: await analyse(taylor(tower, x, orders, blocks('taylor'))),
     moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: report('moments') }),
@@ -207,6 +210,7 @@ export function networksPage(
         y: 'order',
         values: n.attribution.blocks.slice(1).map(row => Array.from(row)),
         firstRow: 1,
+        columnNames: n.blockNames,
         format: v => significant(v, 2),
       }),
       heatMap({
@@ -214,6 +218,8 @@ export function networksPage(
         x: 'later block',
         y: 'earlier block',
         values: lower,
+        columnNames: n.blockNames,
+        rowNames: n.blockNames,
         format: v => significant(v, 2),
       }),
     ]

@@ -148,6 +148,9 @@ export interface HeatMap {
   readonly values: readonly (readonly (number | null)[])[]
   /** What row 0 stands for (default 0). */
   readonly firstRow?: number
+  /** What columns and rows are called (default: their numbers). */
+  readonly columnNames?: readonly string[] | undefined
+  readonly rowNames?: readonly string[] | undefined
   /** How the ends of the colour scale read. */
   readonly format: (value: number) => string
   readonly width?: number
@@ -161,7 +164,8 @@ const TOLD_SIDE = 100
 
 /** A matrix as coloured cells of `heatColours`, white at zero; as SVG. Where there are more rows or columns than
  *  pixels, a cell is the mean of several, and the title says of how many. */
-export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430, height = 360 }: HeatMap): string {
+export function heatMap(map: HeatMap): string {
+  const { title, x, y, values, firstRow = 0, columnNames, rowNames, format, width = 430, height = 360 } = map
   const rows = values.length
   const columns = values.reduce((most, row) => Math.max(most, row.length), 0)
   const box = { x: grid.left, y: grid.top, width: width - grid.left - grid.right, height: height - grid.top - 92 }
@@ -179,11 +183,12 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
     })
   })
   const labels = (n: number, first = 0) => Array.from({ length: n }, (_, i) => String(i + first))
-  const category = (name: string, n: number, first = 0) => ({
+  const category = (name: string, n: number, names: readonly string[] | undefined, first = 0) => ({
     type: 'category' as const,
     name,
-    data: labels(n, first),
+    data: names?.slice(0, n) ?? labels(n, first),
     ...lines,
+    ...(names && { axisLabel: { ...lines.axisLabel, width: 46, overflow: 'truncate' as const } }),
     splitLine: { show: false },
   })
   const [tall, wide] = few ? [1, 1] : [Math.ceil(rows / TOLD_SIDE), Math.ceil(columns / TOLD_SIDE)]
@@ -192,8 +197,11 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
       ? values
       : means(values, columns, tall, wide).map(row => row.map(v => v && Number(v.toPrecision(6))))
   const of = tall * wide === 1 ? '' : `, means of ${wide} × ${tall}`
-  const head = [`${y} \\ ${x}${of}`, ...Array.from({ length: Math.ceil(columns / wide) }, (_, i) => i * wide)]
-  const numbers = [head, ...told.map((row, j) => [j * tall + firstRow, ...row])]
+  const head = [
+    `${y} \\ ${x}${of}`,
+    ...Array.from({ length: Math.ceil(columns / wide) }, (_, i) => columnNames?.[i * wide] ?? i * wide),
+  ]
+  const numbers = [head, ...told.map((row, j) => [rowNames?.[j * tall] ?? j * tall + firstRow, ...row])]
   const image = () => ({
     type: 'image' as const,
     silent: true,
@@ -202,8 +210,13 @@ export function heatMap({ title, x, y, values, firstRow = 0, format, width = 430
   return svg(width, height, numbers, {
     ...frame(down * across === 1 ? title : `${title} (means of ${across} × ${down})`),
     grid: { ...grid, bottom: 92 },
-    xAxis: { ...category(x, columns), nameLocation: 'middle', nameGap: 28 },
-    yAxis: { ...category(y, rows, firstRow), nameLocation: 'middle', nameGap: 40, nameRotate: 90 },
+    xAxis: { ...category(x, columns, columnNames), nameLocation: 'middle', nameGap: 28 },
+    yAxis: {
+      ...category(y, rows, rowNames, firstRow),
+      nameLocation: 'middle',
+      nameGap: rowNames ? 52 : 40,
+      nameRotate: 90,
+    },
     visualMap: {
       min: -largest,
       max: largest,
