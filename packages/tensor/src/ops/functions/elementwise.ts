@@ -107,7 +107,13 @@ export const mapGradOp: Op<Elementwise> = {
 export const piecewiseOp: Op = {
   name: 'piecewise',
   signature: '[...], [...], [p,...] -> [p,...]',
-  infer: inputs => ({ shape: inputs[2]!.shape, dtype: commonDType(piecewiseOp, inputs) }),
+  infer(inputs) {
+    const [value, slope, x] = inputs as [Tensor, Tensor, Tensor]
+    const item = x.shape.slice(1)
+    const fits = x.rank > 0 && x.shape[0]! > 0 && sameShape(value.shape, item) && sameShape(slope.shape, item)
+    if (!fits) throw new ShapeError(piecewiseOp, inputs)
+    return { shape: x.shape, dtype: commonDType(piecewiseOp, inputs) }
+  },
   run([value, slope, x], _, type) {
     const { backend } = x!
     const out = allocate(backend, type.shape, type.dtype, 'piecewise')

@@ -9,7 +9,11 @@ import { narrow } from './slice.js'
 export const argsortOp: Op<{ axis: number; descending: boolean }> = {
   name: 'argsort',
   signature: '[...] -> i32[...]',
-  infer: ([x]) => ({ shape: x!.shape, dtype: 'i32' }),
+  infer(inputs, { axis }) {
+    const { shape, rank } = inputs[0]!
+    if (axis < -rank) throw new ShapeError(argsortOp, inputs, `there is no axis ${axis}`)
+    return { shape, dtype: 'i32' }
+  },
   run([x], { axis, descending }, type) {
     const out = allocate(x!.backend, type.shape, 'i32', 'argsort')
     const at = x!.rank + axis
