@@ -238,6 +238,14 @@ export function crossEntropyGrad_f64(lead: usize, rows: usize, n: usize, x: usiz
   crossEntropyGrad<f64>(lead, rows, n, x, labels, gy, gx)
 }
 
+/** Σ of a row but for the element at `chosen`: of probabilities, 1 − p where p rounds to 1. */
+function sumWithout<T>(n: usize, x: usize, chosen: usize): T {
+  let sum: f64 = 0
+  const end = x + n * sizeof<T>()
+  for (; x < end; x += sizeof<T>()) if (x != chosen) sum += <f64>load<T>(x)
+  return <T>sum
+}
+
 function crossEntropyGrad<T>(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
   if (lead == 0) return
   const bytes = n * sizeof<T>()
@@ -245,7 +253,8 @@ function crossEntropyGrad<T>(lead: usize, rows: usize, n: usize, x: usize, label
     // All cotangents scale e − s·[j = label]. It lies where the result of the first one, which comes last, will be.
     const s = expAndSum<T>(n, x, v128.splat<T>(largest<T>(n, x)), gx)
     const chosen = gx + <usize>load<i32>(labels) * sizeof<T>()
-    store<T>(chosen, load<T>(chosen) - s)
+    const own = load<T>(chosen)
+    store<T>(chosen, own + own < s ? own - s : -sumWithout<T>(n, gx, chosen))
     for (let l = lead; l-- > 0; ) {
       scale<T>(n, gx, load<T>(gy + l * rows * sizeof<T>()) / s, gx + l * rows * bytes)
     }

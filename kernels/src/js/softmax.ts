@@ -88,6 +88,13 @@ export function crossEntropy(rows: number, n: number, x: TypedArray, labels: Typ
   }
 }
 
+/** Σ x over a row but for one element: of probabilities, 1 − p where p rounds to 1. */
+function sumWithout(x: TypedArray, from: number, n: number, at: number): number {
+  let sum = 0
+  for (let i = from; i < from + n; i++) if (i !== at) sum += x[i]!
+  return sum
+}
+
 export function crossEntropyGrad(
   lead: number,
   rows: number,
@@ -104,7 +111,8 @@ export function crossEntropyGrad(
     // All cotangents scale e − total·[j = label]. It lies where the result of the first one, which comes last, will be.
     const total = expAndSum(x, from, n, m, gx)
     const chosen = from + labels[r]!
-    gx[chosen] = Math.exp(x[chosen]! - m) - total
+    const own = Math.exp(x[chosen]! - m)
+    gx[chosen] = 2 * own < total ? own - total : -sumWithout(gx, from, n, chosen)
     for (let l = lead - 1; l >= 0; l--) {
       const scale = gy[l * rows + r]! / total
       const to = (l * rows + r) * n
