@@ -4,6 +4,7 @@ import type { Context } from './context.js'
 import { mapKernel, powerKernel } from './elementwise.js'
 import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
+import { withScratch } from './scratch.js'
 
 /** Numbers of the recurrences in assembly/series.ts. */
 const seriesOps: Record<SeriesOp, number> = {
@@ -43,16 +44,6 @@ export function seriesKernels(context: Context): SeriesKernels {
   const finite = (x: Region) => (x.dtype === 'f32' ? exports.finite_f32 : exports.finite_f64)(x.length, addressOf(x))
   const stored = (x: Region, n: number, orders: number) => Math.min(orders, x.length / n)
 
-  /** Runs `body` with `bytes` of memory: the module's scratch, or more where that is too little. */
-  function withScratch(bytes: number, body: (scratch: number) => void): void {
-    if (bytes <= exports.scratchBytes()) return body(exports.scratchBase())
-    const region = heap.alloc('f64', bytes / 8)
-    try {
-      body(addressOf(region))
-    } finally {
-      heap.release(region)
-    }
-  }
   /** Stacks of eight elements in f64, of whole blocks of four orders. */
   const stacks = (count: number, orders: number) => count * 4 * Math.ceil(orders / 4) * 8 * 8
 
@@ -68,7 +59,7 @@ export function seriesKernels(context: Context): SeriesKernels {
       })
       return
     }
-    withScratch(bytes, scratch => exports[name](op, r, orders, p0, n, n, p, q, scratch))
+    withScratch(context, bytes, scratch => exports[name](op, r, orders, p0, n, n, p, q, scratch))
   }
   return {
     series(op, orders, n, x, out) {
@@ -86,7 +77,7 @@ export function seriesKernels(context: Context): SeriesKernels {
     seriesSinCos(orders, n, x, sin, cos) {
       if (n === 0 || orders === 0) return
       const run = sin.dtype === 'f32' ? exports.seriesSinCos_f32 : exports.seriesSinCos_f64
-      withScratch(stacks(3, orders), scratch => {
+      withScratch(context, stacks(3, orders), scratch => {
         run(orders, stored(x, n, orders), n, addressOf(x), addressOf(sin), addressOf(cos), scratch)
       })
       if (finite(sin) && finite(cos)) return
@@ -97,7 +88,7 @@ export function seriesKernels(context: Context): SeriesKernels {
     seriesDiv(orders, n, a, b, out) {
       if (n === 0 || orders === 0) return
       const run = out.dtype === 'f32' ? exports.seriesDiv_f32 : exports.seriesDiv_f64
-      withScratch(stacks(3, orders), scratch => {
+      withScratch(context, stacks(3, orders), scratch => {
         run(orders, stored(a, n, orders), stored(b, n, orders), n, addressOf(a), addressOf(b), addressOf(out), scratch)
       })
       if (!finite(out)) reference.seriesDiv(orders, n, heap.array(a), heap.array(b), heap.array(out))
@@ -106,14 +97,14 @@ export function seriesKernels(context: Context): SeriesKernels {
       if (rows * n === 0 || orders === 0) return
       const run = out.dtype === 'f32' ? exports.seriesSoftmax_f32 : exports.seriesSoftmax_f64
       // y and j·x of one row, and M.
-      withScratch(orders * (2 * (n + 1) + 1) * 8, scratch => {
+      withScratch(context, orders * (2 * (n + 1) + 1) * 8, scratch => {
         run(orders, stored(x, rows * n, orders), rows, n, addressOf(x), addressOf(out), scratch)
       })
     },
     cauchy(orders, n, a, b, out) {
       if (n === 0) return
       const run = out.dtype === 'f32' ? exports.cauchy_f32 : exports.cauchy_f64
-      withScratch(stacks(3, orders), scratch => {
+      withScratch(context, stacks(3, orders), scratch => {
         run(orders, a.length / n, b.length / n, n, addressOf(a), addressOf(b), addressOf(out), scratch)
       })
     },
@@ -121,7 +112,7 @@ export function seriesKernels(context: Context): SeriesKernels {
       if (n === 0) return
       const run = out.dtype === 'f32' ? exports.correlate_f32 : exports.correlate_f64
       const p = c.length / n
-      withScratch(stacks(3, p), scratch => {
+      withScratch(context, stacks(3, p), scratch => {
         run(orders, p, b.length / n, n, addressOf(c), addressOf(b), addressOf(out), scratch)
       })
     },
