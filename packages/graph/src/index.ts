@@ -1,3 +1,6 @@
+export type { Flow, Value } from './call.js'
+export { GraphError } from './errors.js'
+export { type EvaluateOptions, Evaluator, evaluate, type Given } from './evaluate.js'
 export type {
   Attribute,
   Constant,
@@ -10,4 +13,5 @@ export type {
   ValueInfo,
 } from './graph.js'
 export { isConstant, isGraph } from './graph.js'
+export { type Unsupported, unsupported } from './operators/table.js'
 export { type ReadOptions, readGraph } from './read.js'
