@@ -1,5 +1,6 @@
 import {
   type Backend,
+  type Dense,
   type DType,
   defaultBackend,
   FormatError,
@@ -28,6 +29,9 @@ export interface EvaluateOptions {
 /** What is given for a name: a tensor, or numbers in memory. */
 export type Given = Tensor | HostArray
 
+/** Sees every value when it is computed. */
+export type Observer = (name: string, value: Value) => void
+
 /** A graph, ready to run: constants are converted once, when they are first read. */
 export class Evaluator {
   readonly #run: Run
@@ -50,22 +54,28 @@ export class Evaluator {
 
   /**
    * The values called `wanted`, from those that are `given`: of the graph's inputs, or of any of its values, from which it is
-   * then run on. Only what is needed for them is computed. Tensors that are traced are followed. Throws GraphError.
+   * then run on. Only what is needed for them is computed, and `observe` sees it. Tensors that are traced are followed. Throws
+   * GraphError.
    */
-  run(given: Readonly<Record<string, Given>>, wanted: readonly string[]): Record<string, Value> {
+  run(given: Readonly<Record<string, Given>>, wanted: readonly string[], observe?: Observer): Record<string, Value> {
     const values = new Map<string, Value>()
     for (const [name, value] of Object.entries(given)) values.set(name, this.#admitted(name, value))
-    return this.runValues(values, wanted)
+    if (observe !== undefined) values.forEach((value, name) => observe(name, value))
+    return this.runValues(values, wanted, observe)
   }
 
   /** `run`, of values as operators have them. */
-  runValues(given: ReadonlyMap<string, Value>, wanted: readonly string[]): Record<string, Value> {
+  runValues(
+    given: ReadonlyMap<string, Value>,
+    wanted: readonly string[],
+    observe: Observer = () => {},
+  ): Record<string, Value> {
     const env = new Map(given)
     const nodes = this.#needed(wanted, env)
     // A scope disposes what the nodes made, but for what is wanted.
     const results: Record<string, Value> = {}
     scope(() => {
-      execute(nodes, env, wanted, { ...this.#run }, name => this.#constant(name))
+      execute(nodes, env, wanted, this.#run, name => this.#constant(name), observe)
       for (const name of wanted) results[name] = env.get(name) ?? this.#constant(name)!
       return Object.values(results).flatMap(v => (isFlow(v) ? [v.tensor] : []))
     })
@@ -172,14 +182,19 @@ function execute(
   wanted: readonly string[],
   run: Run,
   around: (name: string) => Value | undefined,
+  observe: Observer,
 ): void {
   const readers = new Map<string, number>()
   const reads = nodes.map(readsOf)
   for (const name of [...reads.flat(), ...wanted]) readers.set(name, (readers.get(name) ?? 0) + 1)
-  /** Names that stand for a tensor: an operator may hand its input on. */
-  const holders = new Map<Tensor, number>()
-  const kept = new Set<Tensor>()
-  for (const value of env.values()) if (isFlow(value)) kept.add(value.tensor)
+  /** How many values have the numbers: an operator may hand its input on. */
+  const holders = new Map<Dense, number>()
+  const held = (value: Value): readonly Dense[] => (isFlow(value) ? value.tensor.dense() : [])
+  const count = (value: Value, by: number) => {
+    for (const d of held(value)) holders.set(d, (holders.get(d) ?? 0) + by)
+  }
+  const given = new Set(env.keys())
+  for (const value of env.values()) count(value, 1)
   const look = (name: string): Value | undefined => env.get(name) ?? around(name)
   const inner: Run['inner'] = (graph, inputs) => {
     const own = new Map(graph.inputs.map((input, i) => [input.name, inputs[i]!]))
@@ -190,19 +205,17 @@ function execute(
       if (constant !== undefined && !constants.has(name)) constants.set(name, loaded(constant, run))
       return constants.get(name) ?? look(name)
     }
-    execute(graph.nodes, own, names, { ...run }, outside)
+    execute(graph.nodes, own, names, run, outside, () => {})
     return names.map(name => own.get(name) ?? outside(name)!)
   }
-  const let_go = (name: string) => {
+  const forget = (name: string) => {
     const left = (readers.get(name) ?? 0) - 1
     readers.set(name, left)
     const value = env.get(name)
-    if (left > 0 || value === undefined || !isFlow(value)) return
+    if (left > 0 || value === undefined || given.has(name)) return
     env.delete(name)
-    const { tensor } = value
-    const count = (holders.get(tensor) ?? 0) - 1
-    holders.set(tensor, count)
-    if (count <= 0 && !kept.has(tensor)) release(tensor)
+    count(value, -1)
+    for (const d of held(value)) if (holders.get(d) === 0) release(d)
   }
   nodes.forEach((node, i) => {
     const inputs = node.inputs.map(name => (name === '' ? undefined : look(name)))
@@ -215,15 +228,15 @@ function execute(
       const value = outputs[j]
       if (name === '' || value === undefined) return
       env.set(name, value)
-      if (!isFlow(value)) return
-      holders.set(value.tensor, (holders.get(value.tensor) ?? 0) + 1)
+      observe(name, value)
+      count(value, 1)
     })
     // Values that nothing reads go at once.
     for (const name of [...reads[i]!, ...node.outputs]) {
-      if (reads[i]!.includes(name)) let_go(name)
+      if (reads[i]!.includes(name)) forget(name)
       else if (name !== '' && !readers.has(name)) {
         readers.set(name, 1)
-        let_go(name)
+        forget(name)
       }
     }
   })
@@ -279,10 +292,11 @@ export function evaluate(
   scope(() => {
     const values = evaluator.run(inputs, wanted)
     for (const name of wanted) results[name] = asTensor(name, values[name]!, options.backend ?? defaultBackend())
-    // An output may be an input, or a constant.
     return results
   })
   for (const value of Object.values(results)) keep(value)
+  // What is traced may be run backwards yet.
+  if (Object.values(results).every(value => value.level === 0)) evaluator.dispose()
   return results
 }
 
@@ -290,7 +304,8 @@ export function evaluate(
 export function asTensor(name: string, value: Value, backend: Backend): Tensor {
   if (isFlow(value)) {
     const { tensor, type } = value
-    return isFloat(type) || tensor.level > 0 ? tensor : tensor.to('i32')
+    // A handle of its own: an output may be an input, or a constant.
+    return tensor.level > 0 ? tensor : tensor.to(isFloat(type) ? tensor.dtype : 'i32')
   }
   try {
     return flowOf(value, { dtype: 'f64', backend }).tensor.to('i32')

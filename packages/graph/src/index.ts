@@ -1,6 +1,6 @@
 export type { Flow, Value } from './call.js'
 export { GraphError } from './errors.js'
-export { type EvaluateOptions, Evaluator, evaluate, type Given } from './evaluate.js'
+export { type EvaluateOptions, Evaluator, evaluate, type Given, type Observer } from './evaluate.js'
 export type {
   Attribute,
   Constant,
@@ -15,3 +15,4 @@ export type {
 export { isConstant, isGraph } from './graph.js'
 export { type Unsupported, unsupported } from './operators/table.js'
 export { type ReadOptions, readGraph } from './read.js'
+export { frozenFactors, recognised } from './recognise.js'

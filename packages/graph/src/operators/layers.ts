@@ -100,20 +100,21 @@ const localResponse: Compute = call => {
   return call.out(t.mul(x, t.pow(t.affine(sum, alpha / size, bias), -beta)))
 }
 
-const meanVariance: Compute = call => {
-  const x = call.tensor(0)
-  const axes = (call.list('axes') ?? [0, 2, 3]).map(a => call.axis(a, x.rank))
+/** x normalised over any axes, centred first or not. */
+function normalised(x: t.Tensor, over: readonly number[], eps: number, centred = true): t.Tensor {
+  const axes = over.map(a => (a < 0 ? a + x.rank : a))
   const rest = x.shape.map((_, d) => d).filter(d => !axes.includes(d))
   const order = [...rest, ...axes]
   const turned = t.transpose(x, order)
-  const lead = turned.shape.slice(0, rest.length)
-  const y = t.layerNorm(
-    t.reshape(turned, [...lead, elementsOf(turned.shape.slice(rest.length))]),
-    undefined,
-    undefined,
-    1e-9,
-  )
-  return call.out(t.transpose(t.reshape(y, turned.shape), order.map((_, d) => order.indexOf(d)))) // biome-ignore format: short
+  const rows = t.reshape(turned, [...rest.map(d => x.shape[d]!), elementsOf(axes.map(d => x.shape[d]!))])
+  const y = centred ? t.layerNorm(rows, undefined, undefined, eps) : t.rmsNorm(rows, undefined, eps)
+  return t.transpose(t.reshape(y, turned.shape), order.map((_, d) => order.indexOf(d))) // biome-ignore format: short
+}
+
+const meanVariance: Compute = call => {
+  const x = call.tensor(0)
+  const axes = (call.list('axes') ?? [0, 2, 3]).map(a => call.axis(a, x.rank))
+  return call.out(normalised(x, axes, 1e-9))
 }
 
 /** α A B + β C */
@@ -440,9 +441,32 @@ export const microsoft: Rows = {
   QuantizeLinear: quantize,
 }
 
-/** What the pass over a graph writes in place of products and attention patterns. */
+const near = (a: number, b: number) => Math.abs(a - b) <= 1e-15 * Math.abs(b)
+
+/** outer·x·(1 + erf(inner·x)), which is GELU for ½ and 1/√2; files have these rounded. */
+const spelledGelu: Compute = call => {
+  const [x, inner, outer] = [call.tensor(0), call.attribute('inner'), call.attribute('outer')]
+  const k = inner * Math.SQRT2
+  const by = (v: t.Tensor, factor: number) => (near(factor, 1) ? v : t.mul(v, factor))
+  return call.out(by(t.gelu(by(x, k)), (2 * outer) / k))
+}
+
+/** outer·x·(1 + tanh(inner·(x + cubic·x³))), the gate of which is all but x. */
+const spelledGeluTanh: Compute = call => {
+  const x = call.tensor(0)
+  const [inner, outer, cubic] = [call.attribute('inner'), call.attribute('outer'), call.attribute('cubic')]
+  if (near(inner, Math.sqrt(2 / Math.PI)) && near(cubic, 0.044715) && outer === 0.5) return call.out(t.geluTanh(x))
+  const argument = t.mul(t.add(x, t.mul(t.pow(x, 3), cubic)), inner)
+  return call.out(frozenProduct('mul', x, t.mul(t.add(t.tanh(argument), 1), outer), 1))
+}
+
+/** What the pass over a graph writes in place of products, attention patterns and what is spelled out. */
 export const own: Rows = {
   Mul: product('mul'),
   MatMul: product('matmul'),
+  LayerNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'))),
+  RMSNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'), false)),
+  Gelu: spelledGelu,
+  GeluTanh: spelledGeluTanh,
   Softmax: call => call.out(attendedPattern(call.tensor(0), call.attribute('axis', -1))),
 }
