@@ -306,7 +306,14 @@ function frozen(graph: Graph): Graph {
     while (node !== undefined && through.has(node.op)) node = at.maker(node.inputs[0]!)
     return node
   }
-  const patterns = new Set<string>()
+  /** The axis of a Softmax; below version 13 that of all axes from one on, where this is the last. */
+  const axisOf = ({ op: name, domain, version, attributes, inputs }: Node): number | undefined => {
+    if (name !== 'Softmax' || domain !== '') return undefined
+    const axis = (attributes.axis as number | undefined) ?? (version < 13 ? 1 : -1)
+    const rank = graph.declared.get(inputs[0]!)?.shape?.length
+    return version >= 13 || axis === -1 || axis + 1 === rank ? axis : undefined
+  }
+  const patterns = new Map<string, number>()
   const marked = new Map<string, number>()
   for (const node of graph.nodes) {
     const [a, b] = node.inputs
@@ -316,13 +323,14 @@ function frozen(graph: Graph): Graph {
     const factor = behind(b, a) ? 1 : behind(a, b) ? 0 : isGate(b) && !isGate(a) ? 1 : 0
     marked.set(node.name, factor)
     const pattern = end(node.inputs[factor]!)
-    if (pattern?.op === 'Softmax' && pattern.version >= 13) patterns.add(pattern.name)
+    const axis = pattern && axisOf(pattern)
+    if (axis !== undefined) patterns.set(pattern!.name, axis)
   }
   const nodes = graph.nodes.map(node => {
     const factor = marked.get(node.name)
     if (factor !== undefined) return { ...node, domain: OWN, attributes: { frozen: factor } }
-    if (!patterns.has(node.name)) return node
-    return { ...node, domain: OWN, attributes: { axis: node.attributes.axis ?? -1 } }
+    const axis = patterns.get(node.name)
+    return axis === undefined ? node : { ...node, domain: OWN, attributes: { axis } }
   })
   return { ...graph, nodes }
 }
