@@ -258,8 +258,9 @@ function computed(node: Node, inputs: readonly (Value | undefined)[], run: Run):
       return outputs.flatMap(v => (v !== undefined && isFlow(v) ? [v.tensor] : []))
     })
   } catch (error) {
-    // What the networks' own interpreters refuse keeps its kind.
-    if (error instanceof GraphError || error instanceof RuleError) throw error
+    if (error instanceof GraphError) throw error
+    // What an interpreter refuses keeps its kind.
+    if (error instanceof RuleError) throw new RuleError(`${labelOf(node)}: ${error.message}`, { cause: error })
     const known = error instanceof RangeError || error instanceof ShapeError || error instanceof FormatError
     if (!known && !(error instanceof TypeError)) throw error
     const types = inputs.map(v => (v === undefined ? 'absent' : `${v.type}[${shapeOf(v)}]`)).join(', ')
