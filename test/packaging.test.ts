@@ -125,7 +125,7 @@ describe('the packed packages', () => {
   ])('type-check under moduleResolution %s as their READMEs are printed', async (moduleResolution, module) => {
     const at = join(project, `readme-${moduleResolution}`)
     mkdirSync(at)
-    for (const [i, folder] of folders.entries()) {
+    for (const [i, folder] of ['.', ...folders].entries()) {
       const examples = readFileSync(join(root, folder, 'README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)
       for (const [j, example] of [...examples].entries()) writeFileSync(join(at, `${i}-${j}.ts`), example[1]!)
     }

@@ -12,7 +12,8 @@ const run = promisify(execFile)
 const examples = (file: string) =>
   [...readFileSync(join(root, file), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(m => m[1]!)
 
-describe.each(['kernels', 'packages/tensor', 'packages/resnet', 'packages/expansion', 'packages/unravel'])(
+// The README of the repository runs in examples/, whose package depends on all the others.
+describe.each(['.', 'kernels', 'packages/tensor', 'packages/resnet', 'packages/expansion', 'packages/unravel'])(
   '%s/README.md',
   folder => {
     const found = examples(`${folder}/README.md`)
@@ -23,7 +24,7 @@ describe.each(['kernels', 'packages/tensor', 'packages/resnet', 'packages/expans
 
     it.each(found)('runs as printed %#', async source => {
       // Inside of the package, so that it finds just the dependencies of the package, and the package itself by name.
-      const at = mkdtempSync(join(root, folder, '.readme-'))
+      const at = mkdtempSync(join(root, folder === '.' ? 'examples' : folder, '.readme-'))
       try {
         const file = join(at, 'example.ts')
         writeFileSync(file, source)
