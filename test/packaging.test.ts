@@ -14,7 +14,14 @@ import { surfaceOf } from './support/surface.js'
 
 // What a user gets: every package is built, packed, and installed into an empty project from its tarball alone.
 const root = fileURLToPath(new URL('..', import.meta.url))
-const folders = ['kernels', 'packages/tensor', 'packages/resnet', 'packages/expansion', 'packages/unravel']
+const folders = [
+  'kernels',
+  'packages/tensor',
+  'packages/resnet',
+  'packages/expansion',
+  'packages/report',
+  'packages/unravel',
+]
 const project = mkdtempSync(join(tmpdir(), 'unravel-packaging-'))
 const exec = promisify(execFile)
 const pnpm = ['-y', 'pnpm@10.34.9']
