@@ -18,6 +18,7 @@ const folders = [
   'kernels',
   'packages/tensor',
   'packages/resnet',
+  'packages/graph',
   'packages/expansion',
   'packages/report',
   'packages/unravel',
