@@ -5,24 +5,24 @@ import { exp as exp2, log } from './math'
 import { exp as exp4, expNegative } from './math32'
 import { fma, maxLanes, storePartial, sumLanes, tailMask } from './simd'
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function exp<T>(x: v128): v128 {
-  return sizeof<T>() == 4 ? exp4(x) : exp2(x)
+  return sizeof<T>() === 4 ? exp4(x) : exp2(x)
 }
 
-/** e^x for x ≤ 0 */
-// @ts-ignore: decorator
-@inline
+/** e^x for x ≤ 0 @inline */
 function decay<T>(x: v128): v128 {
-  return sizeof<T>() == 4 ? expNegative(x) : exp2(x)
+  return sizeof<T>() === 4 ? expNegative(x) : exp2(x)
 }
 
 /** The largest element of a row, NaN left out: where there is one, sums of exponentials are NaN anyway. */
 function largest<T>(n: usize, x: usize): T {
   const end = x + n * sizeof<T>()
   const lowest = v128.splat<T>(<T>-Infinity)
-  let m0 = lowest, m1 = lowest, m2 = lowest, m3 = lowest
+  let m0 = lowest
+  let m1 = lowest
+  let m2 = lowest
+  let m3 = lowest
   for (; x + 64 <= end; x += 64) {
     m0 = v128.pmax<T>(m0, v128.load(x))
     m1 = v128.pmax<T>(m1, v128.load(x, 16))
@@ -37,9 +37,7 @@ function largest<T>(n: usize, x: usize): T {
 /** Bytes of a row that are summed in T; these sums are added up in f64. */
 const part: usize = 4096
 
-/** Σ e^(x − m) over a row; m is its largest element. */
-// @ts-ignore: decorator
-@inline
+/** Σ e^(x − m) over a row; m is its largest element. @inline */
 function sumOfExp<T>(n: usize, x: usize, m: v128): T {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
@@ -57,9 +55,7 @@ function sumOfExp<T>(n: usize, x: usize, m: v128): T {
   return <T>total
 }
 
-/** out = e^(x − m) over a row; its sum. */
-// @ts-ignore: decorator
-@inline
+/** out = e^(x − m) over a row; its sum. @inline */
 function expAndSum<T>(n: usize, x: usize, m: v128, out: usize): T {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
@@ -83,9 +79,7 @@ function expAndSum<T>(n: usize, x: usize, m: v128, out: usize): T {
   return <T>total
 }
 
-/** out = factor·x over a row; out may be x. */
-// @ts-ignore: decorator
-@inline
+/** out = factor·x over a row; out may be x. @inline */
 function scale<T>(n: usize, x: usize, factor: T, out: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
@@ -94,21 +88,13 @@ function scale<T>(n: usize, x: usize, factor: T, out: usize): void {
   if (whole < bytes) storePartial<T>(out + whole, v128.mul<T>(v128.load(x + whole), by), bytes - whole)
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function logOf<T>(s: T): f64 {
   return f64x2.extract_lane(log(f64x2.splat(<f64>s)), 0)
 }
 
 /** exp(x − max) / Σ exp(x − max) */
-export function softmax_f32(rows: usize, n: usize, x: usize, out: usize): void {
-  softmax<f32>(rows, n, x, out)
-}
-export function softmax_f64(rows: usize, n: usize, x: usize, out: usize): void {
-  softmax<f64>(rows, n, x, out)
-}
-
-function softmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
+export function softmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
   const bytes = n * sizeof<T>()
   for (let r: usize = 0; r < rows; r++) {
     const s = expAndSum<T>(n, x, v128.splat<T>(largest<T>(n, x)), out)
@@ -119,14 +105,7 @@ function softmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
 }
 
 /** x − max − log Σ exp(x − max) */
-export function logSoftmax_f32(rows: usize, n: usize, x: usize, out: usize): void {
-  logSoftmax<f32>(rows, n, x, out)
-}
-export function logSoftmax_f64(rows: usize, n: usize, x: usize, out: usize): void {
-  logSoftmax<f64>(rows, n, x, out)
-}
-
-function logSoftmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
+export function logSoftmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
   const bytes = n * sizeof<T>()
   for (let r: usize = 0; r < rows; r++) {
     const m = v128.splat<T>(largest<T>(n, x))
@@ -141,14 +120,7 @@ function logSoftmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
 }
 
 /** gx = y ⊙ (ȳ − Σ ȳ y), for `lead` stacked cotangents */
-export function softmaxGrad_f32(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  softmaxGrad<f32>(lead, rows, n, y, gy, gx)
-}
-export function softmaxGrad_f64(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  softmaxGrad<f64>(lead, rows, n, y, gy, gx)
-}
-
-function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+export function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   const tail = tailMask(bytes - whole)
@@ -162,7 +134,8 @@ function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize,
         for (; i < end; i += 16) s = fma<T>(v128.load(gy + i), v128.load(run + i), s)
         sum += <f64>sumLanes<T>(s)
       }
-      if (whole < bytes) sum += <f64>sumLanes<T>(v128.and(v128.mul<T>(v128.load(gy + whole), v128.load(run + whole)), tail))
+      if (whole < bytes)
+        sum += <f64>sumLanes<T>(v128.and(v128.mul<T>(v128.load(gy + whole), v128.load(run + whole)), tail))
       const dot = v128.splat<T>(<T>sum)
       for (let i: usize = 0; i < bytes; i += 16) {
         const g = v128.mul<T>(v128.load(run + i), v128.sub<T>(v128.load(gy + i), dot))
@@ -176,14 +149,7 @@ function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize,
 }
 
 /** gx = ȳ − exp(y) Σ ȳ, for `lead` stacked cotangents */
-export function logSoftmaxGrad_f32(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  logSoftmaxGrad<f32>(lead, rows, n, y, gy, gx)
-}
-export function logSoftmaxGrad_f64(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  logSoftmaxGrad<f64>(lead, rows, n, y, gy, gx)
-}
-
-function logSoftmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+export function logSoftmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   const tail = tailMask(bytes - whole)
@@ -211,14 +177,7 @@ function logSoftmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usi
 }
 
 /** log Σ exp(x − max) − (x_label − max) */
-export function crossEntropy_f32(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
-  crossEntropy<f32>(rows, n, x, labels, out)
-}
-export function crossEntropy_f64(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
-  crossEntropy<f64>(rows, n, x, labels, out)
-}
-
-function crossEntropy<T>(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
+export function crossEntropy<T>(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
   const bytes = n * sizeof<T>()
   for (let r: usize = 0; r < rows; r++) {
     const m = largest<T>(n, x)
@@ -230,24 +189,25 @@ function crossEntropy<T>(rows: usize, n: usize, x: usize, labels: usize, out: us
   }
 }
 
-/** gx_j = ȳ (exp(x_j − max) / Σ exp(x − max) − [j = label]), for `lead` stacked cotangents */
-export function crossEntropyGrad_f32(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
-  crossEntropyGrad<f32>(lead, rows, n, x, labels, gy, gx)
-}
-export function crossEntropyGrad_f64(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
-  crossEntropyGrad<f64>(lead, rows, n, x, labels, gy, gx)
-}
-
 /** Σ of a row but for the element at `chosen`: of probabilities, 1 − p where p rounds to 1. */
 function sumWithout<T>(n: usize, x: usize, chosen: usize): T {
   let sum: f64 = 0
   const end = x + n * sizeof<T>()
-  for (; x < end; x += sizeof<T>()) if (x != chosen) sum += <f64>load<T>(x)
+  for (; x < end; x += sizeof<T>()) if (x !== chosen) sum += <f64>load<T>(x)
   return <T>sum
 }
 
-function crossEntropyGrad<T>(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
-  if (lead == 0) return
+/** gx_j = ȳ (exp(x_j − max) / Σ exp(x − max) − [j = label]), for `lead` stacked cotangents */
+export function crossEntropyGrad<T>(
+  lead: usize,
+  rows: usize,
+  n: usize,
+  x: usize,
+  labels: usize,
+  gy: usize,
+  gx: usize,
+): void {
+  if (lead === 0) return
   const bytes = n * sizeof<T>()
   for (let r: usize = 0; r < rows; r++) {
     // All cotangents scale e − s·[j = label]. It lies where the result of the first one, which comes last, will be.
