@@ -13,9 +13,9 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { type ExpansionDocument, expansionDocument } from '@unravel/report/data'
 import { formatNpy, parseNpz } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type ExpansionDocument, expansionDocument } from './document.js'
 import { main } from './main.js'
 
 const package_ = resolve(import.meta.dirname, '..')

@@ -1,10 +1,10 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expansionDocument } from '@unravel/report/data'
 import { formatNpy } from '@unravel/tensor'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { dlibFile } from '../../resnet/src/oracles/dlib.js'
-import { expansionDocument } from './document.js'
 import { main } from './main.js'
 
 let folder: string

@@ -1,8 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expansionDocument } from '@unravel/report/data'
 import { afterAll, expect, test } from 'vitest'
-import { expansionDocument } from './document.js'
 import { main } from './main.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'unravel-demo-'))

@@ -151,6 +151,12 @@ async function inputTaken(
   return made[taken]!
 }
 
+/** Throws UsageError where a network has no output element of that number. */
+export function checkTarget(target: number, tower: Tower, x: Tensor): void {
+  const width = scope(() => run(tower, x).shape.at(-1)!)
+  if (target >= width) throw new UsageError(`--target ${target}: the model's outputs are 0 to ${width - 1}`)
+}
+
 const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory()
 
 /** The tower that `make` gives; a scale rule that does not fit its blocks is told with the model's name. */

@@ -2,9 +2,9 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expansionDocument } from '@unravel/report/data'
 import { formatSafetensors, parseNpy, parseSafetensors } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expansionDocument } from './document.js'
 import { main } from './main.js'
 
 let folder: string

@@ -1,10 +1,10 @@
 import { type Gram, gated, geometricComplexity, orderGram } from '@unravel/expansion'
+import { columns, significant } from '@unravel/report/data'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import type { Io } from '../io.js'
 import { stages } from '../progress.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
-import { columns, significant } from '../table.js'
 import { integer, orders } from '../values.js'
 
 interface ComplexityOptions extends StudyOptions {

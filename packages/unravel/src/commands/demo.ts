@@ -1,6 +1,16 @@
 import { join } from 'node:path'
 import { analyse, gated, taylor } from '@unravel/expansion'
 import {
+  columns,
+  type DemoResult,
+  demoTable,
+  inWords,
+  percent,
+  type State,
+  significant,
+  type TowerResult,
+} from '@unravel/report/data'
+import {
   accuracy,
   batchOf,
   cosine,
@@ -18,15 +28,11 @@ import { type Backend, type Dense, Random } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { datasetNamed, sampleNames, writeSample } from '../data.js'
-import type { DemoResult, State, TowerResult } from '../demo/result.js'
-import { demoTable } from '../demo/table.js'
-import { inWords } from '../demo/words.js'
 import { Interrupted } from '../errors.js'
 import { undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
 import { programLine } from '../shell.js'
-import { columns, percent, significant } from '../table.js'
 import { integer, number } from '../values.js'
 
 interface DemoOptions {
@@ -79,7 +85,7 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
   const results: TowerResult[] = []
   const { demoReport } = await reportingFallbacks(io, backend, async () => {
     for (const tower of towers) results.push(await trainedTower(tower, setting))
-    return import('../demo/report.js')
+    return import('@unravel/report')
   })
   const result: DemoResult = {
     blocks: options.depth,

@@ -1,19 +1,24 @@
 import { type Analysis, analyse, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type Orders } from '@unravel/expansion'
+import {
+  documentOf,
+  type ExpansionChoice,
+  expandBy,
+  expansions,
+  expansionTable,
+  nestedLists,
+  significant,
+} from '@unravel/report/data'
 import { run, type Tower } from '@unravel/resnet'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { type ArrayData, formatNpz, scope, type Tensor } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { reportingFallbacks } from '../backends.js'
-import { documentOf, nestedLists } from '../document.js'
 import { UsageError } from '../errors.js'
-import { type ExpansionChoice, expandBy, expansions } from '../expandBy.js'
-import { expansionTable } from '../expansionTable.js'
 import { checkWritable } from '../files.js'
 import { readArray, readArrayNamed } from '../input.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
-import { readStudy, type StudyOptions, studyCommand } from '../study.js'
-import { significant } from '../table.js'
+import { checkTarget, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { integer, number, orders } from '../values.js'
 
 interface ExpandOptions extends StudyOptions, ExpansionChoice {
@@ -111,12 +116,8 @@ function checkSampling({ expansion, orders }: ExpandOptions, blocks: number): vo
 
 /** The expansion that the options name, and what it says. */
 async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io) {
-  const { forward, width } = timedForward(tower, x)
-  if (options.expansion === 'gradient') {
-    if (options.target >= width) {
-      throw new UsageError(`--target ${options.target}: the model's outputs are 0 to ${width - 1}`)
-    }
-  }
+  if (options.expansion === 'gradient') checkTarget(options.target, tower, x)
+  const forward = secondsOfForward(tower, x)
   const started = performance.now()
   const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')
   try {
@@ -161,12 +162,12 @@ const beyond = (path: string, found: Comparison): string[] =>
         `${expectedText(path, found)}: this is another network than the one that gave it; compare its scale, its configuration and the inputs`,
       ]
 
-/** Seconds of one forward pass, after one that warms up, and the number of elements of one output. */
-function timedForward(tower: Tower, x: Tensor): { forward: number; width: number } {
-  const width = scope(() => run(tower, x).shape.at(-1)!)
+/** Seconds of one forward pass, after one that warms up. */
+function secondsOfForward(tower: Tower, x: Tensor): number {
+  scope(() => void run(tower, x))
   const started = performance.now()
   scope(() => void run(tower, x))
-  return { forward: (performance.now() - started) / 1000, width }
+  return (performance.now() - started) / 1000
 }
 
 /** The numbers of an expansion as a .npz archive. */

@@ -1,4 +1,5 @@
 import { type Damage, lesion } from '@unravel/expansion'
+import { columns, percent, significant } from '@unravel/report/data'
 import { run } from '@unravel/resnet'
 import { brief, scope, type Tensor, tensor } from '@unravel/tensor'
 import { Command } from 'commander'
@@ -8,7 +9,6 @@ import { readArray } from '../input.js'
 import type { Io } from '../io.js'
 import { stages } from '../progress.js'
 import { json, readStudy, type Study, type StudyOptions, studyCommand } from '../study.js'
-import { columns, percent, significant } from '../table.js'
 import { integer } from '../values.js'
 
 interface LesionOptions extends StudyOptions {

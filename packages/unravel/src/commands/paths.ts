@@ -1,10 +1,9 @@
+import { columns, count, type PathsChoice, pathsOf, percent, significant } from '@unravel/report/data'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
-import { type PathsChoice, pathsOf } from '../gradientPaths.js'
 import type { Io } from '../io.js'
 import { stages } from '../progress.js'
-import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
-import { columns, count, percent, significant } from '../table.js'
+import { checkTarget, json, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { integer } from '../values.js'
 
 type PathsOptions = StudyOptions & PathsChoice
@@ -18,6 +17,7 @@ export function pathsCommand(io: Io): Command {
     .option('--seed <S>', 'of what is drawn', integer(), 0)
     .action(async (folder: string, options: PathsOptions) => {
       const study = await readStudy(folder, options, io)
+      checkTarget(options.target, study.tower, study.x)
       const progress = stages(io, 'paths', { moments: 2, samples: 1 })
       const report = { moments: progress.of('moments'), samples: progress.of('samples') }
       const paths = await reportingFallbacks(io, study.backend, () =>

@@ -1,12 +1,12 @@
 import { basename } from 'node:path'
+import { examine, type Network, networksPage, stagesOfExamine } from '@unravel/report'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { checkWritable } from '../files.js'
 import { at, type Io } from '../io.js'
 import { stages } from '../progress.js'
-import { examine, type Network, networksPage, stagesOfExamine } from '../report/network.js'
-import { modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
+import { checkTarget, modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
 import { integer } from '../values.js'
 
 interface ReportOptions extends NetworkOptions {
@@ -31,6 +31,7 @@ export function reportCommand(io: Io): Command {
         const found: Network[] = []
         for (const [i, name] of namesOf(folders).entries()) {
           const { tower, x } = await readNetwork(folders[i]!, { ...options, dtype: 'f64' }, backend, io)
+          checkTarget(options.target, tower, x)
           precisions.add(x.dtype === 'f32' ? 'f32' : 'f64')
           const progress = stages(io, name, stagesOfExamine)
           found.push(await examine(tower, x, { ...options, name }, progress.of).finally(() => progress.stop()))

@@ -1,13 +1,12 @@
 import { analyse, gated, taylor } from '@unravel/expansion'
+import { columns, percent, significant, wholeComplexity } from '@unravel/report/data'
 import { withScales } from '@unravel/resnet'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
-import { wholeComplexity } from '../complexity.js'
 import { UsageError } from '../errors.js'
 import type { Io } from '../io.js'
 import { progressBar } from '../progress.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
-import { columns, percent, significant } from '../table.js'
 import { integer, number } from '../values.js'
 
 interface SweepOptions extends StudyOptions {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { percent, significant } from '@unravel/report/data'
 import {
   accuracy,
   activations,
@@ -42,7 +43,6 @@ import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar, timeLeft } from '../progress.js'
 import { programLine } from '../shell.js'
-import { percent, significant } from '../table.js'
 import { integer, number, scalePreset } from '../values.js'
 
 interface TrainOptions {

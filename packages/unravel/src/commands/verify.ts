@@ -1,11 +1,11 @@
 import { verify } from '@unravel/expansion'
+import { columns } from '@unravel/report/data'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
 import type { Io } from '../io.js'
 import { stages } from '../progress.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
-import { columns } from '../table.js'
 
 /** The ladder found a rung that does not hold: told on standard output, exit status 1. */
 export class VerificationFailed extends Error {

@@ -1,5 +1,5 @@
-import { reportPage } from '../report/page.js'
-import { barPlot, type Curve, linePlot, palette } from '../report/plot.js'
+import { reportPage } from '../page.js'
+import { barPlot, type Curve, linePlot, palette } from '../plot.js'
 import { percent } from '../table.js'
 import type { DemoResult, State, TowerResult } from './result.js'
 import { demoTable } from './table.js'

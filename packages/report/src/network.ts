@@ -12,11 +12,11 @@ import {
 } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
 import type { Tensor } from '@unravel/tensor'
-import { wholeComplexity } from '../complexity.js'
-import { pathsOf } from '../gradientPaths.js'
-import { percent, ratioRange, significant } from '../table.js'
+import { wholeComplexity } from './complexity.js'
+import { pathsOf } from './gradientPaths.js'
 import { type Part, reportPage, type Section } from './page.js'
 import { heatColours, heatMap, linePlot, palette } from './plot.js'
+import { percent, ratioRange, significant } from './table.js'
 
 export interface ReportOptions {
   /** What the network is called in tables and legends (default: "network"). */

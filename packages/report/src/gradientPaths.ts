@@ -1,7 +1,6 @@
 import { chainCounts, effectiveLengths, gradientMoments, sampleGradientPaths } from '@unravel/expansion'
-import { run, type Tower } from '@unravel/resnet'
+import { InputError, run, type Tower } from '@unravel/resnet'
 import { scope, type Tensor } from '@unravel/tensor'
-import { UsageError } from './errors.js'
 
 /** Which gradient, and what is drawn to look at it. */
 export interface PathsChoice {
@@ -49,7 +48,7 @@ function joined(places: readonly number[], values: readonly number[], n: number)
 /** The relative error of √m, half that of m. */
 const halved = (error: number, m: number) => (m > 0 ? error / (2 * m) : 0)
 
-/** Everything about the gradient paths of a network, by length 0..n. */
+/** Everything about the gradient paths of a network, by length 0..n. Throws InputError where it has no such output. */
 export async function pathsOf(
   tower: Tower,
   x: Tensor,
@@ -57,7 +56,7 @@ export async function pathsOf(
   report: { readonly moments?: Report; readonly samples?: Report } = {},
 ) {
   const width = scope(() => run(tower, x).shape.at(-1)!)
-  if (target >= width) throw new UsageError(`--target ${target}: the model's outputs are 0 to ${width - 1}`)
+  if (target >= width) throw new InputError(`target ${target}: the model's outputs are 0 to ${width - 1}`)
   const n = tower.blocks.length
   const lengths = sampledLengths(n)
   const moments = await gradientMoments(tower, x, target, 'all', { probes, seed, onProgress: report.moments })
