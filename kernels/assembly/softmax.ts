@@ -5,24 +5,24 @@ import { exp as exp2, log } from './math'
 import { exp as exp4, expNegative } from './math32'
 import { fma, maxLanes, storePartial, sumLanes, tailMask } from './simd'
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function exp<T>(x: v128): v128 {
-  return sizeof<T>() == 4 ? exp4(x) : exp2(x)
+  return sizeof<T>() === 4 ? exp4(x) : exp2(x)
 }
 
-/** e^x for x ≤ 0 */
-// @ts-ignore: decorator
-@inline
+/** e^x for x ≤ 0 @inline */
 function decay<T>(x: v128): v128 {
-  return sizeof<T>() == 4 ? expNegative(x) : exp2(x)
+  return sizeof<T>() === 4 ? expNegative(x) : exp2(x)
 }
 
 /** The largest element of a row, NaN left out: where there is one, sums of exponentials are NaN anyway. */
 function largest<T>(n: usize, x: usize): T {
   const end = x + n * sizeof<T>()
   const lowest = v128.splat<T>(<T>-Infinity)
-  let m0 = lowest, m1 = lowest, m2 = lowest, m3 = lowest
+  let m0 = lowest
+  let m1 = lowest
+  let m2 = lowest
+  let m3 = lowest
   for (; x + 64 <= end; x += 64) {
     m0 = v128.pmax<T>(m0, v128.load(x))
     m1 = v128.pmax<T>(m1, v128.load(x, 16))
@@ -37,9 +37,7 @@ function largest<T>(n: usize, x: usize): T {
 /** Bytes of a row that are summed in T; these sums are added up in f64. */
 const part: usize = 4096
 
-/** Σ e^(x − m) over a row; m is its largest element. */
-// @ts-ignore: decorator
-@inline
+/** Σ e^(x − m) over a row; m is its largest element. @inline */
 function sumOfExp<T>(n: usize, x: usize, m: v128): T {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
@@ -57,9 +55,7 @@ function sumOfExp<T>(n: usize, x: usize, m: v128): T {
   return <T>total
 }
 
-/** out = e^(x − m) over a row; its sum. */
-// @ts-ignore: decorator
-@inline
+/** out = e^(x − m) over a row; its sum. @inline */
 function expAndSum<T>(n: usize, x: usize, m: v128, out: usize): T {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
@@ -83,9 +79,7 @@ function expAndSum<T>(n: usize, x: usize, m: v128, out: usize): T {
   return <T>total
 }
 
-/** out = factor·x over a row; out may be x. */
-// @ts-ignore: decorator
-@inline
+/** out = factor·x over a row; out may be x. @inline */
 function scale<T>(n: usize, x: usize, factor: T, out: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
@@ -94,8 +88,7 @@ function scale<T>(n: usize, x: usize, factor: T, out: usize): void {
   if (whole < bytes) storePartial<T>(out + whole, v128.mul<T>(v128.load(x + whole), by), bytes - whole)
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function logOf<T>(s: T): f64 {
   return f64x2.extract_lane(log(f64x2.splat(<f64>s)), 0)
 }
@@ -140,14 +133,7 @@ function sumWithout<T>(n: usize, x: usize, at: usize): f64 {
 }
 
 /** exp(x − max) / Σ exp(x − max) */
-export function softmax_f32(rows: usize, n: usize, x: usize, out: usize): void {
-  softmax<f32>(rows, n, x, out)
-}
-export function softmax_f64(rows: usize, n: usize, x: usize, out: usize): void {
-  softmax<f64>(rows, n, x, out)
-}
-
-function softmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
+export function softmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
   const bytes = n * sizeof<T>()
   for (let r: usize = 0; r < rows; r++) {
     const s = expAndSum<T>(n, x, v128.splat<T>(largest<T>(n, x)), out)
@@ -158,14 +144,7 @@ function softmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
 }
 
 /** x − max − log Σ exp(x − max) */
-export function logSoftmax_f32(rows: usize, n: usize, x: usize, out: usize): void {
-  logSoftmax<f32>(rows, n, x, out)
-}
-export function logSoftmax_f64(rows: usize, n: usize, x: usize, out: usize): void {
-  logSoftmax<f64>(rows, n, x, out)
-}
-
-function logSoftmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
+export function logSoftmax<T>(rows: usize, n: usize, x: usize, out: usize): void {
   const bytes = n * sizeof<T>()
   for (let r: usize = 0; r < rows; r++) {
     const m = v128.splat<T>(largest<T>(n, x))
@@ -199,14 +178,7 @@ function dotRelative<T>(n: usize, a: usize, shift: T, b: usize): f64 {
 }
 
 /** gx = y ⊙ (ȳ − Σ ȳ y), for `lead` stacked cotangents */
-export function softmaxGrad_f32(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  softmaxGrad<f32>(lead, rows, n, y, gy, gx)
-}
-export function softmaxGrad_f64(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  softmaxGrad<f64>(lead, rows, n, y, gy, gx)
-}
-
-function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+export function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   const tail = tailMask(bytes - whole)
@@ -218,9 +190,11 @@ function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize,
       let above = v128.splat<T>(0)
       for (let i: usize = 0; i < whole; ) {
         const end = min(whole, i + part)
-        let s = v128.splat<T>(0), t = v128.splat<T>(0)
+        let s = v128.splat<T>(0),
+          t = v128.splat<T>(0)
         for (; i + 32 <= end; i += 32) {
-          const u = v128.load(run + i), v = v128.load(run + i, 16)
+          const u = v128.load(run + i),
+            v = v128.load(run + i, 16)
           s = fma<T>(v128.load(gy + i), u, s)
           t = fma<T>(v128.load(gy + i, 16), v, t)
           above = v128.or(above, v128.or(v128.gt<T>(u, half), v128.gt<T>(v, half)))
@@ -261,14 +235,7 @@ function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize,
 }
 
 /** gx = ȳ − exp(y) Σ ȳ, for `lead` stacked cotangents */
-export function logSoftmaxGrad_f32(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  logSoftmaxGrad<f32>(lead, rows, n, y, gy, gx)
-}
-export function logSoftmaxGrad_f64(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
-  logSoftmaxGrad<f64>(lead, rows, n, y, gy, gx)
-}
-
-function logSoftmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
+export function logSoftmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usize, gx: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   const tail = tailMask(bytes - whole)
@@ -313,14 +280,7 @@ function logSoftmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy: usi
 }
 
 /** log Σ exp(x − max) − (x_label − max) */
-export function crossEntropy_f32(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
-  crossEntropy<f32>(rows, n, x, labels, out)
-}
-export function crossEntropy_f64(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
-  crossEntropy<f64>(rows, n, x, labels, out)
-}
-
-function crossEntropy<T>(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
+export function crossEntropy<T>(rows: usize, n: usize, x: usize, labels: usize, out: usize): void {
   const bytes = n * sizeof<T>()
   for (let r: usize = 0; r < rows; r++) {
     const m = largest<T>(n, x)
@@ -333,15 +293,16 @@ function crossEntropy<T>(rows: usize, n: usize, x: usize, labels: usize, out: us
 }
 
 /** gx_j = ȳ (exp(x_j − max) / Σ exp(x − max) − [j = label]), for `lead` stacked cotangents */
-export function crossEntropyGrad_f32(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
-  crossEntropyGrad<f32>(lead, rows, n, x, labels, gy, gx)
-}
-export function crossEntropyGrad_f64(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
-  crossEntropyGrad<f64>(lead, rows, n, x, labels, gy, gx)
-}
-
-function crossEntropyGrad<T>(lead: usize, rows: usize, n: usize, x: usize, labels: usize, gy: usize, gx: usize): void {
-  if (lead == 0) return
+export function crossEntropyGrad<T>(
+  lead: usize,
+  rows: usize,
+  n: usize,
+  x: usize,
+  labels: usize,
+  gy: usize,
+  gx: usize,
+): void {
+  if (lead === 0) return
   const bytes = n * sizeof<T>()
   for (let r: usize = 0; r < rows; r++) {
     // All cotangents scale e − s·[j = label]. It lies where the result of the first one, which comes last, will be.

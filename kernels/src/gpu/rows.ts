@@ -218,7 +218,7 @@ type Names =
   | 'rmsNormGrad'
 
 export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
-  const { heap, js } = context
+  const { heap } = context
   /** The largest element of each row, and the sum of its exponentials. */
   const withSums = (rows: number, n: number, x: Texels, body: (m: Texels, s: Texels) => void) =>
     withTemporaries(heap, [rows, rows], (m, s) => {
@@ -230,15 +230,12 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
     withSums(rows, n, x, (m, s) => launch(context, source, out, [x, m, s], [n]))
   return {
     softmax(rows, n, x, out) {
-      if (x.dtype !== 'f32') return js.softmax(rows, n, x, out)
       normalised(softmaxSource, rows, n, x, out)
     },
     logSoftmax(rows, n, x, out) {
-      if (x.dtype !== 'f32') return js.logSoftmax(rows, n, x, out)
       normalised(logSoftmaxSource, rows, n, x, out)
     },
     softmaxGrad(lead, rows, n, y, gy, gx) {
-      if (gy.dtype !== 'f32') return js.softmaxGrad(lead, rows, n, y, gy, gx)
       withTemporaries(heap, [rows, lead * rows], (m, d) => {
         launch(context, dominantSource, m!, [y], [n])
         launch(context, dotSource, d!, [y, gy, m!], [rows, n])
@@ -246,22 +243,18 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
       })
     },
     logSoftmaxGrad(lead, rows, n, y, gy, gx) {
-      if (gy.dtype !== 'f32') return js.logSoftmaxGrad(lead, rows, n, y, gy, gx)
       withTemporaries(heap, [lead * rows], t => {
         reduceMiddle(context, 'sum', lead * rows, n, 1, gy, t!)
         launch(context, logSoftmaxGradSource, gx, [y, gy, t!], [rows, n])
       })
     },
     crossEntropy(rows, n, x, labels, out) {
-      if (x.dtype !== 'f32') return js.crossEntropy(rows, n, x, labels, out)
       withSums(rows, n, x, (m, s) => launch(context, crossEntropySource, out, [x, labels, m, s], [n]))
     },
-    crossEntropyGrad(lead, rows, n, x, labels, gy, gx) {
-      if (x.dtype !== 'f32') return js.crossEntropyGrad(lead, rows, n, x, labels, gy, gx)
+    crossEntropyGrad(_lead, rows, n, x, labels, gy, gx) {
       withSums(rows, n, x, (m, s) => launch(context, crossEntropyGradSource, gx, [x, labels, m, s, gy], [rows, n]))
     },
     layerNorm(rows, n, eps, x, w, b, out) {
-      if (x.dtype !== 'f32') return js.layerNorm(rows, n, eps, x, w, b, out)
       withTemporaries(heap, [rows, rows], (m, s) => {
         launch(context, meanSource, m!, [x], [n])
         launch(context, layerScale, s!, [x, m!], [n, eps])
@@ -269,7 +262,6 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
       })
     },
     layerNormGrad(rows, n, eps, x, w, gy, gx, gw, gb) {
-      if (x.dtype !== 'f32') return js.layerNormGrad(rows, n, eps, x, w, gy, gx, gw, gb)
       withTemporaries(heap, [rows, rows, rows, rows], (m, s, t, p) => {
         launch(context, meanSource, m!, [x], [n])
         launch(context, layerScale, s!, [x, m!], [n, eps])
@@ -281,14 +273,12 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
       })
     },
     rmsNorm(rows, n, eps, x, w, out) {
-      if (x.dtype !== 'f32') return js.rmsNorm(rows, n, eps, x, w, out)
       withTemporaries(heap, [rows], s => {
         launch(context, rmsScale, s!, [x], [n, eps])
         launch(context, rmsSource, out, [x, s!, w], [n])
       })
     },
     rmsNormGrad(rows, n, eps, x, w, gy, gx, gw) {
-      if (x.dtype !== 'f32') return js.rmsNormGrad(rows, n, eps, x, w, gy, gx, gw)
       withTemporaries(heap, [rows, rows], (s, p) => {
         launch(context, rmsScale, s!, [x], [n, eps])
         launch(context, dots.rms, p!, [x, s!, w, gy], [n])

@@ -195,7 +195,7 @@ const same = define(['x'], [], 'return x[xo + i];')
 type Names = 'cauchy' | 'correlate' | 'series' | 'seriesPower' | 'seriesSinCos' | 'seriesDiv' | 'seriesSoftmax'
 
 export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
-  const { heap, js } = context
+  const { heap } = context
   const range = (orders: number) => Array.from({ length: orders - 1 }, (_, i) => i + 1)
   const storedOf = (x: Texels, n: number, orders: number) => Math.min(orders, x.length / n)
 
@@ -310,24 +310,19 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
   }
 
   return {
-    cauchy(orders, n, a, b, out) {
-      if (a.dtype !== 'f32') return js.cauchy(orders, n, a, b, out)
+    cauchy(_orders, n, a, b, out) {
       launch(context, cauchySource, out, [a, b], [n, a.length / n, b.length / n])
     },
-    correlate(orders, n, c, b, out) {
-      if (c.dtype !== 'f32') return js.correlate(orders, n, c, b, out)
+    correlate(_orders, n, c, b, out) {
       launch(context, correlateSource, out, [c, b], [n, c.length / n, b.length / n])
     },
     series(op, orders, n, x, out) {
-      if (x.dtype !== 'f32') return js.series(op, orders, n, x, out)
       if (n > 0) into(out, y => recurrences[op](orders, n, x, y))
     },
     seriesPower(r, orders, n, x, out) {
-      if (x.dtype !== 'f32') return js.seriesPower(r, orders, n, x, out)
       if (n > 0) into(out, y => power(r, orders, n, x, y))
     },
     seriesSinCos(orders, n, x, sin, cos) {
-      if (x.dtype !== 'f32') return js.seriesSinCos(orders, n, x, sin, cos)
       if (n === 0) return
       const stored = storedOf(x, n, orders)
       into(sin, s =>
@@ -342,7 +337,6 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
       )
     },
     seriesDiv(orders, n, a, b, out) {
-      if (a.dtype !== 'f32') return js.seriesDiv(orders, n, a, b, out)
       if (n === 0) return
       into(out, y => {
         launch(context, startQuotientSource, y, [a, b], [n])
@@ -352,7 +346,6 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
       })
     },
     seriesSoftmax(orders, rows, n, x, out) {
-      if (x.dtype !== 'f32') return js.seriesSoftmax(orders, rows, n, x, out)
       const size = rows * n
       if (size === 0) return
       const stored = storedOf(x, size, orders)

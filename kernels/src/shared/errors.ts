@@ -1,4 +1,4 @@
-import type { DType, KernelName } from './contract.js'
+import type { DType, KernelName } from '../contract.js'
 
 /** A kernel has no code of the backend's own for a dtype, and the backend's policy is to throw. */
 export class UnsupportedError extends Error {
