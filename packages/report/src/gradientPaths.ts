@@ -1,6 +1,7 @@
 import { chainCounts, effectiveLengths, gradientMoments, sampleGradientPaths } from '@unravel/expansion'
 import { InputError, run, type Tower } from '@unravel/resnet'
 import { scope, type Tensor } from '@unravel/tensor'
+import { columns, count, percent, significant } from './table.js'
 
 /** Which gradient, and what is drawn to look at it. */
 export interface PathsChoice {
@@ -104,4 +105,42 @@ export async function pathsOf(
       energy: effectiveLengths(moments.norms.map(v => v * v)),
     },
   }
+}
+
+/** Gradient paths as a table of text, headed by the network's name. */
+export function pathsTable(model: string, d: Awaited<ReturnType<typeof pathsOf>>): string {
+  const range = ({ from, to }: { from: number; to: number }) => (from === to ? `${from}` : `${from} to ${to}`)
+  const all = d.sampled_lengths.length === d.blocks + 1
+  const errors = d.single_error
+  return [
+    `gradient paths of ${model}, output ${d.target}, ${d.blocks} blocks`,
+    '',
+    columns([
+      [
+        ...['length', 'paths', 'one path', '± error', 'rms path', ...(errors ? ['± error'] : [])],
+        ...['paths × one', 'share', 'norm of sum', 'coherence'],
+      ],
+      ...d.sampled_lengths.map(k => [
+        String(k),
+        count(BigInt(d.paths[k]!)),
+        significant(d.sampled_norm[k]!),
+        significant(d.sampled_error[k]!, 2),
+        significant(d.single_norm[k]!),
+        ...(errors ? [significant(errors[k]!, 2)] : []),
+        significant(d.paths_times_norm[k]!),
+        percent(d.paths_times_norm_share[k]!),
+        significant(d.sum_norm[k]!),
+        significant(d.coherence[k]!, 3),
+      ]),
+    ]),
+    ...(all
+      ? []
+      : [
+          `${d.sampled_lengths.length} of ${d.blocks + 1} lengths are sampled and listed (--json has the norms of all sums); shares are of all lengths, those between by interpolation.`,
+        ]),
+    `95 % of all paths have lengths ${range(d.effective.paths)}; of paths × norm, ${range(d.effective.paths_times_norm)}; ` +
+      `of the energy of the sums, ${range(d.effective.energy)}.`,
+    `Second moments are ${d.exact ? 'exact' : 'estimated by random signs, with standard errors'}.`,
+    '',
+  ].join('\n')
 }

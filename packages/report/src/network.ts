@@ -16,7 +16,7 @@ import { wholeComplexity } from './complexity.js'
 import { pathsOf } from './gradientPaths.js'
 import { type Part, reportPage, type Section } from './page.js'
 import { heatColours, heatMap, linePlot, palette } from './plot.js'
-import { percent, ratioRange, significant } from './table.js'
+import { meanOrder, percent, ratioRange, significant } from './table.js'
 
 export interface ReportOptions {
   /** What the network is called in tables and legends (default: "network"). */
@@ -133,10 +133,7 @@ export function networksPage(
       String(g.blocks),
       typeof g.scale === 'number' ? significant(g.scale) : 'by block',
       significant(g.outputNorm),
-      significant(
-        g.share.reduce((sum, s, k) => sum + k * s, 0),
-        3,
-      ),
+      significant(meanOrder(g), 3),
       percent(g.share[0]!),
       ratioRange(t.radius),
       t.bestOrder === null ? '—' : `order ${t.bestOrder}`,

@@ -56,3 +56,7 @@ export function ratioRange(radius: Radius | null): string {
   if (!Number.isFinite(estimate)) return '0'
   return `${significant(ratio, 3)} (${significant((ratio * estimate) / high, 3)} to ${significant((ratio * estimate) / low, 3)})`
 }
+
+/** The mean order Σ k·share_k: how many branches the energy passes. */
+export const meanOrder = ({ share }: { readonly share: readonly number[] }): number =>
+  share.reduce((sum, s, k) => sum + k * s, 0)

@@ -1,7 +1,8 @@
 import type { Analysis } from '@unravel/expansion'
 import { describe, expect, test } from 'vitest'
+import { meanOrder } from '../table.js'
 import { demoReport } from './report.js'
-import { type DemoResult, listedShares, meanOrder, type TowerResult } from './result.js'
+import { type DemoResult, listedShares, type TowerResult } from './result.js'
 import { demoTable } from './table.js'
 import { inWords } from './words.js'
 

@@ -46,9 +46,6 @@ export function listedShares({ share }: Analysis): number[] {
   return [...listed, share.slice(LISTED + 1).reduce((sum, s) => sum + s, 0)]
 }
 
-/** The mean order Σ k·share_k: how many branches the energy passes. */
-export const meanOrder = ({ share }: Analysis): number => share.reduce((sum, s, k) => sum + k * s, 0)
-
 /** The remainder at the best truncation; NaN if there is none. */
 export const bestRemainder = ({ bestOrder, remainder }: Analysis): number =>
   bestOrder === null ? Number.NaN : remainder[bestOrder]!

@@ -1,5 +1,5 @@
-import { percent, radiusRange, ratioRange, significant } from '../table.js'
-import { bestRemainder, type DemoResult, LISTED, listedShares, meanOrder, type State } from './result.js'
+import { meanOrder, percent, radiusRange, ratioRange, significant } from '../table.js'
+import { bestRemainder, type DemoResult, LISTED, listedShares, type State } from './result.js'
 
 /** The demonstration's one table: a column for each tower before and after training. The first two rows are its head. */
 export function demoTable({ towers }: DemoResult): string[][] {

@@ -1,6 +1,6 @@
 import type { Analysis } from '@unravel/expansion'
-import { percent, ratioRange, significant } from '../table.js'
-import { bestRemainder, type DemoResult, meanOrder, type TowerResult } from './result.js'
+import { meanOrder, percent, ratioRange, significant } from '../table.js'
+import { bestRemainder, type DemoResult, type TowerResult } from './result.js'
 
 /** The largest remainder that the words call an approximation. */
 const TOLERANCE = 0.01

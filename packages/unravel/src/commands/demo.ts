@@ -62,15 +62,13 @@ const ORDERS = 16
 
 export function demoCommand(io: Io): Command {
   return new Command('demo')
-    .description(
-      'Train three deep networks on MNIST that differ in the scale of their branches, and compare their orders.',
-    )
-    .option('--out <FOLDER>', 'where to write the report and the networks', 'unravel-demo')
-    .option('--depth <n>', 'residual blocks of each', integer(1, 1000), 50)
-    .option('--steps <n>', 'training steps of each', integer(1), 500)
+    .description('Comparison of three deep networks, trained on MNIST, that differ in the scale of their branches.')
+    .option('--out <FOLDER>', 'folder for the report and the networks', 'unravel-demo')
+    .option('--depth <n>', 'residual blocks of each network', integer(1, 1000), 50)
+    .option('--steps <n>', 'training steps of each network', integer(1), 500)
     .option('--lr <rate>', 'learning rate of SGD with momentum 0.9, falling along a cosine', number({ above: 0 }), 0.01)
-    .option('--seed <n>', 'of the weights and of the order of the examples', integer(), 0)
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .option('--seed <n>', 'random seed of the weights and of the order of the examples', integer(), 0)
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .action((options: DemoOptions) => demo(options, io))
 }
 
@@ -80,7 +78,7 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
   const backend = await backendNamed(options.backend, io)
   const folder = at(io, options.out)
   const undo = makeFolder(folder, ['report.html'])
-  const data = undoing(undo, () => datasetNamed('mnist', path => path))
+  const data = undoing(undo, () => datasetNamed('mnist', io))
   const setting: Setting = { options, data, backend, io, signal }
   const results: TowerResult[] = []
   const { demoReport } = await reportingFallbacks(io, backend, async () => {

@@ -34,19 +34,16 @@ const MAX_PRINTED = 2 ** 24
 
 export function expandCommand(io: Io): Command {
   return studyCommand(new Command('expand'))
-    .description('Expand a network on a batch of inputs by the number of residual branches that a path takes.')
-    .addOption(new Option('--expansion <name>', 'which expansion').choices(expansions).default('taylor'))
-    .option('--orders <K>', `keep orders 0..K, at most ${MAX_ORDERS} for taylor; 'all' for the others`, orders, 8)
-    .option('--target <I>', 'gradient: the output element to differentiate', integer(), 0)
-    .option('--about <t>', 'taylor: start the series at t·λ, 0 ≤ t < 1', number({ from: 0, below: 1 }), 0)
-    .option('--samples <N>', `subsets: sets drawn where there are more than ${MAX_EXACT_BLOCKS} blocks`, integer(2), 64)
-    .option('--seed <S>', 'subsets: of the sets that are drawn', integer(), 0)
-    .option(
-      '--expect <Y.npy>',
-      'outputs that were expected (.npy, or .npz with `output`): says how far the network is from them',
-    )
-    .option('--values', 'include the coefficients and the output themselves')
-    .option('--out <FILE.npz>', 'write values, output, norms and remainder as NumPy arrays')
+    .description('Expansion of a network on a batch of inputs by the number of residual branches on a path.')
+    .addOption(new Option('--expansion <name>', 'kind of expansion').choices(expansions).default('taylor'))
+    .option('--orders <K>', `last order kept: at most ${MAX_ORDERS} for taylor; 'all' for the others`, orders, 8)
+    .option('--target <I>', 'output element to differentiate (gradient)', integer(), 0)
+    .option('--about <t>', 'start of the series at t·λ, 0 ≤ t < 1 (taylor)', number({ from: 0, below: 1 }), 0)
+    .option('--samples <N>', `sets drawn from towers of more than ${MAX_EXACT_BLOCKS} blocks (subsets)`, integer(2), 64)
+    .option('--seed <S>', 'random seed of the drawn sets (subsets)', integer(), 0)
+    .option('--expect <Y.npy>', 'expected outputs (.npy, or .npz with `output`) to compare the network with')
+    .option('--values', 'coefficients and output of the network in the result')
+    .option('--out <FILE.npz>', 'file for values, output, norms and remainder as NumPy arrays')
     .action((model: string, options: ExpandOptions) => expand(model, options, io))
 }
 

@@ -18,11 +18,11 @@ interface ReportOptions extends NetworkOptions {
 
 export function reportCommand(io: Io): Command {
   return networkCommand(new Command('report'), modelsArgument())
-    .description('Write one HTML page that takes one or more networks apart, with plots and how to read them.')
+    .description('HTML page that takes one or more networks apart, with plots and how to read them.')
     .option('--orders <K>', 'orders of the Taylor series', integer(1, 1000), 12)
-    .option('--target <I>', 'the output element that gradient paths are of', integer(), 0)
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
-    .option('--out <FILE.html>', 'the page', 'report.html')
+    .option('--target <I>', 'output element of the gradient paths', integer(), 0)
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
+    .option('--out <FILE.html>', 'file of the page', 'report.html')
     .action(async (folders: readonly string[], options: ReportOptions) => {
       checkWritable(at(io, options.out), '--out')
       const backend = await backendNamed(options.backend, io)

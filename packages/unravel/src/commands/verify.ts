@@ -14,7 +14,9 @@ export class VerificationFailed extends Error {
 
 export function verifyCommand(io: Io): Command {
   return studyCommand(new Command('verify'), ['f64'])
-    .description('Check every expansion of a network against independent computations, in f64; exit 1 if one fails.')
+    .description(
+      'Checks of every expansion of a network against independent computations, in f64; exit 1 if one fails.',
+    )
     .action(async (folder: string, options: StudyOptions) => {
       const { tower, x, backend } = await readStudy(folder, options, io)
       if (x.dtype === 'f32') throw new UsageError(`${folder}: verify computes in f64; make the tower's tensors f64`)
