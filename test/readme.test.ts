@@ -12,12 +12,15 @@ const run = promisify(execFile)
 const examples = (file: string) =>
   [...readFileSync(join(root, file), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(m => m[1]!)
 
+// The README of the repository runs in examples/, whose package depends on all the others.
 describe.each([
+  '.',
   'kernels',
   'packages/tensor',
   'packages/resnet',
   'packages/graph',
   'packages/expansion',
+  'packages/report',
   'packages/unravel',
 ])('%s/README.md', folder => {
   const found = examples(`${folder}/README.md`)
@@ -28,7 +31,7 @@ describe.each([
 
   it.each(found)('runs as printed %#', async source => {
     // Inside of the package, so that it finds just the dependencies of the package, and the package itself by name.
-    const at = mkdtempSync(join(root, folder, '.readme-'))
+    const at = mkdtempSync(join(root, folder === '.' ? 'examples' : folder, '.readme-'))
     try {
       const file = join(at, 'example.ts')
       writeFileSync(file, source)

@@ -1,16 +1,15 @@
 import { evaluate } from '@unravel/graph'
+import { nestedLists, significant } from '@unravel/report/data'
 import { run } from '@unravel/resnet'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { type ArrayData, formatNpz, scope, type Tensor } from '@unravel/tensor'
 import { Argument, Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
-import { nestedLists } from '../document.js'
 import { UsageError } from '../errors.js'
 import { checkWritable } from '../files.js'
 import { isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
 import { at, type Io } from '../io.js'
 import { json, readNetwork } from '../study.js'
-import { significant } from '../table.js'
 
 interface RunOptions {
   readonly input: string
