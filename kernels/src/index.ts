@@ -1,6 +1,6 @@
 export * from './contract.js'
 export { UnsupportedError } from './errors.js'
-export { js } from './js/index.js'
+export { bareJs, js } from './js/index.js'
 export {
   type Build,
   DisposedError,

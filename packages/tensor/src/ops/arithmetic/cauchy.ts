@@ -1,5 +1,7 @@
 import type { Backend, Buffer, Shape } from '@unravel/kernels'
+import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { broadcastIndices, broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
@@ -55,7 +57,7 @@ export const cauchyOp: Op<StackAttrs> = bilinear<StackAttrs>({
   infer: (inputs, attrs) => stackType(cauchyOp, inputs, attrs),
   run: (inputs, attrs, type) =>
     runStacks('cauchy', inputs, attrs, type, (backend, n, a, b, out) =>
-      backend.kernels.cauchy(attrs.orders, n, a, b, out),
+      kernelOf(backend, 'cauchy', reference.cauchy)(attrs.orders, n, a, b, out),
     ),
   vjp({ inputs: [a, b], output, attrs: { rank }, wants }, c) {
     const back = (other: Tensor, t: Tensor) =>
@@ -77,7 +79,7 @@ export const correlateOp: Op<StackAttrs> = bilinear<StackAttrs>({
   infer: (inputs, attrs) => stackType(correlateOp, inputs, attrs),
   run: (inputs, attrs, type) =>
     runStacks('correlate', inputs, attrs, type, (backend, n, c, b, out) =>
-      backend.kernels.correlate(attrs.orders, n, c, b, out),
+      kernelOf(backend, 'correlate', reference.correlate)(attrs.orders, n, c, b, out),
     ),
   vjp({ inputs: [c, b], output, attrs: { rank }, wants }, g) {
     const stored = (t: Tensor) => t.shape[t.rank - rank - 1]!

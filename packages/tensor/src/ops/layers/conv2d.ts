@@ -1,5 +1,11 @@
 import type { Conv2dGeometry } from '@unravel/kernels'
+import {
+  conv2d as forward,
+  conv2dInputGrad as inputGrad,
+  conv2dWeightGrad as weightGrad,
+} from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { broadcastIndices, broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
@@ -9,7 +15,8 @@ import { reshape } from '../structure/reshape.js'
 import { unbroadcast } from '../structure/sum.js'
 import { common, type Padding, type Pair, padUneven, pairOf, sidesOf } from './padding.js'
 
-type Kernel = 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'
+const reference = { conv2d: forward, conv2dInputGrad: inputGrad, conv2dWeightGrad: weightGrad } as const
+type Kernel = keyof typeof reference
 
 /** Runs a kernel on the last four axes of two tensors, once for every leading index; leading axes broadcast. */
 function runItems(kernel: Kernel, g: Conv2dGeometry, [a, b]: readonly Dense[], shape: readonly number[]): Dense {
@@ -22,7 +29,8 @@ function runItems(kernel: Kernel, g: Conv2dGeometry, [a, b]: readonly Dense[], s
     return (l: number) => (at.length === 1 ? t.buffer : backend.view(t.buffer, at[l]! * size, size))
   }
   const [A, B, C] = [items(a!), items(b!), items(out)]
-  for (let l = 0, leads = sizeOf(lead); l < leads; l++) backend.kernels[kernel](g, A(l), B(l), C(l))
+  const run = kernelOf(backend, kernel, reference[kernel])
+  for (let l = 0, leads = sizeOf(lead); l < leads; l++) run(g, A(l), B(l), C(l))
   return out
 }
 
