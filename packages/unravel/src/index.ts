@@ -1,5 +1,5 @@
 export { demoReport } from './demo/report.js'
-export type { DemoResult, State, TowerResult } from './demo/result.js'
+export type { DemoResult, State, TowerResult, Tried } from './demo/result.js'
 export { inWords } from './demo/words.js'
 export type { Io } from './io.js'
 export { main } from './main.js'
