@@ -24,6 +24,7 @@ export {
   type Applied,
   Dense,
   defaultBackend,
+  type Elementwise,
   type GateContext,
   type Op,
   type OrdersContext,
