@@ -104,8 +104,9 @@ const sharedPackages = {
   async load(id) {
     if (!id.startsWith('\0@unravel/')) return null
     const name = id.slice(1)
-    const { id: file } = await this.resolve(name, join(root, 'packages/unravel/package.json'), { skipSelf: true })
-    const { version } = manifest(folders.find(folder => manifest(folder).name === name))
+    const folder = folders.find(folder => manifest(folder).name === name)
+    const { version, main } = manifest(folder)
+    const file = join(root, folder, main)
     const names = Object.keys(await import(file))
     return [
       `import * as own from ${JSON.stringify(file)}`,

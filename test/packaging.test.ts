@@ -240,7 +240,7 @@ describe('the packed packages', () => {
     async () => {
       const site = join(project, 'site')
       mkdirSync(site)
-      const modules = ['tensor', 'resnet', 'expansion']
+      const modules = ['tensor', 'resnet', 'graph', 'expansion']
       for (const name of modules) {
         const { exports: entries } = manifest(`packages/${name}`)
         copyFileSync(

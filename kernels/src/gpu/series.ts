@@ -155,12 +155,17 @@ return sum / b[bo + e];`,
 )
 
 // k y_{i,k} = Σ_{j=1}^{k} (j x_{i,j} − M_j) y_{i,k−j}, with M_j the sum of t_{i,j} = Σ_{p=1}^{j} p x_{i,p} y_{i,j−p} over the row.
+/** Relative to the largest element: where its y is 1, what the others change is all there is. */
 const softmaxTerm = define(
-  ['x', 'y'],
-  ['order', 'size', 'stored'],
-  `let sum = 0.0;
+  ['x', 'y', 'at'],
+  ['order', 'size', 'n', 'stored'],
+  `const r = quotient(i, n);
+const chosen = r * n + at[ato + r];
+let sum = 0.0;
 for (let j = 1; j < stored; j++) {
-  if (j <= order) { sum = sum + j * x[xo + j * size + i] * y[yo + (order - j) * size + i]; }
+  if (j <= order) {
+    sum = sum + j * (x[xo + j * size + i] - x[xo + j * size + chosen]) * y[yo + (order - j) * size + i];
+  }
 }
 return sum;`,
 )
@@ -345,12 +350,13 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
       if (size === 0) return
       const stored = storedOf(x, size, orders)
       into(out, y =>
-        withTemporaries(heap, [size, orders * rows, size], (t, m, first) => {
+        withTemporaries(heap, [size, orders * rows, size, rows], (t, m, first, at) => {
           context.native.softmax(rows, n, heap.view(x, 0, size), first!)
+          context.native.argmax(rows, n, 1, heap.view(x, 0, size), at!)
           launch(context, startCopySource, y, [first!], [size])
           context.native.fill(0, m!)
           for (const k of range(orders)) {
-            launch(context, softmaxTerm, t!, [x, y], [k, size, stored])
+            launch(context, softmaxTerm, t!, [x, y, at!], [k, size, n, stored])
             launch(context, softmaxMean, m!, [t!, m!], [k, rows, n])
             launch(context, softmaxStep, y, [t!, m!, y], [k, size, rows, n])
           }
