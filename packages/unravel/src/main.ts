@@ -1,3 +1,4 @@
+import { GraphError } from '@unravel/graph'
 import { InputError } from '@unravel/resnet'
 import { FileError } from '@unravel/resnet/node'
 import { FormatError, RuleError } from '@unravel/tensor'
@@ -57,7 +58,7 @@ function complaint(error: unknown, command: Command | undefined): string | undef
       ? message
       : `${message}; unravel --help tells what there is`
   }
-  const kinds = [UsageError, FileError, FormatError, InputError]
+  const kinds = [UsageError, FileError, FormatError, GraphError, InputError]
   if (kinds.some(kind => error instanceof kind)) return (error as Error).message
   if (error instanceof RuleError) return `${error.message}; choose another --expansion`
   if (isOutOfMemory(error)) return `not enough memory: use ${lessMemory(command)}`
