@@ -190,11 +190,11 @@ export function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy:
       let above = v128.splat<T>(0)
       for (let i: usize = 0; i < whole; ) {
         const end = min(whole, i + part)
-        let s = v128.splat<T>(0),
-          t = v128.splat<T>(0)
+        let s = v128.splat<T>(0)
+        let t = v128.splat<T>(0)
         for (; i + 32 <= end; i += 32) {
-          const u = v128.load(run + i),
-            v = v128.load(run + i, 16)
+          const u = v128.load(run + i)
+          const v = v128.load(run + i, 16)
           s = fma<T>(v128.load(gy + i), u, s)
           t = fma<T>(v128.load(gy + i, 16), v, t)
           above = v128.or(above, v128.or(v128.gt<T>(u, half), v128.gt<T>(v, half)))

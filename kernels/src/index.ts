@@ -1,6 +1,6 @@
 export * from './contract.js'
 export { bareJs, js } from './js/index.js'
-export { DisposedError } from './shared/counted.js'
+export { type CountedBuffer, DisposedError } from './shared/counted.js'
 export { UnsupportedError } from './shared/errors.js'
 export {
   type Build,

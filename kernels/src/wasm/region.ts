@@ -7,15 +7,16 @@ import type { Pin } from './slabs.js'
 export class Region extends CountedBuffer {
   declare readonly owner: Region
   /** Byte address; only `addressOf` may read it, for it means nothing once the owner is gone. */
-  readonly start: number
+  declare readonly start: number
   /** The block that it is, or the slab that it lies in. */
-  readonly home: Block | Pin
-  weight: ArrayBuffer | undefined = undefined
+  declare readonly home: Block | Pin
+  declare weight: ArrayBuffer | undefined
 
   constructor(dtype: DType, length: number, start: number, home: Block | Pin, owner?: Region) {
     super(dtype, length, owner)
     this.start = start
     this.home = home
+    this.weight = undefined
   }
 }
 
