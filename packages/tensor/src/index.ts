@@ -10,8 +10,9 @@ export {
 } from '@unravel/kernels'
 export { Gating, gated, Paths } from './autodiff/gated.js'
 export { hessian, jacobian } from './autodiff/jacobian.js'
+export { type Marks, marksOf } from './autodiff/marks.js'
 export type { Orders } from './autodiff/orders.js'
-export { grad, type Pullback, valueAndGrad, vjp, type WithAux } from './autodiff/reverse.js'
+export { type CountedMarks, grad, type Pullback, valueAndGrad, vjp, type WithAux } from './autodiff/reverse.js'
 export { Expansion, jvp, type SelectionObserver, Series, series, trimmedSeries } from './autodiff/series.js'
 export * from './core/create.js'
 export type { Deferred } from './core/deferred.js'
@@ -25,6 +26,7 @@ export {
   Dense,
   defaultBackend,
   type GateContext,
+  type Mark,
   type Op,
   type OrdersContext,
   type SeriesContext,

@@ -6,7 +6,7 @@ import { atFreshLevel } from '../core/levels.js'
 import { alias, applyAs, backendOf } from '../core/op.js'
 import { scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
-import { type Dense, type Op, type SeriesContext, Tensor } from '../core/tensor.js'
+import { type Dense, type Mark, type Op, type SeriesContext, Tensor } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { addAligned } from '../ops/arithmetic/addAligned.js'
 import { concat, padded } from '../ops/structure/concat.js'
@@ -25,8 +25,9 @@ export class Expansion extends Orders implements SeriesContext {
     level: number,
     order: number,
     readonly observer?: SelectionObserver,
+    mark?: Mark,
   ) {
-    super(level, order)
+    super(level, order, mark)
   }
 
   convolve(a: Tensor, b: Tensor, f: (aj: Tensor, b: Tensor) => Tensor): Tensor {
@@ -120,16 +121,18 @@ export function series<T extends Tree = Tensor>(f: (x: T) => Tensor, coefficient
   return scope(() => padded(trimmedSeries(f, coefficients, order), order + 1))
 }
 
-/** As `series`, without the trailing orders that are known to vanish: `[1 to order + 1 orders, ...value.shape]`. */
+/** As `series`, without the trailing orders that are known to vanish: `[1 to order + 1 orders, ...value.shape]`. `mark` is what
+ *  marks do (see `branch`); without it they are factors. */
 export function trimmedSeries<T extends Tree = Tensor>(
   f: (x: T) => Tensor,
   coefficients: T,
   order: number,
   observer?: SelectionObserver,
+  mark?: Mark,
 ): Tensor {
   checkOrder('series', order)
   return atFreshLevel(level => {
-    const at = new Expansion(level, order, observer)
+    const at = new Expansion(level, order, observer, mark)
     const given = new Set(leaves(coefficients))
     const x = mapTree(stack => {
       if (stack.rank === 0 || stack.shape[0] === 0) {
