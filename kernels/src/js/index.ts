@@ -1,4 +1,5 @@
 import type { Backend, DType, Kernels, TypedArray } from '../contract.js'
+import { arrays } from '../shared/dtypes.js'
 import { conv2d, conv2dInputGrad, conv2dWeightGrad } from './conv2d.js'
 import { cast, copy, fill } from './copy.js'
 import { gather, scatterAdd } from './gather.js'
@@ -62,7 +63,6 @@ export const jsKernels: Kernels<TypedArray> = {
   seriesSoftmax,
 }
 
-const arrays = { f32: Float32Array, f64: Float64Array, i32: Int32Array } as const
 const none: ReadonlyMap<string, number> = new Map()
 
 const backend: Backend<TypedArray> = {

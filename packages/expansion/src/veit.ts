@@ -18,6 +18,7 @@ export interface SampleOptions {
   readonly samples?: number
   /** Default 0. */
   readonly seed?: number
+  /** Called with the block-vjps done, of all. */
   readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
 
@@ -30,8 +31,7 @@ const MAX_TOGETHER = 2 ** 23
  * many as fit in 2^23 numbers, with one block-vjp of them each.
  *
  * @param lengths each from 0 to the number of blocks
- * @param samples paths drawn for each length, at least 2
- * @param onProgress called with the block-vjps done, of all
+ * @param options `samples` paths for each length, at least 2
  */
 export async function sampleGradientPaths(
   network: Tower,

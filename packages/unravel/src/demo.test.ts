@@ -1,20 +1,14 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expansionDocument } from '@unravel/report/data'
 import { afterAll, expect, test } from 'vitest'
-import { expansionDocument } from './document.js'
-import { main } from './main.js'
+import { runUnravel } from '../../../test/support/cli.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'unravel-demo-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function run(...argv: string[]) {
-  let stdout = ''
-  let stderr = ''
-  const io = { out: (text: string) => void (stdout += text), err: (text: string) => void (stderr += text) }
-  const status = await main(argv, { cwd: folder, ...io, interruption: () => new AbortController().signal })
-  return { status, stdout, stderr }
-}
+const run = (...argv: string[]) => runUnravel(argv, folder)
 
 test('a short demonstration trains, tabulates, reports, and prints lines that work', async () => {
   const { status, stdout } = await run('demo', '--depth', '3', '--steps', '2')

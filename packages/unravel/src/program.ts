@@ -17,8 +17,10 @@ const { version } = createRequire(import.meta.url)('../package.json') as { versi
 /** The command line of `unravel`: its commands, options and help, which write to `io`. Errors are thrown, not printed. */
 export function program(io: Io): Command {
   const unravel = new Command('unravel')
-    .description('See what a deep residual network computes, path by path.')
-    .version(version, '-V, --version', 'print the version')
+    .description('Expansions of deep residual networks, path by path.')
+    .version(version, '-V, --version', 'version number')
+    .helpOption('-h, --help', 'help for a command')
+    .helpCommand('help [command]', 'help for a command')
     .configureOutput({ writeOut: text => io.out(text), writeErr: () => {} })
     .exitOverride()
   const commands = [

@@ -1,6 +1,16 @@
 import { join } from 'node:path'
 import { analyse, gated, taylor } from '@unravel/expansion'
 import {
+  columns,
+  type DemoResult,
+  demoTable,
+  inWords,
+  percent,
+  type State,
+  significant,
+  type TowerResult,
+} from '@unravel/report/data'
+import {
   accuracy,
   batchOf,
   cosine,
@@ -18,15 +28,11 @@ import { type Backend, type Dense, Random } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { datasetNamed, sampleNames, writeSample } from '../data.js'
-import type { DemoResult, State, TowerResult } from '../demo/result.js'
-import { demoTable } from '../demo/table.js'
-import { inWords } from '../demo/words.js'
 import { Interrupted } from '../errors.js'
 import { undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
 import { programLine } from '../shell.js'
-import { columns, percent, significant } from '../table.js'
 import { integer, number } from '../values.js'
 
 interface DemoOptions {
@@ -56,15 +62,13 @@ const ORDERS = 16
 
 export function demoCommand(io: Io): Command {
   return new Command('demo')
-    .description(
-      'Train three deep networks on MNIST that differ in the scale of their branches, and compare their orders.',
-    )
-    .option('--out <FOLDER>', 'where to write the report and the networks', 'unravel-demo')
-    .option('--depth <n>', 'residual blocks of each', integer(1, 1000), 50)
-    .option('--steps <n>', 'training steps of each', integer(1), 500)
+    .description('Comparison of three deep networks, trained on MNIST, that differ in the scale of their branches.')
+    .option('--out <FOLDER>', 'folder for the report and the networks', 'unravel-demo')
+    .option('--depth <n>', 'residual blocks of each network', integer(1, 1000), 50)
+    .option('--steps <n>', 'training steps of each network', integer(1), 500)
     .option('--lr <rate>', 'learning rate of SGD with momentum 0.9, falling along a cosine', number({ above: 0 }), 0.01)
-    .option('--seed <n>', 'of the weights and of the order of the examples', integer(), 0)
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .option('--seed <n>', 'random seed of the weights and of the order of the examples', integer(), 0)
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .action((options: DemoOptions) => demo(options, io))
 }
 
@@ -74,12 +78,12 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
   const backend = await backendNamed(options.backend, io)
   const folder = at(io, options.out)
   const undo = makeFolder(folder, ['report.html'])
-  const data = undoing(undo, () => datasetNamed('mnist', path => path))
+  const data = undoing(undo, () => datasetNamed('mnist', io))
   const setting: Setting = { options, data, backend, io, signal }
   const results: TowerResult[] = []
   const { demoReport } = await reportingFallbacks(io, backend, async () => {
     for (const tower of towers) results.push(await trainedTower(tower, setting))
-    return import('../demo/report.js')
+    return import('@unravel/report')
   })
   const result: DemoResult = {
     blocks: options.depth,

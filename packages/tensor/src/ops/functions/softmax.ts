@@ -4,13 +4,16 @@ import { atFreshLevel } from '../../core/levels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { greater } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { max } from '../arithmetic/max.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
 import { padded } from '../structure/concat.js'
+import { stopGradient } from '../structure/stopGradient.js'
 import { sum } from '../structure/sum.js'
 import { swapAxes } from '../structure/transpose.js'
+import { where } from '../structure/where.js'
 import { exp } from './exp.js'
 
 /** Rows and their length, of a tensor normalised over its last axis. */
@@ -56,7 +59,12 @@ export const softmaxGradOp: Op = {
     return out
   },
   gate: 'it is used by derivatives only',
-  body: ([y, c]) => mul(y!, sub(c!, sum(mul(c!, y!), -1, true))),
+  body([y, c]) {
+    // Cotangents relative to that of m, y_m > ½: where y_m rounds to 1, what the others get is all there is.
+    const chosen = greater(stopGradient(y!), 0.5)
+    const d = where(chosen, 0, sub(c!, sum(where(chosen, c!, 0), -1, true)))
+    return mul(y!, sub(d, sum(mul(d, y!), -1, true)))
+  },
 }
 
 export const softmaxSeriesOp: Op<{ orders: number }> = {

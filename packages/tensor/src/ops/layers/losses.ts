@@ -14,7 +14,7 @@ import { sub } from '../arithmetic/sub.js'
 import { meanSquare } from '../arithmetic/sumSquares.js'
 import { logSoftmax } from '../functions/logSoftmax.js'
 import { rowsOf, softmax } from '../functions/softmax.js'
-import { gather, gatherOp, scatterAddOp } from '../structure/gather.js'
+import { gather, gatherOp } from '../structure/gather.js'
 import { expandDims, reshape, reshapeLast } from '../structure/reshape.js'
 import { broadcastLast, sum } from '../structure/sum.js'
 import { where } from '../structure/where.js'
@@ -76,10 +76,11 @@ export const crossEntropyGradOp: Op = {
   },
   gate: 'it is used by derivatives only',
   body([logits, labels, c]) {
-    const places = placesOf(labels!, logits!.shape[logits!.rank - 1]!)
-    const flat = reshapeLast(c!, labels!.rank, [labels!.size])
-    const chosen = apply(scatterAddOp, [flat, places], { length: logits!.size, after: 0, inside: true })
-    return sub(mul(expandDims(c!, -1), softmax(logits!)), reshapeLast(chosen, 1, logits!.shape))
+    const chosen = oneHot(labels!, logits!)
+    const p = softmax(logits!)
+    // p − 1 of the label as the sum of the other probabilities, which is accurate where p rounds to 1
+    const others = neg(sum(where(chosen, 0, p), -1, true))
+    return mul(expandDims(c!, -1), where(chosen, others, p))
   },
 }
 
@@ -92,6 +93,16 @@ function checkedLabels(labels: Tensor, classes: number): TypedArray {
     throw new RangeError(`crossEntropy: label ${label} of row ${row} is not in 0..${classes - 1}`)
   }
   return values
+}
+
+/** 1 at the label of every row, else 0, in the dtype of the logits. */
+function oneHot(labels: Tensor, { shape, dtype }: Tensor): Dense {
+  const classes = shape[shape.length - 1]!
+  const ones = new Float64Array(labels.size * classes)
+  checkedLabels(labels, classes).forEach((label, row) => {
+    ones[row * classes + label] = 1
+  })
+  return fromData(arrayOf(dtype, ones, 'crossEntropy'), shape, backendOf(labels), 'crossEntropy')
 }
 
 /** The places of the labels in the flat table of logits. */
