@@ -100,7 +100,8 @@ async function bundle(folder) {
  */
 const sharedPackages = {
   name: 'shared-packages',
-  resolveId: (id, importer) => (id.startsWith('@unravel/') && !importer?.startsWith('\0') ? `\0${id}` : null),
+  // Other entries, such as the kernels one by one, hold nothing that two bundles would have to share.
+  resolveId: (id, importer) => (/^@unravel\/[^/]+$/.test(id) && !importer?.startsWith('\0') ? `\0${id}` : null),
   async load(id) {
     if (!id.startsWith('\0@unravel/')) return null
     const name = id.slice(1)

@@ -105,8 +105,8 @@ function dominant<T>(n: usize, y: usize, half: T): usize {
     if (v128.any_true(v128.or(a, b))) break
   }
   while (i < whole && !v128.any_true(v128.gt<T>(v128.load(y + i), limit))) i += 16
-  if (i == whole) {
-    if (i == bytes || !v128.any_true(v128.and(v128.gt<T>(v128.load(y + i), limit), tailMask(bytes - i)))) return n
+  if (i === whole) {
+    if (i === bytes || !v128.any_true(v128.and(v128.gt<T>(v128.load(y + i), limit), tailMask(bytes - i)))) return n
   }
   while (!(load<T>(y + i) > half)) i += sizeof<T>()
   return i / sizeof<T>()

@@ -1,5 +1,5 @@
 export * from './contract.js'
-export { js } from './js/index.js'
+export { bareJs, js } from './js/index.js'
 export { DisposedError } from './shared/counted.js'
 export { UnsupportedError } from './shared/errors.js'
 export {

@@ -1,4 +1,4 @@
-import { type Backend, type DType, keep, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, keep, type Tensor, tensor } from '@unravel/tensor'
 import type { Attribute, Constant, ElementType, Graph, HostArray, Node } from './graph.js'
 import { isConstant, isGraph } from './graph.js'
 import { doublesOf, elementsOf, hostOf, isFloat, numbersOf, placed, taken, truncated } from './host.js'
@@ -205,5 +205,3 @@ export class Call {
     return this.list(name) ?? (this.has(i) && elementsOf(this.shape(i)) > 0 ? this.numbers(i) : undefined)
   }
 }
-
-export type { DType }

@@ -1,7 +1,6 @@
 import {
   type Backend,
   type Dense,
-  type DType,
   defaultBackend,
   FormatError,
   js,
@@ -11,6 +10,7 @@ import {
   ShapeError,
   scope,
   type Tensor,
+  tensor,
 } from '@unravel/tensor'
 import { Call, flowOf, hosted, isFlow, loaded, type Run, shapeOf, type Value } from './call.js'
 import { GraphError } from './errors.js'
@@ -120,7 +120,7 @@ export class Evaluator {
     if (info !== undefined) checkShape(info.name, info.type, info.shape, shape)
     const { dtype, backend } = this.#run
     if (!('level' in given)) {
-      const array = type === undefined || type === given.type ? given : converted(given, type)
+      const array = type === undefined || type === given.type ? given : converted(name, given, type)
       return isFloat(array.type) ? flowOf(array, this.#run) : array
     }
     const integer = type === undefined ? given.dtype === 'i32' : !isFloat(type)
@@ -165,11 +165,15 @@ function checkShape(
   if (!fits) throw new GraphError(`the input "${name}" has shape [${got}]; expected ${described(type, wanted)}`)
 }
 
-/** Numbers as another element type; of integers, all that it holds. */
-function converted(array: HostArray, type: ElementType): HostArray {
+/** Numbers as another element type, which must hold them. Throws GraphError. */
+function converted(name: string, array: HostArray, type: ElementType): HostArray {
   if (isFloat(type)) return { type, shape: array.shape, data: isFloat(array.type) ? array.data : doublesOf(array) }
   const values = isFloat(array.type) ? (array.data as Float64Array) : doublesOf(array)
-  return truncated(type, array.shape, values)
+  const result = truncated(type, array.shape, values)
+  const wrong = values.findIndex((v, i) => Number(result.data[i]) !== v)
+  if (wrong >= 0)
+    throw new GraphError(`the input "${name}" is of ${type}, which does not hold ${values[wrong]} (element ${wrong})`)
+  return result
 }
 
 /**
@@ -254,8 +258,9 @@ function computed(node: Node, inputs: readonly (Value | undefined)[], run: Run):
       return outputs.flatMap(v => (v !== undefined && isFlow(v) ? [v.tensor] : []))
     })
   } catch (error) {
-    // What the networks' own interpreters refuse keeps its kind.
-    if (error instanceof GraphError || error instanceof RuleError) throw error
+    if (error instanceof GraphError) throw error
+    // What an interpreter refuses keeps its kind.
+    if (error instanceof RuleError) throw new RuleError(`${labelOf(node)}: ${error.message}`, { cause: error })
     const known = error instanceof RangeError || error instanceof ShapeError || error instanceof FormatError
     if (!known && !(error instanceof TypeError)) throw error
     const types = inputs.map(v => (v === undefined ? 'absent' : `${v.type}[${shapeOf(v)}]`)).join(', ')
@@ -307,11 +312,14 @@ export function asTensor(name: string, value: Value, backend: Backend): Tensor {
     // A handle of its own: an output may be an input, or a constant.
     return tensor.level > 0 ? tensor : tensor.to(isFloat(type) ? tensor.dtype : 'i32')
   }
-  try {
-    return flowOf(value, { dtype: 'f64', backend }).tensor.to('i32')
-  } catch (error) {
-    throw new GraphError(`the output "${name}" holds integers that i32 does not: ${(error as Error).message}`)
+  const { type, shape, data } = value
+  const wide = (data as ArrayLike<number | bigint> & Iterable<number | bigint>)[Symbol.iterator]()
+  for (let i = 0, next = wide.next(); !next.done; i++, next = wide.next()) {
+    if (BigInt.asIntN(32, BigInt(next.value)) !== BigInt(next.value)) {
+      throw new GraphError(
+        `the output "${name}", ${type}[${shape}], has ${next.value} at ${i}, which i32 does not hold`,
+      )
+    }
   }
+  return tensor(Int32Array.from(data as ArrayLike<number>, Number), { shape, backend })
 }
-
-export type { DType }

@@ -25,6 +25,12 @@ export const bytesOf = (type: ElementType, count: number): number => itemSize(ty
 export const elementsOf = (shape: readonly number[]): number =>
   shape.includes(0) ? 0 : shape.reduce((a, b) => a * b, 1)
 
+/** A shape that a file asks for, if memory may be asked for it: at most 2^28 elements, 2 GiB in f64. Throws RangeError. */
+export function affordable(shape: readonly number[]): readonly number[] {
+  if (shape.every(n => Number.isSafeInteger(n) && n >= 0) && elementsOf(shape) <= 2 ** 28) return shape
+  throw new RangeError(`a result of shape [${shape}]; expected integers of at least 0, and at most 2^28 elements`)
+}
+
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 /** Numbers from little-endian bytes at any alignment. */

@@ -1,6 +1,7 @@
 export type { Flow, Value } from './call.js'
 export { GraphError } from './errors.js'
 export { type EvaluateOptions, Evaluator, evaluate, type Given, type Observer } from './evaluate.js'
+export { folded, known, live } from './fold.js'
 export type {
   Attribute,
   Constant,

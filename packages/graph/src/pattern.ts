@@ -1,5 +1,6 @@
 import type { Constant, Graph, Node } from './graph.js'
 import { numbersOf } from './host.js'
+import { readsOf } from './sort.js'
 
 // Patterns of nodes, written as the expressions that they compute: `op('Sub', any('x'), op('ReduceMean', any('x')))`.
 
@@ -19,9 +20,17 @@ export type Pattern = (value: string, match: Match, at: Finder) => Iterable<Matc
 /** A graph to look for patterns in. */
 export class Finder {
   readonly #makers = new Map<string, Node>()
+  readonly #readers = new Map<string, number>()
 
   constructor(readonly graph: Graph) {
     for (const node of graph.nodes) for (const output of node.outputs) this.#makers.set(output, node)
+    const reads = [...graph.nodes.flatMap(readsOf), ...graph.outputs.map(o => o.name)]
+    for (const name of reads) this.#readers.set(name, (this.#readers.get(name) ?? 0) + 1)
+  }
+
+  /** How often a value is read, outputs of the graph included. */
+  readers(value: string): number {
+    return this.#readers.get(value) ?? 0
   }
 
   maker(value: string): Node | undefined {

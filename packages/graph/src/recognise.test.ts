@@ -80,6 +80,14 @@ const erfGelu: readonly NodeSpec[] = [
   node('Mul', ['h', 'e1'], 'y'),
 ]
 
+const weight: TensorSpec = {
+  name: 'w',
+  type: 'f64',
+  dims: [8, 5],
+  values: Array.from({ length: 40 }, (_, i) => Math.sin(i)),
+}
+const bias: TensorSpec = { name: 'b', type: 'f64', dims: [5], values: [1, 2, 3, 4, 5] }
+
 /** What is spelled out, the operator that it is, and nodes and constants. */
 const spelled: readonly (readonly [string, string, readonly NodeSpec[], readonly TensorSpec[]])[] = [
   [
@@ -160,6 +168,7 @@ const spelled: readonly (readonly [string, string, readonly NodeSpec[], readonly
     ],
     [slope],
   ],
+  ['dense layer', 'Linear', [node('MatMul', ['x', 'w'], 'p'), node('Add', ['b', 'p'], 'y')], [weight, bias]],
   ['SiLU', 'Swish', [node('Sigmoid', ['x'], 's'), node('Mul', ['s', 'x'], 'y')], []],
   ['Mish', 'Mish', [node('Softplus', ['x'], 's'), node('Tanh', ['s'], 't'), node('Mul', ['x', 't'], 'y')], []],
   [

@@ -1,7 +1,7 @@
 import { known, live } from './fold.js'
 import type { Attribute, Constant, Graph, HostArray, Node } from './graph.js'
 import { isConstant, isGraph } from './graph.js'
-import { numbersOf } from './host.js'
+import { isFloat, numbersOf } from './host.js'
 import { OWN } from './operators/table.js'
 import { any, constant, either, Finder, type Match, number, op, type Pattern, product } from './pattern.js'
 import { readsOf, sorted } from './sort.js'
@@ -88,6 +88,30 @@ function scaled(of: Constant, by: number): Constant {
   return by === 1 ? of : { type: of.type, shape: of.shape, read }
 }
 
+/** A matrix of constants with its axes exchanged. */
+function transposed({ type, shape, read }: Constant): Constant {
+  const [rows, columns] = shape as [number, number]
+  return {
+    type,
+    shape: [columns, rows],
+    read() {
+      const from = read().data as Float64Array
+      const data = new (from.constructor as Float64ArrayConstructor)(from.length)
+      for (let i = 0; i < data.length; i++) data[i] = from[(i % rows) * columns + Math.floor(i / rows)]!
+      return { type, shape: [columns, rows], data }
+    },
+  }
+}
+
+/** x W + b with constants is one operator, as PyTorch lays it out; unless x W is read by others too. */
+function dense({ values, nodes }: Match, at: Finder): Replacement | undefined {
+  const [weight, bias] = [at.constant(values.weight!)!, at.constant(values.bias!)!]
+  const product = nodes.find(node => node.op === 'MatMul')!
+  const fits = weight.shape.length === 2 && bias.shape.length === 1 && bias.shape[0] === weight.shape[1]
+  if (!fits || !isFloat(weight.type) || at.readers(product.outputs[0]!) > 1) return undefined
+  return { op: 'Linear', domain: OWN, inputs: [values.x!, transposed(weight), bias] }
+}
+
 /** relu(x) + slope·(x − |x|)·scale is PRelu with the slope 2·scale times as large. */
 const prelu =
   (slope: (match: Match) => number) =>
@@ -111,6 +135,7 @@ const withCube = op('Add', x, cube)
 const withSquare = shifted(either(product('cubic', x, x), product('cubic', square(x))))
 
 const composites: readonly Composite[] = [
+  { name: 'dense layer', pattern: op('Add', op('MatMul', x, constant('weight')), constant('bias')), node: dense },
   { name: 'layer norm', pattern: normalised(centred, meanOf(square(centred))), node: norm('LayerNorm') },
   { name: 'RMS norm', pattern: normalised(x, meanOf(square(x))), node: norm('RMSNorm') },
   {
@@ -306,7 +331,14 @@ function frozen(graph: Graph): Graph {
     while (node !== undefined && through.has(node.op)) node = at.maker(node.inputs[0]!)
     return node
   }
-  const patterns = new Set<string>()
+  /** The axis of a Softmax; below version 13 that of all axes from one on, where this is the last. */
+  const axisOf = ({ op: name, domain, version, attributes, inputs }: Node): number | undefined => {
+    if (name !== 'Softmax' || domain !== '') return undefined
+    const axis = (attributes.axis as number | undefined) ?? (version < 13 ? 1 : -1)
+    const rank = graph.declared.get(inputs[0]!)?.shape?.length
+    return version >= 13 || axis === -1 || axis + 1 === rank ? axis : undefined
+  }
+  const patterns = new Map<string, number>()
   const marked = new Map<string, number>()
   for (const node of graph.nodes) {
     const [a, b] = node.inputs
@@ -316,13 +348,14 @@ function frozen(graph: Graph): Graph {
     const factor = behind(b, a) ? 1 : behind(a, b) ? 0 : isGate(b) && !isGate(a) ? 1 : 0
     marked.set(node.name, factor)
     const pattern = end(node.inputs[factor]!)
-    if (pattern?.op === 'Softmax' && pattern.version >= 13) patterns.add(pattern.name)
+    const axis = pattern && axisOf(pattern)
+    if (axis !== undefined) patterns.set(pattern!.name, axis)
   }
   const nodes = graph.nodes.map(node => {
     const factor = marked.get(node.name)
     if (factor !== undefined) return { ...node, domain: OWN, attributes: { frozen: factor } }
-    if (!patterns.has(node.name)) return node
-    return { ...node, domain: OWN, attributes: { axis: node.attributes.axis ?? -1 } }
+    const axis = patterns.get(node.name)
+    return axis === undefined ? node : { ...node, domain: OWN, attributes: { axis } }
   })
   return { ...graph, nodes }
 }

@@ -225,6 +225,9 @@ function withWeights<T>(folder: string, use: (weights: ReadonlyMap<string, Store
   }
 }
 
+/** The bytes of a file, read piece by piece while the process lives; it stays open. Throws FileError. */
+export const sourceOfFile = (path: string): ByteSource => attempt('read', path, () => fileSource(openSync(path, 'r')))
+
 const fileSource = (file: number): ByteSource => ({
   size: fstatSync(file).size,
   read(begin, end) {

@@ -25,6 +25,7 @@ export {
   type Applied,
   Dense,
   defaultBackend,
+  type Elementwise,
   type GateContext,
   type Mark,
   type Op,

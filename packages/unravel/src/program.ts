@@ -7,6 +7,7 @@ import { expandCommand } from './commands/expand.js'
 import { lesionCommand } from './commands/lesion.js'
 import { pathsCommand } from './commands/paths.js'
 import { reportCommand } from './commands/report.js'
+import { runCommand } from './commands/run.js'
 import { sweepCommand } from './commands/sweep.js'
 import { trainCommand } from './commands/train.js'
 import { verifyCommand } from './commands/verify.js'
@@ -25,7 +26,7 @@ export function program(io: Io): Command {
     .exitOverride()
   const commands = [
     ...[expandCommand, pathsCommand, complexityCommand, lesionCommand, sweepCommand, reportCommand, verifyCommand],
-    ...[trainCommand, convertCommand, demoCommand],
+    ...[runCommand, trainCommand, convertCommand, demoCommand],
   ]
   for (const command of commands) unravel.addCommand(command(io).copyInheritedSettings(unravel))
   return unravel

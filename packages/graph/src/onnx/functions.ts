@@ -25,7 +25,7 @@ export class Reference implements Constant {
   }
 }
 
-const MOST_NODES = 1 << 20
+const MOST_NODES = 1 << 17
 const MOST_DEPTH = 16
 
 /** The graph with calls of functions written out and the values of Constant nodes among its constants. */

@@ -6,7 +6,7 @@ import type { Compute, Rows } from './rows.js'
 /** The branch that the condition names, which must be known when the graph runs: it may not depend on traced numbers. */
 const branch: Compute = call => call.run.inner(call.graph(call.number(0) !== 0 ? 'then_branch' : 'else_branch'), [])
 
-const MOST_TRIPS = 100_000
+const MOST_TRIPS = 10_000
 
 /** Body of a loop: (trip, condition, carried...) to (condition, carried..., scanned...). Scanned outputs are stacked. */
 const loop: Compute = call => {

@@ -464,6 +464,7 @@ const spelledGeluTanh: Compute = call => {
 export const own: Rows = {
   Mul: product('mul'),
   MatMul: product('matmul'),
+  Linear: call => call.out(t.linear(call.tensor(0), call.tensor(1), call.optional(2))),
   LayerNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'))),
   RMSNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'), false)),
   Gelu: spelledGelu,

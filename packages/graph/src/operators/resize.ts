@@ -1,6 +1,6 @@
 import * as t from '@unravel/tensor'
 import { type Call, isFlow } from '../call.js'
-import { elementsOf } from '../host.js'
+import { affordable, elementsOf } from '../host.js'
 import type { Compute, Rows } from './rows.js'
 
 // Resampling along one axis after the other: element i of the result is Σ_k w_k(i)·x[p_k(i)] over a few neighbours. Linear in x,
@@ -166,6 +166,7 @@ const resized = (call: Call, scales?: readonly number[], sizes?: readonly number
   }
   const axes = axesOf(call, scales, sizes, roi)
   if (axes.some(a => a.from === 0)) throw new RangeError(`[${call.shape(0)}] has nothing to resample`)
+  affordable(call.shape(0).map((n, d) => axes.find(a => a.at === d)?.to ?? n))
   const run = (x: t.Tensor) =>
     axes.reduce((y, a) => (a.from === a.to && !crop ? y : alongAxis(y, a.at, tapsOf(a, how))), x)
   const x = call.value(0)

@@ -1,7 +1,7 @@
 import * as t from '@unravel/tensor'
 import { type Call, isFlow, type Value } from '../call.js'
 import type { ElementType } from '../graph.js'
-import { broadcastShape, elementsOf, hostOf, isFloat, scalarOf } from '../host.js'
+import { affordable, broadcastShape, elementsOf, hostOf, isFloat, scalarOf } from '../host.js'
 import { elementType } from '../onnx/tensor.js'
 import { cast } from './elementwise.js'
 import type { Compute, Rows } from './rows.js'
@@ -247,6 +247,7 @@ function padded(call: Call, pads: readonly number[], value: number, axes?: reado
       const [from, less] = [Math.max(0, -before), Math.max(0, -after)]
       return from + less === 0 ? y : t.narrow(y, d, from, n - from - less)
     }, x)
+  affordable(call.shape(0).map((n, d) => Math.max(0, n + widths[d]![0] + widths[d]![1])))
   const outside = widths.map(([b, a]): [number, number] => [Math.max(0, b), Math.max(0, a)])
   if (mode !== 0 || isFlow(call.value(0))) {
     return call.moved([call.value(0)], x => t.pad(cut(x), outside, mode === 0 ? value : mode))
@@ -259,9 +260,8 @@ function padded(call: Call, pads: readonly number[], value: number, axes?: reado
 }
 
 const constantOfShape: Compute = call => {
-  const shape = call.numbers(0)
+  const shape = affordable(call.numbers(0))
   const { type, data } = call.constant('value')?.read() ?? { type: 'f32' as const, data: Float32Array.of(0) }
-  if (!(elementsOf(shape) < 2 ** 31)) throw new RangeError(`[${shape}] has too many elements`)
   if (!isFloat(type)) return call.moved([hostOf(type, [1], [data[0]!])], x => t.broadcastTo(x, shape))
   return { type, tensor: t.full(shape, Number(data[0]), { dtype: call.run.dtype, backend: call.run.backend }) }
 }
@@ -271,7 +271,7 @@ const range: Compute = call => {
   const type = call.type(0)
   const [start, limit, delta] = [call.host(0), call.host(1), call.host(2)].map(v => v.data[0]!)
   const count = Math.max(0, Math.ceil((Number(limit) - Number(start)) / Number(delta)))
-  if (!(count < 2 ** 31)) throw new RangeError(`a range from ${start} to ${limit} in steps of ${delta}`)
+  affordable([count])
   if (isFloat(type)) {
     const values = Float64Array.from({ length: count }, (_, i) => Number(start) + i * Number(delta))
     return call.out(t.tensor(values, { dtype: call.run.dtype, backend: call.run.backend }), type)
@@ -295,6 +295,7 @@ const oneHot: Compute = call => {
   const { shape: by } = call.host(0)
   const axis = call.axis(call.attribute('axis', -1), by.length + 1)
   const indices = call.numbers(0)
+  affordable([indices.length, depth])
   const inner = elementsOf(by.slice(axis))
   const at = new Int32Array(indices.length * depth)
   indices.forEach((p, i) => {
@@ -308,6 +309,7 @@ const oneHot: Compute = call => {
 
 const eyeLike: Compute = call => {
   const [rows, columns] = call.shape(0) as [number, number]
+  affordable([rows, columns])
   const k = call.attribute('k', 0)
   const code = call.node.attributes.dtype
   const type = code === undefined ? call.type(0) : elementType(call.attribute('dtype'), 'EyeLike')
@@ -324,7 +326,7 @@ const ofNumbers = (call: Call, type: ElementType, dims: readonly number[], value
     : hostOf(type, dims, values)
 
 const expand: Compute = call => {
-  const to = broadcastShape([call.shape(0), call.numbers(1)])
+  const to = affordable(broadcastShape([call.shape(0), call.numbers(1)]))
   return call.moved([call.value(0)], x => t.broadcastTo(x, to))
 }
 
@@ -427,7 +429,11 @@ export const structure: Rows = {
   Expand: expand,
   Tile: {
     1: call => call.moved([call.value(0)], x => t.repeat(x, call.number(1), call.number(2))),
-    6: call => call.moved([call.value(0)], x => t.tile(x, call.numbers(1))),
+    6: call => {
+      const times = call.numbers(1)
+      affordable([...call.shape(0), ...times])
+      return call.moved([call.value(0)], x => t.tile(x, times))
+    },
   },
   DepthToSpace: call =>
     call.moved([call.value(0)], x => t.depthToSpace(x, call.attribute('blocksize'), depthOrder(call))),

@@ -44,7 +44,9 @@ const reasons: Readonly<Record<string, string>> = {
   ]),
   ...reason('it makes sequences or optional values', ['SplitToSequence', 'ConcatFromSequence', 'Optional']),
   ...reason('it makes sequences or optional values', ['OptionalGetElement', 'OptionalHasElement']),
-  ...reason('it trains', ['Adagrad', 'Adam', 'Momentum', 'Gradient']),
+  ...reason('no kernel computes inverse trigonometric functions', ['Acos', 'Asin', 'Atan']),
+  ...reason('no kernel factorises matrices', ['Det']),
+  ...reason('it reads at places that are computed from data', ['GridSample', 'AffineGrid', 'DeformConv']),
   ...reason('it selects boxes after a network, which no derivative passes', [
     'NonMaxSuppression',
     'RoiAlign',
@@ -72,6 +74,7 @@ export function whyNot(node: Pick<Node, 'op' | 'domain' | 'version'>): string | 
   if (Object.hasOwn(rows, op)) {
     return `it is computed from version ${Math.min(...Object.keys(rows[op]!).map(Number))} on; the file has ${version}`
   }
+  if (domain.startsWith('ai.onnx.preview.training')) return 'it trains'
   return (domain === '' && Object.hasOwn(reasons, op) && reasons[op]) || 'no row of the table computes it'
 }
 

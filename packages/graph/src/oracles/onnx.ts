@@ -52,6 +52,7 @@ export function tensorProto({ name = '', type = 'f32', dims, values, fields = []
 
 type AttributeSpec =
   | number
+  | bigint
   | string
   | readonly number[]
   | { readonly f: number }
@@ -63,7 +64,7 @@ type AttributeSpec =
 /** AttributeProto: numbers and lists are integers. */
 export function attributeProto(name: string, value: AttributeSpec): number[] {
   const body = (): number[] => {
-    if (typeof value === 'number') return [...int(3, value), ...int(20, 2)]
+    if (typeof value === 'number' || typeof value === 'bigint') return [...int(3, value), ...int(20, 2)]
     if (typeof value === 'string') return [...bytes(4, value), ...int(20, 3)]
     if ('f' in value) return [...float(2, value.f), ...int(20, 1)]
     if ('floats' in value) return [...bytes(7, floatBytes(value.floats)), ...int(20, 6)]

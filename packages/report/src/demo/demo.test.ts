@@ -41,6 +41,8 @@ function tower(name: string, more: Partial<TowerResult> = {}): TowerResult {
     name,
     initial: state,
     trained: { ...state, accuracy: 0.95 },
+    rate: 0.01,
+    tried: [{ rate: 0.01, heldOut: 0.9, divergedAt: null }],
     losses: [
       [1, 2.3],
       [2, 1.5],
@@ -57,7 +59,8 @@ const demo = (...towers: TowerResult[]): DemoResult => ({
   activation: 'tanh',
   steps: 500,
   batch: 64,
-  learningRate: 0.01,
+  rates: [0.01, 0.1],
+  heldOut: 2000,
   seed: 1,
   expanded: 32,
   tested: 10_000,
@@ -68,13 +71,27 @@ describe('the words', () => {
   test('rank the towers by what they reached', () => {
     const slow = tower('1', { trained: { ...tower('1').trained, accuracy: 0.2 } })
     const [first] = inWords(demo(slow, tower('1/n')))
-    expect(first).toContain('95.0 % at λ = 1/n and 20.0 % at λ = 1 of the test images')
+    expect(first).toContain('95.0 % at λ = 1/n (rate 0.01) and 20.0 % at λ = 1 (rate 0.01) of the test images')
+  })
+
+  test('say what depth does without a scale: break training, slow it, or neither', () => {
+    const initial = (outputNorm: number) => ({ ...tower('a').initial, gated: analysis([1], [0], { outputNorm }) })
+    const scaled = tower('1/n', { initial: initial(2) })
+    const lesson = (more: Partial<TowerResult>) =>
+      inWords(demo(tower('1', { initial: initial(500), ...more }), scaled))[1]
+    const diverged = [0.01, 0.1].map(rate => ({ rate, heldOut: 0.1, divergedAt: 2 }))
+    expect(lesson({})).toContain('of 10 blocks has the norm 500 at λ = 1 and 2.00 at λ = 1/n.')
+    expect(lesson({ tried: diverged, divergedAt: 2 })).toContain(
+      'diverges at every rate that was tried; with a scale it',
+    )
+    expect(lesson({ trained: { ...scaled.trained, accuracy: 0.9 } })).toContain('learns less than with one')
+    expect(lesson({})).toContain('learns no less at λ = 1')
   })
 
   test('say where the energy is, and whether it moved', () => {
     const up = analysis([0.1, 0.2, 0.7], [1, 1, 0])
-    const [, still] = inWords(demo(tower('a')))
-    const [, moved] = inWords(demo(tower('a', { trained: { ...tower('a').trained, gated: up } })))
+    const [, , still] = inWords(demo(tower('a')))
+    const [, , moved] = inWords(demo(tower('a', { trained: { ...tower('a').trained, gated: up } })))
     expect(still).toContain(
       'λ = a: The mean order of the energy stays, from 0.120 at initialisation (95 % of it in orders 0 to 1)',
     )
@@ -83,7 +100,7 @@ describe('the words', () => {
   })
 
   test('call a series faithful only if it is, whatever its radius', () => {
-    const words = (taylor: Analysis) => inWords(demo(tower('a', { trained: { ...tower('a').trained, taylor } })))[1]
+    const words = (taylor: Analysis) => inWords(demo(tower('a', { trained: { ...tower('a').trained, taylor } })))[2]
     const close = analysis([0.9, 0.1], [0.3, 1e-4], { radius: radius(2, 0.05) })
     const far = analysis([0, 0], [3, 7], { radius: radius(0.1, 10), bestOrder: 0 })
     expect(words(close)).toContain(
@@ -99,10 +116,10 @@ describe('the words', () => {
   })
 
   test('tell of cancellation and of divergence only where there is some', () => {
-    expect(inWords(demo(tower('a')))[1]).not.toMatch(/explode|diverged/)
+    expect(inWords(demo(tower('a')))[2]).not.toMatch(/explode|diverged/)
     const exploded = analysis([0.2, 0.8], [9, 0], { norms: [50, 100], outputNorm: 1 })
     const wild = tower('a', { divergedAt: 17, trained: { ...tower('a').trained, gated: exploded } })
-    const words = inWords(demo(wild))[1]
+    const words = inWords(demo(wild))[2]
     expect(words).toContain('Training diverged at step 17;')
     expect(words).toContain('explode and cancel: the largest is 0.949 times the output at initialisation')
     expect(words).toContain('and 100 times after training.')
@@ -114,8 +131,8 @@ describe('the words', () => {
       outputNorm: Number.NaN,
     })
     const words = inWords(demo(tower('a', { trained: { accuracy: 0.1, gated: lost, taylor: lost } })))
-    expect(words[1]).toContain('not all finite')
-    expect(words[1]).toContain('no truncation gives finite numbers')
+    expect(words[2]).toContain('not all finite')
+    expect(words[2]).toContain('no truncation gives finite numbers')
     expect(words.join()).not.toMatch(/NaN|undefined|null/)
   })
 })
@@ -132,9 +149,10 @@ test('the listed shares and the rest make one', () => {
 test('the table has a column for each tower before and after, in every row', () => {
   const rows = demoTable(demo(tower('1'), tower('1/√n'), tower('1/n')))
   expect(new Set(rows.map(row => row.length))).toEqual(new Set([7]))
-  expect(rows.slice(0, 3)).toEqual([
+  expect(rows.slice(0, 4)).toEqual([
     ['', 'λ = 1', 'λ = 1', 'λ = 1/√n', 'λ = 1/√n', 'λ = 1/n', 'λ = 1/n'],
     ['', 'initial', 'trained', 'initial', 'trained', 'initial', 'trained'],
+    ['learning rate', '', '0.01', '', '0.01', '', '0.01'],
     ['test accuracy', '10.0 %', '95.0 %', '10.0 %', '95.0 %', '10.0 %', '95.0 %'],
   ])
 })

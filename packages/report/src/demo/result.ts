@@ -10,12 +10,24 @@ export interface State {
   readonly taylor: Analysis
 }
 
+/** A learning rate that was tried. */
+export interface Tried {
+  readonly rate: number
+  /** Accuracy on the held-out images after training at that rate. */
+  readonly heldOut: number
+  /** The step at which training broke down. */
+  readonly divergedAt: number | null
+}
+
 /** One tower of the demonstration, before and after training. */
 export interface TowerResult {
   /** How its scale reads: `1/√n`. */
   readonly name: string
   readonly initial: State
   readonly trained: State
+  /** The learning rate of `trained`: of those tried, the best on held-out images. */
+  readonly rate: number
+  readonly tried: readonly Tried[]
   /** Training loss by step, as it was reported. */
   readonly losses: readonly (readonly [step: number, loss: number])[]
   /** The step at which training broke down; the trained state is then the last one with finite numbers. */
@@ -29,7 +41,9 @@ export interface DemoResult {
   readonly activation: string
   readonly steps: number
   readonly batch: number
-  readonly learningRate: number
+  /** Learning rates that each tower tried, and the images that chose between them. */
+  readonly rates: readonly number[]
+  readonly heldOut: number
   readonly seed: number
   /** Test images in the batch that was expanded, and in the set that accuracy was measured on. */
   readonly expanded: number

@@ -7,16 +7,42 @@ const TOLERANCE = 0.01
 
 /** What is seen in a demonstration, in sentences that follow from its numbers. */
 export function inWords(demo: DemoResult): string[] {
-  return [accuracies(demo), ...demo.towers.map(tower => aboutTower(tower))]
+  return [accuracies(demo), lesson(demo), ...demo.towers.map(tower => aboutTower(tower))]
 }
 
-function accuracies({ towers, steps, batch, learningRate }: DemoResult): string {
+function accuracies({ towers, steps, batch, rates, heldOut }: DemoResult): string {
   const ranked = [...towers].sort((a, b) => b.trained.accuracy - a.trained.accuracy)
-  const list = ranked.map(t => `${percent(t.trained.accuracy)} at λ = ${t.name}`)
+  const list = ranked.map(
+    t => `${percent(t.trained.accuracy)} at λ = ${t.name} (${t.divergedAt === null ? `rate ${t.rate}` : 'diverged'})`,
+  )
+  const choice =
+    rates.length === 1
+      ? `rate ${rates[0]}`
+      : `each at the best of the rates ${joined(rates.map(String))} on ${heldOut} held-out images`
   return (
-    `After ${steps} steps of SGD (rate ${learningRate}, batches of ${batch}), the same for all, the towers classify ` +
+    `After ${steps} steps of SGD (batches of ${batch}, ${choice}), the towers classify ` +
     `${joined(list)} of the test images correctly.`
   )
+}
+
+/** How much worse than another accuracy counts as worse. */
+const WORSE = 0.01
+
+/** What the towers say about depth without a scale. */
+function lesson({ towers, blocks }: DemoResult): string {
+  const [plain, ...scaled] = towers
+  const sizes = towers.map(t => `${significant(t.initial.gated.outputNorm, 3)} at λ = ${t.name}`)
+  const norms = `At initialisation the output of ${blocks} blocks has the norm ${joined(sizes)}.`
+  const best = scaled.reduce((most, t) => Math.max(most, t.trained.accuracy), 0)
+  if (plain === undefined || scaled.length === 0) return norms
+  const broken = plain.tried.every(t => t.divergedAt !== null)
+  if (broken && scaled.some(t => t.divergedAt === null)) {
+    return `${norms} At λ = ${plain.name} the sum of all paths explodes with depth, and training diverges at every rate that was tried; with a scale it does not.`
+  }
+  if (plain.trained.accuracy < best - WORSE) {
+    return `${norms} At λ = ${plain.name}, without a scale, the tower learns less than with one.`
+  }
+  return `${norms} At this depth, and in so many steps, the tower learns no less at λ = ${plain.name} than with a scale: its paths multiply with depth (--depth), and with them the difference.`
 }
 
 function aboutTower({ name, initial, trained, divergedAt }: TowerResult): string {

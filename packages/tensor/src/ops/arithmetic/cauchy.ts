@@ -1,4 +1,6 @@
+import { cauchy as cauchyKernel, correlate as correlateKernel } from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
 import type { Dense, Op, Tensor } from '../../core/tensor.js'
@@ -25,15 +27,18 @@ export function stackType(
   return { shape: [...lead, orders, ...item], dtype: commonDType(op, inputs) }
 }
 
+const reference = { cauchy: cauchyKernel, correlate: correlateKernel } as const
+
 /** Runs a kernel of two stacks once for every leading index. */
 const runStacks = (
-  name: 'cauchy' | 'correlate',
+  name: keyof typeof reference,
   inputs: readonly Dense[],
   { orders, rank }: StackAttrs,
   type: Pick<Dense, 'shape' | 'dtype'>,
 ): Dense => {
   const n = sizeOf(rank === 0 ? [] : type.shape.slice(-rank))
-  return runItems(name, inputs, rank + 1, type, (a, b, out) => inputs[0]!.backend.kernels[name](orders, n, a, b, out))
+  const kernel = kernelOf(inputs[0]!.backend, name, reference[name])
+  return runItems(name, inputs, rank + 1, type, (a, b, out) => kernel(orders, n, a, b, out))
 }
 
 /** Product of series: out_k = Σ_j a_j b_{k−j}. */

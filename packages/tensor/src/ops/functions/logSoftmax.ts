@@ -1,4 +1,6 @@
+import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
@@ -22,7 +24,7 @@ export const logSoftmaxOp: Op = {
   },
   run([x], _, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'logSoftmax')
-    x!.backend.kernels.logSoftmax(...rowsOf(type.shape), x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'logSoftmax', reference.logSoftmax)(...rowsOf(type.shape), x!.buffer, out.buffer)
     return out
   },
   vjp: ({ output }, c) => [apply(logSoftmaxGradOp, [output, c], undefined)],
@@ -48,7 +50,13 @@ export const logSoftmaxGradOp: Op = {
   run([y, c], _, type) {
     const out = allocate(y!.backend, type.shape, type.dtype, 'logSoftmaxGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))
-    y!.backend.kernels.logSoftmaxGrad(lead, ...rowsOf(y!.shape), y!.buffer, c!.buffer, out.buffer)
+    kernelOf(y!.backend, 'logSoftmaxGrad', reference.logSoftmaxGrad)(
+      lead,
+      ...rowsOf(y!.shape),
+      y!.buffer,
+      c!.buffer,
+      out.buffer,
+    )
     return out
   },
   gate: 'it is used by derivatives only',

@@ -1,5 +1,7 @@
+import * as reference from '@unravel/kernels/reference'
 import { Expansion } from '../../autodiff/series.js'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { atFreshLevel } from '../../core/levels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
@@ -35,7 +37,7 @@ export const softmaxOp: Op = {
   },
   run([x], _, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
-    x!.backend.kernels.softmax(...rowsOf(type.shape), x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'softmax', reference.softmax)(...rowsOf(type.shape), x!.buffer, out.buffer)
     return out
   },
   vjp: ({ output }, c) => [apply(softmaxGradOp, [output, c], undefined)],
@@ -55,7 +57,13 @@ export const softmaxGradOp: Op = {
   run([y, c], _, type) {
     const out = allocate(y!.backend, type.shape, type.dtype, 'softmaxGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))
-    y!.backend.kernels.softmaxGrad(lead, ...rowsOf(y!.shape), y!.buffer, c!.buffer, out.buffer)
+    kernelOf(y!.backend, 'softmaxGrad', reference.softmaxGrad)(
+      lead,
+      ...rowsOf(y!.shape),
+      y!.buffer,
+      c!.buffer,
+      out.buffer,
+    )
     return out
   },
   gate: 'it is used by derivatives only',
@@ -77,7 +85,12 @@ export const softmaxSeriesOp: Op<{ orders: number }> = {
   },
   run([x], { orders }, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
-    x!.backend.kernels.seriesSoftmax(orders, ...rowsOf(type.shape.slice(1)), x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'seriesSoftmax', reference.seriesSoftmax)(
+      orders,
+      ...rowsOf(type.shape.slice(1)),
+      x!.buffer,
+      out.buffer,
+    )
     return out
   },
   body: ([x], { orders }) =>

@@ -1,5 +1,11 @@
 import type { Conv2dGeometry } from '@unravel/kernels'
+import {
+  conv2d as forward,
+  conv2dInputGrad as inputGrad,
+  conv2dWeightGrad as weightGrad,
+} from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { broadcastShapes, endsWith } from '../../core/shape.js'
 import type { Op, Tensor } from '../../core/tensor.js'
@@ -9,7 +15,8 @@ import { reshape } from '../structure/reshape.js'
 import { unbroadcast } from '../structure/sum.js'
 import { common, type Padding, type Pair, padUneven, pairOf, sidesOf } from './padding.js'
 
-type Kernel = 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'
+const reference = { conv2d: forward, conv2dInputGrad: inputGrad, conv2dWeightGrad: weightGrad } as const
+type Kernel = keyof typeof reference
 
 type Dims = (g: Conv2dGeometry) => readonly number[]
 
@@ -32,8 +39,10 @@ function convolution(
       }
       return { shape: [...lead, ...out!], dtype: commonDType(self, inputs) }
     },
-    run: (inputs, g, type) =>
-      runItems(name, inputs, 4, type, (a, b, out) => inputs[0]!.backend.kernels[name](g, a, b, out)),
+    run(inputs, g, type) {
+      const kernel = kernelOf(inputs[0]!.backend, name, reference[name])
+      return runItems(name, inputs, 4, type, (a, b, out) => kernel(g, a, b, out))
+    },
     vjp: (applied, c) =>
       vjp(applied, c).map((g, i) => g && unbroadcast(g, applied.output.rank, applied.inputs[i]!.shape)),
     instead: 'a convolution with constant weights',

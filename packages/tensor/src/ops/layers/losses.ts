@@ -1,6 +1,8 @@
 import type { TypedArray } from '@unravel/kernels'
+import * as reference from '@unravel/kernels/reference'
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { endsWith, sameShape, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
@@ -33,7 +35,13 @@ export const crossEntropyOp: Op = {
     const [rows, classes] = rowsOf(logits!.shape)
     checkedLabels(labels!, classes)
     const losses = allocate(logits!.backend, [rows], type.dtype, 'crossEntropy')
-    logits!.backend.kernels.crossEntropy(rows, classes, logits!.buffer, labels!.buffer, losses.buffer)
+    kernelOf(logits!.backend, 'crossEntropy', reference.crossEntropy)(
+      rows,
+      classes,
+      logits!.buffer,
+      labels!.buffer,
+      losses.buffer,
+    )
     return mean(losses) as Dense
   },
   vjp: ({ inputs: [logits, labels] }, c) => [
@@ -70,8 +78,15 @@ export const crossEntropyGradOp: Op = {
     checkedLabels(labels!, classes)
     const out = allocate(logits!.backend, type.shape, type.dtype, 'crossEntropyGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - labels!.rank))
-    const { kernels } = logits!.backend
-    kernels.crossEntropyGrad(lead, rows, classes, logits!.buffer, labels!.buffer, c!.buffer, out.buffer)
+    kernelOf(logits!.backend, 'crossEntropyGrad', reference.crossEntropyGrad)(
+      lead,
+      rows,
+      classes,
+      logits!.buffer,
+      labels!.buffer,
+      c!.buffer,
+      out.buffer,
+    )
     return out
   },
   gate: 'it is used by derivatives only',
