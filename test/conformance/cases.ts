@@ -76,6 +76,7 @@ export const cases: Record<string, readonly Case[]> = {
   avgPool2dGrad: [{ inputs: [real(2, 1, 3, 2)], attrs: window }],
   batchNorm: [{ inputs: [real(2, 3, 2), real(3), real(3), real(3), positive(3)], attrs: { eps: 1e-3 } }],
   batchNormTraining: [{ inputs: [real(4, 3), real(3), real(3)], attrs: { eps: 1e-3 } }],
+  branch: [{ inputs: [real(2, 3)], attrs: { scale: -0.4 } }],
   broadcastTo: [
     { inputs: [real(2, 1)], attrs: { shape: [2, 3] } },
     { inputs: [real(1, 1)], attrs: { shape: [4, 2] } },

@@ -1,13 +1,17 @@
-import { chainCounts, treeCounts } from './counts.js'
+import { chainCounts, markedChainCounts, markedTreeCounts, treeCounts } from './counts.js'
 import { checkBatch, type Orders } from './orders.js'
 import { estimateRadius } from './radius.js'
 import { componentwisePade, vectorEpsilon } from './resummation.js'
+import { longestChain } from './sites.js'
 import { bestTruncation, norm, orderNorms, remainders, shares } from './spectrum.js'
 import { expansionWarnings } from './warnings.js'
 
 /** What an expansion says about the network, beside its coefficients. Numbers that do not exist are null. */
 export interface Analysis {
   readonly expansion: Orders['expansion']
+  /** What an order counts: blocks, or all residual branches, nested ones too. */
+  readonly sites?: 'blocks' | 'all' | undefined
+  /** How many of them there are. */
   readonly blocks: number
   /** Largest order kept. */
   readonly orders: number
@@ -31,7 +35,7 @@ export interface Analysis {
   readonly bestOrder: number | null
   /** Distinct terms of each order: rooted trees for taylor, chains for the others. */
   readonly terms: readonly bigint[]
-  /** C(n, k) */
+  /** C(n, k), or how many paths take k residual branches where all are counted. */
   readonly chains: readonly bigint[]
   /** Radius of convergence in λ (or, with unequal λ_l, in multiples of them), its spread, and λ/estimate; taylor only.
    *  `estimate: Infinity` for a polynomial. Of a series about tλ: around tλ, and (1 − t)λ/estimate. */
@@ -76,7 +80,9 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
   const whole = all && orderNorms(Float64Array.from(await all.data()), all.shape[0]!, batch, size / batch)
   const remainder = remainders(c, output, rows)
   const outputNorm = norm(output, batch)
-  const chains = chainCounts(scales.length, rows - 1)
+  const { marks } = expansion
+  const chains = marks === undefined ? chainCounts(scales.length, rows - 1) : markedChainCounts(marks, rows - 1)
+  const terms = () => (marks === undefined ? treeCounts(scales.length, rows - 1) : markedTreeCounts(marks, rows - 1))
   const equal = scales.every(s => s === scales[0])
   const scale = equal ? (scales[0] ?? 1) : scales
   // The radius in λ; where scales differ, in multiples of them.
@@ -94,18 +100,22 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
   const kink = taylor ? (expansion.kink ?? null) : null
   return {
     expansion: kind,
+    sites: marks === undefined ? 'blocks' : 'all',
     blocks: scales.length,
     orders: rows - 1,
     scale,
     norms: [...norms],
     share: [...shares(whole ?? norms).subarray(0, rows)],
-    shareOf: whole !== undefined || (!taylor && rows > scales.length) ? 'all orders' : 'kept orders',
+    shareOf:
+      whole !== undefined || (!taylor && rows > (marks === undefined ? scales.length : longestChain(marks)))
+        ? 'all orders'
+        : 'kept orders',
     standardError: errors ? [...errors] : null,
     outputNorm,
     remainder: [...remainder],
     tailNorm: taylor ? null : remainder[rows - 1]! * outputNorm,
     bestOrder: bestTruncation(remainder),
-    terms: taylor ? treeCounts(scales.length, rows - 1) : chains,
+    terms: taylor ? terms() : chains,
     chains,
     radius,
     kinkRadius: kink === null ? null : kink * unit,

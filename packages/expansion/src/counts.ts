@@ -1,3 +1,5 @@
+import type { Marks } from '@unravel/tensor'
+
 /**
  * The number C(n, k) of chains F_{i_k}' … F_{i_2}' F_{i_1} of `order` k = 0..orders through `blocks` = n residual
  * blocks: all the terms of an order when every branch is affine, the first of them otherwise.
@@ -45,6 +47,56 @@ export function treeCounts(blocks: number, orders: number): bigint[] {
   const counts = blocks < sums.length ? sums[blocks]! : newtonForward(sums, blocks)
   counts[0] = 1n
   return counts
+}
+
+/**
+ * `chainCounts` of any network that marks its residual branches: paths by the number of marks on them, every mark following one
+ * that it can come next to. P_m = z Σ P_j over the j before mark m, P of the input being 1; the counts are Σ P_m over the last.
+ *
+ * @returns `orders + 1` exact integers.
+ * @throws RangeError if `orders` is not a non-negative integer.
+ */
+export function markedChainCounts({ before, last }: Pick<Marks, 'before' | 'last'>, orders: number): bigint[] {
+  if (inRow({ before, last })) return chainCounts(before.length, orders)
+  checkSizes(before.length, orders)
+  const input = [1n, ...new Array<bigint>(orders).fill(0n)]
+  const paths: bigint[][] = []
+  const sum = (from: readonly number[]) =>
+    sumOf(
+      from.map(m => (m < 0 ? input : paths[m]!)),
+      orders,
+    )
+  for (const from of before) paths.push([0n, ...sum(from).slice(0, orders)])
+  return sum(last)
+}
+
+/**
+ * `treeCounts` of any network that marks its residual branches: below a mark hangs a multiset of trees of the marks before it,
+ * A_m(z) = z Euler(Σ A_j); the counts are Σ A_m over the last. Terms whose derivative vanishes, as those of a branch that is
+ * affine between its marks, are counted too.
+ *
+ * @returns `orders + 1` exact integers.
+ * @throws RangeError if `orders` is not a non-negative integer.
+ */
+export function markedTreeCounts({ before, last }: Pick<Marks, 'before' | 'last'>, orders: number): bigint[] {
+  if (inRow({ before, last })) return treeCounts(before.length, orders)
+  checkSizes(before.length, orders)
+  const trees: bigint[][] = []
+  const sum = (from: readonly number[]) => sumOf(from.filter(m => m >= 0).map(m => trees[m]!), orders) // biome-ignore format: short
+  for (const from of before) trees.push([0n, ...eulerTransform(sum(from)).slice(0, orders)])
+  const counts = sum(last)
+  if (last.includes(-1)) counts[0] = 1n
+  return counts
+}
+
+/** Whether every mark can follow each one before it, as those of blocks in a row. */
+const inRow = ({ before, last }: Pick<Marks, 'before' | 'last'>): boolean =>
+  [...before, last].every((from, m) => from.length === m + 1)
+
+function sumOf(rows: readonly (readonly bigint[])[], orders: number): bigint[] {
+  const sum = new Array<bigint>(orders + 1).fill(0n)
+  for (const row of rows) for (let k = 0; k <= orders; k++) sum[k]! += row[k]!
+  return sum
 }
 
 /** Coefficients of Π_m (1 - z^m)^{-a[m]}, to the length of `a`; a[0] is ignored. */

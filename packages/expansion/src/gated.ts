@@ -1,8 +1,9 @@
-import { type Block, run, type Tower } from '@unravel/resnet'
+import { type Block, run } from '@unravel/resnet'
 import {
   addAligned,
   addScaled,
   gated as freeze,
+  type Mark,
   narrow,
   padded,
   release,
@@ -13,6 +14,7 @@ import {
 } from '@unravel/tensor'
 import type { PathOptions } from './gradient.js'
 import { lastOrder, type Orders } from './orders.js'
+import { counted, type Network, type SiteOptions } from './sites.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
 
 /** The run's value before a block and its path sums `[stored orders, ...value]`. */
@@ -27,10 +29,11 @@ export function gatedStep(
   { value, paths }: GatedState,
   orders: number,
   weight = 1,
+  mark?: Mark,
 ): GatedState & { readonly branch: Tensor } {
-  const skipped = block.skip === undefined ? { value, stack: paths } : freeze(block.skip, value, paths, orders)
+  const skipped = block.skip === undefined ? { value, stack: paths } : freeze(block.skip, value, paths, orders, mark)
   // Paths of length k through the branch come from paths of length k − 1 before it.
-  const branch = freeze(block.branch, value, paths, Math.max(0, orders - 1))
+  const branch = freeze(block.branch, value, paths, Math.max(0, orders - 1), mark)
   return {
     value: addScaled(skipped.value, branch.value, block.scale),
     paths:
@@ -49,31 +52,35 @@ export function gatedStep(
  * Time one application of every linear map to at most `orders` + 1 rows per input; memory O(orders·batch·width). Trailing
  * orders below 1e−270 (f32: 1e−26) may come out as zero.
  *
- * @param orders order to stop at, or 'all' for the number of blocks
+ * With `sites: 'all'`, and of a function that marks its branches, the length of a path is the number of all residual branches
+ * that it takes, nested ones too.
+ *
+ * @param orders order to stop at, or 'all' for the longest path
  * @throws RangeError when `orders` is not an integer of at least 0; RuleError for an op without a canonical gate
  */
 export function gated(
-  tower: Tower,
+  network: Network,
   x: Tensor,
   orders: number | 'all',
   onBlock?: (done: number) => void,
-  { weights }: PathOptions = {},
+  { weights, sites }: PathOptions & SiteOptions = {},
 ): Orders {
-  const most = lastOrder('gated', orders, tower.blocks.length)
   return scope(() => {
+    const { tower, mark, marks, scales, longest, output } = counted(network, x, sites)
+    const most = lastOrder('gated', orders, longest)
     const encoded = tower.encode(x)
     let state: GatedState = { value: encoded, paths: reshape(encoded, [1, ...encoded.shape]) }
     tower.blocks.forEach((block, l) => {
       const before = state
       state = scope(() => {
-        const { value, paths } = gatedStep(block, before, most, weights?.[l])
+        const { value, paths } = gatedStep(block, before, most, weights?.[l], mark)
         return { value, paths: l % BLOCKS_BETWEEN_TRIMS === 0 ? trimmed(paths) : paths }
       })
       release(before.value, before.paths)
       onBlock?.(l + 1)
     })
-    const coefficients = padded(freeze(tower.decode, state.value, state.paths, most).stack, most + 1)
-    return { expansion: 'gated' as const, coefficients, total: run(tower, x), scales: tower.blocks.map(b => b.scale) }
+    const coefficients = padded(freeze(tower.decode, state.value, state.paths, most, mark).stack, most + 1)
+    return { expansion: 'gated' as const, coefficients, total: output ?? run(tower, x), scales, marks }
   })
 }
 

@@ -4,6 +4,7 @@ import {
   addScaled,
   backendOf,
   head,
+  type Mark,
   padded,
   release,
   reshape,
@@ -13,6 +14,7 @@ import {
   vjp,
 } from '@unravel/tensor'
 import { lastOrder, type Orders } from './orders.js'
+import { counted, type Network, type SiteOptions } from './sites.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
 
 export interface PathOptions {
@@ -20,6 +22,8 @@ export interface PathOptions {
   readonly onBlock?: ((done: number) => void) | undefined
   /** Multiplies λ_l on paths, one number for each block, while the run stays as it is. */
   readonly weights?: readonly number[] | undefined
+  /** What the marks inside of the network's maps do; nothing but multiply where it is absent. */
+  readonly mark?: Mark | undefined
 }
 
 /** The network from its embeddings on, for one that begins with integer ids, which have no gradient. */
@@ -53,13 +57,14 @@ export function gradientPaths(
   x: Tensor,
   seed: (output: Tensor) => Tensor,
   orders: number,
-  { onBlock, weights }: PathOptions = {},
+  { onBlock, weights, mark }: PathOptions = {},
   visit?: (l: number, after: Tensor, through: Tensor, h: Tensor) => void,
 ): Tensor {
   return scope(() => {
     const states = statesOf(tower, x)
+    const upTo = (order: number) => mark && { mark, order }
     let paths = scope(() => {
-      const { value, pullback } = vjp(tower.decode, states[states.length - 1]!)
+      const { value, pullback } = vjp(tower.decode, states[states.length - 1]!, upTo(orders))
       const cotangents = seed(value)
       return pullback(reshape(cotangents, [1, ...cotangents.shape]))
     })
@@ -68,9 +73,9 @@ export function gradientPaths(
       const block = tower.blocks[l]!
       const h = states[l]!
       paths = scope(() => {
-        const skipped = block.skip === undefined ? after : vjp(block.skip, h).pullback(after)
+        const skipped = block.skip === undefined ? after : vjp(block.skip, h, upTo(orders)).pullback(after)
         if (orders === 0) return addAligned(skipped, skipped, 0, 0)
-        const through = vjp(block.branch, h).pullback(head(after, orders))
+        const through = vjp(block.branch, h, upTo(orders - 1)).pullback(head(after, orders))
         visit?.(l, after, through, h)
         const next = addAligned(skipped, through, 1, block.scale * (weights?.[l] ?? 1))
         return l % BLOCKS_BETWEEN_TRIMS === 0 ? trimmed(next) : next
@@ -86,27 +91,30 @@ export function gradientPaths(
  * The gradient of one output element with respect to the input, or to its embeddings where it is integer ids, by path length
  * (Veit et al., arXiv 1605.06431): the exact sum over all C(n,k) gradient paths of length k.
  *
+ * With `sites: 'all'`, and of a function that marks its branches, the length of a path is the number of all residual branches
+ * that it takes, nested ones too.
+ *
  * @param target index into the last axis of the output; of the last position where the output is `[batch, sequence, …]`
- * @param orders order to stop at, or 'all' for the number of blocks
+ * @param orders order to stop at, or 'all' for the longest path
  * @returns coefficients `[orders + 1, ...x.shape]`; `total` is the whole gradient `[...x.shape]`
  * @throws RangeError for orders that are no integer of at least 0, or a target outside the output
  */
 export function gradient(
-  network: Tower,
+  network: Network,
   input: Tensor,
   target: number,
   orders: number | 'all',
   onBlock?: (done: number) => void,
-  options: PathOptions = {},
+  { sites, ...options }: PathOptions & SiteOptions = {},
 ): Orders {
-  const most = lastOrder('gradient', orders, network.blocks.length)
   return scope(() => {
-    const { tower, x } = embedded(network, input)
+    const { tower: whole, mark, marks, scales, longest } = counted(network, input, sites)
+    const most = lastOrder('gradient', orders, longest)
+    const { tower, x } = embedded(whole, input)
     const seed = (output: Tensor) => oneElement(output, target)
-    const coefficients = gradientPaths(tower, x, seed, most, { onBlock, ...options })
-    const whole = vjp((h: Tensor) => run(tower, h), x)
-    const total = whole.pullback(seed(whole.value))
-    return { expansion: 'gradient' as const, coefficients, total, scales: tower.blocks.map(b => b.scale) }
+    const coefficients = gradientPaths(tower, x, seed, most, { onBlock, mark, ...options })
+    const { value, pullback } = vjp((h: Tensor) => run(tower, h), x)
+    return { expansion: 'gradient' as const, coefficients, total: pullback(seed(value)), scales, marks }
   })
 }
 

@@ -8,7 +8,7 @@ export {
   taylorAttribution,
 } from './attribution.js'
 export { type ComplexityOptions, type Gram, geometricComplexity, orderGram } from './complexity.js'
-export { chainCounts, treeCounts } from './counts.js'
+export { chainCounts, markedChainCounts, markedTreeCounts, treeCounts } from './counts.js'
 export { gated } from './gated.js'
 export { gradient, type PathOptions } from './gradient.js'
 export { groupedTaylor } from './grouped.js'
@@ -26,6 +26,7 @@ export { gatedMoments, gradientMoments, type MomentOptions, type Moments } from 
 export { atScale, type Orders } from './orders.js'
 export { estimateRadius, type Radius } from './radius.js'
 export { componentwisePade, type PadeSum, vectorEpsilon } from './resummation.js'
+export type { Network, SiteOptions } from './sites.js'
 export { bestTruncation, orderNorms, remainders, shares } from './spectrum.js'
 export { dropoutMean, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type SubsetOptions, subsets } from './subsets.js'
 export { taylor } from './taylor.js'

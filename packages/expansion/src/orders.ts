@@ -1,4 +1,4 @@
-import { backendOf, matmul, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
+import { backendOf, type Marks, matmul, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
 
 /** What an expansion gives: totals by order, and what they should sum to. */
 export interface Orders {
@@ -10,8 +10,11 @@ export interface Orders {
   /** What the orders expand: the network's output, or for `gradient` the whole gradient. One forward (and backward)
    *  pass of the network itself gives it, not the expansion. */
   readonly total: Tensor
-  /** Number of blocks, and λ_1..λ_n. */
+  /** Number of blocks, and λ_1..λ_n; where all residual branches are counted, those of all of them. */
   readonly scales: readonly number[]
+  /** The residual branches, where all are counted: which of them follow each other on some path. Absent where blocks in a row
+   *  are. */
+  readonly marks?: Marks | undefined
   /** `taylor`: the multiple of the scales that the series is about; default 0. */
   readonly about?: number
   /** Standard errors of sampled coefficients, of their shape; absent where they are exact. */
@@ -27,9 +30,9 @@ export function checkOrders(what: string, orders: number): void {
   }
 }
 
-/** The last order to compute of those asked for: at most the number of blocks. Throws RangeError for no integer of at least 0. */
-export function lastOrder(what: string, orders: number | 'all', blocks: number): number {
-  const last = Math.min(orders === 'all' ? blocks : orders, blocks)
+/** The last order to compute of those asked for: at most as many as there are, such as the number of blocks. Throws RangeError for no integer of at least 0. */
+export function lastOrder(what: string, orders: number | 'all', longest: number): number {
+  const last = Math.min(orders === 'all' ? longest : orders, longest)
   checkOrders(what, last)
   return last
 }

@@ -1,7 +1,8 @@
-import { run, type Tower } from '@unravel/resnet'
+import { run } from '@unravel/resnet'
 import { addAligned, head, padded, release, reshape, scope, type Tensor, trimmedSeries } from '@unravel/tensor'
 import { KinkFinder } from './kink.js'
 import { checkOrders, type Orders } from './orders.js'
+import { counted, type Network, type SiteOptions } from './sites.js'
 
 /**
  * The Residual Expansion Theorem to any order (Dherin & Munn, arXiv 2510.03470): the power series in λ, about λ = 0,
@@ -17,21 +18,26 @@ import { checkOrders, type Orders } from './orders.js'
  * `about` = t in [0, 1) starts it elsewhere, at t·λ: order 0 is then the run at t·λ and order k carries (λ − tλ)^k, so that
  * the orders still add up to the network at λ; h^(l)(z) = s_l(h) + λ_l (t + (1 − t)z) F_l(h).
  *
+ * With `sites: 'all'`, and of a function that marks its branches, z stands at the end of every residual branch, nested ones
+ * too.
+ *
  * @param onBlock called with the number of blocks done
  * @throws RangeError when `orders` is not an integer of at least 0, or `about` outside of [0, 1)
  */
 export function taylor(
-  tower: Tower,
+  network: Network,
   x: Tensor,
   orders: number,
   onBlock?: (done: number) => void,
-  { about = 0 }: { readonly about?: number } = {},
+  { about = 0, sites }: SiteOptions & { readonly about?: number } = {},
 ): Orders {
   checkOrders('taylor', orders)
   if (!(about >= 0 && about < 1)) throw new RangeError(`taylor: about must be at least 0 and below 1, got ${about}`)
   const kinks = new KinkFinder()
-  const expand = (f: (h: Tensor) => Tensor, h: Tensor, order: number) => trimmedSeries(f, h, order, kinks.observer)
   return scope(() => {
+    const { tower, mark, marks, scales, output } = counted(network, x, sites, about)
+    const expand = (f: (h: Tensor) => Tensor, h: Tensor, order: number) =>
+      trimmedSeries(f, h, order, kinks.observer, mark)
     const encoded = tower.encode(x)
     let h = reshape(encoded, [1, ...encoded.shape])
     tower.blocks.forEach((block, l) => {
@@ -51,9 +57,8 @@ export function taylor(
       onBlock?.(l + 1)
     })
     const coefficients = padded(expand(tower.decode, h, orders), orders + 1)
-    const scales = tower.blocks.map(b => b.scale)
     // Gates flip away from their state at λ = 0, which a series about another run does not know.
     const kink = about > 0 && kinks.nearest !== null ? undefined : kinks.nearest
-    return { expansion: 'taylor' as const, coefficients, total: run(tower, x), scales, kink, about }
+    return { expansion: 'taylor' as const, coefficients, total: output ?? run(tower, x), scales, marks, kink, about }
   })
 }

@@ -10,8 +10,9 @@ export {
 } from '@unravel/kernels'
 export { Gating, gated, Paths } from './autodiff/gated.js'
 export { hessian, jacobian } from './autodiff/jacobian.js'
+export { type Marks, marksOf } from './autodiff/marks.js'
 export type { Orders } from './autodiff/orders.js'
-export { grad, type Pullback, valueAndGrad, vjp, type WithAux } from './autodiff/reverse.js'
+export { type CountedMarks, grad, type Pullback, valueAndGrad, vjp, type WithAux } from './autodiff/reverse.js'
 export { Expansion, jvp, type SelectionObserver, Series, series, trimmedSeries } from './autodiff/series.js'
 export * from './core/create.js'
 export type { Deferred } from './core/deferred.js'
@@ -26,6 +27,7 @@ export {
   defaultBackend,
   type Elementwise,
   type GateContext,
+  type Mark,
   type Op,
   type OrdersContext,
   type SeriesContext,

@@ -4,7 +4,7 @@ import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
 import { alias, applyAs } from '../core/op.js'
 import { sameShape } from '../core/shape.js'
-import { type Dense, type GateContext, type Op, Tensor } from '../core/tensor.js'
+import { type Dense, type GateContext, type Mark, type Op, Tensor } from '../core/tensor.js'
 import { head } from '../ops/structure/slice.js'
 import { Orders } from './orders.js'
 import { checkOrder } from './series.js'
@@ -73,20 +73,22 @@ export class Paths extends Tensor {
 /**
  * Runs `f` on a value that is a sum of paths and returns the value and the path sums of the result, with every gate
  * frozen at the run. `stack` is `[stored orders, ...value.shape]` and sums to `value`; the result's stack is cut after
- * `order` and leaves out trailing orders that are known to vanish.
+ * `order` and leaves out trailing orders that are known to vanish. `mark` is what marks do (see `branch`); without it they are
+ * factors.
  */
 export function gated(
   f: (x: Tensor) => Tensor,
   value: Tensor,
   stack: Tensor,
   order: number,
+  mark?: Mark,
 ): { value: Tensor; stack: Tensor } {
   checkOrder('gated', order)
   if (stack.rank !== value.rank + 1 || !sameShape(stack.shape.slice(1), value.shape) || stack.shape[0] === 0) {
     throw new ShapeError({ name: 'gated', signature: `[stored orders,${value.shape}], at least one order` }, [stack])
   }
   return atFreshLevel(level => {
-    const at = new Gating(level, order)
+    const at = new Gating(level, order, mark)
     const y = f(at.paths(value, stack))
     // The run's value is a constant, a given one, or the op's own; a constant's stack is made here.
     const [v, s] = [at.value(y), at.stack(y)]

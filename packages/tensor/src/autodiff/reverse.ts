@@ -6,9 +6,10 @@ import { atFreshLevel, tapesRecording, whileRecording } from '../core/levels.js'
 import { alias, applyAs } from '../core/op.js'
 import { release, scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
-import { Dense, type Op, Tensor } from '../core/tensor.js'
+import { Dense, type Mark, type Op, Tensor } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { add } from '../ops/arithmetic/add.js'
+import { addAligned } from '../ops/arithmetic/addAligned.js'
 import { checkReal } from './real.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: a tape holds applications of every op
@@ -22,11 +23,20 @@ interface Node<A = any> {
   readonly parents: readonly number[]
 }
 
+/** How marks are counted (see `branch`) in cotangents whose first axis is one of orders; those up to `order` are kept. */
+export interface CountedMarks {
+  readonly mark: Mark
+  readonly order: number
+}
+
 /** The applications of one differentiated function, in the order they ran; variables come first, as null. */
 class Tape {
   readonly nodes: (Node | null)[] = []
   readonly #constants = new Map<Dense, Tensor>()
-  constructor(readonly level: number) {}
+  constructor(
+    readonly level: number,
+    readonly marks?: CountedMarks,
+  ) {}
 
   /** A constant under a handle of the tape's: the function may dispose its own before the way back. */
   constant(x: Tensor): Tensor {
@@ -100,6 +110,10 @@ function backward(tape: Tape, last: number, variables: number, cotangent: Tensor
     holders.delete(t)
     return t.level === 0 && release(t)
   }
+  const { marks } = tape
+  const marking = marks && { mark: (c: Tensor, scale: number) => marks.mark(c, scale, marks.order) }
+  // Stacks of orders may differ in length.
+  const sumOf = (a: Tensor, b: Tensor) => (marks === undefined ? add(a, b) : addAligned(a, b, 0))
   cotangents[last] = cotangent
   for (let i = last; i >= variables; i--) {
     const c = cotangents[i]
@@ -107,7 +121,7 @@ function backward(tape: Tape, last: number, variables: number, cotangent: Tensor
     if (c === undefined || node === null || node === undefined) continue
     const { op, attrs, inputs, output, parents } = node
     const wants = parents.map(p => p >= 0)
-    const contributions = scope(() => op.vjp!({ inputs, output, attrs, wants }, c))
+    const contributions = scope(() => op.vjp!({ inputs, output, attrs, wants, ...marking }, c))
     for (let j = 0; j < parents.length; j++) {
       const p = parents[j]!
       const g = contributions[j]
@@ -116,7 +130,7 @@ function backward(tape: Tape, last: number, variables: number, cotangent: Tensor
       const before = cotangents[p]
       if (before === undefined) cotangents[p] = g
       else {
-        hold((cotangents[p] = add(before, g)))
+        hold((cotangents[p] = sumOf(before, g)))
         drop(before)
         drop(g)
       }
@@ -145,21 +159,28 @@ export type WithAux<Aux> = Tensor | readonly [Tensor, Aux]
 
 /**
  * Runs `f` on a tree of tensors and remembers how to pull cotangents back through it (reverse mode).
- * Inputs that `f` does not depend on get zeros. `f` may return `[value, aux]`. Throws ShapeError for inputs of integers.
+ * Inputs that `f` does not depend on get zeros. `f` may return `[value, aux]`. With `marks`, the first leading axis of a cotangent
+ * counts orders and grows with the marks that it passes. Throws ShapeError for inputs of integers.
  */
 export function vjp<T extends Tree = Tensor, Aux = undefined>(
   f: (inputs: T) => WithAux<Aux>,
   inputs: T,
+  marks?: CountedMarks,
 ): Pullback<T, Aux> {
-  return traced('vjp', f, inputs)
+  return traced('vjp', f, inputs, marks)
 }
 
 /** `vjp` under the name that its errors have. */
-function traced<T extends Tree, Aux>(name: string, f: (inputs: T) => WithAux<Aux>, inputs: T): Pullback<T, Aux> {
+function traced<T extends Tree, Aux>(
+  name: string,
+  f: (inputs: T) => WithAux<Aux>,
+  inputs: T,
+  marks?: CountedMarks,
+): Pullback<T, Aux> {
   const variables = leaves(inputs)
   checkReal(name, 'inputs of dtype f32 or f64', variables)
   return atFreshLevel(level => {
-    const tape = new Tape(level)
+    const tape = new Tape(level, marks)
     const followed = mapTree(t => new Traced(tape, tape.nodes.push(null) - 1, alias(name, t)), inputs) as T
     const result = whileRecording(() => f(followed))
     const [output, aux] = Array.isArray(result) ? (result as [Tensor, Aux]) : [result as Tensor, undefined]

@@ -8,7 +8,15 @@ import { atFreshLevel } from '../core/levels.js'
 import { alias, apply, applyAs, backendOf, commonDType } from '../core/op.js'
 import { scope } from '../core/scope.js'
 import { sameShape, sizeOf } from '../core/shape.js'
-import { allocate, type Dense, type Elementwise, type Op, type SeriesContext, Tensor } from '../core/tensor.js'
+import {
+  allocate,
+  type Dense,
+  type Elementwise,
+  type Mark,
+  type Op,
+  type SeriesContext,
+  Tensor,
+} from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { add } from '../ops/arithmetic/add.js'
 import { addAligned } from '../ops/arithmetic/addAligned.js'
@@ -30,8 +38,9 @@ export class Expansion extends Orders implements SeriesContext {
     level: number,
     order: number,
     readonly observer?: SelectionObserver,
+    mark?: Mark,
   ) {
-    super(level, order)
+    super(level, order, mark)
   }
 
   convolve(a: Tensor, b: Tensor, f: (aj: Tensor, b: Tensor) => Tensor): Tensor {
@@ -136,16 +145,18 @@ export function series<T extends Tree = Tensor>(f: (x: T) => Tensor, coefficient
   return scope(() => padded(trimmedSeries(f, coefficients, order), order + 1))
 }
 
-/** As `series`, without the trailing orders that are known to vanish: `[1 to order + 1 orders, ...value.shape]`. */
+/** As `series`, without the trailing orders that are known to vanish: `[1 to order + 1 orders, ...value.shape]`. `mark` is what
+ *  marks do (see `branch`); without it they are factors. */
 export function trimmedSeries<T extends Tree = Tensor>(
   f: (x: T) => Tensor,
   coefficients: T,
   order: number,
   observer?: SelectionObserver,
+  mark?: Mark,
 ): Tensor {
   checkOrder('series', order)
   return atFreshLevel(level => {
-    const at = new Expansion(level, order, observer)
+    const at = new Expansion(level, order, observer, mark)
     const given = new Set(leaves(coefficients))
     const x = mapTree(stack => {
       if (stack.rank === 0 || stack.shape[0] === 0) {

@@ -208,7 +208,13 @@ export interface Applied<A> {
   readonly attrs: A
   /** Which inputs want a cotangent; a rule may return null for the others. */
   readonly wants: readonly boolean[]
+  /** What a mark does to the cotangent, where its leading axis is one of orders and marks are counted. */
+  mark?(cotangent: Tensor, scale: number): Tensor
 }
+
+/** What a mark of that scale at the end of a residual branch does to stacked orders `[stored orders, ...]` (see `branch`), of
+ *  which those up to `order` are kept. Interpreters that are given none take marks for factors. */
+export type Mark = (stack: Tensor, scale: number, order: number) => Tensor
 
 /**
  * Everything the system knows about one op; one file in ops/ each. Rules are written in ops, so that derivatives have
@@ -274,6 +280,8 @@ export interface OrdersContext {
   stack(x: Tensor, rank?: number): Tensor
   /** A stack with a constant added to its order 0. */
   addToOrder0(stack: Tensor, constant: number): Tensor
+  /** What a mark of that scale makes of a stack. */
+  mark(stack: Tensor, scale: number): Tensor
 }
 
 /** Arithmetic modulo z^(order+1). */

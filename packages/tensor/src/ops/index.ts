@@ -1,6 +1,7 @@
 export { add } from './arithmetic/add.js'
 export { addScaled } from './arithmetic/addScaled.js'
 export { affine } from './arithmetic/affine.js'
+export { branch } from './arithmetic/branch.js'
 export { equal, greater, greaterEqual, less, lessEqual, notEqual } from './arithmetic/compare.js'
 export { div } from './arithmetic/div.js'
 export { matmul } from './arithmetic/matmul.js'

@@ -4,6 +4,7 @@ import { addOp } from './arithmetic/add.js'
 import { addAlignedOp } from './arithmetic/addAligned.js'
 import { addScaledOp } from './arithmetic/addScaled.js'
 import { affineOp } from './arithmetic/affine.js'
+import { branchOp } from './arithmetic/branch.js'
 import { cauchyOp, correlateOp } from './arithmetic/cauchy.js'
 import { equalOp, greaterEqualOp, greaterOp, lessEqualOp, lessOp, notEqualOp } from './arithmetic/compare.js'
 import { divOp, seriesDivOp } from './arithmetic/div.js'
@@ -70,6 +71,7 @@ export const opTable: readonly Op<any>[] = [
   attentionOp,
   batchNormOp,
   batchNormTrainingOp,
+  branchOp,
   broadcastToOp,
   cauchyOp,
   equalOp,

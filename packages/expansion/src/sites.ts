@@ -1,0 +1,73 @@
+import { run, type Tower } from '@unravel/resnet'
+import {
+  addAligned,
+  affine,
+  branch,
+  head,
+  type Mark,
+  type Marks,
+  marksOf,
+  narrow,
+  type Tensor,
+  zerosLike,
+} from '@unravel/tensor'
+
+/**
+ * What can be expanded: a tower, or any function of a batch that marks the ends of its residual branches (`branch` of
+ * `@unravel/tensor`): nested and parallel ones, and networks that are no chain of blocks.
+ */
+export type Network = Tower | ((x: Tensor) => Tensor)
+
+export interface SiteOptions {
+  /** What the order of a path counts: the blocks of a tower (the default), or `all` residual branches that it takes, those of the
+   *  blocks and those marked inside of its maps after the encoder. Of a function always `all`. */
+  readonly sites?: 'blocks' | 'all' | undefined
+}
+
+/** A network as a tower, and how its residual branches are counted. */
+export interface Counted {
+  readonly tower: Tower
+  /** What a mark does where marks are counted. */
+  readonly mark?: Mark
+  readonly marks?: Marks
+  /** The largest order there is. */
+  readonly longest: number
+  readonly scales: readonly number[]
+  /** The output, where it is known already. */
+  readonly output?: Tensor
+}
+
+/** One pass of the network finds its marks. With `about` = t, a mark is λ(t + (1 − t)z). */
+export function counted(network: Network, x: Tensor, sites: SiteOptions['sites'], about = 0): Counted {
+  const tower = typeof network === 'function' ? { encode: same, blocks: [], decode: network } : network
+  if (typeof network !== 'function' && sites !== 'all') {
+    return { tower, longest: tower.blocks.length, scales: tower.blocks.map(b => b.scale) }
+  }
+  const { value: output, marks } = marksOf(h => run(afterEncoder(tower), h), tower.encode(x))
+  return { tower, mark: raise(about), marks, longest: longestChain(marks), scales: marks.scales, output }
+}
+
+const same = (x: Tensor) => x
+
+/** The network from its encoded input on, with marks at the ends of the blocks. */
+const afterEncoder = ({ blocks, decode }: Tower): Tower => ({
+  encode: same,
+  blocks: blocks.map(block => ({ ...block, branch: h => branch(block.branch(h), block.scale), scale: 1 })),
+  decode,
+})
+
+/** λ(t + (1 − t)z) times a stack of orders. */
+const raise =
+  (about: number): Mark =>
+  (stack, scale, order) => {
+    const here = about > 0 ? affine(stack, about * scale, 0) : zerosLike(narrow(stack, 0, 0, 1))
+    return order === 0 ? here : addAligned(here, head(stack, order), 1, (1 - about) * scale)
+  }
+
+/** The largest number of marks on one path. */
+export function longestChain({ before, last }: Marks): number {
+  const lengths: number[] = []
+  const longest = (from: readonly number[]) => from.reduce((most, m) => Math.max(most, lengths[m] ?? 0), 0)
+  for (const from of before) lengths.push(1 + longest(from))
+  return longest(last)
+}
