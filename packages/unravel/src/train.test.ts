@@ -1,10 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expansionDocument } from '@unravel/report/data'
 import { formatSafetensors, parseNpy, parseSafetensors } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expansionDocument } from './document.js'
+import { runUnravel, startUnravel } from '../../../test/support/cli.js'
 import { main } from './main.js'
 
 let folder: string
@@ -34,22 +35,7 @@ function idx(shape: number[], data: Uint8Array): Uint8Array {
   return Buffer.concat([header, data])
 }
 
-/** Runs the program; `stopAt` asks it to stop as soon as it writes that text on standard error. */
-async function run(argv: readonly string[], stopAt?: string) {
-  const controller = new AbortController()
-  let stdout = ''
-  let stderr = ''
-  const status = await main(argv, {
-    cwd: folder,
-    out: text => void (stdout += text),
-    err(text) {
-      stderr += text
-      if (stopAt !== undefined && text.includes(stopAt)) controller.abort()
-    },
-    interruption: () => controller.signal,
-  })
-  return { status, stdout, stderr }
-}
+const run = (argv: readonly string[], stopAt?: string) => runUnravel(argv, folder, stopAt)
 
 const written = ['config.json', 'labels.npy', 'model.safetensors', 'sample.npy']
 const small = ['train', '--data', 'data', '--depth', '3', '--width', '8', '--batch', '16', '--activation', 'tanh']
@@ -266,7 +252,6 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)('%s as soon as a real process listens ends it with %i and a word', async (signal, expected) => {
-  const bin = join(import.meta.dirname, 'bin.ts')
   const argv = [...small, '--out', `early-${signal}`, '--steps', '100000', '--checkpoint', `early-${signal}.ckpt`]
   const preload = join(folder, 'signal-at-once.mjs')
   // Sent when the process first waits for a file of the program, long before a command runs.
@@ -277,14 +262,8 @@ test.each([
     else setImmediate(look)
   })`,
   )
-  const child = spawn(
-    process.execPath,
-    ['--conditions=@unravel/source', '--import', 'tsx', '--import', preload, bin, ...argv],
-    { cwd: import.meta.dirname, env: { ...process.env, INIT_CWD: folder } },
-  )
-  let stderr = ''
-  child.stderr.on('data', chunk => (stderr += chunk))
-  expect(await new Promise(done => child.on('close', done))).toBe(expected)
+  const { status, stderr } = await startUnravel(argv, folder, { preload }).outcome
+  expect(status).toBe(expected)
   const kept = existsSync(join(folder, `early-${signal}.ckpt`))
   expect(stderr).toMatch(kept ? /stopped after step \d+ of/ : /^stopped before it began: nothing was written\n$/)
 })
@@ -320,18 +299,14 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)('%s ends a real process with %i, in good order', async (signal, expected) => {
-  const bin = join(import.meta.dirname, 'bin.ts')
   const argv = [...small, '--out', 'stopped', '--steps', '100000', '--checkpoint', `${signal}.ckpt`]
-  const child = spawn(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', bin, ...argv], {
-    cwd: import.meta.dirname,
-    env: { ...process.env, INIT_CWD: folder },
-  })
-  let stderr = ''
+  const { child, outcome } = startUnravel(argv, folder)
+  let said = ''
   child.stderr.on('data', chunk => {
-    stderr += chunk
-    if (!child.killed && stderr.includes('step 5000 of')) child.kill(signal)
+    said += chunk
+    if (!child.killed && said.includes('step 5000 of')) child.kill(signal)
   })
-  const status = await new Promise(done => child.on('close', done))
+  const { status, stderr } = await outcome
   expect(stderr).toMatch(
     /stopped after step \d+ of 100000: run the same command with --resume to go on from SIG[A-Z]+\.ckpt\n$/,
   )
@@ -341,14 +316,10 @@ test.each([
 })
 
 test('a run whose progress nobody reads any more goes on to its end', async () => {
-  const bin = join(import.meta.dirname, 'bin.ts')
   const argv = [...small, '--out', 'unread', '--steps', '400']
-  const child = spawn(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', bin, ...argv], {
-    cwd: import.meta.dirname,
-    env: { ...process.env, INIT_CWD: folder },
-  })
+  const { child, outcome } = startUnravel(argv, folder)
   child.stderr.once('data', () => child.stderr.destroy())
-  expect(await new Promise(done => child.on('close', done))).toBe(0)
+  expect((await outcome).status).toBe(0)
   expect(readdirSync(join(folder, 'unread')).sort()).toEqual(written)
 })
 

@@ -19,6 +19,12 @@ export const number =
     throw new InvalidArgumentError(`It must be a finite number${range.filter(Boolean).join('')}.`)
   }
 
+/** Numbers in a range, separated by commas. */
+export const numbers =
+  (range: Parameters<typeof number>[0] = {}) =>
+  (text: string): number[] =>
+    text.split(',').map(number(range))
+
 /** An integer from `from` to `to`. */
 export const integer =
   (from = 0, to = Number.MAX_SAFE_INTEGER) =>

@@ -22,7 +22,7 @@ interface StudyCommandOptions {
 /** @param train makes `unravel train`, whose options jobs have */
 export function studyCommand(io: Io, train: () => Command): Command {
   return new Command('study')
-    .description('Trains and expands networks over a grid of depths, scales, seeds and other options of train.')
+    .description('Grid of networks, trained and expanded: depths, scales, seeds and other options of train.')
     .argument('<FILE.json>', 'study: name, options that all jobs share (train), grid or list, expansion (expand)')
     .requiredOption('--out <DIR>', 'folder of the results; a study goes on from what is there')
     .addOption(

