@@ -124,10 +124,10 @@ async function connect(url: string, io: Io): Promise<Redis> {
     maxRetriesPerRequest: null,
     retryStrategy: tries => (reached ? Math.min(100 * tries, 2000) : null),
   })
-  connection.on('error', (error: Error) => {
-    if (!reached || away) return
+  connection.on('error', () => {}) // each ends in a close, which is followed by another try
+  connection.on('reconnecting', () => {
+    if (!away) io.err(`the Redis server at ${placeOf(url)} went away: waiting for it\n`)
     away = true
-    io.err(`the Redis server at ${placeOf(url)} went away (${oneLine(error.message)}): waiting for it\n`)
   })
   connection.on('ready', () => {
     reached = true

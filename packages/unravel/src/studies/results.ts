@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { UsageError } from '../errors.js'
 import type { JobResult, Row } from './job.js'
-import { studyPage } from './page.js'
 import type { Job, Setting, Study } from './plan.js'
 import { eventFile, eventFileName } from './tensorboard.js'
 
@@ -102,6 +101,8 @@ export async function writeResults(folder: string, study: Study, rows: readonly 
   writeFileAtomically(join(folder, 'results.jsonl'), rows.map(row => `${JSON.stringify(row)}\n`).join(''))
   writeFileAtomically(join(folder, 'results.csv'), csvOf(table))
   writeFileAtomically(join(folder, 'results.parquet'), await parquetOf(table))
+  // Drawing takes a charting library, which nothing but the end of a study needs.
+  const { studyPage } = await import('./page.js')
   writeFileAtomically(join(folder, 'report.html'), studyPage(study, rows))
 }
 
