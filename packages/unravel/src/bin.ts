@@ -15,7 +15,7 @@ const signals = ['SIGINT', 'SIGTERM'] as const
 let interrupted: number = statusOf.SIGINT
 
 /** Commands that end in good order, and say what they leave, when they are interrupted. */
-const orderly = ['train', 'demo']
+const orderly = ['train', 'demo', 'study', 'worker']
 
 let controller: AbortController | undefined
 /** The first SIGINT or SIGTERM asks for an end in good order; a second one ends the process at once, as ever. */
@@ -47,6 +47,7 @@ const status = await main(process.argv.slice(2), {
   out: text => void process.stdout.write(text),
   err: text => void process.stderr.write(text),
   ...(process.stderr.isTTY ? { terminal: process.stderr } : {}),
+  script: process.argv[1]!,
   threads: availableParallelism(),
   interruption,
 })

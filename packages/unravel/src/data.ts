@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { batchOf, type Dataset } from '@unravel/resnet'
 import { FileError, mnistFolder, readIdxFolder, writeFileAtomically } from '@unravel/resnet/node'
@@ -16,9 +16,28 @@ export function datasetNamed(name: string, io: Io): { train: Dataset; test: Data
         'elsewhere name the folder of its IDX files',
     )
   }
-  return readIdxFolder(
-    name === 'mnist' ? mnistFolder(import.meta.url, join(io.cwd, '/')) : name === 'fashion' ? FASHION : at(io, name),
-  )
+  const folder =
+    name === 'mnist' ? mnistFolder(import.meta.url, join(io.cwd, '/')) : name === 'fashion' ? FASHION : at(io, name)
+  const state = stateOf(folder)
+  if (last === undefined || last.state !== state) last = { state, data: readIdxFolder(folder) }
+  return last.data
+}
+
+/** The data set that was read last: jobs of a study, which run one after another in a process, share theirs. */
+let last: { readonly state: string; readonly data: { train: Dataset; test: Dataset } } | undefined
+
+/** A folder and the state of its files; of the folder alone where it cannot be read, which reading it tells. */
+function stateOf(folder: string): string {
+  try {
+    const files = readdirSync(folder).map(name => [
+      name,
+      statSync(join(folder, name)).mtimeMs,
+      statSync(join(folder, name)).size,
+    ])
+    return JSON.stringify([folder, files])
+  } catch {
+    return folder
+  }
 }
 
 /** The files that writeSample makes: inputs, and the class numbers of them. */

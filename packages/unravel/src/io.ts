@@ -10,6 +10,8 @@ export interface Io {
   err(text: string): void
   /** Standard error as a terminal to draw progress on; absent where it is not one. */
   readonly terminal?: NodeJS.WriteStream
+  /** The script of this program, for processes of its own; absent: there can be none. */
+  readonly script?: string
   /** Threads that kernels may share; absent: one. */
   readonly threads?: number
   /** From the first call on, a request to stop (SIGINT, SIGTERM) aborts this signal instead of ending the process at once. */

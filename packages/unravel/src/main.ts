@@ -3,10 +3,12 @@ import { InputError } from '@unravel/resnet'
 import { FileError } from '@unravel/resnet/node'
 import { FormatError, RuleError } from '@unravel/tensor'
 import { type Command, CommanderError } from 'commander'
+import { StudyFailed } from './commands/study.js'
 import { VerificationFailed } from './commands/verify.js'
 import { Interrupted, isOutOfMemory, lessMemory, oneLine, systemError, UsageError } from './errors.js'
 import type { Io } from './io.js'
 import { program } from './program.js'
+import { jobsCommand } from './studies/child.js'
 
 /**
  * Runs the program `unravel` on its arguments.
@@ -17,6 +19,7 @@ import { program } from './program.js'
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
   const unravel = program(io)
+  unravel.addCommand(jobsCommand(io, main), { hidden: true })
   try {
     await unravel.parseAsync([...argv], { from: 'user' })
     return 0
@@ -35,7 +38,7 @@ function report(error: unknown, io: Io, command: Command | undefined): number {
     return 130
   }
   if (error instanceof CommanderError && error.exitCode === 0) return 0 // --help and --version
-  if (error instanceof VerificationFailed) {
+  if (error instanceof VerificationFailed || error instanceof StudyFailed) {
     io.err(`unravel: ${error.message}\n`)
     return 1
   }

@@ -8,9 +8,11 @@ import { lesionCommand } from './commands/lesion.js'
 import { pathsCommand } from './commands/paths.js'
 import { reportCommand } from './commands/report.js'
 import { runCommand } from './commands/run.js'
+import { studyCommand } from './commands/study.js'
 import { sweepCommand } from './commands/sweep.js'
 import { trainCommand } from './commands/train.js'
 import { verifyCommand } from './commands/verify.js'
+import { workerCommand } from './commands/worker.js'
 import type { Io } from './io.js'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
@@ -24,9 +26,10 @@ export function program(io: Io): Command {
     .helpCommand('help [command]', 'help for a command')
     .configureOutput({ writeOut: text => io.out(text), writeErr: () => {} })
     .exitOverride()
+  const study = (io: Io) => studyCommand(io, () => trainCommand(io))
   const commands = [
     ...[expandCommand, pathsCommand, complexityCommand, lesionCommand, sweepCommand, reportCommand, verifyCommand],
-    ...[runCommand, trainCommand, convertCommand, demoCommand],
+    ...[runCommand, trainCommand, study, workerCommand, convertCommand, demoCommand],
   ]
   for (const command of commands) unravel.addCommand(command(io).copyInheritedSettings(unravel))
   return unravel

@@ -6,34 +6,15 @@ import { expansionDocument } from '@unravel/report/data'
 import { formatSafetensors, parseNpy, parseSafetensors } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runUnravel, startUnravel } from '../../../test/support/cli.js'
+import { writeImages } from '../../../test/support/images.js'
 import { main } from './main.js'
 
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'unravel-train-'))
-  mkdirSync(join(folder, 'data'))
-  writeImages('train', 256)
-  writeImages('t10k', 64)
+  writeImages(join(folder, 'data'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-/** Images of 4×4 whose label is the row that is lit: a problem that any network learns at once. */
-function writeImages(name: string, count: number): void {
-  const images = new Uint8Array(count * 16)
-  const labels = Uint8Array.from({ length: count }, (_, i) => (i * 7) % 4)
-  for (let i = 0; i < images.length; i++) {
-    images[i] = (Math.floor(i / 4) % 4 === labels[Math.floor(i / 16)] ? 200 : 0) + ((i * 31) % 17)
-  }
-  writeFileSync(join(folder, `data/${name}-images-idx3-ubyte`), idx([count, 4, 4], images))
-  writeFileSync(join(folder, `data/${name}-labels-idx1-ubyte`), idx([count], labels))
-}
-
-function idx(shape: number[], data: Uint8Array): Uint8Array {
-  const header = Buffer.alloc(4 + 4 * shape.length)
-  header.set([0, 0, 8, shape.length])
-  for (const [i, extent] of shape.entries()) header.writeUInt32BE(extent, 4 + 4 * i)
-  return Buffer.concat([header, data])
-}
 
 const run = (argv: readonly string[], stopAt?: string) => runUnravel(argv, folder, stopAt)
 

@@ -13,6 +13,7 @@ import {
   initialisers,
   type Model,
   type Optimiser,
+  parametersOf,
   type RunDescription,
   residualMlp,
   type ScalePreset,
@@ -74,6 +75,7 @@ interface TrainOptions {
   readonly resume?: true
   readonly anyBackend?: true
   readonly metrics?: string
+  readonly json?: true
 }
 
 export function trainCommand(io: Io): Command {
@@ -141,6 +143,7 @@ export function trainCommand(io: Io): Command {
     .option('--resume', 'continuation from the checkpoint')
     .option('--any-backend', 'continuation on another backend too, which rounds differently')
     .option('--metrics <FILE.jsonl>', 'file for one line of JSON per step')
+    .option('--json', 'one JSON document about how the run ended, in place of text')
     .action((options: TrainOptions) => runTraining(options, io))
 }
 
@@ -167,20 +170,26 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
 
   await reportingFallbacks(io, backend, async () => {
     const undo = makeFolder(out, [...modelFileNames, ...sampleNames])
-    const { fresh, plan, from, record } = undoing(undo, () => {
+    const { fresh, plan, from, write } = undoing(undo, () => {
       const fresh = freshModel(options, preset, data.train, backend)
       const plan = planOf(options, data.train)
       const from = options.resume && checkpoint ? resumed(checkpoint, fresh, plan, options, backend, io) : undefined
-      return { fresh, plan, from, record: metrics ? metricsWriter(metrics, from?.step ?? 0) : () => {} }
+      return { fresh, plan, from, write: metrics ? metricsWriter(metrics, from?.step ?? 0) : () => {} }
     })
+    let loss: number | null = null
+    const record = (step: StepMetrics): void => {
+      loss = step.loss
+      write(step)
+    }
+    const lastLoss = () => loss
     // A request to stop that came meanwhile is heard before the first step.
     await new Promise(resolve => setImmediate(resolve))
     const started = performance.now()
     const state = await trained(fresh, plan, from, {
-      ...{ options, data: data.train, checkpoint, record, signal, io },
+      ...{ options, data: data.train, checkpoint, record, lastLoss, signal, io },
       validation: firstExamples(data.test, VALIDATED),
     })
-    await conclude(state, (performance.now() - started) / 1000, options, data.test, io)
+    await conclude(state, lastLoss(), (performance.now() - started) / 1000, options, data.test, io)
   })
 }
 
@@ -279,6 +288,8 @@ interface Setting {
   readonly validation: Dataset
   readonly checkpoint: string | undefined
   readonly record: (metrics: StepMetrics) => void
+  /** Of the last step's batch; null before the first. */
+  readonly lastLoss: () => number | null
   readonly signal: AbortSignal
   readonly io: Io
 }
@@ -314,6 +325,7 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
   }
   if (result.ended === 'diverged') {
     writeModel(at(io, options.out), result.state.model)
+    if (options.json) io.out(documentOf(result.state, 'diverged', setting.lastLoss(), null))
     throw new UsageError(`training diverged: ${result.message} (they are in ${options.out})`)
   }
   save(result.state)
@@ -379,13 +391,32 @@ function progressOf(io: Io, steps: number, validation: Dataset) {
   }
 }
 
+/** The document of `--json`: numbers that depend on the options alone. */
+const documentOf = (
+  { step, model }: TrainingState,
+  ended: 'done' | 'diverged',
+  loss: number | null,
+  test_accuracy: number | null,
+): string => {
+  const parameters = Object.values(parametersOf(model)).reduce((sum, { size }) => sum + size, 0)
+  return `${JSON.stringify({ ended, steps: step, loss, test_accuracy, parameters })}\n`
+}
+
 /** Writes the model's folder and says what came out and what to do with it. */
-async function conclude(state: TrainingState, seconds: number, options: TrainOptions, test: Dataset, io: Io) {
+async function conclude(
+  state: TrainingState,
+  loss: number | null,
+  seconds: number,
+  options: TrainOptions,
+  test: Dataset,
+  io: Io,
+) {
   const folder = at(io, options.out)
   writeModel(folder, state.model)
   writeSample(folder, test)
   const bar = progressBar(io, 'test', test.size, 'examples')
   const right = await accuracy(state.model, test, undefined, done => bar.update(done)).finally(() => bar.stop())
+  if (options.json) return io.out(documentOf(state, 'done', loss, right))
   io.out(
     `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
   )

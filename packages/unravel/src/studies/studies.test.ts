@@ -1,0 +1,321 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command, Option } from 'commander'
+import { parquetReadObjects } from 'hyparquet'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startUnravel } from '../../../../test/support/cli.js'
+import { writeImages } from '../../../../test/support/images.js'
+import { parseStudy } from './plan.js'
+import { csvOf } from './results.js'
+import { crc32c, eventFile } from './tensorboard.js'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'unravel-study-'))
+  writeImages(join(folder, 'data'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** A command with a few options of `train`. */
+const train = () =>
+  new Command('train')
+    .requiredOption('--out <FOLDER>')
+    .option('--data <name>')
+    .option('--depth <n>', '', Number, 20)
+    .option('--momentum <m>', '', Number)
+    .option('--metrics <FILE>')
+    .option('--trainable-scale')
+    .addOption(new Option('--scale <rule>').argParser(text => text.replace('constant:', '')))
+    .addOption(new Option('--norm <name>').choices(['none', 'layer']))
+const plan = (study: object) => parseStudy(JSON.stringify({ name: 'study', ...study }), 'study.json', train)
+
+describe('a study file', () => {
+  test('gives every point of the grid, the last key fastest', () => {
+    const { jobs, varied } = plan({
+      train: { data: 'mnist', depth: 5 },
+      grid: { depth: [1, 2], norm: ['none', 'layer'] },
+    })
+    expect(jobs.map(job => [job.train.depth, job.train.norm])).toEqual([
+      [1, 'none'],
+      [1, 'layer'],
+      [2, 'none'],
+      [2, 'layer'],
+    ])
+    expect(varied).toEqual(['depth', 'norm'])
+    expect(jobs.every(({ train }) => train.data === 'mnist')).toBe(true)
+  })
+
+  test('combines every entry of a list with the grid', () => {
+    const { jobs } = plan({ list: [{ norm: 'none', momentum: 0.5 }, { norm: 'layer' }], grid: { depth: [1, 2] } })
+    expect(jobs.map(job => job.train)).toEqual([
+      { depth: 1, momentum: 0.5, norm: 'none' },
+      { depth: 2, momentum: 0.5, norm: 'none' },
+      { depth: 1, norm: 'layer' },
+      { depth: 2, norm: 'layer' },
+    ])
+  })
+
+  test('counts configurations that mean the same as one job', () => {
+    const ids = (study: object) => plan(study).jobs.map(job => job.id)
+    expect(ids({ grid: { scale: [1, '1', 'constant:1'] } })).toHaveLength(1)
+    expect(ids({ train: { depth: 20 } })).toEqual(ids({}))
+    expect(ids({ train: { 'trainable-scale': false } })).toEqual(ids({}))
+    expect(ids({ train: { 'trainable-scale': true } })).not.toEqual(ids({}))
+    expect(ids({ expand: { orders: 9 } })).not.toEqual(ids({}))
+    expect(ids({})[0]).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  test.each([
+    ['{', /^study.json: it is no JSON: /],
+    ['{}', /^study.json: name: /],
+    ['{"name":"a","wide":1}', /^study.json: .*wide/],
+    ['{"name":"a","grid":{"depth":[]}}', /^study.json: grid.depth: /],
+    ['{"name":"a","grid":{"depth":1}}', /^study.json: grid.depth: /],
+    [
+      '{"name":"a","train":{"dept":1}}',
+      /^study.json: train.dept: it is no option of unravel train; expected data, depth/,
+    ],
+    ['{"name":"a","list":[{"dept":1}]}', /^study.json: list.0.dept: /],
+    ['{"name":"a","train":{"out":"x"}}', /^study.json: train.out: the study sets it itself/],
+    ['{"name":"a","grid":{"norm":["none","group"]}}', /^study.json: .*train\.norm.*group/],
+    ['{"name":"a","expand":{"orders":-1}}', /^study.json: expand.orders: /],
+  ])('%s is refused by the name of the field', (text, message) => {
+    expect(() => parseStudy(text, 'study.json', train)).toThrow(message)
+  })
+})
+
+describe('tables', () => {
+  test('CSV quotes commas, quotes and line breaks', () => {
+    const text = csvOf({
+      columns: ['a', 'b'],
+      rows: [
+        ['x,y', 'say "no"'],
+        ['two\nlines', null],
+        [0.5, true],
+      ],
+    })
+    expect(text).toBe('a,b\r\n"x,y","say ""no"""\r\n"two\nlines",\r\n0.5,true\r\n')
+  })
+})
+
+describe('event files', () => {
+  // The check value that the catalogue of CRCs gives for CRC-32C.
+  test('CRC-32C of 123456789 is e3069283', () => {
+    expect(crc32c(new TextEncoder().encode('123456789'))).toBe(0xe3069283)
+  })
+
+  test('hold the version, then one scalar each, in frames whose checksums hold', () => {
+    const file = eventFile([
+      { tag: 'loss', step: 3, value: 0.25 },
+      { tag: 'radius', step: 300, value: -2 },
+    ])
+    const events = recordsOf(file).map(record => fieldsOf(record))
+    expect(events[0]!.get(3)!.toString()).toBe('brain.Event:2')
+    const scalars = events.slice(1).map(event => {
+      const value = fieldsOf(fieldsOf(event.get(5) as Buffer).get(1) as Buffer)
+      return [value.get(1)!.toString(), event.get(2), (value.get(2) as Buffer).readFloatLE()]
+    })
+    expect(scalars).toEqual([
+      ['loss', 3, 0.25],
+      ['radius', 300, -2],
+    ])
+  })
+})
+
+/** The records of a TFRecord file. */
+function recordsOf(file: Buffer): Buffer[] {
+  const records: Buffer[] = []
+  for (let at = 0; at < file.length; ) {
+    const length = Number(file.readBigUInt64LE(at))
+    const data = file.subarray(at + 12, at + 12 + length)
+    expect(unmasked(file.readUInt32LE(at + 8))).toBe(crc32c(file.subarray(at, at + 8)))
+    expect(unmasked(file.readUInt32LE(at + 12 + length))).toBe(crc32c(data))
+    records.push(data)
+    at += 16 + length
+  }
+  return records
+}
+
+function unmasked(value: number): number {
+  const turned = (value - 0xa282ead8) >>> 0
+  return ((turned >>> 17) | (turned << 15)) >>> 0
+}
+
+/** The fields of a protocol buffer, the last of each number. */
+function fieldsOf(message: Buffer): Map<number, Buffer | number> {
+  const fields = new Map<number, Buffer | number>()
+  let at = 0
+  const varint = () => {
+    let value = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = message[at++]!
+      value += (byte & 127) * 2 ** shift
+      if (byte < 128) return value
+    }
+  }
+  while (at < message.length) {
+    const key = varint()
+    const wire = key & 7
+    if (wire === 0) fields.set(key >> 3, varint())
+    else {
+      const length = wire === 2 ? varint() : wire === 1 ? 8 : 4
+      fields.set(key >> 3, message.subarray(at, at + length))
+      at += length
+    }
+  }
+  return fields
+}
+
+const settings = { data: 'data', width: 8, batch: 16, steps: 4, activation: 'tanh' }
+const write = (name: string, study: object) =>
+  writeFileSync(join(folder, name), JSON.stringify({ name: 'small', ...study }))
+const run = (...argv: string[]) => startUnravel(argv, folder).outcome
+const read = (...path: string[]) => readFileSync(join(folder, ...path), 'utf8')
+const lines = (text: string) => text.trimEnd().split('\n')
+
+describe('unravel study', () => {
+  test('trains and expands every job, goes on where it stopped, and gives the same bytes again', async () => {
+    write('grid.json', {
+      train: settings,
+      grid: { depth: [2, 3], scale: ['1/n', '1/sqrt(n)'], seed: [0, 1] },
+      expand: { orders: 5 },
+    })
+    const dry = await run('study', 'grid.json', '--out', 'grid', '--dry-run')
+    expect({ status: dry.status, jobs: lines(dry.stdout).length - 1, there: existsSync(join(folder, 'grid')) }).toEqual(
+      {
+        status: 0,
+        jobs: 8,
+        there: false,
+      },
+    )
+
+    const first = await run('study', 'grid.json', '--out', 'grid', '--workers', '2', '--tensorboard')
+    expect(first.status).toBe(0)
+    expect(readdirSync(join(folder, 'grid')).sort()).toEqual(
+      ['jobs', 'report.html', 'results.csv', 'results.jsonl', 'results.parquet', 'tensorboard'].sort(),
+    )
+    const text = read('grid', 'results.jsonl')
+    const rows = lines(text).map(line => JSON.parse(line))
+    expect(rows.map(row => [row.train.depth, row.train.scale, row.train.seed]).slice(0, 3)).toEqual([
+      [2, '1/n', 0],
+      [2, '1/n', 1],
+      [2, '1/sqrt(n)', 0],
+    ])
+    for (const { result, train } of rows) {
+      expect(result).toMatchObject({ ended: 'done', steps: 4 })
+      expect(result.losses.map((point: { step: number }) => point.step)).toEqual([1, 2, 3, 4])
+      expect(result.gated.share).toHaveLength(train.depth + 1)
+      expect(result.taylor.share).toHaveLength(6)
+    }
+    const parquet = readFileSync(join(folder, 'grid', 'results.parquet'))
+    const table = await parquetReadObjects({
+      file: parquet.buffer.slice(parquet.byteOffset, parquet.byteOffset + parquet.length),
+    })
+    expect(table.map(row => row.loss)).toEqual(rows.map(row => row.result.loss))
+    expect(lines(read('grid', 'results.csv'))).toHaveLength(9)
+    expect(read('grid', 'report.html')).toContain('test accuracy')
+
+    // One result is lost: only its job runs again.
+    const lost = join(folder, 'grid', 'jobs', `${rows[5].id}.json`)
+    const kept = readFileSync(lost, 'utf8')
+    rmSync(lost)
+    const second = await run('study', 'grid.json', '--out', 'grid')
+    expect({ status: second.status, told: second.stderr }).toEqual({
+      status: 0,
+      told: '7 of 8 jobs were finished before\n',
+    })
+    expect(readFileSync(lost, 'utf8')).toBe(kept)
+    expect(read('grid', 'results.jsonl')).toBe(text)
+  })
+
+  test('a job that fails is a row with its error; the others go on, and the exit status is 1', async () => {
+    write('fails.json', { train: settings, grid: { data: ['nowhere', 'data'], depth: [1] } })
+    const { status, stderr } = await run('study', 'fails.json', '--out', 'fails', '--workers', '1')
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/1 of 2 jobs failed, the first \{.*"data":"nowhere".*nowhere/)
+    const [bad, good] = lines(read('fails', 'results.jsonl')).map(line => JSON.parse(line))
+    expect([bad.error, good.result.ended]).toEqual([expect.stringContaining('nowhere'), 'done'])
+    expect(readdirSync(join(folder, 'fails', 'jobs'))).toEqual([`${good.id}.json`])
+  })
+
+  test('a network that diverges is a result', async () => {
+    write('diverges.json', {
+      train: { ...settings, depth: 300, scale: 1, activation: 'relu', lr: 10, optimizer: 'sgd' },
+    })
+    expect((await run('study', 'diverges.json', '--out', 'diverges')).status).toBe(0)
+    expect(JSON.parse(read('diverges', 'results.jsonl')).result).toMatchObject({ ended: 'diverged', gated: null })
+  })
+
+  test('refuses a folder of other files, and a server that is none', async () => {
+    write('one.json', { train: settings })
+    const other = await run('study', 'one.json', '--out', 'data')
+    expect([other.status, other.stderr]).toEqual([2, 'unravel: --out data: it holds other files; name a new folder\n'])
+    const absent = await run('study', 'one.json', '--out', 'one', '--redis', 'http://localhost')
+    expect([absent.status, absent.stderr]).toEqual([2, expect.stringMatching(/^unravel: --redis .*expected redis:/)])
+  })
+})
+
+const redis = (() => {
+  try {
+    return execFileSync('which', ['redis-server'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  } catch {
+    console.log('Studies through Redis were not tested: there is no redis-server here (apt-get install redis-server).')
+    return undefined
+  }
+})()
+
+describe.runIf(redis !== undefined)('unravel study through Redis', () => {
+  let port: number
+  let server: ChildProcess
+  const started: ChildProcess[] = []
+  const serve = async () => {
+    server = spawn(redis!, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
+    await new Promise<void>(resolve => server.stdout!.on('data', text => /ready to accept/i.test(text) && resolve()))
+  }
+  beforeAll(async () => {
+    port = await new Promise(resolve => {
+      const probe = createServer().listen(0, '127.0.0.1', () => {
+        const { port } = probe.address() as { port: number }
+        probe.close(() => resolve(port))
+      })
+    })
+    await serve()
+  })
+  afterAll(() => {
+    for (const child of started) child.kill('SIGKILL')
+    server.kill('SIGKILL')
+  })
+  const url = () => `redis://127.0.0.1:${port}`
+  /** A worker, once it waits for jobs, and its first job taken. */
+  const worker = async () => {
+    const { child } = startUnravel(['worker', '--redis', url()], folder)
+    started.push(child)
+    await new Promise<void>(resolve => child.stderr.on('data', text => String(text).includes('waiting') && resolve()))
+    return child
+  }
+
+  test('two workers, one of them killed, and a server that restarts empty give the bytes of a local run', async () => {
+    write('queue.json', { train: { ...settings, steps: 40 }, grid: { depth: [2, 4, 6], seed: [0, 1, 2] } })
+    expect((await run('study', 'queue.json', '--out', 'local')).status).toBe(0)
+
+    const [first] = await Promise.all([worker(), worker()])
+    const study = startUnravel(['study', 'queue.json', '--out', 'remote', '--redis', url()], folder)
+    const results = join(folder, 'remote', 'jobs')
+    const finished = async (count: number) => {
+      while (!existsSync(results) || readdirSync(results).length < count) await new Promise(r => setTimeout(r, 50))
+    }
+    await finished(1)
+    first.kill('SIGKILL')
+    await finished(2)
+    const gone = new Promise(resolve => server.once('exit', resolve))
+    server.kill('SIGKILL')
+    await gone
+    await serve()
+    const { status, stderr } = await study.outcome
+    expect({ status, back: /is back/.test(stderr) }).toEqual({ status: 0, back: true })
+    expect(read('remote', 'results.jsonl')).toBe(read('local', 'results.jsonl'))
+  }, 240_000)
+})
