@@ -52,6 +52,10 @@ function missing(words: readonly string[]): string | undefined {
     return wrong && `the option ${wrong} of unravel ${first}`
   }
   if (name === 'npm' || /^pnpm(@|$)/.test(name)) {
+    if (rest[0] === '--filter') {
+      const [, workspace, script] = rest
+      return script! in (packages.get(workspace!)?.scripts ?? {}) ? undefined : `the script ${script} of ${workspace}`
+    }
     if (first === undefined) return undefined
     const after = rest.slice(rest.indexOf(first) + 1)
     if (managed.includes(first)) {

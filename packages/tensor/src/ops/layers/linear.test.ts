@@ -28,7 +28,14 @@ function spied(backend: Backend): { backend: Backend; calls: string[] } {
       },
     ]),
   )
-  return { backend: { ...backend, kernels: kernels as unknown as Backend['kernels'] }, calls }
+  const watched = new Proxy(backend, {
+    get(of, name) {
+      if (name === 'kernels') return kernels
+      const value = Reflect.get(of, name, of)
+      return typeof value === 'function' ? value.bind(of) : value
+    },
+  })
+  return { backend: watched, calls }
 }
 
 const values = (t: Tensor) => Array.from((t as Dense).dataSync())
