@@ -256,7 +256,7 @@ describe('training', () => {
     const model = initialise(residualMlp as unknown as Architecture<Config>, config, { random: new Random(3), scale })
     const { ended, losses } = await trained(model, 8, 3e-3)
     expect(ended).toBe('done')
-    expect(losses[0]).toBeLessThan(3)
+    expect(losses[0]).toBeLessThan(5)
     expect(losses.at(-1)).toBeLessThan(0.97 * losses[0]!)
   })
 

@@ -183,7 +183,8 @@ function checkedTensors(
   const rows = new Map<string, (StoredTensor | undefined)[]>()
   for (const [as, array] of stored) {
     const bare = as.slice(wrapper.length)
-    const stands = architecture.standsFor === undefined ? bare : architecture.standsFor(bare, config)
+    const own = architecture.standsFor === undefined || Object.hasOwn(specs, bare)
+    const stands = own ? bare : architecture.standsFor!(bare, config)
     if (stands === null) continue
     const { name, part, of }: Rows = typeof stands === 'string' ? { name: stands, part: 0, of: 1 } : stands
     if (isBatchCounter(name, specs)) continue
