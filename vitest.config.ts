@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { playwright } from '@vitest/browser-playwright'
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
+import { chromium } from './test/support/chromium.js'
 
 // Tests read the TypeScript sources of every package: no build comes first.
 const conditions = ['@unravel/source', ...defaultServerConditions]
@@ -18,17 +17,6 @@ const processes = node(
   ['kernels/**/*.test.ts', 'packages/**/*.test.ts', 'test/**/*.test.ts'],
   ['test/{browser,isolated,page}/**'],
 )
-
-/** The browser that the machine has: CHROMIUM_PATH, or a chromium on the path. */
-function chromium(): string | undefined {
-  const given = process.env.CHROMIUM_PATH
-  if (given) return existsSync(given) ? given : undefined
-  try {
-    return execFileSync('which', ['chromium'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-  } catch {
-    return undefined
-  }
-}
 
 // A software renderer, so that every machine can run the graphics kernels: for correctness, not for speed.
 const args = [

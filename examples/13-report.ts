@@ -1,8 +1,8 @@
 // One page with everything: the report of any tower.
 
+import { reportOf } from '@unravel/report'
 import type { Tower } from '@unravel/resnet'
 import { linear, Random, silu } from '@unravel/tensor'
-import { reportOf } from 'unravel/report'
 
 const random = new Random(6)
 const weights = Array.from({ length: 12 }, () => random.normal([8, 8], 0, 0.4, { dtype: 'f64' }))

@@ -67,7 +67,7 @@ function computes(expression) {
 
 /** Modules that import a package of which a bundler cannot tell whether it has side effects: they are chunks of their own, so
  *  that those who do not use them do without the package. */
-const apart = /\/(ndarray|report\/plot)\.ts$/
+const apart = /\/(ndarray|report\/src\/plot)\.ts$/
 
 const resolve = { extensionAlias: { '.js': ['.ts', '.js'] } }
 
@@ -100,12 +100,14 @@ async function bundle(folder) {
  */
 const sharedPackages = {
   name: 'shared-packages',
-  resolveId: (id, importer) => (id.startsWith('@unravel/') && !importer?.startsWith('\0') ? `\0${id}` : null),
+  // Other entries, such as the kernels one by one, hold nothing that two bundles would have to share.
+  resolveId: (id, importer) => (/^@unravel\/[^/]+$/.test(id) && !importer?.startsWith('\0') ? `\0${id}` : null),
   async load(id) {
     if (!id.startsWith('\0@unravel/')) return null
     const name = id.slice(1)
-    const { id: file } = await this.resolve(name, join(root, 'packages/unravel/package.json'), { skipSelf: true })
-    const { version } = manifest(folders.find(folder => manifest(folder).name === name))
+    const folder = folders.find(folder => manifest(folder).name === name)
+    const { version, main } = manifest(folder)
+    const file = join(root, folder, main)
     const names = Object.keys(await import(file))
     return [
       `import * as own from ${JSON.stringify(file)}`,

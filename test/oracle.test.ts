@@ -1,8 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type ExpansionDocument, expansionDocument, main } from 'unravel'
+import { type ExpansionDocument, expansionDocument } from 'unravel'
 import { afterAll, describe, expect, test } from 'vitest'
+import { runUnravel } from './support/cli.js'
 
 /**
  * Orders against an independent program: Cauchy's formula in 80-bit arithmetic for `taylor`, enumeration of every
@@ -25,16 +26,9 @@ const elsewhere = mkdtempSync(join(tmpdir(), 'unravel-oracle-'))
 afterAll(() => rmSync(elsewhere, { recursive: true }))
 
 async function expand(name: string, ...options: string[]): Promise<ExpansionDocument> {
-  let stdout = ''
-  let stderr = ''
   const folder = join(fixtures, name)
   const argv = ['expand', folder, '--input', join(folder, 'input.npy'), '--values', '--json', ...options]
-  const status = await main(argv, {
-    cwd: elsewhere,
-    out: text => void (stdout += text),
-    err: text => void (stderr += text),
-    interruption: () => new AbortController().signal,
-  })
+  const { status, stdout, stderr } = await runUnravel(argv, elsewhere)
   expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
   return expansionDocument.parse(JSON.parse(stdout))
 }

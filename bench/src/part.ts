@@ -1,10 +1,11 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { firstLine } from './firstLine.js'
 import { inBrowser } from './gpu/serve.js'
 import type { Options } from './options.js'
 import { loadPeers } from './peers/index.js'
 import type { Measured, Row } from './record.js'
-import { firstLine, rowsOf } from './rows.js'
+import { rowsOf } from './rows.js'
 import { suites } from './suites/index.js'
 import { caseTable, quantityLine } from './table.js'
 

@@ -1,4 +1,5 @@
 import { clock } from './clock.js'
+import { firstLine } from './firstLine.js'
 import { turns } from './statistics.js'
 import type { Case, Contender, Device } from './types.js'
 
@@ -41,8 +42,6 @@ const entry = (c: Contender, rest: Partial<Entry>): Entry => ({
   ...rest,
 })
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!
-
 /** Runs a contender once and checks its numbers; one whose numbers are wrong has no times. */
 async function checked(c: Contender, check: Case['check']): Promise<Entry> {
   try {
@@ -51,7 +50,7 @@ async function checked(c: Contender, check: Case['check']): Promise<Entry> {
     if (!(error <= 1)) return entry(c, { error, failed: `wrong result: error ${error.toPrecision(3)} × the bound` })
     return entry(c, { error })
   } catch (error) {
-    return entry(c, { failed: messageOf(error) })
+    return entry(c, { failed: firstLine(error) })
   }
 }
 
@@ -100,7 +99,7 @@ export async function interleave(
       try {
         e.seconds.push(await clock(c, plan.sample, e.seconds.findLast(s => s !== null) ?? undefined))
       } catch (error) {
-        e.failed = messageOf(error)
+        e.failed = firstLine(error)
         e.seconds.length = 0
       }
       spent[i]! += (performance.now() - begin) / 1000

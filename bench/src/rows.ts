@@ -1,3 +1,4 @@
+import { firstLine } from './firstLine.js'
 import { ours } from './peers/unravel.js'
 import type { Row } from './record.js'
 import { full, interleave, quick } from './rounds.js'
@@ -5,9 +6,6 @@ import type { Case, Contender, Peer, Size, Suite } from './types.js'
 import { yardstick } from './yardstick.js'
 
 type Print = (text: string) => void
-
-export const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n')[0]!
 
 /** Everybody who takes part in a case; a peer that cannot prepare it is told in one line. */
 async function contendersOf(c: Case, peers: readonly Peer[], print: Print): Promise<Contender[]> {

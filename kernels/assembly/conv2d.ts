@@ -13,39 +13,36 @@ const block: usize = 256
 /**
  * Copies lines of `n` elements, dense in memory, into a plane with room around them: element i of line l goes to column
  * i + left of out + l·outLine, the columns of equal remainder by `step` together, `outPart` from one remainder to the next.
+ * @part conv2d
  */
-export function spread_4(
-  planes: usize, lines: usize, n: usize, x: usize, xPlane: usize, left: usize, step: usize, out: usize,
-  outPlane: usize, outLine: usize, outPart: usize,
-): void {
-  spread<u32>(planes, lines, n, x, xPlane, left, step, out, outPlane, outLine, outPart)
-}
-export function spread_8(
-  planes: usize, lines: usize, n: usize, x: usize, xPlane: usize, left: usize, step: usize, out: usize,
-  outPlane: usize, outLine: usize, outPart: usize,
-): void {
-  spread<u64>(planes, lines, n, x, xPlane, left, step, out, outPlane, outLine, outPart)
-}
-
-function spread<T>(
-  planes: usize, lines: usize, n: usize, x: usize, xPlane: usize, left: usize, step: usize, out: usize,
-  outPlane: usize, outLine: usize, outPart: usize,
+export function spread<T>(
+  planes: usize,
+  lines: usize,
+  n: usize,
+  x: usize,
+  xPlane: usize,
+  left: usize,
+  step: usize,
+  out: usize,
+  outPlane: usize,
+  outLine: usize,
+  outPart: usize,
 ): void {
   const bytes = n * sizeof<T>()
   for (let p: usize = 0; p < planes; p++) {
     let from = x + p * xPlane
     let to = out + p * outPlane
     for (let l: usize = 0; l < lines; l++) {
-      if (step == 1) {
+      if (step === 1) {
         const start = to + left * sizeof<T>()
-        for (let i: usize = 0; i < bytes; i += 16) storeBytes<T>(start + i, v128.load(from + i), bytes - i)
+        for (let i: usize = 0; i < bytes; i += 16) storePartial<T>(start + i, v128.load(from + i), bytes - i)
       } else {
         let part = left % step
-        let q = to + part * outPart + left / step * sizeof<T>()
+        let q = to + part * outPart + (left / step) * sizeof<T>()
         for (let i: usize = 0; i < bytes; i += sizeof<T>()) {
           store<T>(q, load<T>(from + i))
           q += outPart
-          if (++part == step) {
+          if (++part === step) {
             part = 0
             q -= step * outPart - sizeof<T>()
           }
@@ -57,22 +54,9 @@ function spread<T>(
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function storeBytes<T>(address: usize, v: v128, bytes: usize): void {
-  if (sizeof<T>() == 4) storePartial<f32>(address, v, bytes)
-  else storePartial<f64>(address, v, bytes)
-}
-
-/** Weights of `m` rows and k taps, at w + i·wRow + offsets[j], as panels [k][4] of 4 rows; rows beyond m are zeros. */
-export function packWeights_4(m: usize, k: usize, w: usize, wRow: usize, offsets: usize, out: usize): void {
-  packWeights<u32>(m, k, w, wRow, offsets, out)
-}
-export function packWeights_8(m: usize, k: usize, w: usize, wRow: usize, offsets: usize, out: usize): void {
-  packWeights<u64>(m, k, w, wRow, offsets, out)
-}
-
-function packWeights<T>(m: usize, k: usize, w: usize, wRow: usize, offsets: usize, out: usize): void {
+/** Weights of `m` rows and k taps, at w + i·wRow + offsets[j], as panels [k][4] of 4 rows; rows beyond m are zeros.
+ *  @part conv2d */
+export function packWeights<T>(m: usize, k: usize, w: usize, wRow: usize, offsets: usize, out: usize): void {
   for (let i: usize = 0; i < m; i += rows) {
     const height = min(rows, m - i)
     for (let j: usize = 0; j < k; j++, out += rows * sizeof<T>()) {
@@ -85,23 +69,22 @@ function packWeights<T>(m: usize, k: usize, w: usize, wRow: usize, offsets: usiz
 /**
  * C = A·B for `lines` lines of n columns: A packed [m/4][k][4], line u of B at b + u·bLine; C at c + i·cRow + u·cLine + v·cStep
  * for row i and column v.
+ * @part conv2d
  */
-export function convolve_f32(
-  m: usize, k: usize, a: usize, offsets: usize, b: usize, bLine: usize, lines: usize, n: usize, c: usize,
-  cRow: usize, cLine: usize, cStep: usize, scratch: usize,
-): void {
-  convolve<f32>(m, k, a, offsets, b, bLine, lines, n, c, cRow, cLine, cStep, scratch)
-}
-export function convolve_f64(
-  m: usize, k: usize, a: usize, offsets: usize, b: usize, bLine: usize, lines: usize, n: usize, c: usize,
-  cRow: usize, cLine: usize, cStep: usize, scratch: usize,
-): void {
-  convolve<f64>(m, k, a, offsets, b, bLine, lines, n, c, cRow, cLine, cStep, scratch)
-}
-
-function convolve<T>(
-  m: usize, k: usize, a: usize, offsets: usize, b: usize, bLine: usize, lines: usize, n: usize, c: usize,
-  cRow: usize, cLine: usize, cStep: usize, scratch: usize,
+export function convolve<T>(
+  m: usize,
+  k: usize,
+  a: usize,
+  offsets: usize,
+  b: usize,
+  bLine: usize,
+  lines: usize,
+  n: usize,
+  c: usize,
+  cRow: usize,
+  cLine: usize,
+  cStep: usize,
+  scratch: usize,
 ): void {
   const size: usize = sizeof<T>()
   const width: usize = 2 * lanes<T>()
@@ -113,12 +96,12 @@ function convolve<T>(
       const line = b + u * bLine
       for (let v: usize = 0; v < n; v += width) {
         const columns = min(width, n - v)
-        const dense = columns == width && cStep == size
+        const dense = columns === width && cStep === size
         let aPanel = a + p0 * rows * size
         let target = c + u * cLine + v * cStep
         for (let i: usize = 0; i < m; i += rows) {
           const height = min(rows, m - i)
-          if (dense && height == rows) {
+          if (dense && height === rows) {
             tile<T>(kb, aPanel, line + v * size, taps, target, cRow, p0 > 0)
           } else {
             if (p0 > 0) collect<T>(height, columns, target, cRow, cStep, scratch, width * size)
@@ -134,11 +117,19 @@ function convolve<T>(
 }
 
 function tile<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, cRow: usize, accumulate: bool): void {
-  let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+  let c00 = v128.splat<T>(0)
+  let c01 = c00
+  let c10 = c00
+  let c11 = c00
+  let c20 = c00
+  let c21 = c00
+  let c30 = c00
+  let c31 = c00
   const end = offsets + (k << 2)
   do {
     const p = b + <usize>load<i32>(offsets)
-    const b0 = v128.load(p), b1 = v128.load(p, 16)
+    const b0 = v128.load(p)
+    const b1 = v128.load(p, 16)
     const a0 = v128.load_splat<T>(a)
     c00 = fma<T>(a0, b0, c00)
     c01 = fma<T>(a0, b1, c01)
@@ -153,8 +144,10 @@ function tile<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, cRow: u
     c31 = fma<T>(a3, b1, c31)
     a += rows * sizeof<T>()
     offsets += 4
-  } while (offsets != end)
-  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
+  } while (offsets !== end)
+  const c1 = c + cRow
+  const c2 = c1 + cRow
+  const c3 = c2 + cRow
   // A block of taps is summed on their own and then added, so that roundings add up over a block, not over all taps.
   if (accumulate) {
     c00 = v128.add<T>(v128.load(c), c00)
@@ -177,7 +170,13 @@ function tile<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, cRow: u
 }
 
 function scatter<T>(
-  height: usize, columns: usize, from: usize, fromRow: usize, to: usize, toRow: usize, toStep: usize,
+  height: usize,
+  columns: usize,
+  from: usize,
+  fromRow: usize,
+  to: usize,
+  toRow: usize,
+  toStep: usize,
 ): void {
   for (let i: usize = 0; i < height; i++, from += fromRow, to += toRow) {
     for (let j: usize = 0, q = to; j < columns; j++, q += toStep) store<T>(q, load<T>(from + j * sizeof<T>()))
@@ -185,30 +184,36 @@ function scatter<T>(
 }
 
 function collect<T>(
-  height: usize, columns: usize, from: usize, fromRow: usize, fromStep: usize, to: usize, toRow: usize,
+  height: usize,
+  columns: usize,
+  from: usize,
+  fromRow: usize,
+  fromStep: usize,
+  to: usize,
+  toRow: usize,
 ): void {
   for (let i: usize = 0; i < height; i++, from += fromRow, to += toRow) {
     for (let j: usize = 0, p = from; j < columns; j++, p += fromStep) store<T>(to + j * sizeof<T>(), load<T>(p))
   }
 }
 
-/** gw[i, j] += Σ over images, lines and columns of ȳ row i times B row j: gw is [m, k], ȳ at gy + i·gyRow + …, lines dense. */
-export function weightGrad_f32(
-  m: usize, k: usize, images: usize, lines: usize, n: usize, gy: usize, gyImage: usize, gyRow: usize, gyLine: usize,
-  b: usize, bImage: usize, bLine: usize, offsets: usize, gw: usize,
-): void {
-  weightGrad<f32>(m, k, images, lines, n, gy, gyImage, gyRow, gyLine, b, bImage, bLine, offsets, gw)
-}
-export function weightGrad_f64(
-  m: usize, k: usize, images: usize, lines: usize, n: usize, gy: usize, gyImage: usize, gyRow: usize, gyLine: usize,
-  b: usize, bImage: usize, bLine: usize, offsets: usize, gw: usize,
-): void {
-  weightGrad<f64>(m, k, images, lines, n, gy, gyImage, gyRow, gyLine, b, bImage, bLine, offsets, gw)
-}
-
-function weightGrad<T>(
-  m: usize, k: usize, images: usize, lines: usize, n: usize, gy: usize, gyImage: usize, gyRow: usize, gyLine: usize,
-  b: usize, bImage: usize, bLine: usize, offsets: usize, gw: usize,
+/** gw[i, j] += Σ over images, lines and columns of ȳ row i times B row j: gw is [m, k], ȳ at gy + i·gyRow + …, lines dense.
+ *  @part conv2dWeightGrad */
+export function weightGrad<T>(
+  m: usize,
+  k: usize,
+  images: usize,
+  lines: usize,
+  n: usize,
+  gy: usize,
+  gyImage: usize,
+  gyRow: usize,
+  gyLine: usize,
+  b: usize,
+  bImage: usize,
+  bLine: usize,
+  offsets: usize,
+  gw: usize,
 ): void {
   const row = k * sizeof<T>()
   for (let i: usize = 0; i < m; i += rows) {
@@ -216,7 +221,23 @@ function weightGrad<T>(
     for (let j: usize = 0; j < k; j += 2) {
       const b0 = b + <usize>load<i32>(offsets + (j << 2))
       const b1 = j + 1 < k ? b + <usize>load<i32>(offsets + (j << 2), 4) : b0
-      dots<T>(height, j + 1 < k, images, lines, n, gy, gyImage, gyRow, gyLine, b0, b1, bImage, bLine, gw + j * sizeof<T>(), row)
+      dots<T>(
+        height,
+        j + 1 < k,
+        images,
+        lines,
+        n,
+        gy,
+        gyImage,
+        gyRow,
+        gyLine,
+        b0,
+        b1,
+        bImage,
+        bLine,
+        gw + j * sizeof<T>(),
+        row,
+      )
     }
     gy += rows * gyRow
     gw += rows * row
@@ -225,10 +246,30 @@ function weightGrad<T>(
 
 /** Four rows of ȳ with two rows of B; rows beyond `height` repeat the first. */
 function dots<T>(
-  height: usize, two: bool, images: usize, lines: usize, n: usize, gy: usize, gyImage: usize, gyRow: usize,
-  gyLine: usize, b0: usize, b1: usize, bImage: usize, bLine: usize, gw: usize, row: usize,
+  height: usize,
+  two: bool,
+  images: usize,
+  lines: usize,
+  n: usize,
+  gy: usize,
+  gyImage: usize,
+  gyRow: usize,
+  gyLine: usize,
+  b0: usize,
+  b1: usize,
+  bImage: usize,
+  bLine: usize,
+  gw: usize,
+  row: usize,
 ): void {
-  let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+  let c00 = v128.splat<T>(0)
+  let c01 = c00
+  let c10 = c00
+  let c11 = c00
+  let c20 = c00
+  let c21 = c00
+  let c30 = c00
+  let c31 = c00
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   const mask = tailMask(bytes - whole)
@@ -240,10 +281,13 @@ function dots<T>(
     let x0 = b0 + image * bImage
     let x1 = b1 + image * bImage
     for (let u: usize = 0; u < lines; u++) {
-      const g1 = g0 + r1, g2 = g0 + r2, g3 = g0 + r3
+      const g1 = g0 + r1
+      const g2 = g0 + r2
+      const g3 = g0 + r3
       let v: usize = 0
       for (; v < whole; v += 16) {
-        const p = v128.load(x0 + v), q = v128.load(x1 + v)
+        const p = v128.load(x0 + v)
+        const q = v128.load(x1 + v)
         const y0 = v128.load(g0 + v)
         c00 = fma<T>(y0, p, c00)
         c01 = fma<T>(y0, q, c01)
@@ -258,7 +302,8 @@ function dots<T>(
         c31 = fma<T>(y3, q, c31)
       }
       if (v < bytes) {
-        const p = v128.and(v128.load(x0 + v), mask), q = v128.and(v128.load(x1 + v), mask)
+        const p = v128.and(v128.load(x0 + v), mask)
+        const q = v128.and(v128.load(x1 + v), mask)
         const y0 = v128.and(v128.load(g0 + v), mask)
         c00 = fma<T>(y0, p, c00)
         c01 = fma<T>(y0, q, c01)
@@ -283,8 +328,7 @@ function dots<T>(
   if (height > 3) add2<T>(gw + 3 * row, c30, c31, two)
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function add2<T>(address: usize, u: v128, v: v128, two: bool): void {
   store<T>(address, load<T>(address) + sumLanes<T>(u))
   if (two) store<T>(address, load<T>(address, sizeof<T>()) + sumLanes<T>(v), sizeof<T>())

@@ -1,19 +1,23 @@
 // out[r·outRow + i·outStep] = x[r·xRow + i·xStep] for `rows` rows of n elements of 4 or 8 bytes; strides in bytes, as signed
 // numbers. x and out do not overlap.
 
-export function copy_4(rows: usize, n: usize, x: usize, xRow: isize, xStep: isize, out: usize, outRow: isize, outStep: isize): void {
-  copy<u32>(rows, n, x, xRow, xStep, out, outRow, outStep)
-}
-export function copy_8(rows: usize, n: usize, x: usize, xRow: isize, xStep: isize, out: usize, outRow: isize, outStep: isize): void {
-  copy<u64>(rows, n, x, xRow, xStep, out, outRow, outStep)
-}
+import { move } from './simd'
 
 /** Side of the tiles in which transposes are copied, so that both sides stay in the first cache. */
 const tile: usize = 16
 
-function copy<T>(rows: usize, n: usize, x: usize, xRow: isize, xStep: isize, out: usize, outRow: isize, outStep: isize): void {
+export function copy<T>(
+  rows: usize,
+  n: usize,
+  x: usize,
+  xRow: isize,
+  xStep: isize,
+  out: usize,
+  outRow: isize,
+  outStep: isize,
+): void {
   const size: isize = sizeof<T>()
-  if (xStep == size && outStep == size) {
+  if (xStep === size && outStep === size) {
     for (let r: usize = 0; r < rows; r++, x += xRow, out += outRow) memory.copy(out, x, n * sizeof<T>())
     return
   }
@@ -24,7 +28,7 @@ function copy<T>(rows: usize, n: usize, x: usize, xRow: isize, xStep: isize, out
       for (let r = r0; r < r1; r++) {
         let p = x + <isize>r * xRow + <isize>i0 * xStep
         let q = out + <isize>r * outRow + <isize>i0 * outStep
-        for (let i = i0; i < i1; i++, p += xStep, q += outStep) store<T>(q, load<T>(p))
+        for (let i = i0; i < i1; i++, p += xStep, q += outStep) move<T>(q, p)
       }
     }
   }

@@ -1,24 +1,24 @@
 // Rows picked by an i32 index [count], 0 ≤ index < axis, and their adjoint. All buffers are dense: x of gather and out of
 // scatterAdd are [outer, axis, inner], the others [outer, count, inner]; out is apart from inputs.
 
-import { storePartial } from './simd'
+import { move, storePartial } from './simd'
 import { load2, store2 } from './wide'
 
 /** out[o, i, ·] = x[o, index[i], ·] on elements of 4 or 8 bytes */
-export function gather_4(outer: usize, axis: usize, inner: usize, count: usize, index: usize, x: usize, out: usize): void {
-  gather<f32>(outer, axis, inner, count, index, x, out)
-}
-export function gather_8(outer: usize, axis: usize, inner: usize, count: usize, index: usize, x: usize, out: usize): void {
-  gather<f64>(outer, axis, inner, count, index, x, out)
-}
-
-function gather<T>(outer: usize, axis: usize, inner: usize, count: usize, index: usize, x: usize, out: usize): void {
+export function gather<T>(
+  outer: usize,
+  axis: usize,
+  inner: usize,
+  count: usize,
+  index: usize,
+  x: usize,
+  out: usize,
+): void {
   const bytes = inner * sizeof<T>()
   for (let o: usize = 0; o < outer; o++) {
-    if (inner == 1) {
+    if (inner === 1) {
       for (let i: usize = 0; i < count; i++, out += sizeof<T>()) {
-        if (sizeof<T>() == 4) store<u32>(out, load<u32>(x + ((<usize>load<i32>(index + i * 4)) << 2)))
-        else store<u64>(out, load<u64>(x + ((<usize>load<i32>(index + i * 4)) << 3)))
+        move<T>(out, x + <usize>load<i32>(index + i * 4) * sizeof<T>())
       }
     } else {
       for (let i: usize = 0; i < count; i++, out += bytes) {
@@ -31,20 +31,17 @@ function gather<T>(outer: usize, axis: usize, inner: usize, count: usize, index:
   }
 }
 
-/** out[o, index[i], ·] += y[o, i, ·], from zeros on */
-export function scatterAdd_f32(outer: usize, axis: usize, inner: usize, count: usize, index: usize, y: usize, out: usize): void {
-  scatterAdd<f32>(outer, axis, inner, count, index, y, out)
-}
-export function scatterAdd_f64(outer: usize, axis: usize, inner: usize, count: usize, index: usize, y: usize, out: usize): void {
-  scatterAdd<f64>(outer, axis, inner, count, index, y, out)
-}
-export function scatterAdd_i32(outer: usize, axis: usize, inner: usize, count: usize, index: usize, y: usize, out: usize): void {
-  scatterAdd<i32>(outer, axis, inner, count, index, y, out)
-}
-
-/** The same with sums of f64, in scratch for [axis, inner] of them, where many rows may go to one. */
+/** The same with sums of f64, in scratch for [axis, inner] of them, where many rows may go to one.
+ *  @part scatterAdd */
 export function scatterAddWide(
-  outer: usize, axis: usize, inner: usize, count: usize, index: usize, y: usize, out: usize, scratch: usize,
+  outer: usize,
+  axis: usize,
+  inner: usize,
+  count: usize,
+  index: usize,
+  y: usize,
+  out: usize,
+  scratch: usize,
 ): void {
   const size = axis * inner
   for (let o: usize = 0; o < outer; o++) {
@@ -62,14 +59,25 @@ export function scatterAddWide(
   }
 }
 
-function scatterAdd<T>(outer: usize, axis: usize, inner: usize, count: usize, index: usize, y: usize, out: usize): void {
+/** out[o, index[i], ·] += y[o, i, ·], from zeros on */
+export function scatterAdd<T>(
+  outer: usize,
+  axis: usize,
+  inner: usize,
+  count: usize,
+  index: usize,
+  y: usize,
+  out: usize,
+): void {
   const bytes = inner * sizeof<T>()
   memory.fill(out, 0, outer * axis * bytes)
   for (let o: usize = 0; o < outer; o++) {
     for (let i: usize = 0; i < count; i++, y += bytes) {
       const to = out + <usize>load<i32>(index + i * 4) * bytes
-      if (inner == 1) store<T>(to, load<T>(to) + load<T>(y))
-      else for (let p: usize = 0; p < bytes; p += 16) storePartial<T>(to + p, v128.add<T>(v128.load(to + p), v128.load(y + p)), bytes - p)
+      if (inner === 1) store<T>(to, load<T>(to) + load<T>(y))
+      else
+        for (let p: usize = 0; p < bytes; p += 16)
+          storePartial<T>(to + p, v128.add<T>(v128.load(to + p), v128.load(y + p)), bytes - p)
     }
     out += axis * bytes
   }

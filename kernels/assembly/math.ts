@@ -3,93 +3,80 @@
 
 /** 1/k!, k = 0..13 */
 const FACTORIALS = memory.data<f64>([
-  1.0, 1.0, 0.5, 0.16666666666666666,
-  0.041666666666666664, 0.008333333333333333, 0.001388888888888889, 0.0001984126984126984,
-  2.48015873015873e-05, 2.7557319223985893e-06, 2.755731922398589e-07, 2.505210838544172e-08,
-  2.08767569878681e-09, 1.6059043836821613e-10,
+  1.0, 1.0, 0.5, 0.16666666666666666, 0.041666666666666664, 0.008333333333333333, 0.001388888888888889,
+  0.0001984126984126984, 2.48015873015873e-5, 2.7557319223985893e-6, 2.755731922398589e-7, 2.505210838544172e-8,
+  2.08767569878681e-9, 1.6059043836821613e-10,
 ])
 /** 2/(2k + 1), k = 1..11: log((1 + s)/(1 − s)) = 2s + s·(z·2/3 + z²·2/5 + …), z = s² */
 const ATANH = memory.data<f64>([
-  0.6666666666666666, 0.4, 0.2857142857142857, 0.2222222222222222,
-  0.18181818181818182, 0.15384615384615385, 0.13333333333333333, 0.11764705882352941,
-  0.10526315789473684, 0.09523809523809523, 0.08695652173913043,
+  0.6666666666666666, 0.4, 0.2857142857142857, 0.2222222222222222, 0.18181818181818182, 0.15384615384615385,
+  0.13333333333333333, 0.11764705882352941, 0.10526315789473684, 0.09523809523809523, 0.08695652173913043,
 ])
 /** erf(x)/x in powers of x², |x| ≤ 1 */
 const ERF_SMALL = memory.data<f64>([
-  1.1283791670955126, -0.37612638903183754, 0.1128379167095512, -0.026866170645129854,
-  0.005223977625423455, -0.0008548327021945428, 0.00012055332903350668, -1.4925647581008593e-05,
-  1.6462045711013026e-06, -1.6364645854816389e-07, 1.479243542696247e-08, -1.2164764337224506e-09,
-  8.709755232851789e-11, -4.2320376764874594e-12,
+  1.1283791670955126, -0.37612638903183754, 0.1128379167095512, -0.026866170645129854, 0.005223977625423455,
+  -0.0008548327021945428, 0.00012055332903350668, -1.4925647581008593e-5, 1.6462045711013026e-6, -1.6364645854816389e-7,
+  1.479243542696247e-8, -1.2164764337224506e-9, 8.709755232851789e-11, -4.2320376764874594e-12,
 ])
 /** (1 + 2u)·exp(u²)·erfc(u), a Chebyshev series in (u − 3.5)/(u + 3.5), u ≥ 0 */
 const ERFC_TAIL = memory.data<f64>([
-  1.177632731636124, -0.001630177283414629, -0.08733682573463146, 0.05800974837029327,
-  -0.024340115396182225, 0.007529483715635749, -0.0017438817577112521, 0.00028269829816555584,
-  -2.31849116112635e-05, -2.111766698133041e-06, 8.765760156892822e-07, -6.105702635086118e-08,
-  -1.7116664716341917e-08, 3.391360268611259e-09, 2.54661619366046e-10, -1.2482784079516295e-10,
-  -2.2122757753433792e-12, 4.4272603638230294e-12, -3.367266128031013e-14, -1.6519256000923578e-13,
-  1.9024103044538835e-15, 6.601187937172832e-15, 2.880282449409004e-17, -2.7791709635743296e-16,
-  -1.0764465740332641e-17, 1.1885144203998814e-17, 1.0933660522821855e-18,
+  1.177632731636124, -0.001630177283414629, -0.08733682573463146, 0.05800974837029327, -0.024340115396182225,
+  0.007529483715635749, -0.0017438817577112521, 0.00028269829816555584, -2.31849116112635e-5, -2.111766698133041e-6,
+  8.765760156892822e-7, -6.105702635086118e-8, -1.7116664716341917e-8, 3.391360268611259e-9, 2.54661619366046e-10,
+  -1.2482784079516295e-10, -2.2122757753433792e-12, 4.4272603638230294e-12, -3.367266128031013e-14,
+  -1.6519256000923578e-13, 1.9024103044538835e-15, 6.601187937172832e-15, 2.880282449409004e-17,
+  -2.7791709635743296e-16, -1.0764465740332641e-17, 1.1885144203998814e-17, 1.0933660522821855e-18,
 ])
 
 const LN2: f64 = 0.6931471805599453
 /** ln 2 in two parts; products of the first with integers below 2^11 are exact. */
-export const LN2_HIGH: f64 = 0.693147180369123816490
+export const LN2_HIGH: f64 = 0.69314718036912381649
 export const LN2_LOW: f64 = 1.90821492927058770002e-10
 /** Adding it rounds to an integer and leaves that integer in the low bits. */
 const ROUND: f64 = 6755399441055744
 
 /** What exp needs beside them, as a table for newer engines, which rebuild vector constants in every turn of a loop. */
-const EXP = memory.data<f64>([-746, 710, 1.4426950408889634, 6755399441055744, 0.693147180369123816490, 1.90821492927058770002e-10, 1])
+const EXP = memory.data<f64>([
+  -746, 710, 1.4426950408889634, 6755399441055744, 0.69314718036912381649, 1.90821492927058770002e-10, 1,
+])
 /** The bits of ROUND, less twice 1023 */
 const ROUND_BIASED = memory.data<i64>([0x4338000000000000 - 2046])
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function c(x: f64): v128 {
   return f64x2.splat(x)
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function select(mask: v128, a: v128, b: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i64x2.relaxed_laneselect(a, b, mask)
   return v128.bitselect(a, b, mask)
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function mad(a: v128, b: v128, d: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_madd<f64>(a, b, d)
   return f64x2.add(f64x2.mul(a, b), d)
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function nan(x: v128): v128 {
   return f64x2.ne(x, x)
 }
 
-/** 1/i! */
-// @ts-ignore: decorator
-@inline
+/** 1/i! @inline */
 function factorial(i: usize): v128 {
   return v128.load64_splat(FACTORIALS + (i << 3))
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function entry(i: usize): v128 {
   return v128.load64_splat(EXP + (i << 3))
 }
 
-/** 2^k for integers k given as k + ROUND, −1022 ≤ k ≤ 1023. */
-// @ts-ignore: decorator
-@inline
+/** 2^k for integers k given as k + ROUND, −1022 ≤ k ≤ 1023. @inline */
 function powerOfTwo(k: v128): v128 {
   return i64x2.shl(i64x2.add(k, i64x2.splat(1023)), 52)
 }
 
-/** (e^r − 1 − r)/r² = Σ_{i=2}^{13} r^(i−2)/i!, in Estrin's order: pairs, pairs of pairs, and their sum. */
-// @ts-ignore: decorator
-@inline
+/** (e^r − 1 − r)/r² = Σ_{i=2}^{13} r^(i−2)/i!, in Estrin's order: pairs, pairs of pairs, and their sum. @inline */
 function exponentialTail(r: v128): v128 {
   const r2 = f64x2.mul(r, r)
   const r4 = f64x2.mul(r2, r2)
@@ -99,9 +86,7 @@ function exponentialTail(r: v128): v128 {
   return mad(mad(high, r4, middle), r4, low)
 }
 
-/** e^(x + low), where `low` makes up for the rounding of x or is left out */
-// @ts-ignore: decorator
-@inline
+/** e^(x + low), where `low` makes up for the rounding of x or is left out @inline */
 function exponential(x: v128, low: v128, withLow: bool): v128 {
   // Beyond these bounds the result is 0 or infinite anyway.
   const y = f64x2.pmin(entry(1), f64x2.pmax(entry(0), x))
@@ -128,9 +113,7 @@ export function expWith(x: v128, low: v128): v128 {
   return exponential(x, low, true)
 }
 
-/** e^x − 1 for x ≤ 40 (larger ones overflow early) */
-// @ts-ignore: decorator
-@inline
+/** e^x − 1 for x ≤ 40 (larger ones overflow early) @inline */
 function expm1Moderate(x: v128): v128 {
   const shifted = f64x2.add(f64x2.mul(x, c(1 / LN2)), c(ROUND))
   const k = f64x2.sub(shifted, c(ROUND))
@@ -172,33 +155,25 @@ export function sech2(x: v128): v128 {
   return f64x2.div(f64x2.mul(c(4), e), f64x2.mul(d, d))
 }
 
-/** 2/(2i + 3) */
-// @ts-ignore: decorator
-@inline
+/** 2/(2i + 3) @inline */
 export function odd(i: usize): v128 {
   return v128.load64_splat(ATANH + (i << 3))
 }
 
 const LEAST_NORMAL: f64 = 2.2250738585072014e-308
 
-/** x, or 2^54·x where x is subnormal */
-// @ts-ignore: decorator
-@inline
+/** x, or 2^54·x where x is subnormal @inline */
 function normalized(x: v128): v128 {
   return select(f64x2.lt(x, c(LEAST_NORMAL)), f64x2.mul(x, c(18014398509481984)), x)
 }
 
-/** m of x = 2^k·m, √½ ≤ m < √2, for finite x > 0 */
-// @ts-ignore: decorator
-@inline
+/** m of x = 2^k·m, √½ ≤ m < √2, for finite x > 0 @inline */
 export function mantissa(x: v128): v128 {
   const y = normalized(x)
   return i64x2.sub(y, i64x2.shl(i64x2.shr_s(i64x2.sub(y, i64x2.splat(0x3fe6a09e667f3bcd)), 52), 52))
 }
 
-/** k of x = 2^k·m */
-// @ts-ignore: decorator
-@inline
+/** k of x = 2^k·m @inline */
 export function exponent(x: v128): v128 {
   const whole = i64x2.shr_s(i64x2.sub(normalized(x), i64x2.splat(0x3fe6a09e667f3bcd)), 52)
   const k = f64x2.convert_low_i32x4_s(i8x16.shuffle(whole, whole, 0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11))
@@ -257,9 +232,7 @@ function scaledErfc(u: v128): v128 {
   return f64x2.div(sum, f64x2.add(c(1), f64x2.add(u, u)))
 }
 
-/** exp(−scale·x²) without the error of rounding x²: x = high + low with high² exact */
-// @ts-ignore: decorator
-@inline
+/** exp(−scale·x²) without the error of rounding x²: x = high + low with high² exact @inline */
 export function gaussian(x: v128, scale: f64): v128 {
   const high = v128.and(x, i64x2.splat(-0x8000000))
   const rest = f64x2.mul(f64x2.sub(x, high), f64x2.add(x, high))
@@ -283,9 +256,7 @@ export function normalCdf(x: v128): v128 {
   return select(nan(x), x, select(f64x2.lt(x, c(0)), tail, f64x2.sub(c(1), tail)))
 }
 
-/** x·gate, where the gate falls faster than x grows: −0 far to the left */
-// @ts-ignore: decorator
-@inline
+/** x·gate, where the gate falls faster than x grows: −0 far to the left @inline */
 function gatedBy(x: v128, gate: v128): v128 {
   return select(f64x2.eq(x, c(-Infinity)), c(-0.0), f64x2.mul(x, gate))
 }

@@ -1,31 +1,26 @@
 // Functions of four f32 at a time, where one rounding more than in math.ts is the price of half the time. Polynomials are
 // our own least-squares fits, weighted towards minimax; errors are measured by src/accuracy.test.ts.
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function c(x: f32): v128 {
   return f32x4.splat(x)
 }
-/** Coefficient i of a table in static memory: newer engines rebuild vector constants in every turn of a loop. */
-// @ts-ignore: decorator
-@inline
+/** Coefficient i of a table in static memory: newer engines rebuild vector constants in every turn of a loop.
+ *  @inline */
 function at(table: usize, i: usize): v128 {
   return v128.load32_splat(table + (i << 2))
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function mad(a: v128, b: v128, d: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return v128.relaxed_madd<f32>(a, b, d)
   return f32x4.add(f32x4.mul(a, b), d)
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function select(mask: v128, a: v128, b: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return i32x4.relaxed_laneselect(a, b, mask)
   return v128.bitselect(a, b, mask)
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function nan(x: v128): v128 {
   return f32x4.ne(x, x)
 }
@@ -37,33 +32,33 @@ const TANH = memory.data<f32>([-0.3333328194, 0.1333144216, -0.05373971217, 0.02
 /** (Φ(x) − ½)/x in powers of x², |x| ≤ 0.8 */
 const PHI = memory.data<f32>([0.3989422653, -0.06648997297, 0.009970323799, -0.001176534026, 0.00009921606984])
 /** q of gelu, see there. The places of both polynomials were chosen so that their first coefficients are exact. */
-const NEAR = memory.data<f32>([0.3241601884, 0.05434988439, -0.02722359262, 0.01129324641, -0.004133140668, 0.001379573368, -0.0004249316698, 0.00011652385, -3.566880696e-05, 1.435258037e-05])
-const FAR = memory.data<f32>([0.3813783824, -0.1456442624, -0.4055669606, -0.4033765495, 0.03754380345, 0.3708590865, -0.03660299629, -0.4425478876])
+const NEAR = memory.data<f32>([
+  0.3241601884, 0.05434988439, -0.02722359262, 0.01129324641, -0.004133140668, 0.001379573368, -0.0004249316698,
+  0.00011652385, -3.566880696e-5, 1.435258037e-5,
+])
+const FAR = memory.data<f32>([
+  0.3813783824, -0.1456442624, -0.4055669606, -0.4033765495, 0.03754380345, 0.3708590865, -0.03660299629, -0.4425478876,
+])
 
 /** ln 2 in two parts; products of the first with integers below 2^14 are exact. */
 const LN2_HIGH: f32 = 0.693359375
-const LN2_LOW: f32 = -2.12194440e-4
+const LN2_LOW: f32 = -2.1219444e-4
 /** Adding it rounds to an integer and leaves that integer in the low bits. */
 const ROUND: f32 = 12582912
 /** 1/ln 2, −ln 2 in two parts, ROUND, 1 */
-const LN2 = memory.data<f32>([1.44269504088896341, -0.693359375, 2.12194440e-4, 12582912, 1])
+const LN2 = memory.data<f32>([1.44269504088896341, -0.693359375, 2.1219444e-4, 12582912, 1])
 
-/** r and k of x = k·ln 2 + r, |r| ≤ ½ ln 2; k is in the low bits of the sum. */
-// @ts-ignore: decorator
-@inline
+/** r and k of x = k·ln 2 + r, |r| ≤ ½ ln 2; k is in the low bits of the sum. @inline */
 function nearest(x: v128): v128 {
   return mad(x, at(LN2, 0), at(LN2, 3))
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function remainder(x: v128, sum: v128): v128 {
   const k = f32x4.sub(sum, at(LN2, 3))
   return mad(k, at(LN2, 2), mad(k, at(LN2, 1), x))
 }
 
-/** (e^r − 1 − r) + low */
-// @ts-ignore: decorator
-@inline
+/** (e^r − 1 − r) + low @inline */
 function expTail(r: v128, low: v128): v128 {
   let p = mad(at(EXP, 4), r, at(EXP, 3))
   p = mad(p, r, at(EXP, 2))
@@ -71,29 +66,22 @@ function expTail(r: v128, low: v128): v128 {
   p = mad(p, r, at(EXP, 0))
   return mad(f32x4.mul(r, r), p, low)
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function expm1Near(r: v128): v128 {
   return expTail(r, r)
 }
-/** e^r, with what the rounding of 1 + r loses */
-// @ts-ignore: decorator
-@inline
+/** e^r, with what the rounding of 1 + r loses @inline */
 function expNear(r: v128): v128 {
   const s = f32x4.add(at(LN2, 4), r)
   return f32x4.add(s, expTail(r, f32x4.sub(r, f32x4.sub(s, at(LN2, 4)))))
 }
 
-/** p·2^k, k in the low bits of `sum`, where neither is subnormal nor overflows: k is added to the exponent. */
-// @ts-ignore: decorator
-@inline
+/** p·2^k, k in the low bits of `sum`, where neither is subnormal nor overflows: k is added to the exponent. @inline */
 function scaled(p: v128, sum: v128): v128 {
   return i32x4.add(p, i32x4.shl(sum, 23))
 }
 
-/** The same in two steps, so that subnormal results round once and large ones overflow: −151 ≤ k ≤ 130. */
-// @ts-ignore: decorator
-@inline
+/** The same in two steps, so that subnormal results round once and large ones overflow: −151 ≤ k ≤ 130. @inline */
 function twice(p: v128, sum: v128): v128 {
   const whole = i32x4.sub(sum, at(LN2, 3))
   const half = i32x4.shr_s(whole, 1)
@@ -102,24 +90,18 @@ function twice(p: v128, sum: v128): v128 {
   return f32x4.mul(f32x4.mul(p, first), i32x4.shl(i32x4.add(i32x4.sub(whole, half), one), 23))
 }
 
-/** e^x for −105 ≤ x ≤ 90 */
-// @ts-ignore: decorator
-@inline
+/** e^x for −105 ≤ x ≤ 90 @inline */
 function exponential(x: v128): v128 {
   const sum = nearest(x)
   return twice(expNear(remainder(x, sum)), sum)
 }
 
-/** Whether a lane is NaN or has a modulus above `most`, of which these are the bits. */
-// @ts-ignore: decorator
-@inline
+/** Whether a lane is NaN or has a modulus above `most`, of which these are the bits. @inline */
 function beyond(x: v128, most: i32): bool {
   return v128.any_true(i32x4.gt_s(v128.and(x, i32x4.splat(0x7fffffff)), i32x4.splat(most)))
 }
 
-/** e^x */
-// @ts-ignore: decorator
-@inline
+/** e^x @inline */
 export function exp(x: v128): v128 {
   // 87
   if (beyond(x, 0x42ae0000)) return expAnywhere(x)
@@ -131,9 +113,7 @@ function expAnywhere(x: v128): v128 {
   return select(nan(x), x, y)
 }
 
-/** e^x for x ≤ 0, and 0 where that is below the normal numbers */
-// @ts-ignore: decorator
-@inline
+/** e^x for x ≤ 0, and 0 where that is below the normal numbers @inline */
 export function expNegative(x: v128): v128 {
   // The sum's low bits are k + 127, the exponent field of 2^k. NaN is no less than the bound and stays.
   const shifted = mad(f32x4.pmax(x, c(-88)), c(1.44269504088896341), c(ROUND + 127))
@@ -147,8 +127,7 @@ export function expNegative(x: v128): v128 {
   return v128.andnot(f32x4.mul(p, i32x4.shl(shifted, 23)), f32x4.lt(x, c(-87.25)))
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 export function tanh(x: v128): v128 {
   const a = f32x4.pmin(c(10), f32x4.abs(x))
   const z = f32x4.mul(x, x)
@@ -163,9 +142,7 @@ export function tanh(x: v128): v128 {
   return v128.or(select(v128.or(f32x4.lt(a, c(0.625)), nan(x)), small, large), v128.and(x, c(-0.0)))
 }
 
-/** 1/(1 + e^−x) */
-// @ts-ignore: decorator
-@inline
+/** 1/(1 + e^−x) @inline */
 export function sigmoid(x: v128): v128 {
   if (beyond(x, 0x42ae0000)) return sigmoidAnywhere(x)
   const a = v128.or(x, c(-0.0))
@@ -209,15 +186,14 @@ export function log(x: v128): v128 {
 /**
  * x·Φ(x). |x| ≤ 0.75: x·(½ + x·p(x²)). Beyond: max(x, 0) − e^(−x²/2)·q, q = |x|·Φ(−|x|)·e^(x²/2), up to 2.5 a polynomial in
  * |x| less a constant, then one in 1/(1 + |x|/2) less another.
- */
-// @ts-ignore: decorator
-@inline
+ @inline */
 export function gelu(x: v128): v128 {
   // 13
   if (beyond(x, 0x41500000)) return geluAnywhere(x)
   const a = f32x4.abs(x)
   const sum = nearest(halfSquare(a))
-  let first = at(NEAR, 0), rest = nearPart(a)
+  let first = at(NEAR, 0)
+  let rest = nearPart(a)
   // 2.5
   if (beyond(x, 0x40200000)) {
     const near = f32x4.lt(a, c(2.5))
@@ -227,9 +203,7 @@ export function gelu(x: v128): v128 {
   return geluFrom(x, a, scaled(geluTail(a, first, rest, sum), sum))
 }
 
-/** q of gelu less its first coefficient. */
-// @ts-ignore: decorator
-@inline
+/** q of gelu less its first coefficient. @inline */
 function nearPart(a: v128): v128 {
   const t = f32x4.sub(a, c(1.750087857246399))
   let q = mad(at(NEAR, 9), t, at(NEAR, 8))
@@ -242,8 +216,7 @@ function nearPart(a: v128): v128 {
   q = mad(q, t, at(NEAR, 1))
   return f32x4.mul(q, t)
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function farPart(a: v128): v128 {
   const t = f32x4.sub(f32x4.div(c(1), mad(a, c(0.5), c(1))), c(0.309326171875))
   let q = mad(at(FAR, 7), t, at(FAR, 6))
@@ -255,23 +228,17 @@ function farPart(a: v128): v128 {
   return f32x4.mul(q, t)
 }
 
-/** The first half of a, whose square is exact. */
-// @ts-ignore: decorator
-@inline
+/** The first half of a, whose square is exact. @inline */
 function highPart(a: v128): v128 {
   return v128.and(a, i32x4.splat(-4096))
 }
-/** −½·high² */
-// @ts-ignore: decorator
-@inline
+/** −½·high² @inline */
 function halfSquare(a: v128): v128 {
   const high = highPart(a)
   return f32x4.mul(f32x4.mul(high, high), c(-0.5))
 }
 
-/** q·e^(−a²/2)/2^k, q = first + rest */
-// @ts-ignore: decorator
-@inline
+/** q·e^(−a²/2)/2^k, q = first + rest @inline */
 function geluTail(a: v128, first: v128, rest: v128, sum: v128): v128 {
   const high = highPart(a)
   const k = f32x4.sub(sum, at(LN2, 3))
@@ -281,9 +248,7 @@ function geluTail(a: v128, first: v128, rest: v128, sum: v128): v128 {
   return f32x4.add(first, mad(f32x4.add(first, rest), expm1Near(r), rest))
 }
 
-/** gelu from what max(x, 0) loses where |x| = a is not small */
-// @ts-ignore: decorator
-@inline
+/** gelu from what max(x, 0) loses where |x| = a is not small @inline */
 function geluFrom(x: v128, a: v128, tail: v128): v128 {
   const z = f32x4.mul(x, x)
   let p = mad(at(PHI, 4), z, at(PHI, 3))

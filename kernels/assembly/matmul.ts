@@ -8,39 +8,38 @@
 // vectors, [k][2 lanes]. Blocks follow Goto and van de Geijn, *Anatomy of high-performance matrix multiplication*,
 // ACM TOMS 34 (2008): a panel of B stays in the first cache, a block of A in the second.
 
-import { blockK, blockM, blockN, panelABytes, panelBBytes } from './memory'
 import { map } from './map'
+import { blockK, blockM, blockN, panelABytes, panelBBytes } from './memory'
 import { fma, lanes, storePartial, sumLanes } from './simd'
 
 /** Rows of a tile. */
 const rows: usize = 4
 
-export function matmul_f32(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, phi: i32, scale: f64, add: usize,
-  out: usize, from: usize, to: usize, scratch: usize,
+export function matmul<T>(
+  transA: bool,
+  transB: bool,
+  m: usize,
+  k: usize,
+  n: usize,
+  a: usize,
+  b: usize,
+  bias: usize,
+  phi: i32,
+  scale: f64,
+  add: usize,
+  out: usize,
+  from: usize,
+  to: usize,
+  scratch: usize,
 ): void {
-  matmul<f32>(transA, transB, m, k, n, a, b, bias, phi, scale, add, out, from, to, scratch)
-}
-
-export function matmul_f64(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, phi: i32, scale: f64, add: usize,
-  out: usize, from: usize, to: usize, scratch: usize,
-): void {
-  matmul<f64>(transA, transB, m, k, n, a, b, bias, phi, scale, add, out, from, to, scratch)
-}
-
-function matmul<T>(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, phi: i32, scale: f64, add: usize,
-  out: usize, from: usize, to: usize, scratch: usize,
-): void {
-  if (m == 0 || n == 0) return
+  if (m === 0 || n === 0) return
   if (k > 0 && n > 1 && m > 1) {
     multiply<T>(transA, transB, m, k, n, a, b, bias, phi, scale, add, out, from, to, scratch)
     return
   }
-  if (k == 0) {
+  if (k === 0) {
     memory.fill(out, 0, m * n * sizeof<T>())
-  } else if (n == 1) {
+  } else if (n === 1) {
     if (transA) combineRows<T>(k, m, b, a, out)
     else dotRows<T>(m, k, a, b, out)
   } else if (transB) {
@@ -48,27 +47,41 @@ function matmul<T>(
   } else {
     combineRows<T>(k, n, a, b, out)
   }
-  if (bias != 0 || phi >= 0 || add != 0 || scale != 1) finishRows<T>(m, n, out, n * sizeof<T>(), bias, phi, scale, add)
+  if (bias !== 0 || phi >= 0 || add !== 0 || scale !== 1)
+    finishRows<T>(m, n, out, n * sizeof<T>(), bias, phi, scale, add)
 }
 
 /** `finish` and φ on whole rows of C in place; rows of `add` are as far apart. */
 function finishRows<T>(m: usize, n: usize, c: usize, cRow: usize, bias: usize, phi: i32, scale: f64, add: usize): void {
   for (let i: usize = 0; i < m; i++, c += cRow) {
-    const addRow = add == 0 ? 0 : add + i * cRow
+    const addRow = add === 0 ? 0 : add + i * cRow
     if (phi < 0) {
       finish<T>(1, n, c, cRow, bias, scale, addRow, cRow, c, cRow)
       continue
     }
-    if (bias != 0) finish<T>(1, n, c, cRow, bias, 1, 0, cRow, c, cRow)
+    if (bias !== 0) finish<T>(1, n, c, cRow, bias, 1, 0, cRow, c, cRow)
     map<T>(phi, n, c, c)
-    if (add != 0 || scale != 1) finish<T>(1, n, c, cRow, 0, scale, addRow, cRow, c, cRow)
+    if (add !== 0 || scale !== 1) finish<T>(1, n, c, cRow, 0, scale, addRow, cRow, c, cRow)
   }
 }
 
 /** Packs B unless it is small and row-major already, and A when its rows would be read often enough to pay for it. */
 function multiply<T>(
-  transA: bool, transB: bool, m: usize, k: usize, n: usize, a: usize, b: usize, bias: usize, phi: i32, scale: f64, add: usize,
-  out: usize, from: usize, to: usize, scratch: usize,
+  transA: bool,
+  transB: bool,
+  m: usize,
+  k: usize,
+  n: usize,
+  a: usize,
+  b: usize,
+  bias: usize,
+  phi: i32,
+  scale: f64,
+  add: usize,
+  out: usize,
+  from: usize,
+  to: usize,
+  scratch: usize,
 ): void {
   const size: usize = sizeof<T>()
   const width: usize = 2 * lanes<T>()
@@ -78,8 +91,9 @@ function multiply<T>(
   const packA = n > 256
   const packB = transB || n > 64 || m > 1024
   // With φ only the bias is added in the tile, the rest when rows are whole and still near.
-  const scaleOfTile = phi < 0 ? scale : 1, addOfTile: usize = phi < 0 ? add : 0
-  const plain = bias == 0 && addOfTile == 0 && scaleOfTile == 1
+  const scaleOfTile = phi < 0 ? scale : 1
+  const addOfTile: usize = phi < 0 ? add : 0
+  const plain = bias === 0 && addOfTile === 0 && scaleOfTile === 1
   // Strides in bytes of one step along the rows and along k, as A lies in memory.
   const aRow: usize = transA ? size : k * size
   const aStep: usize = transA ? m * size : size
@@ -91,7 +105,7 @@ function multiply<T>(
     const nb = min(blockN, to - j0)
     for (let p0: usize = 0; p0 < k; p0 += blockK) {
       const kb = min(blockK, k - p0)
-      const last = !plain && p0 + kb == k
+      const last = !plain && p0 + kb === k
       const bBlock = b + p0 * bRow + j0 * bColumn
       if (packB) {
         for (let j: usize = 0; j < nb; j += width) {
@@ -116,32 +130,72 @@ function multiply<T>(
           const bTile = packB ? packedB + j * kb * size : bBlock + j * bColumn
           const bStep: usize = packB ? width * size : bRow
           const columns = min(width, nb - j)
-          const biasTile = bias == 0 ? 0 : bias + (j0 + j) * size
+          const biasTile = bias === 0 ? 0 : bias + (j0 + j) * size
           for (let i: usize = 0; i < mb; i += rows) {
             const height = min(rows, mb - i)
             const at = (i0 + i) * outRow + (j0 + j) * size
             const target = out + at
-            const whole = height == rows && columns == width
+            const whole = height === rows && columns === width
             const c = whole ? target : tileScratch
             const cRow: usize = whole ? outRow : width * size
             if (!whole && p0 > 0) copyTile<T>(height, columns, target, outRow, c, cRow)
-            const addTile = addOfTile == 0 ? 0 : addOfTile + at
+            const addTile = addOfTile === 0 ? 0 : addOfTile + at
             const finished = last && whole
             if (packA) {
-              tile<T>(kb, packedA + i * kb * size, rows * size, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scaleOfTile, addTile)
+              tile<T>(
+                kb,
+                packedA + i * kb * size,
+                rows * size,
+                bTile,
+                bStep,
+                c,
+                cRow,
+                p0 > 0,
+                finished,
+                biasTile,
+                scaleOfTile,
+                addTile,
+              )
             } else if (transA) {
-              tile<T>(kb, aBlock + i * aRow, aStep, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scaleOfTile, addTile)
+              tile<T>(
+                kb,
+                aBlock + i * aRow,
+                aStep,
+                bTile,
+                bStep,
+                c,
+                cRow,
+                p0 > 0,
+                finished,
+                biasTile,
+                scaleOfTile,
+                addTile,
+              )
             } else {
-              tileOfRows<T>(kb, aBlock + i * aRow, aRow, height, bTile, bStep, c, cRow, p0 > 0, finished, biasTile, scaleOfTile, addTile)
+              tileOfRows<T>(
+                kb,
+                aBlock + i * aRow,
+                aRow,
+                height,
+                bTile,
+                bStep,
+                c,
+                cRow,
+                p0 > 0,
+                finished,
+                biasTile,
+                scaleOfTile,
+                addTile,
+              )
             }
             if (whole) continue
             if (last) finish<T>(height, columns, c, cRow, biasTile, scaleOfTile, addTile, outRow, target, outRow)
             else copyTile<T>(height, columns, c, cRow, target, outRow)
           }
         }
-        if (phi >= 0 && p0 + kb == k) {
+        if (phi >= 0 && p0 + kb === k) {
           const at = i0 * outRow + j0 * size
-          finishRows<T>(mb, nb, out + at, outRow, 0, phi, scale, add == 0 ? 0 : add + at)
+          finishRows<T>(mb, nb, out + at, outRow, 0, phi, scale, add === 0 ? 0 : add + at)
         }
       }
     }
@@ -150,7 +204,16 @@ function multiply<T>(
 
 /** out = add + scale·(c + bias) on `height` rows. */
 function finish<T>(
-  height: usize, columns: usize, c: usize, cRow: usize, bias: usize, scale: f64, add: usize, addRow: usize, out: usize, outRow: usize,
+  height: usize,
+  columns: usize,
+  c: usize,
+  cRow: usize,
+  bias: usize,
+  scale: f64,
+  add: usize,
+  addRow: usize,
+  out: usize,
+  outRow: usize,
 ): void {
   const bytes = columns * sizeof<T>()
   const whole = bytes & ~15
@@ -159,18 +222,18 @@ function finish<T>(
   for (let i: usize = 0; i < height; i++) {
     let j: usize = 0
     for (; j < whole; j += 16) {
-      const x = bias == 0 ? v128.load(c + j) : v128.add<T>(v128.load(c + j), v128.load(bias + j))
+      const x = bias === 0 ? v128.load(c + j) : v128.add<T>(v128.load(c + j), v128.load(bias + j))
       const y = v128.mul<T>(x, s)
-      v128.store(out + j, add == 0 ? y : v128.add<T>(v128.load(add + j), y))
+      v128.store(out + j, add === 0 ? y : v128.add<T>(v128.load(add + j), y))
     }
     if (j < bytes) {
-      const x = v128.add<T>(v128.load(c + j), bias == 0 ? zero : v128.load(bias + j))
+      const x = v128.add<T>(v128.load(c + j), bias === 0 ? zero : v128.load(bias + j))
       const y = v128.mul<T>(x, s)
-      storePartial<T>(out + j, add == 0 ? y : v128.add<T>(v128.load(add + j), y), bytes - j)
+      storePartial<T>(out + j, add === 0 ? y : v128.add<T>(v128.load(add + j), y), bytes - j)
     }
     c += cRow
     out += outRow
-    if (add != 0) add += addRow
+    if (add !== 0) add += addRow
   }
 }
 
@@ -179,13 +242,31 @@ function finish<T>(
  * `finished`, C = add + scale·(C + bias), with rows of `add` as far apart as C's.
  */
 function tile<T>(
-  k: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cRow: usize, accumulate: bool,
-  finished: bool, bias: usize, scale: f64, add: usize,
+  k: usize,
+  a: usize,
+  aStep: usize,
+  b: usize,
+  bStep: usize,
+  c: usize,
+  cRow: usize,
+  accumulate: bool,
+  finished: bool,
+  bias: usize,
+  scale: f64,
+  add: usize,
 ): void {
-  let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+  let c00 = v128.splat<T>(0)
+  let c01 = c00
+  let c10 = c00
+  let c11 = c00
+  let c20 = c00
+  let c21 = c00
+  let c30 = c00
+  let c31 = c00
   const end = b + k * bStep
   do {
-    const b0 = v128.load(b), b1 = v128.load(b, 16)
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
     const a0 = v128.load_splat<T>(a)
     c00 = fma<T>(a0, b0, c00)
     c01 = fma<T>(a0, b1, c01)
@@ -200,22 +281,41 @@ function tile<T>(
     c31 = fma<T>(a3, b1, c31)
     a += aStep
     b += bStep
-  } while (b != end)
+  } while (b !== end)
   storeTile<T>(c, cRow, c00, c01, c10, c11, c20, c21, c30, c31, accumulate, finished, bias, scale, add)
 }
 
 /** The same with A row-major, `aRow` bytes from row to row. Rows beyond `height` repeat the first. */
 function tileOfRows<T>(
-  k: usize, a0: usize, aRow: usize, height: usize, b: usize, bStep: usize, c: usize, cRow: usize, accumulate: bool,
-  finished: bool, bias: usize, scale: f64, add: usize,
+  k: usize,
+  a0: usize,
+  aRow: usize,
+  height: usize,
+  b: usize,
+  bStep: usize,
+  c: usize,
+  cRow: usize,
+  accumulate: bool,
+  finished: bool,
+  bias: usize,
+  scale: f64,
+  add: usize,
 ): void {
-  let c00 = v128.splat<T>(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00
+  let c00 = v128.splat<T>(0)
+  let c01 = c00
+  let c10 = c00
+  let c11 = c00
+  let c20 = c00
+  let c21 = c00
+  let c30 = c00
+  let c31 = c00
   let a1 = height > 1 ? a0 + aRow : a0
   let a2 = height > 2 ? a0 + 2 * aRow : a0
   let a3 = height > 3 ? a0 + 3 * aRow : a0
   const end = a0 + k * sizeof<T>()
   do {
-    const b0 = v128.load(b), b1 = v128.load(b, 16)
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
     const x0 = v128.load_splat<T>(a0)
     c00 = fma<T>(x0, b0, c00)
     c01 = fma<T>(x0, b1, c01)
@@ -233,18 +333,32 @@ function tileOfRows<T>(
     a2 += sizeof<T>()
     a3 += sizeof<T>()
     b += bStep
-  } while (a0 != end)
+  } while (a0 !== end)
   storeTile<T>(c, cRow, c00, c01, c10, c11, c20, c21, c30, c31, accumulate, finished, bias, scale, add)
 }
 
-/** The last of a tile: its sums, on top of those of C where they `accumulate`, or what `finished` makes of them, go to C. */
-// @ts-ignore: decorator
-@inline
+/** The last of a tile: its sums, on top of those of C where they `accumulate`, or what `finished` makes of them, go to C.
+ *  @inline */
 function storeTile<T>(
-  c: usize, cRow: usize, c00: v128, c01: v128, c10: v128, c11: v128, c20: v128, c21: v128, c30: v128, c31: v128,
-  accumulate: bool, finished: bool, bias: usize, scale: f64, add: usize,
+  c: usize,
+  cRow: usize,
+  c00: v128,
+  c01: v128,
+  c10: v128,
+  c11: v128,
+  c20: v128,
+  c21: v128,
+  c30: v128,
+  c31: v128,
+  accumulate: bool,
+  finished: bool,
+  bias: usize,
+  scale: f64,
+  add: usize,
 ): void {
-  const c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow
+  const c1 = c + cRow
+  const c2 = c1 + cRow
+  const c3 = c2 + cRow
   // Blocks of k are summed on their own and then added, so that roundings add up over a block, not over all of k.
   if (accumulate) {
     c00 = v128.add<T>(v128.load(c), c00)
@@ -257,8 +371,9 @@ function storeTile<T>(
     c31 = v128.add<T>(v128.load(c3, 16), c31)
   }
   if (finished) {
-    if (bias != 0) {
-      const b0 = v128.load(bias), b1 = v128.load(bias, 16)
+    if (bias !== 0) {
+      const b0 = v128.load(bias)
+      const b1 = v128.load(bias, 16)
       c00 = v128.add<T>(c00, b0)
       c01 = v128.add<T>(c01, b1)
       c10 = v128.add<T>(c10, b0)
@@ -277,8 +392,10 @@ function storeTile<T>(
     c21 = v128.mul<T>(c21, s)
     c30 = v128.mul<T>(c30, s)
     c31 = v128.mul<T>(c31, s)
-    if (add != 0) {
-      const add1 = add + cRow, add2 = add1 + cRow, add3 = add2 + cRow
+    if (add !== 0) {
+      const add1 = add + cRow
+      const add2 = add1 + cRow
+      const add3 = add2 + cRow
       c00 = v128.add<T>(v128.load(add), c00)
       c01 = v128.add<T>(v128.load(add, 16), c01)
       c10 = v128.add<T>(v128.load(add1), c10)
@@ -312,7 +429,7 @@ function packRows<T>(k: usize, source: usize, stride: usize, panel: usize, width
   const bytes: usize = width * sizeof<T>()
   for (const end = panel + k * bytes; panel < end; panel += bytes) {
     v128.store(panel, v128.load(source))
-    if (bytes == 32) v128.store(panel, v128.load(source, 16), 16)
+    if (bytes === 32) v128.store(panel, v128.load(source, 16), 16)
     source += stride
   }
 }
@@ -323,7 +440,7 @@ function packColumns<T>(columns: usize, k: usize, source: usize, stride: usize, 
   for (let c: usize = 0; c < width; c += lanes<T>()) {
     const s0 = source + (c < columns ? c * stride : 0)
     const s1 = source + (c + 1 < columns ? (c + 1) * stride : 0)
-    if (sizeof<T>() == 4) {
+    if (sizeof<T>() === 4) {
       const s2 = source + (c + 2 < columns ? (c + 2) * stride : 0)
       const s3 = source + (c + 3 < columns ? (c + 3) * stride : 0)
       packFour(k, s0, s1, s2, s3, panel + c * sizeof<T>(), step)
@@ -337,9 +454,14 @@ function packFour(k: usize, s0: usize, s1: usize, s2: usize, s3: usize, panel: u
   let p: usize = 0
   const bytes = k * 4
   for (const whole = bytes & ~15; p < whole; p += 16) {
-    const r0 = v128.load(s0 + p), r1 = v128.load(s1 + p), r2 = v128.load(s2 + p), r3 = v128.load(s3 + p)
-    const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7)
-    const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7)
+    const r0 = v128.load(s0 + p)
+    const r1 = v128.load(s1 + p)
+    const r2 = v128.load(s2 + p)
+    const r3 = v128.load(s3 + p)
+    const low01 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5)
+    const high01 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7)
+    const low23 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5)
+    const high23 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7)
     v128.store(panel, v128.shuffle<f64>(low01, low23, 0, 2))
     v128.store(panel + step, v128.shuffle<f64>(low01, low23, 1, 3))
     v128.store(panel + 2 * step, v128.shuffle<f64>(high01, high23, 0, 2))
@@ -359,7 +481,8 @@ function packTwo(k: usize, s0: usize, s1: usize, panel: usize, step: usize): voi
   let p: usize = 0
   const bytes = k * 8
   for (const whole = bytes & ~15; p < whole; p += 16) {
-    const r0 = v128.load(s0 + p), r1 = v128.load(s1 + p)
+    const r0 = v128.load(s0 + p)
+    const r1 = v128.load(s1 + p)
     v128.store(panel, v128.shuffle<f64>(r0, r1, 0, 2))
     v128.store(panel + step, v128.shuffle<f64>(r0, r1, 1, 3))
     panel += 2 * step
@@ -380,15 +503,21 @@ function dotRows<T>(m: usize, k: usize, a: usize, x: usize, out: usize): void {
   const whole = row & ~15
   for (let i: usize = 0; i < m; i += rows) {
     const height = min(rows, m - i)
-    let a0 = a
-    let a1 = height > 1 ? a0 + row : a0
-    let a2 = height > 2 ? a0 + 2 * row : a0
-    let a3 = height > 3 ? a0 + 3 * row : a0
-    let t0: f64 = 0, t1: f64 = 0, t2: f64 = 0, t3: f64 = 0
+    const a0 = a
+    const a1 = height > 1 ? a0 + row : a0
+    const a2 = height > 2 ? a0 + 2 * row : a0
+    const a3 = height > 3 ? a0 + 3 * row : a0
+    let t0: f64 = 0
+    let t1: f64 = 0
+    let t2: f64 = 0
+    let t3: f64 = 0
     let p: usize = 0
     while (p < whole) {
       const end = min(whole, p + run)
-      let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+      let s0 = v128.splat<T>(0)
+      let s1 = s0
+      let s2 = s0
+      let s3 = s0
       for (; p < end; p += 16) {
         const v = v128.load(x + p)
         s0 = fma<T>(v128.load(a0 + p), v, s0)
@@ -424,14 +553,16 @@ function combineRows<T>(k: usize, n: usize, x: usize, b: usize, out: usize): voi
   }
 }
 
-// @ts-ignore: decorator
-@inline // in both builds: scripts/build-wasm.mjs wants them to have the same functions
+/** In both builds: scripts/build-wasm.mjs wants them to have the same functions. @inline */
 function combine<T>(k: usize, n: usize, x: usize, b: usize, out: usize, accumulate: bool): void {
   const row = n * sizeof<T>()
   const end = x + k * sizeof<T>()
   let j: usize = 0
   for (; j + 64 <= row; j += 64) {
-    let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+    let s0 = v128.splat<T>(0)
+    let s1 = s0
+    let s2 = s0
+    let s3 = s0
     let source = b + j
     for (let p = x; p < end; p += sizeof<T>()) {
       const v = v128.load_splat<T>(p)

@@ -5,12 +5,12 @@
 // A buffer starts at a multiple of 16 and is followed by at least 256 readable bytes, so that a vector load may run
 // past its end. Nothing is ever written past an end.
 
-/** Where scratch begins: a multiple of 64. */
+/** Where scratch begins: a multiple of 64. @part matmul */
 export function scratchBase(): usize {
   return (__heap_base + 63) & ~63
 }
 
-/** Bytes of scratch: packed panels of A and B, and one tile, of matmul in f64. */
+/** Bytes of scratch: packed panels of A and B, and one tile, of matmul in f64. @part matmul */
 export function scratchBytes(): usize {
   return panelABytes + panelBBytes + 256
 }

@@ -7,17 +7,14 @@ import { fma, storePartial, sumLanes, tailMask } from './simd'
 /** Bytes of a row that are summed in T. */
 const part: usize = 16384
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function term<T>(squares: bool, x: v128, m: v128, s: v128): v128 {
   if (!squares) return v128.add<T>(s, x)
   const d = v128.sub<T>(x, m)
   return fma<T>(d, d, s)
 }
 
-/** Σ (x − centre)², or Σ x for a centre of 0 */
-// @ts-ignore: decorator
-@inline
+/** Σ (x − centre)², or Σ x for a centre of 0 @inline */
 function sumOf<T>(squares: bool, n: usize, x: usize, centre: T): f64 {
   const end = x + n * sizeof<T>()
   const m = v128.splat<T>(centre)
@@ -25,7 +22,10 @@ function sumOf<T>(squares: bool, n: usize, x: usize, centre: T): f64 {
   let p = x
   do {
     const stop = min(end, p + part)
-    let s0 = v128.splat<T>(0), s1 = s0, s2 = s0, s3 = s0
+    let s0 = v128.splat<T>(0)
+    let s1 = s0
+    let s2 = s0
+    let s3 = s0
     for (; p + 64 <= stop; p += 64) {
       s0 = term<T>(squares, v128.load(p), m, s0)
       s1 = term<T>(squares, v128.load(p, 16), m, s1)
@@ -52,11 +52,9 @@ function varianceOf<T>(n: usize, x: usize, centre: T, eps: f64): T {
   return <T>sumOf<T>(true, n, x, centre) / <T>n + <T>eps
 }
 
-/** Whether squares overflowed, or may have lost digits by being too small. */
-// @ts-ignore: decorator
-@inline
+/** Whether squares overflowed, or may have lost digits by being too small. @inline */
 function outside<T>(variance: T): bool {
-  const least: T = sizeof<T>() == 4 ? <T>1e-30 : <T>1e-290
+  const least: T = sizeof<T>() === 4 ? <T>1e-30 : <T>1e-290
   return !(variance >= least && variance < <T>Infinity)
 }
 
@@ -67,30 +65,30 @@ function rescale<T>(n: usize, x: usize, eps: f64, to: usize): f64 {
   let p: f64 = 1
   if (most > 0 && most <= f64.MAX_VALUE) {
     const e = <i32>((reinterpret<u64>(most) >> 52) & 2047) - 1023
-    const limit = sizeof<T>() == 4 ? 126 : 1022
+    const limit = sizeof<T>() === 4 ? 126 : 1022
     p = reinterpret<f64>((<u64>(1023 + min(limit, max(-limit, -e)))) << 52)
   }
   for (let i: usize = 0; i < n; i++) store<T>(to + i * sizeof<T>(), load<T>(x + i * sizeof<T>()) * <T>p)
   return p
 }
 
-/** (√eps·p)² */
-// @ts-ignore: decorator
-@inline
+/** (√eps·p)² @inline */
 function scaled(eps: f64, p: f64): f64 {
   const e = sqrt<f64>(eps) * p
   return e * e
 }
 
 /** w ⊙ (x − mean)/√(mean((x − mean)²) + eps) + b */
-export function layerNorm_f32(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: usize, out: usize, scratch: usize): void {
-  layerNorm<f32>(rows, n, eps, x, w, b, out, scratch)
-}
-export function layerNorm_f64(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: usize, out: usize, scratch: usize): void {
-  layerNorm<f64>(rows, n, eps, x, w, b, out, scratch)
-}
-
-function layerNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: usize, out: usize, scratch: usize): void {
+export function layerNorm<T>(
+  rows: usize,
+  n: usize,
+  eps: f64,
+  x: usize,
+  w: usize,
+  b: usize,
+  out: usize,
+  scratch: usize,
+): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   for (let r: usize = 0; r < rows; r++) {
@@ -119,14 +117,7 @@ function layerNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, b: us
 }
 
 /** w ⊙ x/√(mean(x²) + eps) */
-export function rmsNorm_f32(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize, scratch: usize): void {
-  rmsNorm<f32>(rows, n, eps, x, w, out, scratch)
-}
-export function rmsNorm_f64(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize, scratch: usize): void {
-  rmsNorm<f64>(rows, n, eps, x, w, out, scratch)
-}
-
-function rmsNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize, scratch: usize): void {
+export function rmsNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: usize, scratch: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   for (let r: usize = 0; r < rows; r++) {
@@ -151,40 +142,60 @@ function rmsNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, out: us
 }
 
 /** With x̂ = (x − mean)·s and g = w ⊙ ȳ: gx = s (g − mean(g) − x̂ mean(g x̂)), gw = Σ ȳ x̂, gb = Σ ȳ over rows. */
-export function layerNormGrad_f32(
-  rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, gb: usize,
+export function layerNormGrad<T>(
+  rows: usize,
+  n: usize,
+  eps: f64,
+  x: usize,
+  w: usize,
+  gy: usize,
+  gx: usize,
+  gw: usize,
+  gb: usize,
   scratch: usize,
 ): void {
-  gradient<f32>(true, rows, n, eps, x, w, gy, gx, gw, gb, scratch)
-}
-export function layerNormGrad_f64(
-  rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, gb: usize,
-  scratch: usize,
-): void {
-  gradient<f64>(true, rows, n, eps, x, w, gy, gx, gw, gb, scratch)
+  gradient<T>(true, rows, n, eps, x, w, gy, gx, gw, gb, scratch)
 }
 
 /** The same with x̂ = x·s: gx = s (g − x̂ mean(g x̂)), gw = Σ ȳ x̂. */
-export function rmsNormGrad_f32(rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, scratch: usize): void {
-  gradient<f32>(false, rows, n, eps, x, w, gy, gx, gw, 0, scratch)
-}
-export function rmsNormGrad_f64(rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, scratch: usize): void {
-  gradient<f64>(false, rows, n, eps, x, w, gy, gx, gw, 0, scratch)
+export function rmsNormGrad<T>(
+  rows: usize,
+  n: usize,
+  eps: f64,
+  x: usize,
+  w: usize,
+  gy: usize,
+  gx: usize,
+  gw: usize,
+  scratch: usize,
+): void {
+  gradient<T>(false, rows, n, eps, x, w, gy, gx, gw, 0, scratch)
 }
 
 function gradient<T>(
-  centred: bool, rows: usize, n: usize, eps: f64, x: usize, w: usize, gy: usize, gx: usize, gw: usize, gb: usize,
+  centred: bool,
+  rows: usize,
+  n: usize,
+  eps: f64,
+  x: usize,
+  w: usize,
+  gy: usize,
+  gx: usize,
+  gw: usize,
+  gb: usize,
   scratch: usize,
 ): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   // Sums over rows are taken in T over a block of rows, and added up in f64.
-  const wSums = scratch, bSums = scratch + n * 8, room = scratch + n * 16
+  const wSums = scratch
+  const bSums = scratch + n * 8
+  const room = scratch + n * 16
   if (rows > block) memory.fill(scratch, 0, n * 16)
   memory.fill(gw, 0, bytes)
   if (centred) memory.fill(gb, 0, bytes)
   for (let r: usize = 0; r < rows; r++) {
-    if (r > 0 && r % block == 0) {
+    if (r > 0 && r % block === 0) {
       flush<T>(n, gw, wSums)
       if (centred) flush<T>(n, gb, bSums)
     }
@@ -200,10 +211,12 @@ function gradient<T>(
     }
     const m = v128.splat<T>(mean)
     const s = v128.splat<T>(<T>1 / sqrt<T>(variance))
-    let total: f64 = 0, dot: f64 = 0
+    let total: f64 = 0
+    let dot: f64 = 0
     for (let i: usize = 0; i < bytes; ) {
       const end = min(bytes, i + part)
-      let gSum = v128.splat<T>(0), hSum = gSum
+      let gSum = v128.splat<T>(0)
+      let hSum = gSum
       for (; i < end; i += 16) {
         const left = bytes - i
         const hat = v128.mul<T>(v128.sub<T>(v128.load(row + i), m), s)
@@ -231,7 +244,7 @@ function gradient<T>(
       storePartial<T>(gx + i, v128.mul<T>(s, d), bytes - i)
     }
     // The gradient is by x, not by x·p.
-    if (p != 1) for (let i: usize = 0; i < bytes; i += sizeof<T>()) store<T>(gx + i, load<T>(gx + i) * <T>p)
+    if (p !== 1) for (let i: usize = 0; i < bytes; i += sizeof<T>()) store<T>(gx + i, load<T>(gx + i) * <T>p)
     x += bytes
     gy += bytes
     gx += bytes

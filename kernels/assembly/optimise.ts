@@ -1,94 +1,104 @@
 // Elementwise steps of training: gradients of functions from their values, and the updates of SGD and AdamW. Buffers are
 // dense; outputs are apart from inputs, but that gx may be ȳ.
 
+import { MapGradCode } from './codes'
 import { exp as exp2, gaussian, normalCdf } from './math'
 import { expNegative } from './math32'
 import { fma, storePartial } from './simd'
 import { load2, store2 } from './wide'
 
-/** gx = ȳ·φ′, φ′ from v, which is φ(x) or x, for `lead` cotangents. Functions are numbered as in src/wasm/optimise.ts. */
-export function mapGrad_f32(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
-  mapGrad<f32>(op, lead, n, v, gy, gx)
-}
-export function mapGrad_f64(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
-  mapGrad<f64>(op, lead, n, v, gy, gx)
-}
-
-function mapGrad<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
+/** gx = ȳ·φ′, φ′ from v, which is φ(x) or x, for `lead` cotangents. */
+export function mapGrad<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
   for (let l: usize = 0; l < lead; l++) {
     switch (op) {
-      case 0: row<T>(0, n, v, gy, gx); break
-      case 1: row<T>(1, n, v, gy, gx); break
-      case 2: row<T>(2, n, v, gy, gx); break
-      case 3: row<T>(3, n, v, gy, gx); break
-      case 4: row<T>(4, n, v, gy, gx); break
-      case 5: wideRow<T>(5, n, v, gy, gx); break
-      case 6: wideRow<T>(6, n, v, gy, gx); break
-      case 7: wideRow<T>(7, n, v, gy, gx); break
-      case 8: wideRow<T>(8, n, v, gy, gx); break
+      case MapGradCode.exp:
+        row<T>(MapGradCode.exp, n, v, gy, gx)
+        break
+      case MapGradCode.relu:
+        row<T>(MapGradCode.relu, n, v, gy, gx)
+        break
+      case MapGradCode.sigmoid:
+        row<T>(MapGradCode.sigmoid, n, v, gy, gx)
+        break
+      case MapGradCode.tanh:
+        row<T>(MapGradCode.tanh, n, v, gy, gx)
+        break
+      case MapGradCode.silu:
+        row<T>(MapGradCode.silu, n, v, gy, gx)
+        break
+      case MapGradCode.gelu:
+        wideRow<T>(MapGradCode.gelu, n, v, gy, gx)
+        break
+      case MapGradCode.geluTanh:
+        wideRow<T>(MapGradCode.geluTanh, n, v, gy, gx)
+        break
+      case MapGradCode.erf:
+        wideRow<T>(MapGradCode.erf, n, v, gy, gx)
+        break
+      case MapGradCode.normalCdf:
+        wideRow<T>(MapGradCode.normalCdf, n, v, gy, gx)
+        break
     }
     gy += n * sizeof<T>()
     gx += n * sizeof<T>()
   }
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function row<T>(op: i32, n: usize, v: usize, gy: usize, gx: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   for (let i: usize = 0; i < whole; i += 16) v128.store(gx + i, value<T>(op, v128.load(v + i), v128.load(gy + i)))
-  if (whole < bytes) storePartial<T>(gx + whole, value<T>(op, v128.load(v + whole), v128.load(gy + whole)), bytes - whole)
+  if (whole < bytes)
+    storePartial<T>(gx + whole, value<T>(op, v128.load(v + whole), v128.load(gy + whole)), bytes - whole)
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function value<T>(op: i32, v: v128, g: v128): v128 {
   const one = v128.splat<T>(1)
-  if (op == 0) return v128.mul<T>(g, v)
-  if (op == 1) return v128.mul<T>(g, v128.and(v128.gt<T>(v, v128.splat<T>(0)), one))
+  if (op === MapGradCode.exp) return v128.mul<T>(g, v)
+  if (op === MapGradCode.relu) return v128.mul<T>(g, v128.and(v128.gt<T>(v, v128.splat<T>(0)), one))
   // With f = e^(−|x|/2): σ(x)σ(−x) = (f/(1 + f²))², and 1/cosh² x the same of 2x, four times.
-  const half = op == 3 ? v128.or(v, v128.splat<T>(-0.0)) : v128.mul<T>(v128.or(v, v128.splat<T>(-0.0)), v128.splat<T>(0.5))
-  const f = sizeof<T>() == 4 ? expNegative(half) : exp2(half)
+  const half =
+    op === MapGradCode.tanh
+      ? v128.or(v, v128.splat<T>(-0.0))
+      : v128.mul<T>(v128.or(v, v128.splat<T>(-0.0)), v128.splat<T>(0.5))
+  const f = sizeof<T>() === 4 ? expNegative(half) : exp2(half)
   const e = v128.mul<T>(f, f)
   const d = v128.add<T>(one, e)
-  if (op == 3) {
+  if (op === MapGradCode.tanh) {
     const r = v128.div<T>(v128.add<T>(f, f), d)
     return v128.mul<T>(g, v128.mul<T>(r, r))
   }
   const r = v128.div<T>(f, d)
   const slope = v128.mul<T>(r, r)
-  if (op == 2) return v128.mul<T>(g, slope)
+  if (op === MapGradCode.sigmoid) return v128.mul<T>(g, slope)
   // σ(x) + x σ(x)σ(−x); beyond 800 there is only σ.
   const s = v128.div<T>(v128.bitselect(e, one, v128.lt<T>(v, v128.splat<T>(0))), d)
   return v128.mul<T>(g, fma<T>(within<T>(v, 800), slope, s))
 }
 
-/** x, and ±limit beyond it: NaN stays. */
-// @ts-ignore: decorator
-@inline
+/** x, and ±limit beyond it: NaN stays. @inline */
 function within<T>(x: v128, limit: T): v128 {
   return v128.pmin<T>(v128.pmax<T>(x, v128.splat<T>(-limit)), v128.splat<T>(limit))
 }
 
-/** Derivatives in f64 whatever the dtype: their exponents are squares and cubes. */
-// @ts-ignore: decorator
-@inline
+/** Derivatives in f64 whatever the dtype: their exponents are squares and cubes. @inline */
 function wideRow<T>(op: i32, n: usize, v: usize, gy: usize, gx: usize): void {
   const step: usize = 2 * sizeof<T>()
   for (let i: usize = 0; i < n; i += 2, v += step, gy += step, gx += step) {
     store2<T>(gx, f64x2.mul(load2<T>(gy), wideSlope(op, load2<T>(v))), n - i)
   }
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function wideSlope(op: i32, v: v128): v128 {
   const x = within<f64>(v, 40)
-  if (op == 7) return f64x2.mul(f64x2.splat(1.1283791670955126), gaussian(x, 1))
-  if (op == 6) {
+  if (op === MapGradCode.erf) return f64x2.mul(f64x2.splat(1.1283791670955126), gaussian(x, 1))
+  if (op === MapGradCode.geluTanh) {
     // σ(u) + x u′ σ(u)σ(−u), u = 2√(2/π)(x + 0.044715 x³)
     const square = f64x2.mul(x, x)
-    const by = f64x2.splat(1.5957691216057308), one = f64x2.splat(1)
+    const by = f64x2.splat(1.5957691216057308)
+    const one = f64x2.splat(1)
     const u = f64x2.mul(by, f64x2.mul(x, fma<f64>(f64x2.splat(0.044715), square, one)))
     const slope = f64x2.mul(by, fma<f64>(f64x2.splat(0.134145), square, one))
     const e = exp2(v128.or(u, f64x2.splat(-0.0)))
@@ -97,25 +107,25 @@ function wideSlope(op: i32, v: v128): v128 {
     return fma<f64>(f64x2.mul(x, slope), f64x2.div(e, f64x2.mul(d, d)), s)
   }
   const density = f64x2.mul(f64x2.splat(0.3989422804014327), gaussian(x, 0.5))
-  return op == 8 ? density : fma<f64>(x, density, normalCdf(v))
+  return op === MapGradCode.normalCdf ? density : fma<f64>(x, density, normalCdf(v))
 }
 
-export function sgd_f32(
-  n: usize, rate: f64, momentum: f64, nesterov: bool, decay: f64, p: usize, g: usize, v: usize, pOut: usize, vOut: usize,
-): void {
-  sgd<f32>(n, rate, momentum, nesterov, decay, p, g, v, pOut, vOut)
-}
-export function sgd_f64(
-  n: usize, rate: f64, momentum: f64, nesterov: bool, decay: f64, p: usize, g: usize, v: usize, pOut: usize, vOut: usize,
-): void {
-  sgd<f64>(n, rate, momentum, nesterov, decay, p, g, v, pOut, vOut)
-}
-
-function sgd<T>(
-  n: usize, rate: f64, momentum: f64, nesterov: bool, decay: f64, p: usize, g: usize, v: usize, pOut: usize, vOut: usize,
+export function sgd<T>(
+  n: usize,
+  rate: f64,
+  momentum: f64,
+  nesterov: bool,
+  decay: f64,
+  p: usize,
+  g: usize,
+  v: usize,
+  pOut: usize,
+  vOut: usize,
 ): void {
   const bytes = n * sizeof<T>()
-  const minus = v128.splat<T>(<T>-rate), mu = v128.splat<T>(<T>momentum), wd = v128.splat<T>(<T>decay)
+  const minus = v128.splat<T>(<T>-rate)
+  const mu = v128.splat<T>(<T>momentum)
+  const wd = v128.splat<T>(<T>decay)
   for (let i: usize = 0; i < bytes; i += 16) {
     const x = v128.load(p + i)
     const gradient = fma<T>(x, wd, v128.load(g + i))
@@ -126,27 +136,31 @@ function sgd<T>(
   }
 }
 
-export function adamw_f32(
-  n: usize, beta1: f64, beta2: f64, eps: f64, rate: f64, correction: f64, shrink: f64,
-  p: usize, g: usize, m: usize, v: usize, pOut: usize, mOut: usize, vOut: usize,
-): void {
-  adamw<f32>(n, beta1, beta2, eps, rate, correction, shrink, p, g, m, v, pOut, mOut, vOut)
-}
-export function adamw_f64(
-  n: usize, beta1: f64, beta2: f64, eps: f64, rate: f64, correction: f64, shrink: f64,
-  p: usize, g: usize, m: usize, v: usize, pOut: usize, mOut: usize, vOut: usize,
-): void {
-  adamw<f64>(n, beta1, beta2, eps, rate, correction, shrink, p, g, m, v, pOut, mOut, vOut)
-}
-
-function adamw<T>(
-  n: usize, beta1: f64, beta2: f64, eps: f64, rate: f64, correction: f64, shrink: f64,
-  p: usize, g: usize, m: usize, v: usize, pOut: usize, mOut: usize, vOut: usize,
+export function adamw<T>(
+  n: usize,
+  beta1: f64,
+  beta2: f64,
+  eps: f64,
+  rate: f64,
+  correction: f64,
+  shrink: f64,
+  p: usize,
+  g: usize,
+  m: usize,
+  v: usize,
+  pOut: usize,
+  mOut: usize,
+  vOut: usize,
 ): void {
   const bytes = n * sizeof<T>()
-  const b1 = v128.splat<T>(<T>beta1), a1 = v128.splat<T>(<T>(1 - beta1))
-  const b2 = v128.splat<T>(<T>beta2), a2 = v128.splat<T>(<T>(1 - beta2))
-  const e = v128.splat<T>(<T>eps), r = v128.splat<T>(<T>rate), c = v128.splat<T>(<T>correction), s = v128.splat<T>(<T>shrink)
+  const b1 = v128.splat<T>(<T>beta1)
+  const a1 = v128.splat<T>(<T>(1 - beta1))
+  const b2 = v128.splat<T>(<T>beta2)
+  const a2 = v128.splat<T>(<T>(1 - beta2))
+  const e = v128.splat<T>(<T>eps)
+  const r = v128.splat<T>(<T>rate)
+  const c = v128.splat<T>(<T>correction)
+  const s = v128.splat<T>(<T>shrink)
   for (let i: usize = 0; i < bytes; i += 16) {
     const gradient = v128.load(g + i)
     const mean = fma<T>(v128.load(m + i), b1, v128.mul<T>(gradient, a1))

@@ -5,57 +5,46 @@
 import { exp, exponent, expWith, LN2_HIGH, LN2_LOW, log, mad, mantissa, odd, select } from './math'
 import { load2, store2 } from './wide'
 
-export function power_f32(n: usize, x: usize, r: f64, out: usize): void {
-  power<f32>(n, x, r, out)
-}
-export function power_f64(n: usize, x: usize, r: f64, out: usize): void {
-  power<f64>(n, x, r, out)
-}
-
-function power<T>(n: usize, x: usize, r: f64, out: usize): void {
+export function power<T>(n: usize, x: usize, r: f64, out: usize): void {
   const y = f64x2.splat(r)
   const step: usize = 2 * sizeof<T>()
   for (let i: usize = 0; i < n; i += 2, x += step, out += step) store2<T>(out, pow<T>(load2<T>(x), y), n - i)
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function c(x: f64): v128 {
   return f64x2.splat(x)
 }
 
-/** What a + b loses by rounding to s. */
-// @ts-ignore: decorator
-@inline
+/** What a + b loses by rounding to s. @inline */
 function lostBySum(a: v128, b: v128, s: v128): v128 {
   const t = f64x2.sub(s, a)
   return f64x2.add(f64x2.sub(a, f64x2.sub(s, t)), f64x2.sub(b, t))
 }
 
-/** The upper 26 bits of a. */
-// @ts-ignore: decorator
-@inline
+/** The upper 26 bits of a. @inline */
 function upper(a: v128): v128 {
   const t = f64x2.mul(a, c(134217729))
   return f64x2.sub(t, f64x2.sub(t, a))
 }
 
-/** What a·b loses by rounding to p (Dekker). */
-// @ts-ignore: decorator
-@inline
+/** What a·b loses by rounding to p (Dekker). @inline */
 function lostByProduct(a: v128, b: v128, p: v128): v128 {
-  const a1 = upper(a), b1 = upper(b)
-  const a0 = f64x2.sub(a, a1), b0 = f64x2.sub(b, b1)
+  const a1 = upper(a)
+  const b1 = upper(b)
+  const a0 = f64x2.sub(a, a1)
+  const b0 = f64x2.sub(b, b1)
   const e = f64x2.add(f64x2.sub(f64x2.mul(a1, b1), p), f64x2.mul(a1, b0))
   return f64x2.add(f64x2.add(e, f64x2.mul(a0, b1)), f64x2.mul(a0, b0))
 }
 
-/** x^y for finite x > 0 and finite y ≠ 0, where log x = k ln 2 + 2s(1 + z/3 + z²q(z)), s = (m − 1)/(m + 1), z = s² */
-// @ts-ignore: decorator
-@inline
+/** x^y for finite x > 0 and finite y ≠ 0, where log x = k ln 2 + 2s(1 + z/3 + z²q(z)), s = (m − 1)/(m + 1), z = s²
+ *  @inline */
 function precise(x: v128, y: v128): v128 {
-  const k = exponent(x), m = mantissa(x)
-  const f = f64x2.sub(m, c(1)), g = f64x2.add(m, c(1))
+  const k = exponent(x)
+  const m = mantissa(x)
+  const f = f64x2.sub(m, c(1))
+  const g = f64x2.add(m, c(1))
   const s = f64x2.div(f, g)
   const sg = f64x2.mul(s, g)
   const rest = f64x2.sub(f64x2.sub(f64x2.sub(f, sg), lostByProduct(s, g, sg)), f64x2.mul(s, lostBySum(m, c(1), g)))
@@ -97,7 +86,7 @@ const THIRD_LOW: f64 = 1.850371707708594e-17
 
 export function pow<T>(x: v128, y: v128): v128 {
   const a = f64x2.abs(x)
-  const finite = sizeof<T>() == 8 ? precise(a, y) : exp(f64x2.mul(y, log(a)))
+  const finite = sizeof<T>() === 8 ? precise(a, y) : exp(f64x2.mul(y, log(a)))
   const infinity = c(Infinity)
   const zero = c(0)
   // 0, ±Inf and ±Inf as the exponent: infinite where a > 1 and y > 0, or neither; NaN for (±1)^±Inf.

@@ -1,7 +1,7 @@
 // Recurrences on stacks of Taylor coefficients. In memory a stack is dense [orders][n]; `stored` of its orders are there, the others
 // are zero. Eight elements at a time are copied to `scratch`, as stacks like those of toeplitz.ts, `padded(orders)` long and zero
 // where nothing is known yet. Orders are made in blocks of four, k…k+3 with k = 4m: first what orders below k give, then what the
-// four give each other, one vector at a time. Rules are numbered as in src/wasm/series.ts.
+// four give each other, one vector at a time.
 //
 // This is the fast path, for numbers that stay finite: zeros that are not stored are multiplied. Where 0·∞ or x_0 beyond `inRange`
 // may be wrong, NaN or ±Inf comes out, and src/wasm/series.ts takes the reference. Order 0 of a function is what map.ts makes of
@@ -9,6 +9,7 @@
 //
 // Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 13.
 
+import { SeriesCode } from './codes'
 import { exp, gaussian, log, normalCdf, sech2, sigmoid, tanh } from './math'
 import { pow } from './power'
 import { fma, tailMask } from './simd'
@@ -16,26 +17,20 @@ import { toeplitz } from './toeplitz'
 import { cos, sin } from './trig'
 import { load2, store2 } from './wide'
 
-/** Elements 2h and 2h + 1 of coefficient k, h < 4. */
-// @ts-ignore: decorator
-@inline
+/** Elements 2h and 2h + 1 of coefficient k, h < 4. @inline */
 function at(base: usize, k: usize, h: usize): v128 {
   return v128.load(base + (k << 6) + (h << 4))
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function put(base: usize, k: usize, h: usize, v: v128): void {
   v128.store(base + (k << 6) + (h << 4), v)
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function times(v: v128, s: f64): v128 {
   return f64x2.mul(v, f64x2.splat(s))
 }
 
-/** Orders of a whole number of blocks. */
-// @ts-ignore: decorator
-@inline
+/** Orders of a whole number of blocks. @inline */
 function padded(orders: usize): usize {
   return (orders + 3) & ~3
 }
@@ -72,7 +67,7 @@ function storeStack<T>(y: usize, orders: usize, out: usize, stride: usize, left:
     return
   }
   for (let k: usize = 0; k < orders; k++, out += stride) {
-    for (let h: usize = 0; h < 4 && (h << 1) < left; h++) store2<T>(out + h * two, at(y, k, h), left - (h << 1))
+    for (let h: usize = 0; h < 4 && h << 1 < left; h++) store2<T>(out + h * two, at(y, k, h), left - (h << 1))
   }
 }
 
@@ -91,9 +86,8 @@ const SQUARE = 2
 /** w = y² − y */
 const LOGISTIC = 3
 
-/** y_k = (factor/k) Σ_{j=1}^{k} (j x_j) w_{k−j}: coefficient k of y(0) + factor·∫ w dx. Order 0 of y, and of w, is there. */
-// @ts-ignore: decorator
-@inline
+/** y_k = (factor/k) Σ_{j=1}^{k} (j x_j) w_{k−j}: coefficient k of y(0) + factor·∫ w dx. Order 0 of y, and of w, is there.
+ *  @inline */
 function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stored: usize, factor: f64): void {
   clear(y, 1, kind > ITSELF ? orders : 4)
   for (let k: usize = 0; k < orders; k += 4) {
@@ -102,12 +96,22 @@ function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stor
       if (kind > ITSELF && k >= 8) toeplitz(w + (k << 6), y, y, k, 0, (k >> 3) << 2)
       below(y, w, jx, k, stored)
     }
-    const f0 = k > 0 ? factor / <f64>k : 1, f1 = factor / <f64>(k + 1), f2 = factor / <f64>(k + 2), f3 = factor / <f64>(k + 3)
+    const f0 = k > 0 ? factor / <f64>k : 1
+    const f1 = factor / <f64>(k + 1)
+    const f2 = factor / <f64>(k + 2)
+    const f3 = factor / <f64>(k + 3)
     for (let h: usize = 0; h < 4; h++) {
-      const x1 = at(jx, 1, h), x2 = at(jx, 2, h)
+      const x1 = at(jx, 1, h)
+      const x2 = at(jx, 2, h)
       // (y²)_{k+r} without orders k…k+3 of y, and what the first orders of y make of those.
-      let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0
-      let u0 = at(y, 0, h), u1 = s0, u2 = s0, u3 = s0
+      let s0 = f64x2.splat(0)
+      let s1 = s0
+      let s2 = s0
+      let s3 = s0
+      let u0 = at(y, 0, h)
+      let u1 = s0
+      let u2 = s0
+      let u3 = s0
       if (kind > ITSELF && k > 0) {
         u0 = f64x2.add(u0, u0)
         u1 = times(at(y, 1, h), 2)
@@ -115,7 +119,10 @@ function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stor
         u3 = times(at(y, 3, h), 2)
         // Products of two orders stand there twice, but for squares: w has half of the tiles, the tile in the middle is a's and b's.
         const a = y + ((k >> 3) << 8)
-        const a0 = at(a, 0, h), a1 = at(a, 1, h), a2 = at(a, 2, h), a3 = at(a, 3, h)
+        const a0 = at(a, 0, h)
+        const a1 = at(a, 1, h)
+        const a2 = at(a, 2, h)
+        const a3 = at(a, 3, h)
         // Block 4 has no tile yet, and is its own b.
         if (k >= 8) {
           s0 = at(w, k, h)
@@ -127,7 +134,10 @@ function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stor
           s0 = fma<f64>(a1, a3, s0)
           s1 = fma<f64>(a2, a3, s1)
           if (k >= 8) {
-            const b0 = at(a, 4, h), b1 = at(a, 5, h), b2 = at(a, 6, h), b3 = at(a, 7, h)
+            const b0 = at(a, 4, h)
+            const b1 = at(a, 5, h)
+            const b2 = at(a, 6, h)
+            const b3 = at(a, 7, h)
             s0 = fma<f64>(a0, b0, s0)
             s1 = fma<f64>(a1, b0, fma<f64>(a0, b1, s1))
             s2 = fma<f64>(a2, b0, fma<f64>(a1, b1, fma<f64>(a0, b2, s2)))
@@ -146,20 +156,20 @@ function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stor
         s3 = f64x2.add(s3, s3)
       }
       // −y is one more multiple of y.
-      if (kind == LOGISTIC) u0 = f64x2.sub(u0, f64x2.splat(1))
+      if (kind === LOGISTIC) u0 = f64x2.sub(u0, f64x2.splat(1))
       const y0 = times(at(y, k, h), f0)
-      let w0 = kind == ITSELF ? y0 : at(w, k, h)
+      let w0 = kind === ITSELF ? y0 : at(w, k, h)
       if (kind > ITSELF && k > 0) w0 = fma<f64>(u0, y0, s0)
       const y1 = times(fma<f64>(w0, x1, at(y, k + 1, h)), f1)
-      if (k == 0) u1 = y1
-      let w1 = kind == ITSELF ? y1 : at(w, k + 1, h)
+      if (k === 0) u1 = y1
+      let w1 = kind === ITSELF ? y1 : at(w, k + 1, h)
       if (kind > ITSELF) w1 = fma<f64>(u0, y1, fma<f64>(u1, y0, s1))
       const y2 = times(fma<f64>(w1, x1, fma<f64>(w0, x2, at(y, k + 2, h))), f2)
-      if (k == 0) u2 = y2
-      let w2 = kind == ITSELF ? y2 : at(w, k + 2, h)
+      if (k === 0) u2 = y2
+      let w2 = kind === ITSELF ? y2 : at(w, k + 2, h)
       if (kind > ITSELF) w2 = fma<f64>(u0, y2, fma<f64>(u2, y0, fma<f64>(u1, y1, s2)))
       const y3 = times(fma<f64>(w2, x1, fma<f64>(w1, x2, fma<f64>(w0, at(jx, 3, h), at(y, k + 3, h)))), f3)
-      if (k == 0) u3 = y3
+      if (k === 0) u3 = y3
       if (kind > ITSELF) {
         put(w, k, h, w0)
         put(w, k + 1, h, w1)
@@ -180,7 +190,10 @@ function quotient(y: usize, a: usize, x: usize, orders: usize, stored: usize): v
   for (let k: usize = 0; k < orders; k += 4) {
     if (k > 0) below(y, y, x, k, stored)
     for (let h: usize = 0; h < 4; h++) {
-      const x0 = at(x, 0, h), x1 = at(x, 1, h), x2 = at(x, 2, h), x3 = at(x, 3, h)
+      const x0 = at(x, 0, h)
+      const x1 = at(x, 1, h)
+      const x2 = at(x, 2, h)
+      const x3 = at(x, 3, h)
       const y0 = f64x2.div(f64x2.sub(at(a, k, h), at(y, k, h)), x0)
       const y1 = f64x2.div(f64x2.sub(at(a, k + 1, h), fma<f64>(y0, x1, at(y, k + 1, h))), x0)
       const y2 = f64x2.div(f64x2.sub(at(a, k + 2, h), fma<f64>(y1, x1, fma<f64>(y0, x2, at(y, k + 2, h)))), x0)
@@ -203,7 +216,10 @@ function power(r: f64, y: usize, jx: usize, x: usize, v: usize, orders: usize, s
       below(v, y, x, k, stored)
     }
     for (let h: usize = 0; h < 4; h++) {
-      const x0 = at(x, 0, h), x1 = at(x, 1, h), x2 = at(x, 2, h), x3 = at(x, 3, h)
+      const x0 = at(x, 0, h)
+      const x1 = at(x, 1, h)
+      const x2 = at(x, 2, h)
+      const x3 = at(x, 3, h)
       let y0 = at(y, k, h)
       if (k > 0) y0 = f64x2.div(powerSum(r, k, y0, at(v, k, h)), times(x0, <f64>k))
       const s1 = powerSum(r, k + 1, at(y, k + 1, h), at(v, k + 1, h))
@@ -221,32 +237,26 @@ function power(r: f64, y: usize, jx: usize, x: usize, v: usize, orders: usize, s
     }
   }
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function powerSum(r: f64, k: usize, ofJx: v128, ofX: v128): v128 {
   return f64x2.sub(times(ofJx, r + 1), times(ofX, <f64>k))
 }
-/** (j(r+1) − k) x_j */
-// @ts-ignore: decorator
-@inline
+/** (j(r+1) − k) x_j @inline */
 function weighted(r: f64, k: usize, j: usize, x: v128): v128 {
   return times(x, <f64>j * (r + 1) - <f64>k)
 }
 
-export function series_f32(
-  op: i32, r: f64, orders: usize, stored: usize, n: usize, count: usize, x: usize, out: usize, scratch: usize,
-): void {
-  series<f32>(op, r, orders, stored, n, count, x, out, scratch)
-}
-export function series_f64(
-  op: i32, r: f64, orders: usize, stored: usize, n: usize, count: usize, x: usize, out: usize, scratch: usize,
-): void {
-  series<f64>(op, r, orders, stored, n, count, x, out, scratch)
-}
-
 /** `count` elements from x on, of orders that are n apart. Scratch is four stacks. */
-function series<T>(
-  op: i32, r: f64, orders: usize, stored: usize, n: usize, count: usize, x: usize, out: usize, scratch: usize,
+export function series<T>(
+  op: i32,
+  r: f64,
+  orders: usize,
+  stored: usize,
+  n: usize,
+  count: usize,
+  x: usize,
+  out: usize,
+  scratch: usize,
 ): void {
   const stride = n * sizeof<T>()
   const second: usize = 2 * sizeof<T>()
@@ -259,13 +269,15 @@ function series<T>(
     let result = y
     loadStack<T>(x, stride, stored, orders, true, jx)
     switch (op) {
-      case 0: exponential(jx, y, orders, stored); break
-      case 1: {
+      case SeriesCode.exp:
+        exponential(jx, y, orders, stored)
+        break
+      case SeriesCode.log: {
         loadStack<T>(x, stride, stored, orders, false, v)
         logarithm(jx, y, w, v, orders, stored)
         break
       }
-      case 2: {
+      case SeriesCode.tanh: {
         for (let h: usize = 0; h < 4; h++) {
           const y0 = tanh(at(jx, 0, h))
           put(y, 0, h, y0)
@@ -274,37 +286,47 @@ function series<T>(
         tangent(jx, y, w, orders, stored)
         break
       }
-      case 3: logistic(jx, y, w, orders, stored); break
-      case 4: plus(jx, y, w, v, orders, stored); break
-      case 5: fromGaussian(true, jx, y, w, v, orders, stored); break
-      case 6: fromGaussian(false, jx, y, w, v, orders, stored); break
-      case 7: {
+      case SeriesCode.sigmoid:
+        logistic(jx, y, w, orders, stored)
+        break
+      case SeriesCode.softplus:
+        plus(jx, y, w, v, orders, stored)
+        break
+      case SeriesCode.erf:
+        fromGaussian(true, jx, y, w, v, orders, stored)
+        break
+      case SeriesCode.normalCdf:
+        fromGaussian(false, jx, y, w, v, orders, stored)
+        break
+      case SeriesCode.reciprocal: {
         loadStack<T>(x, stride, stored, orders, false, v)
         clear(w, 0, orders)
         for (let h: usize = 0; h < 4; h++) put(w, 0, h, f64x2.splat(1))
         quotient(y, w, v, orders, stored)
         break
       }
-      case 11: exponential(jx, y, orders, stored); break
-      case 12: {
+      case SeriesCode.expm1:
+        exponential(jx, y, orders, stored)
+        break
+      case SeriesCode.log1p: {
         loadStack<T>(x, stride, stored, orders, false, v)
         for (let h: usize = 0; h < 4; h++) put(v, 0, h, f64x2.add(f64x2.splat(1), at(v, 0, h)))
         for (let h: usize = 0; h < 4; h++) put(jx, 0, h, at(v, 0, h))
         logarithm(jx, y, w, v, orders, stored)
         break
       }
-      case 13: {
+      case SeriesCode.gelu: {
         fromGaussian(false, jx, y, w, v, orders, stored)
         for (let h: usize = 0; h < 4; h++) put(y, 0, h, normalCdf(at(jx, 0, h)))
         result = w
         break
       }
-      case 14: {
+      case SeriesCode.silu: {
         logistic(jx, y, w, orders, stored)
         result = w
         break
       }
-      case 15: {
+      case SeriesCode.geluTanh: {
         // σ(2√(2/π)(x + 0.044715 x³)), with x² in w and x³ in y
         loadStack<T>(x, stride, stored, orders, false, v)
         multiply(w, v, v, orders, stored, stored)
@@ -324,15 +346,15 @@ function series<T>(
         loadStack<T>(x, stride, stored, orders, false, w)
         for (let h: usize = 0; h < 4; h++) {
           const x0 = at(w, 0, h)
-          let y0 = op == 10 ? pow<f64>(x0, f64x2.splat(r)) : f64x2.sqrt(x0)
-          if (op == 9) y0 = f64x2.div(f64x2.splat(1), y0)
+          let y0 = op === SeriesCode.power ? pow<f64>(x0, f64x2.splat(r)) : f64x2.sqrt(x0)
+          if (op === SeriesCode.rsqrt) y0 = f64x2.div(f64x2.splat(1), y0)
           put(y, 0, h, inRange(x0, inRange(y0, y0)))
         }
-        power(op == 8 ? 0.5 : op == 9 ? -0.5 : r, y, jx, w, v, orders, stored)
+        power(op === SeriesCode.sqrt ? 0.5 : op === SeriesCode.rsqrt ? -0.5 : r, y, jx, w, v, orders, stored)
       }
     }
     // x·g(x), the gate g in y
-    if (result == w) {
+    if (result === w) {
       loadStack<T>(x, stride, stored, orders, false, v)
       multiply(w, v, y, orders, stored, orders)
     }
@@ -342,18 +364,21 @@ function series<T>(
   }
 }
 
-/** v, or NaN where |x| is not between 2^−300 and 2^300: products may leave f64 where their quotients come back. */
-// @ts-ignore: decorator
-@inline
+/** v, or NaN where |x| is not between 2^−300 and 2^300: products may leave f64 where their quotients come back.
+ *  @inline */
 function inRange(x: v128, v: v128): v128 {
   const a = f64x2.abs(x)
-  return v128.or(v, v128.or(f64x2.lt(a, f64x2.splat(4.909093465297727e-91)), f64x2.gt(a, f64x2.splat(2.037035976334486e90))))
+  return v128.or(
+    v,
+    v128.or(f64x2.lt(a, f64x2.splat(4.909093465297727e-91)), f64x2.gt(a, f64x2.splat(2.037035976334486e90))),
+  )
 }
 
 // y′ = y x′
 function exponential(jx: usize, y: usize, orders: usize, stored: usize): void {
   for (let h: usize = 0; h < 4; h++) {
-    const x0 = at(jx, 0, h), a = f64x2.abs(x0)
+    const x0 = at(jx, 0, h)
+    const a = f64x2.abs(x0)
     // e^x0 is infinite or subnormal where its multiples need not be. Farther out they are infinite or zero as well.
     const edge = v128.and(f64x2.gt(a, f64x2.splat(700)), f64x2.lt(a, f64x2.splat(1500)))
     put(y, 0, h, v128.or(exp(x0), edge))
@@ -424,14 +449,15 @@ function fromGaussian(isErf: bool, jx: usize, y: usize, w: usize, v: usize, orde
 }
 
 /** sin and cos of a series: s′ = c x′, c′ = −s x′. Scratch is three stacks. */
-export function seriesSinCos_f32(orders: usize, stored: usize, n: usize, x: usize, sine: usize, cosine: usize, scratch: usize): void {
-  sinCos<f32>(orders, stored, n, x, sine, cosine, scratch)
-}
-export function seriesSinCos_f64(orders: usize, stored: usize, n: usize, x: usize, sine: usize, cosine: usize, scratch: usize): void {
-  sinCos<f64>(orders, stored, n, x, sine, cosine, scratch)
-}
-
-function sinCos<T>(orders: usize, stored: usize, n: usize, x: usize, sine: usize, cosine: usize, scratch: usize): void {
+export function seriesSinCos<T>(
+  orders: usize,
+  stored: usize,
+  n: usize,
+  x: usize,
+  sine: usize,
+  cosine: usize,
+  scratch: usize,
+): void {
   const stride = n * sizeof<T>()
   const bytes = padded(orders) << 6
   const jx = scratch
@@ -451,10 +477,17 @@ function sinCos<T>(orders: usize, stored: usize, n: usize, x: usize, sine: usize
         below(c, s, jx, k, stored)
       }
       for (let h: usize = 0; h < 4; h++) {
-        const x1 = at(jx, 1, h), x2 = at(jx, 2, h), x3 = at(jx, 3, h)
-        const f0 = k > 0 ? 1 / <f64>k : 1, f1 = 1 / <f64>(k + 1), f2 = 1 / <f64>(k + 2), f3 = 1 / <f64>(k + 3)
-        const s0 = times(at(s, k, h), f0), c0 = times(at(c, k, h), k > 0 ? -f0 : 1)
-        const s1 = times(fma<f64>(c0, x1, at(s, k + 1, h)), f1), c1 = times(fma<f64>(s0, x1, at(c, k + 1, h)), -f1)
+        const x1 = at(jx, 1, h)
+        const x2 = at(jx, 2, h)
+        const x3 = at(jx, 3, h)
+        const f0 = k > 0 ? 1 / <f64>k : 1
+        const f1 = 1 / <f64>(k + 1)
+        const f2 = 1 / <f64>(k + 2)
+        const f3 = 1 / <f64>(k + 3)
+        const s0 = times(at(s, k, h), f0)
+        const c0 = times(at(c, k, h), k > 0 ? -f0 : 1)
+        const s1 = times(fma<f64>(c0, x1, at(s, k + 1, h)), f1)
+        const c1 = times(fma<f64>(s0, x1, at(c, k + 1, h)), -f1)
         const s2 = times(fma<f64>(c1, x1, fma<f64>(c0, x2, at(s, k + 2, h))), f2)
         const c2 = times(fma<f64>(s1, x1, fma<f64>(s0, x2, at(c, k + 2, h))), -f2)
         put(s, k + 3, h, times(fma<f64>(c2, x1, fma<f64>(c1, x2, fma<f64>(c0, x3, at(s, k + 3, h)))), f3))
@@ -476,16 +509,30 @@ function sinCos<T>(orders: usize, stored: usize, n: usize, x: usize, sine: usize
 }
 
 /** out = a·b, out_k = Σ_j a_j b_{k−j}; a and b store p and q orders. Scratch is three stacks. */
-export function cauchy_f32(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
-  ofTwo<f32>(false, orders, p, q, n, a, b, out, scratch)
-}
-export function cauchy_f64(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
-  ofTwo<f64>(false, orders, p, q, n, a, b, out, scratch)
+export function cauchy<T>(
+  orders: usize,
+  p: usize,
+  q: usize,
+  n: usize,
+  a: usize,
+  b: usize,
+  out: usize,
+  scratch: usize,
+): void {
+  ofTwo<T>(false, orders, p, q, n, a, b, out, scratch)
 }
 
 /** The quotient or the product of two stacks. */
 function ofTwo<T>(
-  quotients: bool, orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize,
+  quotients: bool,
+  orders: usize,
+  p: usize,
+  q: usize,
+  n: usize,
+  a: usize,
+  b: usize,
+  out: usize,
+  scratch: usize,
 ): void {
   const stride = n * sizeof<T>()
   const bytes = padded(orders) << 6
@@ -511,8 +558,14 @@ function multiply(y: usize, a: usize, b: usize, orders: usize, p: usize, q: usiz
   for (let k: usize = 0; k < orders; k += 4) {
     if (k > 0) below(y, a, b, k, q)
     for (let h: usize = 0; h < 4; h++) {
-      const a0 = at(a, k, h), a1 = at(a, k + 1, h), a2 = at(a, k + 2, h), a3 = at(a, k + 3, h)
-      const b0 = at(b, 0, h), b1 = at(b, 1, h), b2 = at(b, 2, h), b3 = at(b, 3, h)
+      const a0 = at(a, k, h)
+      const a1 = at(a, k + 1, h)
+      const a2 = at(a, k + 2, h)
+      const a3 = at(a, k + 3, h)
+      const b0 = at(b, 0, h)
+      const b1 = at(b, 1, h)
+      const b2 = at(b, 2, h)
+      const b3 = at(b, 3, h)
       const y0 = fma<f64>(a0, b0, at(y, k, h))
       const y1 = fma<f64>(a1, b0, fma<f64>(a0, b1, at(y, k + 1, h)))
       const y2 = fma<f64>(a2, b0, fma<f64>(a1, b1, fma<f64>(a0, b2, at(y, k + 2, h))))
@@ -536,16 +589,20 @@ function multiply(y: usize, a: usize, b: usize, orders: usize, p: usize, q: usiz
   }
 }
 
-/** out_j = Σ_{k ≥ j} c_k b_{k−j}; c and b store p and q orders. Scratch is three stacks of p orders. */
-export function correlate_f32(orders: usize, p: usize, q: usize, n: usize, c: usize, b: usize, out: usize, scratch: usize): void {
-  correlate<f32>(orders, p, q, n, c, b, out, scratch)
-}
-export function correlate_f64(orders: usize, p: usize, q: usize, n: usize, c: usize, b: usize, out: usize, scratch: usize): void {
-  correlate<f64>(orders, p, q, n, c, b, out, scratch)
-}
-
-/** A product, with the orders of c and of the result in reverse: out_{p−1−m} = Σ_i c_{p−1−i} b_{m−i}. */
-function correlate<T>(orders: usize, p: usize, q: usize, n: usize, c: usize, b: usize, out: usize, scratch: usize): void {
+/**
+ * out_j = Σ_{k ≥ j} c_k b_{k−j}; c and b store p and q orders. It is a product, with the orders of c and of the result in reverse:
+ * out_{p−1−m} = Σ_i c_{p−1−i} b_{m−i}. Scratch is three stacks of p orders.
+ */
+export function correlate<T>(
+  orders: usize,
+  p: usize,
+  q: usize,
+  n: usize,
+  c: usize,
+  b: usize,
+  out: usize,
+  scratch: usize,
+): void {
   const stride = n * sizeof<T>()
   const bytes = padded(p) << 6
   const left = scratch
@@ -568,22 +625,21 @@ function correlate<T>(orders: usize, p: usize, q: usize, n: usize, c: usize, b: 
 }
 
 /** out = a/b; a and b store p and q orders. Scratch is three stacks. */
-export function seriesDiv_f32(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
-  ofTwo<f32>(true, orders, p, q, n, a, b, out, scratch)
-}
-export function seriesDiv_f64(orders: usize, p: usize, q: usize, n: usize, a: usize, b: usize, out: usize, scratch: usize): void {
-  ofTwo<f64>(true, orders, p, q, n, a, b, out, scratch)
-}
-
-/** Whether all of n numbers are finite. */
-export function finite_f32(n: usize, x: usize): bool {
-  return finite<f32>(n, x)
-}
-export function finite_f64(n: usize, x: usize): bool {
-  return finite<f64>(n, x)
+export function seriesDiv<T>(
+  orders: usize,
+  p: usize,
+  q: usize,
+  n: usize,
+  a: usize,
+  b: usize,
+  out: usize,
+  scratch: usize,
+): void {
+  ofTwo<T>(true, orders, p, q, n, a, b, out, scratch)
 }
 
-function finite<T>(n: usize, x: usize): bool {
+/** Whether all of n numbers are finite. @part series */
+export function finite<T>(n: usize, x: usize): bool {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   // v − v is NaN for NaN and ±Inf.

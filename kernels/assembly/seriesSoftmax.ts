@@ -6,22 +6,21 @@ import { exp } from './math'
 import { fma, maxLanes, sumLanes } from './simd'
 import { load2, store2 } from './wide'
 
-export function seriesSoftmax_f32(orders: usize, stored: usize, rows: usize, n: usize, x: usize, out: usize, scratch: usize): void {
-  seriesSoftmax<f32>(orders, stored, rows, n, x, out, scratch)
-}
-export function seriesSoftmax_f64(orders: usize, stored: usize, rows: usize, n: usize, x: usize, out: usize, scratch: usize): void {
-  seriesSoftmax<f64>(orders, stored, rows, n, x, out, scratch)
-}
-
-/** Elements i and i + 1, or i and a zero when there is one left. */
-// @ts-ignore: decorator
-@inline
+/** Elements i and i + 1, or i and a zero when there is one left. @inline */
 function pair<T>(address: usize, left: usize): v128 {
   const v = load2<T>(address)
   return left > 1 ? v : f64x2.replace_lane(v, 1, 0)
 }
 
-function seriesSoftmax<T>(orders: usize, stored: usize, rows: usize, n: usize, x: usize, out: usize, scratch: usize): void {
+export function seriesSoftmax<T>(
+  orders: usize,
+  stored: usize,
+  rows: usize,
+  n: usize,
+  x: usize,
+  out: usize,
+  scratch: usize,
+): void {
   const size: usize = sizeof<T>()
   const stride = rows * n * size
   const line = ((n + 1) & ~1) << 3
@@ -46,12 +45,15 @@ function seriesSoftmax<T>(orders: usize, stored: usize, rows: usize, n: usize, x
     for (let i: usize = 0; i < line; i += 16) v128.store(y + i, f64x2.div(v128.load(y + i), sum))
     // Relative to the largest element: where its y is 1, what the others change is all there is.
     let chosen: usize = 0
-    while (chosen + 1 < n && <f64>load<T>(x + chosen * size) != f64x2.extract_lane(most, 0)) chosen++
+    while (chosen + 1 < n && <f64>load<T>(x + chosen * size) !== f64x2.extract_lane(most, 0)) chosen++
     for (let k: usize = 1; k < stored; k++) {
       const times = f64x2.splat(<f64>k)
       const shift = f64x2.splat(<f64>load<T>(x + k * stride + chosen * size))
       for (let i: usize = 0; i < n; i += 2) {
-        v128.store(jx + k * line + (i << 3), f64x2.mul(f64x2.sub(pair<T>(x + k * stride + i * size, n - i), shift), times))
+        v128.store(
+          jx + k * line + (i << 3),
+          f64x2.mul(f64x2.sub(pair<T>(x + k * stride + i * size, n - i), shift), times),
+        )
       }
     }
     for (let k: usize = 1; k < orders; k++) {
@@ -60,7 +62,8 @@ function seriesSoftmax<T>(orders: usize, stored: usize, rows: usize, n: usize, x
       let all = f64x2.splat(0)
       for (let i: usize = 0; i < line; i += 16) {
         let s = f64x2.splat(0)
-        let p = jx + line + i, q = to - line + i
+        let p = jx + line + i
+        let q = to - line + i
         for (let j: usize = 1; j <= last; j++, p += line, q -= line) s = fma<f64>(v128.load(p), v128.load(q), s)
         v128.store(to + i, s)
         all = f64x2.add(all, s)
@@ -77,7 +80,8 @@ function seriesSoftmax<T>(orders: usize, stored: usize, rows: usize, n: usize, x
       }
     }
     for (let k: usize = 0; k < orders; k++) {
-      for (let i: usize = 0; i < n; i += 2) store2<T>(out + k * stride + i * size, v128.load(y + k * line + (i << 3)), n - i)
+      for (let i: usize = 0; i < n; i += 2)
+        store2<T>(out + k * stride + i * size, v128.load(y + k * line + (i << 3)), n - i)
     }
     x += n * size
     out += n * size

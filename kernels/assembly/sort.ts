@@ -1,17 +1,15 @@
 // Stable sorting of the lines of x [outer, n, inner] along n, as i32 places [outer, n, inner]. NaN counts as the largest.
 
 /** `scratch` holds 2·n places. */
-export function argsort_f32(outer: usize, n: usize, inner: usize, descending: bool, x: usize, out: usize, scratch: usize): void {
-  argsort<f32>(outer, n, inner, descending, x, out, scratch)
-}
-export function argsort_f64(outer: usize, n: usize, inner: usize, descending: bool, x: usize, out: usize, scratch: usize): void {
-  argsort<f64>(outer, n, inner, descending, x, out, scratch)
-}
-export function argsort_i32(outer: usize, n: usize, inner: usize, descending: bool, x: usize, out: usize, scratch: usize): void {
-  argsort<i32>(outer, n, inner, descending, x, out, scratch)
-}
-
-function argsort<T>(outer: usize, n: usize, inner: usize, descending: bool, x: usize, out: usize, scratch: usize): void {
+export function argsort<T>(
+  outer: usize,
+  n: usize,
+  inner: usize,
+  descending: bool,
+  x: usize,
+  out: usize,
+  scratch: usize,
+): void {
   for (let o: usize = 0; o < outer; o++) {
     for (let c: usize = 0; c < inner; c++) {
       const first = o * n * inner + c
@@ -21,23 +19,24 @@ function argsort<T>(outer: usize, n: usize, inner: usize, descending: bool, x: u
   }
 }
 
-/** Whether a stands before b, and not only because it came first. */
-// @ts-ignore: decorator
-@inline
+/** Whether a stands before b, and not only because it came first. @inline */
 function before<T>(a: T, b: T, descending: bool): bool {
-  return descending ? a > b || (a != a && b == b) : a < b || (b != b && a == a)
+  return descending ? a > b || (a !== a && b === b) : a < b || (b !== b && a === a)
 }
 
 /** Merges runs of 1, 2, 4, … places from one half of the scratch memory into the other. Returns the half with the result. */
 function line<T>(n: usize, stride: usize, descending: bool, x: usize, scratch: usize): usize {
-  let from = scratch, to = scratch + n * 4
+  let from = scratch
+  let to = scratch + n * 4
   for (let i: usize = 0; i < n; i++) store<i32>(from + i * 4, <i32>i)
   for (let width: usize = 1; width < n; width *= 2) {
     for (let begin: usize = 0; begin < n; begin += 2 * width) {
-      const middle = min(begin + width, n), end = min(begin + 2 * width, n)
-      let left = begin, right = middle
+      const middle = min(begin + width, n)
+      const end = min(begin + 2 * width, n)
+      let left = begin
+      let right = middle
       for (let i = begin; i < end; i++) {
-        let second = left == middle
+        let second = left === middle
         if (!second && right < end) {
           const a = load<T>(x + <usize>load<i32>(from + left * 4) * stride)
           const b = load<T>(x + <usize>load<i32>(from + right * 4) * stride)

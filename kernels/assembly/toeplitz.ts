@@ -15,17 +15,29 @@ export function toeplitz(sum: usize, a: usize, b: usize, k: usize, first: usize,
     let p = from + h
     let q = back + h
     const end = p + (terms << 6)
-    let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0
-    while (p != end) {
-      let a0 = v128.load(p), a1 = v128.load(p, 64)
-      let b0 = v128.load(q), b1 = v128.load(q, 64), b2 = v128.load(q, 128), b3 = v128.load(q, 192), b4 = v128.load(q, 256)
+    let s0 = f64x2.splat(0)
+    let s1 = s0
+    let s2 = s0
+    let s3 = s0
+    let t0 = s0
+    let t1 = s0
+    let t2 = s0
+    let t3 = s0
+    while (p !== end) {
+      let a0 = v128.load(p)
+      let a1 = v128.load(p, 64)
+      let b0 = v128.load(q)
+      let b1 = v128.load(q, 64)
+      let b2 = v128.load(q, 128)
+      let b3 = v128.load(q, 192)
+      let b4 = v128.load(q, 256)
       s0 = fma<f64>(a0, b1, fma<f64>(a1, b0, s0))
       s1 = fma<f64>(a0, b2, fma<f64>(a1, b1, s1))
       s2 = fma<f64>(a0, b3, fma<f64>(a1, b2, s2))
       s3 = fma<f64>(a0, b4, fma<f64>(a1, b3, s3))
       p += 128
       q -= 128
-      if (p == end) break
+      if (p === end) break
       a0 = v128.load(p)
       a1 = v128.load(p, 64)
       b0 = v128.load(q)

@@ -17,36 +17,32 @@ const LARGE: f64 = 524288
 
 /** 64 zeros, then the bits of 2/π after the point. */
 const TWO_OVER_PI = memory.data<u64>([
-  0, 0xa2f9836e4e441529, 0xfc2757d1f534ddc0, 0xdb6295993c439041, 0xfe5163abdebbc561, 0xb7246e3a424dd2e0, 0x06492eea09d1921c,
-  0xfe1deb1cb129a73e, 0xe88235f52ebb4484, 0xe99c7026b45f7e41, 0x3991d639835339f4, 0x9c845f8bbdf9283b, 0x1ff897ffde05980f,
-  0xef2f118b5a0a6d1f, 0x6d367ecf27cb09b7, 0x4f463f669e5fea2d, 0x7527bac7ebe5f17b, 0x3d0739f78a5292ea, 0x6bfb5fb11f8d5d08,
-  0x56033046fc7b6bab, 0xf0cfbc209af4361d,
+  0, 0xa2f9836e4e441529, 0xfc2757d1f534ddc0, 0xdb6295993c439041, 0xfe5163abdebbc561, 0xb7246e3a424dd2e0,
+  0x06492eea09d1921c, 0xfe1deb1cb129a73e, 0xe88235f52ebb4484, 0xe99c7026b45f7e41, 0x3991d639835339f4,
+  0x9c845f8bbdf9283b, 0x1ff897ffde05980f, 0xef2f118b5a0a6d1f, 0x6d367ecf27cb09b7, 0x4f463f669e5fea2d,
+  0x7527bac7ebe5f17b, 0x3d0739f78a5292ea, 0x6bfb5fb11f8d5d08, 0x56033046fc7b6bab, 0xf0cfbc209af4361d,
 ])
 /** ±1/k!, k = 3, 5, …, 17 */
 const SIN = memory.data<f64>([
-  -0.16666666666666666, 0.008333333333333333, -0.0001984126984126984, 2.7557319223985893e-06, -2.505210838544172e-08,
+  -0.16666666666666666, 0.008333333333333333, -0.0001984126984126984, 2.7557319223985893e-6, -2.505210838544172e-8,
   1.6059043836821613e-10, -7.647163731819816e-13, 2.8114572543455206e-15,
 ])
 /** ±1/k!, k = 4, 6, …, 18 */
 const COS = memory.data<f64>([
-  0.041666666666666664, -0.001388888888888889, 2.48015873015873e-05, -2.755731922398589e-07, 2.08767569878681e-09,
+  0.041666666666666664, -0.001388888888888889, 2.48015873015873e-5, -2.755731922398589e-7, 2.08767569878681e-9,
   -1.1470745597729725e-11, 4.779477332387385e-14, -1.5619206968586225e-16,
 ])
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function c(x: f64): v128 {
   return f64x2.splat(x)
 }
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function at(table: usize, i: usize): v128 {
   return v128.load64_splat(table + (i << 3))
 }
 
-/** What a + b loses by rounding to s. */
-// @ts-ignore: decorator
-@inline
+/** What a + b loses by rounding to s. @inline */
 function lost(a: v128, b: v128, s: v128): v128 {
   const t = f64x2.sub(s, a)
   return f64x2.add(f64x2.sub(a, f64x2.sub(s, t)), f64x2.sub(b, t))
@@ -61,14 +57,13 @@ export function cos(x: v128): v128 {
   return circular(x, 1)
 }
 
-/** sin(x + quarters·π/2) */
-// @ts-ignore: decorator
-@inline
+/** sin(x + quarters·π/2) @inline */
 function circular(x: v128, quarters: i64): v128 {
   const shifted = f64x2.add(f64x2.mul(x, c(0.6366197723675814)), c(ROUND))
   const k = f64x2.sub(shifted, c(ROUND))
   const a = f64x2.sub(x, f64x2.mul(k, c(PIO2_1)))
-  const k2 = f64x2.mul(k, c(-PIO2_2)), k3 = f64x2.mul(k, c(-PIO2_3))
+  const k2 = f64x2.mul(k, c(-PIO2_2))
+  const k3 = f64x2.mul(k, c(-PIO2_3))
   const b = f64x2.add(a, k2)
   const d = f64x2.add(b, k3)
   const tail = f64x2.add(f64x2.add(lost(a, k2, b), lost(b, k3, d)), f64x2.mul(k, c(-PIO2_4)))
@@ -117,7 +112,10 @@ let reducedQuarter: i64 = 0
 
 /** The upper half of a 128-bit product. */
 function high(a: u64, b: u64): u64 {
-  const a0 = a & 0xffffffff, a1 = a >> 32, b0 = b & 0xffffffff, b1 = b >> 32
+  const a0 = a & 0xffffffff
+  const a1 = a >> 32
+  const b0 = b & 0xffffffff
+  const b1 = b >> 32
   const middle = a1 * b0 + ((a0 * b0) >> 32)
   return a1 * b1 + (middle >> 32) + ((a0 * b1 + (middle & 0xffffffff)) >> 32)
 }
@@ -126,13 +124,15 @@ function high(a: u64, b: u64): u64 {
 function reduce(x: f64): f64 {
   const bits = reinterpret<u64>(x)
   const exponent = <i32>((bits >> 52) & 0x7ff)
-  if (exponent == 0x7ff) return NaN
+  if (exponent === 0x7ff) return NaN
   const m = (bits & 0xfffffffffffff) | 0x10000000000000
   // |x| = m·2^e. Bits of 2/π above 2^(2−e) give multiples of 4 and are left out; of the others the first 192 are taken.
   const from = exponent - 1075 - 2 + 64
   const p = TWO_OVER_PI + ((<usize>from >> 6) << 3)
   const shift = <u64>(from & 63)
-  let f0 = load<u64>(p), f1 = load<u64>(p, 8), f2 = load<u64>(p, 16)
+  let f0 = load<u64>(p)
+  let f1 = load<u64>(p, 8)
+  let f2 = load<u64>(p, 16)
   if (shift > 0) {
     f0 = (f0 << shift) | (f1 >> (64 - shift))
     f1 = (f1 << shift) | (f2 >> (64 - shift))
@@ -155,14 +155,14 @@ function reduce(x: f64): f64 {
   }
   // Without leading zeros, times π/2 as a number of 64 bits.
   let zeros = clz(a)
-  if (zeros == 64) {
+  if (zeros === 64) {
     a = b
     zeros += clz(a)
     a <<= clz(a)
   } else if (zeros > 0) a = (a << zeros) | (b >> (64 - zeros))
   const r = high(a, 0xc90fdaa22168c234)
   const scale = reinterpret<f64>((1023 - 63 - zeros) << 52)
-  const negative = above != x < 0
+  const negative = above !== x < 0
   const y = <f64>(r & ~0x7ff) * scale
   const rest = <f64>(r & 0x7ff) * scale
   reducedLow = negative ? -rest : rest

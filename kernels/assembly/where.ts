@@ -3,21 +3,22 @@
 
 import { storePartial } from './simd'
 
-export function where_f32(n: usize, c: usize, cStep: bool, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
-  where<f32>(n, c, cStep, a, aStep, b, bStep, out)
-}
-export function where_f64(n: usize, c: usize, cStep: bool, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
-  where<f64>(n, c, cStep, a, aStep, b, bStep, out)
-}
-export function where_i32(n: usize, c: usize, cStep: bool, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
-  where<i32>(n, c, cStep, a, aStep, b, bStep, out)
-}
-
-function where<T>(n: usize, c: usize, cStep: bool, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
+export function where<T>(
+  n: usize,
+  c: usize,
+  cStep: bool,
+  a: usize,
+  aStep: bool,
+  b: usize,
+  bStep: bool,
+  out: usize,
+): void {
   const bytes = n * sizeof<T>()
-  if (bytes == 0) return
+  if (bytes === 0) return
   const zero = v128.splat<T>(0)
-  const c0 = v128.load_splat<T>(c), a0 = v128.load_splat<T>(a), b0 = v128.load_splat<T>(b)
+  const c0 = v128.load_splat<T>(c)
+  const a0 = v128.load_splat<T>(a)
+  const b0 = v128.load_splat<T>(b)
   for (let i: usize = 0; i < bytes; i += 16) {
     const mask = v128.ne<T>(cStep ? v128.load(c + i) : c0, zero)
     const v = v128.bitselect(aStep ? v128.load(a + i) : a0, bStep ? v128.load(b + i) : b0, mask)

@@ -1,46 +1,66 @@
 // out[r,i] = f(a[r,i], b[r,i]) for `rows` rows of n elements: out is dense; a and b have a stride in bytes from row to row
 // and, within a row, either consecutive elements (step 1) or one element for all (step 0). out may be a or b where their
-// elements lie as in out. Functions are numbered as in src/wasm/elementwise.ts.
+// elements lie as in out.
 
 import { toInt32 } from './cast'
+import { ZipCode } from './codes'
 import { pow } from './power'
 import { storePartial } from './simd'
 import { load2, store2 } from './wide'
 
-export function zip_f32(
-  op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
-): void {
-  zip<f32>(op, rows, n, a, aRow, aStep, b, bRow, bStep, out)
-}
-export function zip_f64(
-  op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
-): void {
-  zip<f64>(op, rows, n, a, aRow, aStep, b, bRow, bStep, out)
-}
-export function zip_i32(
-  op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
-): void {
-  zip<i32>(op, rows, n, a, aRow, aStep, b, bRow, bStep, out)
-}
-
-function zip<T>(
-  op: i32, rows: usize, n: usize, a: usize, aRow: usize, aStep: bool, b: usize, bRow: usize, bStep: bool, out: usize,
+export function zip<T>(
+  op: i32,
+  rows: usize,
+  n: usize,
+  a: usize,
+  aRow: usize,
+  aStep: bool,
+  b: usize,
+  bRow: usize,
+  bStep: bool,
+  out: usize,
 ): void {
   for (const end = out + rows * n * sizeof<T>(); out < end; out += n * sizeof<T>()) {
     switch (op) {
-      case 0: row<T>(0, n, a, aStep, b, bStep, out); break
-      case 1: row<T>(1, n, a, aStep, b, bStep, out); break
-      case 2: row<T>(2, n, a, aStep, b, bStep, out); break
-      case 3: isFloat<T>() ? row<T>(3, n, a, aStep, b, bStep, out) : quotients(n, a, aStep, b, bStep, out); break
-      case 4: row<T>(4, n, a, aStep, b, bStep, out); break
-      case 5: row<T>(5, n, a, aStep, b, bStep, out); break
-      case 6: row<T>(6, n, a, aStep, b, bStep, out); break
-      case 7: row<T>(7, n, a, aStep, b, bStep, out); break
-      case 8: row<T>(8, n, a, aStep, b, bStep, out); break
-      case 9: row<T>(9, n, a, aStep, b, bStep, out); break
-      case 10: row<T>(10, n, a, aStep, b, bStep, out); break
-      case 11: row<T>(11, n, a, aStep, b, bStep, out); break
-      case 12: isFloat<T>() ? powers<T>(n, a, aStep, b, bStep, out) : integerPowers(n, a, aStep, b, bStep, out); break
+      case ZipCode.add:
+        row<T>(ZipCode.add, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.sub:
+        row<T>(ZipCode.sub, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.mul:
+        row<T>(ZipCode.mul, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.div:
+        isFloat<T>() ? row<T>(ZipCode.div, n, a, aStep, b, bStep, out) : quotients(n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.maximum:
+        row<T>(ZipCode.maximum, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.minimum:
+        row<T>(ZipCode.minimum, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.equal:
+        row<T>(ZipCode.equal, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.notEqual:
+        row<T>(ZipCode.notEqual, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.less:
+        row<T>(ZipCode.less, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.lessEqual:
+        row<T>(ZipCode.lessEqual, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.greater:
+        row<T>(ZipCode.greater, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.greaterEqual:
+        row<T>(ZipCode.greaterEqual, n, a, aStep, b, bStep, out)
+        break
+      case ZipCode.pow:
+        isFloat<T>() ? powers<T>(n, a, aStep, b, bStep, out) : integerPowers(n, a, aStep, b, bStep, out)
+        break
     }
     a += aRow
     b += bRow
@@ -50,8 +70,10 @@ function zip<T>(
 function powers<T>(n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
   const step: usize = 2 * sizeof<T>()
   for (let i: usize = 0; i < n; i += 2, out += step) {
-    const x = load2<T>(a), y = load2<T>(b)
-    const base = aStep ? x : v128.shuffle<f64>(x, x, 0, 0), power = bStep ? y : v128.shuffle<f64>(y, y, 0, 0)
+    const x = load2<T>(a)
+    const y = load2<T>(b)
+    const base = aStep ? x : v128.shuffle<f64>(x, x, 0, 0)
+    const power = bStep ? y : v128.shuffle<f64>(y, y, 0, 0)
     store2<T>(out, pow<T>(base, power), n - i)
     if (aStep) a += step
     if (bStep) b += step
@@ -61,8 +83,10 @@ function powers<T>(n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: 
 /** Powers of i32 modulo 2^32; those of negative exponents are cut to an integer: 0, but for the bases 1 and −1. */
 function integerPowers(n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
   for (const end = out + n * 4; out < end; out += 4) {
-    let square = load<i32>(a), left = load<i32>(b), power = 1
-    if (left < 0 && square != 1 && square != -1) power = 0
+    let square = load<i32>(a)
+    const left = load<i32>(b)
+    let power = 1
+    if (left < 0 && square !== 1 && square !== -1) power = 0
     else for (let bits = <u32>left; bits > 0; bits >>= 1, square *= square) if (bits & 1) power *= square
     store<i32>(out, power)
     if (aStep) a += 4
@@ -79,14 +103,14 @@ function quotients(n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: 
   }
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function row<T>(op: i32, n: usize, a: usize, aStep: bool, b: usize, bStep: bool, out: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   if (aStep && bStep) {
     for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, value<T>(op, v128.load(a + i), v128.load(b + i)))
-    if (whole < bytes) storePartial<T>(out + whole, value<T>(op, v128.load(a + whole), v128.load(b + whole)), bytes - whole)
+    if (whole < bytes)
+      storePartial<T>(out + whole, value<T>(op, v128.load(a + whole), v128.load(b + whole)), bytes - whole)
   } else if (aStep) {
     const y = v128.load_splat<T>(b)
     for (let i: usize = 0; i < whole; i += 16) v128.store(out + i, value<T>(op, v128.load(a + i), y))
@@ -100,21 +124,20 @@ function row<T>(op: i32, n: usize, a: usize, aStep: bool, b: usize, bStep: bool,
   }
 }
 
-// @ts-ignore: decorator
-@inline
+/** @inline */
 function value<T>(op: i32, x: v128, y: v128): v128 {
   const one = v128.splat<T>(1)
-  if (op == 0) return v128.add<T>(x, y)
-  if (op == 1) return v128.sub<T>(x, y)
-  if (op == 2) return v128.mul<T>(x, y)
-  if (op == 3) return isFloat<T>() ? v128.div<T>(x, y) : x
+  if (op === ZipCode.add) return v128.add<T>(x, y)
+  if (op === ZipCode.sub) return v128.sub<T>(x, y)
+  if (op === ZipCode.mul) return v128.mul<T>(x, y)
+  if (op === ZipCode.div) return isFloat<T>() ? v128.div<T>(x, y) : x
   // x where it is larger (smaller) or NaN, else y, which may be NaN
-  if (op == 4) return v128.bitselect(x, y, v128.or(v128.gt<T>(x, y), v128.ne<T>(x, x)))
-  if (op == 5) return v128.bitselect(x, y, v128.or(v128.lt<T>(x, y), v128.ne<T>(x, x)))
-  if (op == 6) return v128.and(v128.eq<T>(x, y), one)
-  if (op == 7) return v128.and(v128.ne<T>(x, y), one)
-  if (op == 8) return v128.and(v128.lt<T>(x, y), one)
-  if (op == 9) return v128.and(v128.le<T>(x, y), one)
-  if (op == 10) return v128.and(v128.gt<T>(x, y), one)
+  if (op === ZipCode.maximum) return v128.bitselect(x, y, v128.or(v128.gt<T>(x, y), v128.ne<T>(x, x)))
+  if (op === ZipCode.minimum) return v128.bitselect(x, y, v128.or(v128.lt<T>(x, y), v128.ne<T>(x, x)))
+  if (op === ZipCode.equal) return v128.and(v128.eq<T>(x, y), one)
+  if (op === ZipCode.notEqual) return v128.and(v128.ne<T>(x, y), one)
+  if (op === ZipCode.less) return v128.and(v128.lt<T>(x, y), one)
+  if (op === ZipCode.lessEqual) return v128.and(v128.le<T>(x, y), one)
+  if (op === ZipCode.greater) return v128.and(v128.gt<T>(x, y), one)
   return v128.and(v128.ge<T>(x, y), one)
 }

@@ -1,15 +1,16 @@
 // Compiles assembly/ to two builds of one WebAssembly module (plain and relaxed SIMD) and writes both to
 // src/wasm/module.generated.ts: functions that are the same in both once, the others side by side, all of it deflated, as
-// base64. Does nothing when sources, this script and the compiler are those of the last build.
+// base64; and the interface of what they export. Does nothing when sources, scripts and the compiler are those of the last
+// build.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { deflateRawSync } from 'node:zlib'
+import { seam } from './seam.mjs'
 
-const script = fileURLToPath(import.meta.url)
-const root = dirname(dirname(script))
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const assembly = join(root, 'assembly')
 const target = join(root, 'src/wasm/module.generated.ts')
 const version = createRequire(import.meta.url)('assemblyscript/package.json').version
@@ -39,7 +40,10 @@ const flags = [
 const builds = { plain: [], relaxed: ['--enable', 'relaxed-simd'] }
 
 function sourceHash() {
-  const hash = createHash('sha256').update(version).update(readFileSync(script))
+  const hash = createHash('sha256').update(version)
+  for (const path of ['scripts/build-wasm.mjs', 'scripts/seam.mjs', 'src/contract.ts']) {
+    hash.update(readFileSync(join(root, path)))
+  }
   for (const [name, text] of sources) hash.update(`\0${name}\0${text}`)
   return hash.digest('hex')
 }
@@ -52,7 +56,7 @@ function builtHash() {
   }
 }
 
-async function compile(asc, name, extra) {
+async function compile(asc, sources, name, extra) {
   let binary
   const { error, stderr } = await asc.main(['index.ts', '--outFile', 'module.wasm', ...flags, ...extra], {
     readFile: path => sources.get(path) ?? null,
@@ -129,9 +133,10 @@ async function build() {
   const hash = sourceHash()
   if (hash === builtHash()) return
   const { default: asc } = await import('assemblyscript/asc')
+  const seamed = await seam(sources)
   const binaries = {}
   for (const [name, extra] of Object.entries(builds)) {
-    binaries[name] = await compile(asc, name, extra)
+    binaries[name] = await compile(asc, seamed.sources, name, extra)
     await WebAssembly.compile(binaries[name]).catch(error => {
       if (name === 'plain') throw error // Node 20 cannot validate the relaxed build without a flag
     })
@@ -141,6 +146,10 @@ async function build() {
   const lines = [
     `// Written by scripts/build-wasm.mjs with assemblyscript ${version}.`,
     `// hash ${hash}`,
+    "import type { DType } from '../contract.js'",
+    `type OfDType<F> = { readonly [dtype in DType]: F }`,
+    `/** The functions of the module. One for each dtype is there for those of its kernel in the contract. */`,
+    seamed.exports,
     `export const lengths = [${lengths}]`,
     `export const size = ${bytes.length}`,
     `export const deflated =\n  '${deflated.toString('base64')}'`,

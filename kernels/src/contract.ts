@@ -322,9 +322,11 @@ export interface Kernels<B extends Buffer> {
   softmax(rows: number, n: number, x: B, out: B): void
   /** x − max − log Σ exp(x − max) over each row */
   logSoftmax(rows: number, n: number, x: B, out: B): void
-  /** gx = y ⊙ (ȳ − Σ ȳ y), for each of `lead` stacked cotangents */
+  /** gx = y ⊙ (ȳ − Σ ȳ y), for each of `lead` stacked cotangents; rows of y are a softmax. Where y_m > ½, ȳ is taken relative to
+   *  ȳ_m, so that gx_m keeps its accuracy where y_m rounds to 1. */
   softmaxGrad(lead: number, rows: number, n: number, y: B, gy: B, gx: B): void
-  /** gx = ȳ − exp(y) Σ ȳ, for each of `lead` stacked cotangents */
+  /** gx = ȳ − exp(y) Σ ȳ, for each of `lead` stacked cotangents; rows of y are a logSoftmax. Where p_m = exp(y_m) > ½,
+   *  gx_m = ȳ_m Σ_{i≠m} p_i − p_m Σ_{i≠m} ȳ_i, so that it keeps its accuracy where p_m rounds to 1. */
   logSoftmaxGrad(lead: number, rows: number, n: number, y: B, gy: B, gx: B): void
   /** log Σ exp(x − max) − (x_label − max) of each row: −log of its softmax at its label; `labels` is i32 with
    *  0 ≤ label < n. A row with NaN or +Inf, or of −Inf alone, gives NaN; another one gives +Inf where x_label is −Inf. */

@@ -1,9 +1,9 @@
 export * from './contract.js'
-export { UnsupportedError } from './errors.js'
-export { js } from './js/index.js'
+export { bareJs, js } from './js/index.js'
+export { type CountedBuffer, DisposedError } from './shared/counted.js'
+export { UnsupportedError } from './shared/errors.js'
 export {
   type Build,
-  DisposedError,
   newWasm,
   type Region,
   setThreads,

@@ -153,6 +153,18 @@ const stack = (orders: number, n: number, first = value): Arbitrary<Argument> =>
 const rowsOf = (f: (rows: number, n: number) => Arbitrary<Call>) =>
   fc.tuple(size, fc.integer({ min: 1, max: 40 })).chain(([r, n]) => f(r, n))
 
+/** Rows of a softmax, or of a function of it; in every other row one probability is above ½. */
+const probabilities = (rows: number, n: number, as = (p: number) => p): Arbitrary<Argument> =>
+  numbers(rows * n, positive).map(drawn => ({
+    read: drawn.map((_, i) => {
+      const from = i - (i % n)
+      const weight = (j: number) => (((from / n) & 1) === 1 && j === from + ((from / n) % n) ? 4 * n : drawn[j]!)
+      let total = 0
+      for (let j = from; j < from + n; j++) total += weight(j)
+      return as(weight(i) / total)
+    }),
+  }))
+
 const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Call>> = {
   fill: size.chain(n => call('exact', is(3), write(n))),
   copy: shape.chain(shape =>
@@ -337,21 +349,10 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
   softmax: rowsOf((r, n) => call({ scale: n + 8 }, is(r), is(n), read(r * n), write(r * n))),
   logSoftmax: rowsOf((r, n) => call({ scale: n + 8 }, is(r), is(n), read(r * n), write(r * n))),
   softmaxGrad: rowsOf((r, n) =>
-    call({ sums: n + 8 }, is(2), is(r), is(n), read(r * n, positive), read(2 * r * n), write(2 * r * n)),
+    call({ steps: n + 8 }, is(2), is(r), is(n), probabilities(r, n), read(2 * r * n), write(2 * r * n)),
   ),
   logSoftmaxGrad: rowsOf((r, n) =>
-    call(
-      { scale: 8 * n + 8 },
-      is(2),
-      is(r),
-      is(n),
-      read(
-        r * n,
-        positive.map(v => -v),
-      ),
-      read(2 * r * n),
-      write(2 * r * n),
-    ),
+    call({ scale: 8 * n + 8 }, is(2), is(r), is(n), probabilities(r, n, Math.log), read(2 * r * n), write(2 * r * n)),
   ),
   // At the scale of logarithms and weights, the least of which, log(1 + e⁻⁴) and e⁻⁴/(1 + e⁻⁴), are above 1/64.
   crossEntropy: rowsOf((r, n) => call({ scale: 64 * n }, is(r), is(n), read(r * n), ids(r, n), write(r))),

@@ -2,10 +2,13 @@ import {
   apply,
   type Dense,
   js,
+  logSoftmax,
+  mul,
   type Op,
   opTable,
   Random,
   series,
+  softmax,
   stack,
   type Tensor,
   tensor,
@@ -46,7 +49,10 @@ function sample(
   if (domain === 'distinct') {
     return make(Float64Array.from(random.permutation(n), i => ((i - n / 2 + 0.5) * 1.7) / Math.max(1, n / 2)))
   }
-  return make(random.normal(shape, 0, 0.8, where).dataSync())
+  const values = random.normal(shape, 0, 0.8, where)
+  if (domain === 'softmax') return make(softmax(mul(values, 3)).dataSync())
+  if (domain === 'logSoftmax') return make(logSoftmax(mul(values, 3)).dataSync())
+  return make(values.dataSync())
 }
 
 const differentiable = (op: AnyOp) => op.vjp !== undefined || op.body !== undefined

@@ -41,6 +41,15 @@ const ids = (n: number, below: number): Argument => ({
 })
 const out = (n: number, as?: 'i32'): Argument => (as === undefined ? { out: n } : { out: n, as })
 const is = (value: unknown): Argument => ({ is: value })
+/** `rows` rows of softmax, or of its logarithm; in the first the first probability rounds to 1. */
+const probabilities = (rows: number, n: number, log = false): Argument => ({
+  of: Array.from({ length: rows }, (_, r) => {
+    const x = (draw(n) as { of: number[] }).of
+    if (r === 0) x[0] = 25
+    const total = x.reduce((sum, v) => sum + Math.exp(v), 0)
+    return x.map(v => Math.fround(log ? v - Math.log(total) : Math.exp(v) / total))
+  }).flat(),
+})
 /** A series: coefficients that fall. */
 const stack = (p: number, n: number, domain: Domain = 'real'): Argument => {
   const head = (draw(n, domain) as { of: number[] }).of
@@ -178,8 +187,10 @@ const calls: Record<Exclude<KernelName, 'random' | 'cast' | 'argsort'>, (() => O
   avgPool2dGrad: [() => ({ args: [is(pool), draw(48), out(126)], roundings: 16 })],
   softmax: [() => ({ args: [is(4), is(13), draw(52), out(52)], roundings: 32 })],
   logSoftmax: [() => ({ args: [is(4), is(13), draw(52), out(52)], roundings: 32 })],
-  softmaxGrad: [() => ({ args: [is(2), is(4), is(6), draw(24, 'positive'), draw(48), out(48)], roundings: 64 })],
-  logSoftmaxGrad: [() => ({ args: [is(2), is(4), is(6), draw(24), draw(48), out(48)], roundings: 64 })],
+  softmaxGrad: [() => ({ args: [is(2), is(4), is(6), probabilities(4, 6), draw(48), out(48)], roundings: 64 })],
+  logSoftmaxGrad: [
+    () => ({ args: [is(2), is(4), is(6), probabilities(4, 6, true), draw(48), out(48)], roundings: 64 }),
+  ],
   crossEntropy: [() => ({ args: [is(4), is(13), draw(52), ids(4, 13), out(4)], roundings: 32 })],
   crossEntropyGrad: [() => ({ args: [is(2), is(4), is(13), draw(52), ids(4, 13), draw(8), out(104)], roundings: 64 })],
   layerNorm: [() => ({ args: [is(5), is(11), is(0.1), draw(55), draw(11), draw(11), out(55)], roundings: 64 })],
@@ -291,6 +302,27 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     const { bytes, buffers } = backend.memory()
     expect({ bytes, buffers }).toEqual({ bytes: before.bytes, buffers: before.buffers })
     expect(backend.fallbacks().size).toBe(0)
+  })
+
+  it('a probability that rounds to 1 keeps its derivatives', async () => {
+    const backend = await device(mode)
+    const logits = { of: [25, 0, -1, 0.5] }
+    const y = await computed(js(), 'softmax', [is(1), is(4), logits, out(4)], false)
+    const logs = await computed(js(), 'logSoftmax', [is(1), is(4), logits, out(4)], false)
+    const first = { of: [1, 0, 0, 0] }
+    const line = { of: [...logits.of, 0.5, -0.25, 1, 2] }
+    for (const [name, args] of [
+      ['softmaxGrad', [is(1), is(1), is(4), { of: y[0]! }, { of: [0.75, -1.25, 2, 0] }, out(4)]],
+      ['logSoftmaxGrad', [is(1), is(1), is(4), { of: logs[0]! }, first, out(4)]],
+      ['crossEntropyGrad', [is(1), is(1), is(4), logits, { ids: [0] }, { of: [1] }, out(4)]],
+      ['seriesSoftmax', [is(3), is(1), is(4), line, out(12)]],
+    ] as const) {
+      const [want] = await computed(js(), name, args, false)
+      const [got] = await computed(backend, name, args, false)
+      want!.forEach((value, i) => {
+        expect(Math.abs(got![i]! - value), `${name} ${i}`).toBeLessThanOrEqual(2 ** -18 * Math.abs(value))
+      })
+    }
   })
 
   it('NaN and ±Inf go through', async () => {

@@ -1,7 +1,7 @@
 import { mul, type Op, sigmoid, type Tensor } from '@unravel/tensor'
 
 /** Random numbers that suit an op: where its derivatives exist and are of moderate size. */
-export type Domain = 'real' | 'positive' | 'distinct' | 'mask' | { readonly ids: number }
+export type Domain = 'real' | 'positive' | 'distinct' | 'mask' | 'softmax' | 'logSoftmax' | { readonly ids: number }
 
 export interface Case {
   readonly inputs: readonly { readonly shape: readonly number[]; readonly domain: Domain }[]
@@ -133,7 +133,7 @@ export const cases: Record<string, readonly Case[]> = {
   log: each(positive(2, 3)),
   log1p: each(positive(2, 3)),
   logSoftmax: each(real(2, 3)),
-  logSoftmaxGrad: [{ inputs: [real(2, 3), real(2, 3)] }],
+  logSoftmaxGrad: [{ inputs: [{ shape: [4, 3], domain: 'logSoftmax' }, real(4, 3)] }],
   mapGrad: [
     {
       inputs: [real(2, 3), real(2, 3), real(2, 3)],
@@ -193,7 +193,7 @@ export const cases: Record<string, readonly Case[]> = {
   sinh: smooth,
   slice: [{ inputs: [real(4, 3)], attrs: box }],
   softmax: each(real(2, 3)),
-  softmaxGrad: [{ inputs: [real(2, 3), real(2, 3)] }],
+  softmaxGrad: [{ inputs: [{ shape: [4, 3], domain: 'softmax' }, real(4, 3)] }],
   softmaxSeries: [{ inputs: [real(2, 2, 3)], attrs: { orders: 3 } }],
   softplus: smooth,
   sqrt: each(positive(2, 3)),

@@ -8,6 +8,7 @@ import {
   Gating,
   gradcheck,
   jvp,
+  logSoftmax,
   memory,
   mul,
   type Op,
@@ -18,6 +19,7 @@ import {
   reshape,
   scope,
   series,
+  softmax,
   stack,
   sum,
   type Tensor,
@@ -52,7 +54,11 @@ function sample(random: Random, shape: readonly number[], domain: Domain, dtype:
     const order = random.permutation(n)
     return make(Float64Array.from(order, i => ((i - n / 2 + 0.5) * 1.7) / Math.max(1, n / 2)))
   }
-  return make(random.normal(shape, 0, 0.8, where).dataSync())
+  const values = random.normal(shape, 0, 0.8, where)
+  // Sharp enough that some rows have a probability above ½.
+  if (domain === 'softmax') return make(softmax(mul(values, 3)).dataSync())
+  if (domain === 'logSoftmax') return make(logSoftmax(mul(values, 3)).dataSync())
+  return make(values.dataSync())
 }
 
 const floats = (c: Case) =>

@@ -1,6 +1,7 @@
 import './lodash.js'
 import Benchmark from 'benchmark'
-import { firstLine, rowsOf } from '../rows.js'
+import { firstLine } from '../firstLine.js'
+import { rowsOf } from '../rows.js'
 import { gpu } from '../suites/gpu.js'
 import { caseTable } from '../table.js'
 import type { News } from './serve.js'

@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { chromium } from '../../../test/support/chromium.js'
 import type { Browsing } from '../options.js'
 import type { Row } from '../record.js'
 import type { Size } from '../types.js'
@@ -20,17 +19,6 @@ const args = [
   '--enable-unsafe-webgpu',
 ]
 
-/** CHROMIUM_PATH, or a chromium on the path. Throws RangeError where there is none. */
-function chromium(): string {
-  const given = process.env.CHROMIUM_PATH
-  try {
-    const found =
-      given ?? execFileSync('which', ['chromium'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-    if (existsSync(found)) return found
-  } catch {}
-  throw new RangeError('no Chromium here: install one, set CHROMIUM_PATH, or open the page yourself with --page')
-}
-
 /** The rows of the suite gpu as a page measures them, in a headless Chromium or in the browser of whoever opens it. */
 export async function* inBrowser(
   where: Browsing,
@@ -38,6 +26,8 @@ export async function* inBrowser(
   print: (text: string) => void,
 ): AsyncGenerator<Row, void> {
   const executablePath = where === 'chromium' ? chromium() : ''
+  if (executablePath === undefined)
+    throw new RangeError('no Chromium here: install one, set CHROMIUM_PATH, or open the page yourself with --page')
   const { createServer } = await import('vite')
   const news: News[] = []
   let arrived = () => {}

@@ -1,3 +1,4 @@
+import { firstLine } from '../firstLine.js'
 import type { Peer } from '../types.js'
 
 /** Every peer by its name; none is imported before it is asked for. */
@@ -25,7 +26,7 @@ export async function loadPeers(
     try {
       peers.push(await loaders[name]!())
     } catch (error) {
-      absent(name, (error instanceof Error ? error.message : String(error)).split('\n')[0]!)
+      absent(name, firstLine(error))
     }
   }
   return peers

@@ -1,5 +1,6 @@
 import type { Suite } from '../types.js'
 import { autodiff } from './autodiff.js'
+import { commandLine } from './commands.js'
 import { convolution } from './conv.js'
 import { elementwise } from './elementwise.js'
 import { gpu } from './gpu.js'
@@ -23,5 +24,6 @@ export const suites: readonly Suite[] = [
   taylor,
   paths,
   startup,
+  commandLine,
   gpu,
 ]

@@ -1,5 +1,6 @@
 import type { Backend, DType, FallbackPolicy, KernelName, Kernels } from '../contract.js'
-import { Fallbacks } from '../wasm/fallback.js'
+import { CountedBackend } from '../shared/backend.js'
+import { Fallbacks, ownOrJs } from '../shared/fallback.js'
 import type { Context } from './context.js'
 import { conv2dKernels } from './conv2d.js'
 import { copyKernels } from './copy.js'
@@ -46,57 +47,39 @@ function supports(kernel: KernelName, dtype: DType): true | string {
   return `${reason}; the js kernel runs ${kernel} on ${dtype}`
 }
 
-/** The backend on one device. */
-export function createGpuBackend(device: Device, policy: FallbackPolicy): GpuBackend {
-  const heap = new TexelHeap(device)
-  const fallbacks = new Fallbacks('gpu', supports)
-  fallbacks.policy = policy
-  const js = jsOnDevice(heap, fallbacks)
-  const native = { ...js } as Kernels<Texels>
-  const context: Context = { device, heap, js, native }
-  Object.assign(
-    native,
-    copyKernels(context),
-    elementwiseKernels(context),
-    reduceKernels(context),
-    matmulKernels(context),
-    optimiseKernels(context),
-    conv2dKernels(context),
-    rowKernels(context),
-    gatherKernels(context),
-    seriesKernels(context),
-  )
-  const renderer = device.renderer()
-  return {
-    name: 'gpu',
-    kernels: native,
-    renderer,
-    info: () => ({
-      mode: device.mode,
-      kernelClass: kernelClasses[device.mode],
-      renderer,
-      compiled: device.compiled,
-      cached: device.cached,
-      launches: device.launches,
-    }),
-    supports,
-    alloc: (dtype, length) => heap.alloc(dtype, length),
-    retain: buffer => heap.retain(buffer),
-    release: buffer => heap.release(buffer),
-    watch: buffer => heap.watch(buffer),
-    unwatch: buffer => heap.unwatch(buffer),
-    view: (buffer, offset, length) => heap.view(buffer, offset, length),
-    write: (buffer, data) => heap.write(buffer, data),
-    read: buffer => heap.read(buffer),
-    // On WebGPU this reads what lies outside the device, such as labels and indices, and throws for the rest.
-    readSync: buffer => heap.readSync(buffer),
-    memory: () => heap.report(),
-    get policy() {
-      return fallbacks.policy
-    },
-    set policy(policy) {
-      fallbacks.policy = policy
-    },
-    fallbacks: () => fallbacks.counts,
+class OnDevice extends CountedBackend<Texels> implements GpuBackend {
+  readonly name = 'gpu'
+  readonly renderer: string
+  readonly #device: Device
+
+  constructor(device: Device, policy: FallbackPolicy) {
+    const heap = new TexelHeap(device)
+    const fallbacks = new Fallbacks('gpu', supports)
+    fallbacks.policy = policy
+    const js = jsOnDevice(heap, fallbacks)
+    const native = {} as Kernels<Texels>
+    const context: Context = { device, heap, js, native }
+    const own = {
+      ...copyKernels(context),
+      ...elementwiseKernels(context),
+      ...reduceKernels(context),
+      ...matmulKernels(context),
+      ...optimiseKernels(context),
+      ...conv2dKernels(context),
+      ...rowKernels(context),
+      ...gatherKernels(context),
+      ...seriesKernels(context),
+    }
+    super(Object.assign(native, ownOrJs(own, js, fallbacks)), heap, fallbacks)
+    this.#device = device
+    this.renderer = device.renderer()
+  }
+
+  info(): GpuInfo {
+    const { mode, compiled, cached, launches } = this.#device
+    return { mode, kernelClass: kernelClasses[mode], renderer: this.renderer, compiled, cached, launches }
   }
 }
+
+/** The backend on one device. */
+export const createGpuBackend = (device: Device, policy: FallbackPolicy): GpuBackend => new OnDevice(device, policy)

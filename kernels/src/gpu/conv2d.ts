@@ -167,30 +167,23 @@ return sum / (kernelH * kernelW);`,
 type Names = 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad' | 'maxPool2dIndices' | 'avgPool2d' | 'avgPool2dGrad'
 
 export function conv2dKernels(context: Context): Pick<Kernels<Texels>, Names> {
-  const { js } = context
   return {
     conv2d(g, x, w, out) {
-      if (x.dtype !== 'f32') return js.conv2d(g, x, w, out)
       launch(context, convSource, out, [x, w], convScalars(g))
     },
     conv2dInputGrad(g, gy, w, gx) {
-      if (gy.dtype !== 'f32') return js.conv2dInputGrad(g, gy, w, gx)
       launch(context, inputGradSource, gx, [gy, w], convScalars(g))
     },
     conv2dWeightGrad(g, x, gy, gw) {
-      if (x.dtype !== 'f32') return js.conv2dWeightGrad(g, x, gy, gw)
       launch(context, weightGradSource, gw, [x, gy], convScalars(g))
     },
     maxPool2dIndices(g, x, out) {
-      if (x.dtype !== 'f32') return js.maxPool2dIndices(g, x, out)
       launch(context, maxIndicesSource, out, [x], poolScalars(g))
     },
     avgPool2d(g, x, out) {
-      if (x.dtype !== 'f32') return js.avgPool2d(g, x, out)
       launch(context, avgSource, out, [x], poolScalars(g))
     },
     avgPool2dGrad(g, gy, gx) {
-      if (gy.dtype !== 'f32') return js.avgPool2dGrad(g, gy, gx)
       launch(context, avgGradSource, gx, [gy], poolScalars(g))
     },
   }

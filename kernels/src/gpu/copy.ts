@@ -85,7 +85,6 @@ export function copyKernels(context: Context): Pick<Kernels<Texels>, 'fill' | 'c
   const { device, heap, js } = context
   return {
     fill(value, out) {
-      if (out.dtype !== 'f32') return js.fill(value, out)
       if (out.length > 0) heap.assign(out, device.run(fillSource, out.length, [], [value]))
     },
     copy(shape, x, xOffset, xStrides, out, outOffset, outStrides) {

@@ -117,37 +117,29 @@ const walkOf = (shape: Shape, operands: readonly Strides[]) => {
 type Names = 'map' | 'affine' | 'axpy' | 'power' | 'mapGrad' | 'zip' | 'where'
 
 export function elementwiseKernels(context: Context): Pick<Kernels<Texels>, Names> {
-  const { js } = context
   return {
     map(op, x, out) {
-      if (out.dtype !== 'f32') return js.map(op, x, out)
       launch(context, mapSource(op), out, [x], [])
     },
     affine(x, scale, shift, out) {
-      if (out.dtype !== 'f32') return js.affine(x, scale, shift, out)
       // Without a shift the sign of a zero survives.
       if (shift === 0) launch(context, scaleSource, out, [x], [scale])
       else launch(context, affineSource, out, [x], [scale, shift])
     },
     axpy(x, scale, y, out) {
-      if (out.dtype !== 'f32') return js.axpy(x, scale, y, out)
       launch(context, axpySource, out, [x, y], [scale])
     },
     power(x, r, out) {
-      if (out.dtype !== 'f32') return js.power(x, r, out)
       launch(context, powerSource, out, [x], [r, Number.NaN])
     },
     mapGrad(op, y, gy, gx) {
-      if (gx.dtype !== 'f32') return js.mapGrad(op, y, gy, gx)
       launch(context, mapGradSource(op), gx, [y, gy], [y.length])
     },
     zip(op, shape, a, aStrides, b, bStrides, out) {
-      if (out.dtype !== 'f32') return js.zip(op, shape, a, aStrides, b, bStrides, out)
       const { rank, scalars } = walkOf(shape, [aStrides, bStrides])
       launch(context, zipSource(`${op} ${rank}`), out, [a, b], op === 'pow' ? [Number.NaN, ...scalars] : scalars)
     },
     where(shape, c, cStrides, a, aStrides, b, bStrides, out) {
-      if (out.dtype !== 'f32') return js.where(shape, c, cStrides, a, aStrides, b, bStrides, out)
       const { rank, scalars } = walkOf(shape, [cStrides, aStrides, bStrides])
       launch(context, whereSource(rank), out, [c, a, b], scalars)
     },

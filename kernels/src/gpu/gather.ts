@@ -30,14 +30,11 @@ return sum;`,
 )
 
 export function gatherKernels(context: Context): Pick<Kernels<Texels>, 'gather' | 'scatterAdd'> {
-  const { js } = context
   return {
-    gather(outer, axis, inner, index, x, out) {
-      if (x.dtype !== 'f32') return js.gather(outer, axis, inner, index, x, out)
+    gather(_outer, axis, inner, index, x, out) {
       launch(context, gatherSource, out, [index, x], [axis, inner, index.length])
     },
-    scatterAdd(outer, axis, inner, index, y, out) {
-      if (y.dtype !== 'f32') return js.scatterAdd(outer, axis, inner, index, y, out)
+    scatterAdd(_outer, axis, inner, index, y, out) {
       launch(context, scatterAddSource, out, [index, y], [axis, inner, index.length])
     },
   }

@@ -2,7 +2,7 @@ import type { Backend, FallbackPolicy } from '../contract.js'
 import { createGpuBackend, type GpuBackend } from './backend.js'
 import { Device, type GpuClass, type GpuMode, kernelClasses } from './device.js'
 
-export { DisposedError } from '../wasm/region.js'
+export { DisposedError } from '../shared/counted.js'
 export type { GpuBackend, GpuInfo } from './backend.js'
 export { type GpuClass, GpuContextLostError, type GpuMode } from './device.js'
 export { type Storage, Texels } from './memory.js'

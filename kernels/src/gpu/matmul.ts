@@ -126,7 +126,7 @@ ${finish(extra)}`,
 const worthTiles = ({ m, k, n }: Product) => m > 1 && n > 1 && m * n >= 1024 && k >= 16
 
 export function matmulKernels(context: Context): Pick<Kernels<Texels>, 'matmul' | 'linear'> {
-  const { device, heap, js, native } = context
+  const { device, heap, native } = context
 
   function product(p: Product, out: Texels): void {
     if (out.length === 0) return
@@ -158,11 +158,9 @@ export function matmulKernels(context: Context): Pick<Kernels<Texels>, 'matmul' 
 
   return {
     matmul(batch, m, k, n, a, aStrides, transA, b, bStrides, transB, out) {
-      if (out.dtype !== 'f32') return js.matmul(batch, m, k, n, a, aStrides, transA, b, bStrides, transB, out)
       product({ batch, m, k, n, a, aStrides, transA, b, bStrides, transB, bias: null, scale: 1, add: null }, out)
     },
     linear(m, k, n, a, transA, b, transB, bias, phi, scale, add, out) {
-      if (out.dtype !== 'f32') return js.linear(m, k, n, a, transA, b, transB, bias, phi, scale, add, out)
       const one = { batch: [], aStrides: [], bStrides: [], m, k, n, a, transA, b, transB, bias }
       if (phi === null) return product({ ...one, scale, add }, out)
       product({ ...one, scale: 1, add: null }, out)

@@ -1,10 +1,8 @@
-import type { Buffer, DType, TypedArray } from '../contract.js'
-import { DisposedError } from '../wasm/region.js'
+import type { DType, TypedArray } from '../contract.js'
+import { assertAlive, assertLength, CountedBuffer, CountedMemory } from '../shared/counted.js'
+import { arrays, bytesPerElement } from '../shared/dtypes.js'
 import { type Device, type Handle, maxLength } from './device.js'
 import { kernelSource } from './source.js'
-
-const arrays = { f32: Float32Array, f64: Float64Array, i32: Int32Array } as const
-const bytesPerElement: Readonly<Record<DType, number>> = { f32: 4, f64: 8, i32: 4 }
 
 /** The numbers of a buffer: on the device, in an array, or the same on both. f64 and most i32 never leave the array. */
 export interface Storage {
@@ -15,22 +13,15 @@ export interface Storage {
 }
 
 /** A handle on `length` numbers: a whole storage, or a view into the region that owns one. */
-export class Texels implements Buffer {
-  readonly dtype: DType
-  readonly length: number
+export class Texels extends CountedBuffer {
+  declare readonly owner: Texels
   readonly offset: number
-  readonly owner: Texels
   readonly storage: Storage
-  references: number
-  watched = false
 
   constructor(dtype: DType, length: number, offset: number, storage: Storage, owner?: Texels) {
-    this.dtype = dtype
-    this.length = length
+    super(dtype, length, owner)
     this.offset = offset
     this.storage = storage
-    this.owner = owner ?? this
-    this.references = owner === undefined ? 1 : 0
   }
 }
 
@@ -44,16 +35,15 @@ return old[i];`,
 )
 
 /** The refcounted buffers of one device. */
-export class TexelHeap {
+export class TexelHeap extends CountedMemory<Texels, Storage> {
   readonly #device: Device
-  readonly #collected: FinalizationRegistry<Storage>
   #bytes = 0
   #buffers = 0
   #reserved = 0
 
   constructor(device: Device) {
+    super()
     this.#device = device
-    this.#collected = new FinalizationRegistry(storage => this.#free(storage))
   }
 
   alloc(dtype: DType, length: number): Texels {
@@ -68,39 +58,29 @@ export class TexelHeap {
     return new Texels(dtype, length, 0, { dtype, length, device: null, host: null })
   }
 
-  retain(texels: Texels): void {
-    this.#assertOwner(texels, 'retain')
-    texels.references++
+  protected memoryOf({ storage }: Texels): Storage {
+    return storage
   }
 
-  release(texels: Texels): void {
-    this.#assertOwner(texels, 'release')
-    if (--texels.references > 0) return
-    this.unwatch(texels)
-    this.#free(texels.storage)
+  protected free(storage: Storage): void {
+    this.#bytes -= storage.length * bytesPerElement[storage.dtype]
+    this.#buffers--
+    this.#setDevice(storage, null)
+    storage.host = null
   }
 
-  watch(texels: Texels): void {
-    this.#assertOwner(texels, 'retain')
-    if (texels.watched) return
-    texels.watched = true
-    this.#collected.register(texels, texels.storage, texels)
-  }
-
-  unwatch(texels: Texels): void {
-    if (!texels.watched) return
-    texels.watched = false
-    this.#collected.unregister(texels)
+  protected reclaim({ storage }: Texels): void {
+    this.free(storage)
   }
 
   view(texels: Texels, offset: number, length: number): Texels {
-    this.#alive(texels)
+    assertAlive(texels)
     return new Texels(texels.dtype, length, texels.offset + offset, texels.storage, texels.owner)
   }
 
   /** The whole storage under a buffer, on the device; i32 as f32. */
   device(texels: Texels): Handle {
-    this.#alive(texels)
+    assertAlive(texels)
     const { storage } = texels
     if (storage.device === null) {
       // A texture has at least one element.
@@ -112,7 +92,7 @@ export class TexelHeap {
 
   /** Makes `made` the contents of a buffer; a view changes its part of what owns it. */
   assign(texels: Texels, made: Handle): void {
-    this.#alive(texels)
+    assertAlive(texels)
     const { storage } = texels
     if (texels.length === storage.length) {
       this.#setDevice(storage, made)
@@ -129,7 +109,7 @@ export class TexelHeap {
   /** The contents of a buffer as an array that shares the storage's: for kernels that run on the processor. `write` says that
    *  they change it. Throws where the device cannot be read at once. */
   array(texels: Texels, write: boolean, why: string): TypedArray {
-    this.#alive(texels)
+    assertAlive(texels)
     const { storage } = texels
     if (storage.host === null) {
       const whole = write && texels.length === storage.length
@@ -142,10 +122,8 @@ export class TexelHeap {
   }
 
   write(texels: Texels, data: TypedArray): void {
-    this.#alive(texels)
-    if (data.length !== texels.length) {
-      throw new RangeError(`write: the buffer has ${texels.length} elements, the data ${data.length}.`)
-    }
+    assertAlive(texels)
+    assertLength(texels, data)
     const { storage } = texels
     const whole = texels.length === storage.length
     if (!whole && storage.device !== null && storage.host === null) {
@@ -157,7 +135,7 @@ export class TexelHeap {
   }
 
   async read(texels: Texels): Promise<TypedArray> {
-    this.#alive(texels)
+    assertAlive(texels)
     const { storage, offset, length } = texels
     if (storage.host !== null || storage.device === null) return this.readSync(texels)
     const data = await this.#device.read(storage.device)
@@ -185,28 +163,5 @@ export class TexelHeap {
     }
     if (handle !== null) this.#reserved += 4 * handle.length
     storage.device = handle
-  }
-
-  #free(storage: Storage): void {
-    this.#bytes -= storage.length * bytesPerElement[storage.dtype]
-    this.#buffers--
-    this.#setDevice(storage, null)
-    storage.host = null
-  }
-
-  #alive(texels: Texels): void {
-    if (texels.owner.references > 0) return
-    const what = texels.owner === texels ? 'This buffer' : 'The buffer under this view'
-    throw new DisposedError(
-      `${what} (${texels.dtype}[${texels.length}]) was released: its numbers are gone. ` +
-        'Retain it for as long as you use it, or copy its contents out before you release it.',
-    )
-  }
-
-  #assertOwner(texels: Texels, verb: 'retain' | 'release'): void {
-    this.#alive(texels)
-    if (texels.owner !== texels) {
-      throw new TypeError(`A view has no references of its own: ${verb} the buffer it was made from.`)
-    }
   }
 }

@@ -26,16 +26,13 @@ const adamwDescend = define(
 )
 
 export function optimiseKernels(context: Context): Pick<Kernels<Texels>, 'sgd' | 'adamw'> {
-  const { js } = context
   return {
     sgd(s, p, g, v, pOut, vOut) {
-      if (p.dtype !== 'f32') return js.sgd(s, p, g, v, pOut, vOut)
       launch(context, velocity, vOut, [p, g, v], [s.momentum, s.weightDecay])
       if (s.nesterov) launch(context, nesterovDescend, pOut, [p, g, vOut], [s.rate, s.momentum, s.weightDecay])
       else launch(context, descend, pOut, [p, vOut], [s.rate])
     },
     adamw(s, p, g, m, v, pOut, mOut, vOut) {
-      if (p.dtype !== 'f32') return js.adamw(s, p, g, m, v, pOut, mOut, vOut)
       launch(context, mean, mOut, [m, g], [s.beta1, 1 - s.beta1])
       launch(context, square, vOut, [v, g], [s.beta2, 1 - s.beta2])
       launch(context, adamwDescend, pOut, [p, mOut, vOut], [s.eps, s.rate, s.correction, s.shrink])

@@ -100,10 +100,8 @@ export function reduceMiddle(
 }
 
 export function reduceKernels(context: Context): Pick<Kernels<Texels>, 'reduce' | 'argmax'> {
-  const { js } = context
   return {
     reduce(op, shape, axes, x, out) {
-      if (x.dtype !== 'f32') return js.reduce(op, shape, axes, x, out)
       const runs = runsOf(shape, axes)
       const total = op === 'mean' ? 'sum' : op === 'meanSquare' ? 'sumSquares' : op
       const by = total === op ? 1 : x.length / out.length
@@ -131,8 +129,7 @@ export function reduceKernels(context: Context): Pick<Kernels<Texels>, 'reduce' 
         ],
       )
     },
-    argmax(outer, n, inner, x, out) {
-      if (x.dtype !== 'f32') return js.argmax(outer, n, inner, x, out)
+    argmax(_outer, n, inner, x, out) {
       launch(context, argmaxSource, out, [x], [n, inner])
     },
   }

@@ -27,26 +27,71 @@ const logSoftmaxSource = define(
   ['n'],
   'const r = quotient(i, n);\nreturn x[xo + i] - m[mo + r] - logOf(s[so + r]);',
 )
-/** Σ ȳ y over the rows of `lead` stacked cotangents. */
+/** The place in a row of probabilities of the one above ½; −1 if there is none. */
+const dominantSource = define(
+  ['y'],
+  ['n'],
+  `let at = -1.0;
+for (let j = 0; j < n; j++) {
+  if (y[yo + i * n + j] > 0.5 && at < 0.0) {
+    at = j + 0.0;
+  }
+}
+return at;`,
+)
+/** What the cotangents of a row are relative to: that of m, or 0. */
+const shift = (row: string, r: string) => `const at = m[mo + ${r}];
+let shift = 0.0;
+if (at > -0.5) {
+  shift = gy[gyo + ${row} * n + at];
+}`
+/** Σ ȳ y over the rows of `lead` stacked cotangents, relative to that of m: where its probability rounds to 1, what the others
+ *  get is all there is. */
 const dotSource = define(
-  ['y', 'gy'],
+  ['y', 'gy', 'm'],
   ['rows', 'n'],
   `const r = i - quotient(i, rows) * rows;
+${shift('i', 'r')}
 let sum = 0.0;
 for (let j = 0; j < n; j++) {
-  sum = sum + gy[gyo + i * n + j] * y[yo + r * n + j];
+  sum = sum + (gy[gyo + i * n + j] - shift) * y[yo + r * n + j];
 }
 return sum;`,
 )
 const softmaxGradSource = define(
-  ['y', 'gy', 't'],
-  ['size', 'n'],
-  'const v = y[yo + i - quotient(i, size) * size];\nreturn v * (gy[gyo + i] - t[to + quotient(i, n)]);',
+  ['y', 'gy', 'm', 't'],
+  ['rows', 'n'],
+  `const row = quotient(i, n);
+const r = row - quotient(row, rows) * rows;
+const j = i - row * n;
+${shift('row', 'r')}
+let d = gy[gyo + i] - shift;
+if (j === at) {
+  d = 0.0;
+}
+return y[yo + r * n + j] * (d - t[to + row]);`,
 )
+/** Of m, whose probability is above ½, ȳ_m − p_m Σ ȳ with 1 − p_m as the sum of the other probabilities. */
 const logSoftmaxGradSource = define(
   ['y', 'gy', 't'],
-  ['size', 'n'],
-  'const v = y[yo + i - quotient(i, size) * size];\nreturn gy[gyo + i] - expOf(v) * t[to + quotient(i, n)];',
+  ['rows', 'n'],
+  `const row = quotient(i, n);
+const r = row - quotient(row, rows) * rows;
+const j = i - row * n;
+const v = y[yo + r * n + j];
+if (v > ${-Math.LN2}) {
+  let others = 0.0;
+  let rest = 0.0;
+  for (let k = 0; k < n; k++) {
+    const at = k + 0.0;
+    if (at !== j) {
+      others = others + expOf(y[yo + r * n + k]);
+      rest = rest + gy[gyo + row * n + k];
+    }
+  }
+  return gy[gyo + i] * others - expOf(v) * rest;
+}
+return gy[gyo + i] - expOf(v) * t[to + row];`,
 )
 
 // Labels come as f32, exact below 2²⁴. m and s are the largest of each row and the sum of its exponentials.
@@ -62,9 +107,16 @@ const crossEntropyGradSource = define(
 const r = row - quotient(row, rows) * rows;
 const j = i - row * n;
 const sum = s[so + r];
-let e = expOf(x[xo + r * n + j] - m[mo + r]);
+let e = 0.0;
 if (labels[labelso + r] === j) {
-  e = e - sum;
+  for (let k = 0; k < n; k++) {
+    const at = k + 0.0;
+    if (at !== j) {
+      e = e - expOf(x[xo + r * n + k] - m[mo + r]);
+    }
+  }
+} else {
+  e = expOf(x[xo + r * n + j] - m[mo + r]);
 }
 return gy[gyo + row] / sum * e;`,
 )
@@ -166,7 +218,7 @@ type Names =
   | 'rmsNormGrad'
 
 export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
-  const { heap, js } = context
+  const { heap } = context
   /** The largest element of each row, and the sum of its exponentials. */
   const withSums = (rows: number, n: number, x: Texels, body: (m: Texels, s: Texels) => void) =>
     withTemporaries(heap, [rows, rows], (m, s) => {
@@ -178,37 +230,31 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
     withSums(rows, n, x, (m, s) => launch(context, source, out, [x, m, s], [n]))
   return {
     softmax(rows, n, x, out) {
-      if (x.dtype !== 'f32') return js.softmax(rows, n, x, out)
       normalised(softmaxSource, rows, n, x, out)
     },
     logSoftmax(rows, n, x, out) {
-      if (x.dtype !== 'f32') return js.logSoftmax(rows, n, x, out)
       normalised(logSoftmaxSource, rows, n, x, out)
     },
     softmaxGrad(lead, rows, n, y, gy, gx) {
-      if (gy.dtype !== 'f32') return js.softmaxGrad(lead, rows, n, y, gy, gx)
-      withTemporaries(heap, [lead * rows], d => {
-        launch(context, dotSource, d!, [y, gy], [rows, n])
-        launch(context, softmaxGradSource, gx, [y, gy, d!], [rows * n, n])
+      withTemporaries(heap, [rows, lead * rows], (m, d) => {
+        launch(context, dominantSource, m!, [y], [n])
+        launch(context, dotSource, d!, [y, gy, m!], [rows, n])
+        launch(context, softmaxGradSource, gx, [y, gy, m!, d!], [rows, n])
       })
     },
     logSoftmaxGrad(lead, rows, n, y, gy, gx) {
-      if (gy.dtype !== 'f32') return js.logSoftmaxGrad(lead, rows, n, y, gy, gx)
       withTemporaries(heap, [lead * rows], t => {
         reduceMiddle(context, 'sum', lead * rows, n, 1, gy, t!)
-        launch(context, logSoftmaxGradSource, gx, [y, gy, t!], [rows * n, n])
+        launch(context, logSoftmaxGradSource, gx, [y, gy, t!], [rows, n])
       })
     },
     crossEntropy(rows, n, x, labels, out) {
-      if (x.dtype !== 'f32') return js.crossEntropy(rows, n, x, labels, out)
       withSums(rows, n, x, (m, s) => launch(context, crossEntropySource, out, [x, labels, m, s], [n]))
     },
-    crossEntropyGrad(lead, rows, n, x, labels, gy, gx) {
-      if (x.dtype !== 'f32') return js.crossEntropyGrad(lead, rows, n, x, labels, gy, gx)
+    crossEntropyGrad(_lead, rows, n, x, labels, gy, gx) {
       withSums(rows, n, x, (m, s) => launch(context, crossEntropyGradSource, gx, [x, labels, m, s, gy], [rows, n]))
     },
     layerNorm(rows, n, eps, x, w, b, out) {
-      if (x.dtype !== 'f32') return js.layerNorm(rows, n, eps, x, w, b, out)
       withTemporaries(heap, [rows, rows], (m, s) => {
         launch(context, meanSource, m!, [x], [n])
         launch(context, layerScale, s!, [x, m!], [n, eps])
@@ -216,7 +262,6 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
       })
     },
     layerNormGrad(rows, n, eps, x, w, gy, gx, gw, gb) {
-      if (x.dtype !== 'f32') return js.layerNormGrad(rows, n, eps, x, w, gy, gx, gw, gb)
       withTemporaries(heap, [rows, rows, rows, rows], (m, s, t, p) => {
         launch(context, meanSource, m!, [x], [n])
         launch(context, layerScale, s!, [x, m!], [n, eps])
@@ -228,14 +273,12 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
       })
     },
     rmsNorm(rows, n, eps, x, w, out) {
-      if (x.dtype !== 'f32') return js.rmsNorm(rows, n, eps, x, w, out)
       withTemporaries(heap, [rows], s => {
         launch(context, rmsScale, s!, [x], [n, eps])
         launch(context, rmsSource, out, [x, s!, w], [n])
       })
     },
     rmsNormGrad(rows, n, eps, x, w, gy, gx, gw) {
-      if (x.dtype !== 'f32') return js.rmsNormGrad(rows, n, eps, x, w, gy, gx, gw)
       withTemporaries(heap, [rows, rows], (s, p) => {
         launch(context, rmsScale, s!, [x], [n, eps])
         launch(context, dots.rms, p!, [x, s!, w, gy], [n])

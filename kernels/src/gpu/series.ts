@@ -155,12 +155,17 @@ return sum / b[bo + e];`,
 )
 
 // k y_{i,k} = Σ_{j=1}^{k} (j x_{i,j} − M_j) y_{i,k−j}, with M_j the sum of t_{i,j} = Σ_{p=1}^{j} p x_{i,p} y_{i,j−p} over the row.
+/** Relative to the largest element: where its y is 1, what the others change is all there is. */
 const softmaxTerm = define(
-  ['x', 'y'],
-  ['order', 'size', 'stored'],
-  `let sum = 0.0;
+  ['x', 'y', 'at'],
+  ['order', 'size', 'n', 'stored'],
+  `const r = quotient(i, n);
+const chosen = r * n + at[ato + r];
+let sum = 0.0;
 for (let j = 1; j < stored; j++) {
-  if (j <= order) { sum = sum + j * x[xo + j * size + i] * y[yo + (order - j) * size + i]; }
+  if (j <= order) {
+    sum = sum + j * (x[xo + j * size + i] - x[xo + j * size + chosen]) * y[yo + (order - j) * size + i];
+  }
 }
 return sum;`,
 )
@@ -190,7 +195,7 @@ const same = define(['x'], [], 'return x[xo + i];')
 type Names = 'cauchy' | 'correlate' | 'series' | 'seriesPower' | 'seriesSinCos' | 'seriesDiv' | 'seriesSoftmax'
 
 export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
-  const { heap, js } = context
+  const { heap } = context
   const range = (orders: number) => Array.from({ length: orders - 1 }, (_, i) => i + 1)
   const storedOf = (x: Texels, n: number, orders: number) => Math.min(orders, x.length / n)
 
@@ -305,24 +310,19 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
   }
 
   return {
-    cauchy(orders, n, a, b, out) {
-      if (a.dtype !== 'f32') return js.cauchy(orders, n, a, b, out)
+    cauchy(_orders, n, a, b, out) {
       launch(context, cauchySource, out, [a, b], [n, a.length / n, b.length / n])
     },
-    correlate(orders, n, c, b, out) {
-      if (c.dtype !== 'f32') return js.correlate(orders, n, c, b, out)
+    correlate(_orders, n, c, b, out) {
       launch(context, correlateSource, out, [c, b], [n, c.length / n, b.length / n])
     },
     series(op, orders, n, x, out) {
-      if (x.dtype !== 'f32') return js.series(op, orders, n, x, out)
       if (n > 0) into(out, y => recurrences[op](orders, n, x, y))
     },
     seriesPower(r, orders, n, x, out) {
-      if (x.dtype !== 'f32') return js.seriesPower(r, orders, n, x, out)
       if (n > 0) into(out, y => power(r, orders, n, x, y))
     },
     seriesSinCos(orders, n, x, sin, cos) {
-      if (x.dtype !== 'f32') return js.seriesSinCos(orders, n, x, sin, cos)
       if (n === 0) return
       const stored = storedOf(x, n, orders)
       into(sin, s =>
@@ -337,7 +337,6 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
       )
     },
     seriesDiv(orders, n, a, b, out) {
-      if (a.dtype !== 'f32') return js.seriesDiv(orders, n, a, b, out)
       if (n === 0) return
       into(out, y => {
         launch(context, startQuotientSource, y, [a, b], [n])
@@ -347,17 +346,17 @@ export function seriesKernels(context: Context): Pick<Kernels<Texels>, Names> {
       })
     },
     seriesSoftmax(orders, rows, n, x, out) {
-      if (x.dtype !== 'f32') return js.seriesSoftmax(orders, rows, n, x, out)
       const size = rows * n
       if (size === 0) return
       const stored = storedOf(x, size, orders)
       into(out, y =>
-        withTemporaries(heap, [size, orders * rows, size], (t, m, first) => {
+        withTemporaries(heap, [size, orders * rows, size, rows], (t, m, first, at) => {
           context.native.softmax(rows, n, heap.view(x, 0, size), first!)
+          context.native.argmax(rows, n, 1, heap.view(x, 0, size), at!)
           launch(context, startCopySource, y, [first!], [size])
           context.native.fill(0, m!)
           for (const k of range(orders)) {
-            launch(context, softmaxTerm, t!, [x, y], [k, size, stored])
+            launch(context, softmaxTerm, t!, [x, y, at!], [k, size, n, stored])
             launch(context, softmaxMean, m!, [t!, m!], [k, rows, n])
             launch(context, softmaxStep, y, [t!, m!, y], [k, size, rows, n])
           }

@@ -1,73 +1,19 @@
 import type { Backend, DType, Kernels, TypedArray } from '../contract.js'
-import { conv2d, conv2dInputGrad, conv2dWeightGrad } from './conv2d.js'
-import { cast, copy, fill } from './copy.js'
-import { gather, scatterAdd } from './gather.js'
-import { affine, axpy, map, power } from './map.js'
-import { linear, matmul } from './matmul.js'
-import { layerNorm, layerNormGrad, rmsNorm, rmsNormGrad } from './norm.js'
-import { adamw, mapGrad, sgd } from './optimise.js'
-import { avgPool2d, avgPool2dGrad, maxPool2dIndices } from './pool2d.js'
-import { random } from './random.js'
-import { argmax, reduce } from './reduce.js'
-import { cauchy, correlate, series, seriesDiv, seriesPower, seriesSinCos, seriesSoftmax } from './series.js'
-import { crossEntropy, crossEntropyGrad, logSoftmax, logSoftmaxGrad, softmax, softmaxGrad } from './softmax.js'
-import { argsort } from './sort.js'
-import { where } from './where.js'
-import { zip } from './zip.js'
+import { arrays } from '../shared/dtypes.js'
+import * as reference from './reference.js'
+import { affine, axpy, cast, copy, fill, map, power, reduce, where, zip } from './reference.js'
 
 /** The reference kernels, on ordinary typed arrays; sums are accumulated in f64 and rounded once. */
-export const jsKernels: Kernels<TypedArray> = {
-  fill,
-  cast,
-  copy,
-  map,
-  affine,
-  power,
-  zip,
-  where,
-  reduce,
-  argmax,
-  argsort,
-  matmul,
-  linear,
-  axpy,
-  mapGrad,
-  sgd,
-  adamw,
-  conv2d,
-  conv2dInputGrad,
-  conv2dWeightGrad,
-  maxPool2dIndices,
-  avgPool2d,
-  avgPool2dGrad,
-  softmax,
-  logSoftmax,
-  softmaxGrad,
-  logSoftmaxGrad,
-  crossEntropy,
-  crossEntropyGrad,
-  layerNorm,
-  layerNormGrad,
-  rmsNorm,
-  rmsNormGrad,
-  gather,
-  scatterAdd,
-  random,
-  cauchy,
-  correlate,
-  series,
-  seriesPower,
-  seriesSinCos,
-  seriesDiv,
-  seriesSoftmax,
-}
+export const jsKernels: Kernels<TypedArray> = reference
 
-const arrays = { f32: Float32Array, f64: Float64Array, i32: Int32Array } as const
+/** Those that nearly every op needs. */
+const common = { fill, cast, copy, map, affine, axpy, power, zip, where, reduce }
+
 const none: ReadonlyMap<string, number> = new Map()
 
 const backend: Backend<TypedArray> = {
   name: 'js',
-  kernels: jsKernels,
+  kernels: common as typeof common & Kernels<TypedArray>,
   supports: () => true,
   alloc: (dtype: DType, length) => new arrays[dtype](length),
   // Typed arrays are the garbage collector's: there is nothing to count, free or watch.
@@ -86,4 +32,11 @@ const backend: Backend<TypedArray> = {
 
 /** The plain TypeScript backend: every kernel in every dtype of the contract. Buffers are typed arrays, whose memory is the
  *  garbage collector's; `memory()` therefore reports nothing. */
-export const js = (): Backend<TypedArray> => backend
+export function js(): Backend<TypedArray> {
+  Object.assign(backend.kernels, jsKernels)
+  return backend
+}
+
+/** The same backend for those who bring it the kernels that they call, as the ops of @unravel/tensor do: until `js()` is
+ *  called it has the commonest only, and a bundle has those and what its ops bring. */
+export const bareJs = (): Backend<TypedArray> => backend

@@ -46,6 +46,13 @@ export function logSoftmax(rows: number, n: number, x: TypedArray, out: TypedArr
   }
 }
 
+/** Σ x over a row but for the element at `at`: of probabilities, 1 − p where p rounds to 1. */
+function sumWithout(x: TypedArray, from: number, n: number, at: number): number {
+  let sum = 0
+  for (let i = from; i < from + n; i++) if (i !== at) sum += x[i]!
+  return sum
+}
+
 export function softmaxGrad(
   lead: number,
   rows: number,
@@ -57,9 +64,21 @@ export function softmaxGrad(
   for (let r = 0; r < lead * rows; r++) {
     const from = r * n
     const run = (r % rows) * n
+    let m = -1
     let dot = 0
-    for (let i = 0; i < n; i++) dot += gy[from + i]! * y[run + i]!
-    for (let i = 0; i < n; i++) gx[from + i] = y[run + i]! * (gy[from + i]! - dot)
+    for (let i = 0; i < n; i++) {
+      const v = y[run + i]!
+      dot += gy[from + i]! * v
+      if (v > 0.5) m = i
+    }
+    let shift = 0
+    if (m >= 0) {
+      // Cotangents relative to that of m: where its probability rounds to 1, what the others get is all there is.
+      shift = gy[from + m]!
+      dot = 0
+      for (let i = 0; i < n; i++) dot += (gy[from + i]! - shift) * y[run + i]!
+    }
+    for (let i = 0; i < n; i++) gx[from + i] = y[run + i]! * (gy[from + i]! - shift - dot)
   }
 }
 
@@ -74,9 +93,18 @@ export function logSoftmaxGrad(
   for (let r = 0; r < lead * rows; r++) {
     const from = r * n
     const run = (r % rows) * n
-    let total = 0
-    for (let i = 0; i < n; i++) total += gy[from + i]!
-    for (let i = 0; i < n; i++) gx[from + i] = gy[from + i]! - Math.exp(y[run + i]!) * total
+    const total = sumWithout(gy, from, n, -1)
+    let m = -1
+    let others = 0
+    for (let i = 0; i < n; i++) {
+      const p = Math.exp(y[run + i]!)
+      gx[from + i] = gy[from + i]! - p * total
+      if (p > 0.5) m = i
+      else others += p
+    }
+    if (m < 0) continue
+    // ȳ_m − p_m Σ ȳ, with 1 − p_m as the sum of the other probabilities
+    gx[from + m] = gy[from + m]! * others - Math.exp(y[run + m]!) * sumWithout(gy, from, n, from + m)
   }
 }
 
@@ -86,13 +114,6 @@ export function crossEntropy(rows: number, n: number, x: TypedArray, labels: Typ
     const m = rowMax(x, from, n)
     out[r] = Math.log(sumOfExp(x, from, n, m)) - (x[from + labels[r]!]! - m)
   }
-}
-
-/** Σ x over a row but for one element: of probabilities, 1 − p where p rounds to 1. */
-function sumWithout(x: TypedArray, from: number, n: number, at: number): number {
-  let sum = 0
-  for (let i = from; i < from + n; i++) if (i !== at) sum += x[i]!
-  return sum
 }
 
 export function crossEntropyGrad(

@@ -260,14 +260,21 @@ export const definitions: Defined = {
   softmaxGrad(lead, rows, n, y, gy, gx) {
     for (const [l, r] of indices([lead, rows])) {
       const [v, g] = [row(y, r!, n), row(gy, l! * rows + r!, n)]
-      const dot = sum(v.map((u, i) => u * g[i]!))
-      v.forEach((u, i) => (gx[(l! * rows + r!) * n + i] = u * (g[i]! - dot)))
+      // Relative to the cotangent of the probability above ½, if there is one.
+      const d = g.map(u => u - (g[v.findIndex(p => p > 0.5)] ?? 0))
+      const dot = sum(v.map((u, i) => u * d[i]!))
+      v.forEach((u, i) => (gx[(l! * rows + r!) * n + i] = u * (d[i]! - dot)))
     }
   },
   logSoftmaxGrad(lead, rows, n, y, gy, gx) {
     for (const [l, r] of indices([lead, rows])) {
       const [v, g] = [row(y, r!, n), row(gy, l! * rows + r!, n)]
-      v.forEach((u, i) => (gx[(l! * rows + r!) * n + i] = g[i]! - Math.exp(u) * sum(g)))
+      v.forEach((u, i) => {
+        const without = (terms: number[]) => sum(terms.filter((_, j) => j !== i))
+        const p = Math.exp(u)
+        const own = p > 0.5 ? g[i]! * without(v.map(Math.exp)) - p * without(g) : g[i]! - p * sum(g)
+        gx[(l! * rows + r!) * n + i] = own
+      })
     }
   },
   crossEntropy(rows, n, x, labels, out) {

@@ -1,6 +1,6 @@
 import type { Conv2dGeometry, Kernels } from '../contract.js'
+import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
-import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 
 // A convolution is a matrix product whose second factor, the pixels under each tap of each window, is read where it lies: see
@@ -74,14 +74,15 @@ export function conv2dKernels({
   heap,
 }: Context): Pick<Kernels<Region>, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> {
   const scratch = exports.scratchBase()
-  const code = {
-    f32: [exports.fill_f32, exports.spread_4, exports.packWeights_4, exports.convolve_f32, exports.weightGrad_f32],
-    f64: [exports.fill_f64, exports.spread_8, exports.packWeights_8, exports.convolve_f64, exports.weightGrad_f64],
-  } as const
-  const codeFor = (x: Region) => {
-    const [fill, spread, packWeights, convolve, weightGrad] = code[x.dtype === 'f32' ? 'f32' : 'f64']
-    return { fill, spread, packWeights, convolve, weightGrad, size: bytesPerElement[x.dtype] }
-  }
+  const { fill, spread, packWeights, convolve, weightGrad } = exports
+  const codeFor = ({ dtype }: Region) => ({
+    fill: fill[dtype],
+    spread: spread[dtype],
+    packWeights: packWeights[dtype],
+    convolve: convolve[dtype],
+    weightGrad: weightGrad[dtype],
+    size: bytesPerElement[dtype],
+  })
 
   /** Runs `body` with memory of its own: zeros for planes, room for packed weights, and the table of offsets. */
   function withMemory(

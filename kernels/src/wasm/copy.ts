@@ -1,15 +1,15 @@
 import type { Kernels } from '../contract.js'
 import { eachRow } from '../js/rows.js'
+import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
-import { bytesPerElement } from './memory.js'
 import { addressOf, type Region } from './region.js'
 
 /** copy on the module, for every dtype: two axes at a time. */
 export const copyKernel =
-  ({ exports }: Context): Kernels<Region>['copy'] =>
+  ({ exports: { copy } }: Context): Kernels<Region>['copy'] =>
   (shape, x, xOffset, xStrides, out, outOffset, outStrides) => {
     const size = bytesPerElement[out.dtype]
-    const run = size === 4 ? exports.copy_4 : exports.copy_8
+    const run = copy[out.dtype]
     const p = addressOf(x) + xOffset * size
     const q = addressOf(out) + outOffset * size
     const rank = shape.length

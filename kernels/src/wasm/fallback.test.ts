@@ -1,11 +1,15 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import { contract, type KernelName } from '../contract.js'
-import { UnsupportedError } from '../errors.js'
+import { UnsupportedError } from '../shared/errors.js'
+import { Fallbacks, jsKernelsOn } from '../shared/fallback.js'
 import { createBackend } from './backend.js'
 import { bytesOf } from './builds.js'
-import { Fallbacks, jsOnHeap } from './fallback.js'
 import { load } from './load.js'
 import { Heap, newMemory } from './memory.js'
+import type { Region } from './region.js'
+
+const jsOnHeap = (heap: Heap, fallbacks: Fallbacks) =>
+  jsKernelsOn<Region>(fallbacks, (_kernel, _dtype, buffers) => buffers.map(buffer => heap.array(buffer)))
 
 it('kernels that are not native run as js kernels, are announced once, and counted', () => {
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
@@ -52,6 +56,17 @@ it('every kernel of the table is native in each of its dtypes', () => {
     for (const dtype of dtypes) expect(wasm.supports(kernel as KernelName, dtype), kernel).toBe(true)
   }
   expect(wasm.supports('matmul', 'i32')).toMatch('matmul has a WebAssembly kernel for f32 and f64 only')
+})
+
+it('the module has a function for every dtype of a kernel, and for no other', () => {
+  const { exports } = load()
+  const typed = Object.entries(contract).filter(([kernel]) => kernel in exports)
+  expect(typed.length).toBeGreaterThan(30)
+  for (const [kernel, { dtypes }] of typed) {
+    const functions = exports[kernel as 'cast']
+    expect(Object.keys(functions), kernel).toEqual(dtypes)
+    if (kernel === 'cast') for (const from of dtypes) expect(Object.keys(functions[from])).toEqual(dtypes)
+  }
 })
 
 it('each build of the module is below 150 KB', () => {

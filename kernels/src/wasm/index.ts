@@ -4,7 +4,7 @@ import type { ThreadOptions } from './threads.js'
 
 export type { WasmBackend } from './backend.js'
 export type { Build } from './load.js'
-export { DisposedError, Region } from './region.js'
+export { Region } from './region.js'
 export { ThreadError, type ThreadOptions } from './threads.js'
 
 let instance: WasmBackend | undefined

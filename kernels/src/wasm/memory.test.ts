@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { DisposedError } from '../shared/counted.js'
 import { createBackend } from './backend.js'
 import { load } from './load.js'
 import { Heap, newMemory } from './memory.js'
-import { DisposedError } from './region.js'
 
 const backend = () => createBackend(load())
 

@@ -1,7 +1,9 @@
 import type { DType, TypedArray } from '../contract.js'
+import { assertLength, CountedMemory } from '../shared/counted.js'
+import { arrays, bytesPerElement } from '../shared/dtypes.js'
 import { Allocator, type Block } from './allocator.js'
 import { ballast } from './ballast.js'
-import { addressOf, assertOwner, Region } from './region.js'
+import { addressOf, Region } from './region.js'
 import { Pin, Slabs, smallBytes } from './slabs.js'
 
 export const pageBytes = 65_536
@@ -17,8 +19,6 @@ const MOST_BALLASTS = 8
 const growthShare = 1 / 8
 const growthBytes = 1 << 20
 
-export const bytesPerElement: Readonly<Record<DType, number>> = { f32: 4, f64: 8, i32: 4 }
-
 /** A memory that may grow as far as the engine lets it. */
 export function newMemory(initial: number, shared = false): WebAssembly.Memory {
   try {
@@ -31,11 +31,10 @@ export function newMemory(initial: number, shared = false): WebAssembly.Memory {
 const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
 /** The refcounted buffers of one WebAssembly memory. Nothing else may grow that memory. */
-export class Heap {
+export class Heap extends CountedMemory<Region, Block> {
   readonly #memory: WebAssembly.Memory
   readonly #allocator: Allocator
   readonly #slabs: Slabs
-  readonly #collected: FinalizationRegistry<Block>
   #maximum = maxPages * pageBytes
   readonly #ballasts: ArrayBuffer[] = []
   /** Bytes of watched buffers that the garbage collector has not been made to feel. */
@@ -47,13 +46,13 @@ export class Heap {
 
   /** Buffers take the addresses from `base` on. */
   constructor(memory: WebAssembly.Memory, base: number, maximum = maxPages * pageBytes) {
+    super()
     this.#memory = memory
     this.#maximum = maximum
     this.#attach()
     const align = (address: number) => Math.ceil(address / 16) * 16
     this.#allocator = new Allocator(align(base), memory.buffer.byteLength - guardBytes, end => this.#grow(end))
     this.#slabs = new Slabs(this.#allocator)
-    this.#collected = new FinalizationRegistry(block => this.#allocator.release(block))
   }
 
   alloc(dtype: DType, length: number): Region {
@@ -67,47 +66,40 @@ export class Heap {
     return new Region(dtype, length, home instanceof Pin ? this.#slabs.take(home, bytes) : home.start * 16, home)
   }
 
-  retain(region: Region): void {
-    assertOwner(region, 'retain')
-    region.references++
+  /** Slabs are always watched. */
+  protected memoryOf({ home }: Region): Block | undefined {
+    return home instanceof Pin ? undefined : home
   }
 
-  release(region: Region): void {
-    assertOwner(region, 'release')
-    if (--region.references > 0) return
+  protected free(block: Block): void {
+    this.#allocator.release(block)
+  }
+
+  protected reclaim(region: Region): void {
     const { home } = region
     if (home instanceof Pin) {
       this.#slabs.give(home, region.start, region.length * bytesPerElement[region.dtype])
       return
     }
-    this.unwatch(region)
     if (region.weight !== undefined && this.#ballasts.length < MOST_BALLASTS) this.#ballasts.push(region.weight)
     region.weight = undefined
-    this.#allocator.release(home)
+    this.free(home)
   }
 
-  watch(region: Region): void {
-    assertOwner(region, 'retain')
-    // Slabs are always watched.
-    if (region.watched || region.home instanceof Pin) return
-    region.watched = true
-    this.#collected.register(region, region.home, region)
+  override watch(region: Region): boolean {
+    if (!super.watch(region)) return false
     this.#unweighed += region.length * bytesPerElement[region.dtype]
-    if (this.#unweighed < ballastBytes) return
-    region.weight = this.#ballast(this.#unweighed)
-    this.#unweighed = 0
+    if (this.#unweighed >= ballastBytes) {
+      region.weight = this.#ballast(this.#unweighed)
+      this.#unweighed = 0
+    }
+    return true
   }
 
   /** Ballast for about so many bytes: what is disposed by hand leaves its own to the next, or it would weigh on for nothing. */
   #ballast(bytes: number): ArrayBuffer | undefined {
     const at = this.#ballasts.findIndex(b => b.byteLength >= bytes / 2 && b.byteLength <= bytes * 2)
     return at < 0 ? ballast(bytes) : this.#ballasts.splice(at, 1)[0]
-  }
-
-  unwatch(region: Region): void {
-    if (!region.watched) return
-    region.watched = false
-    this.#collected.unregister(region)
   }
 
   /** Runs `body`, which may take working memory: it is released when the body ends, however it ends. */
@@ -129,18 +121,25 @@ export class Heap {
     return new Region(region.dtype, length, start, region.home, region.owner)
   }
 
-  /** Copies `bytes` bytes from one address to another. */
-  copy(from: number, to: number, bytes: number): void {
-    new Uint8Array(this.#memory.buffer).copyWithin(to, from, from + bytes)
-  }
-
   /** A typed array on the region's memory, good until the next allocation. */
   array(region: Region): TypedArray {
+    return new arrays[region.dtype](this.f32.buffer as ArrayBuffer, addressOf(region), region.length)
+  }
+
+  write(region: Region, data: TypedArray): void {
+    assertLength(region, data)
     const start = addressOf(region)
-    const { buffer } = this.f32
-    if (region.dtype === 'f32') return new Float32Array(buffer, start, region.length)
-    if (region.dtype === 'f64') return new Float64Array(buffer, start, region.length)
-    return new Int32Array(buffer, start, region.length)
+    if (region.dtype === 'f32') this.f32.set(data, start >>> 2)
+    else if (region.dtype === 'f64') this.f64.set(data, start / 8)
+    else this.i32.set(data, start >>> 2)
+  }
+
+  readSync(region: Region): TypedArray {
+    return this.array(region).slice()
+  }
+
+  async read(region: Region): Promise<TypedArray> {
+    return this.readSync(region)
   }
 
   report() {

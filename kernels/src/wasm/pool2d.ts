@@ -12,18 +12,16 @@ const numbers = (g: Pool2dGeometry) =>
 
 /** Pooling on the module. */
 export function pool2dKernels({ exports }: Context): PoolKernels {
+  const { maxPool2dIndices, avgPool2d, avgPool2dGrad } = exports
   return {
     maxPool2dIndices(g, x, out) {
-      const run = x.dtype === 'f32' ? exports.maxPool2d_f32 : exports.maxPool2d_f64
-      run(...numbers(g), addressOf(x), addressOf(out))
+      maxPool2dIndices[x.dtype](...numbers(g), addressOf(x), addressOf(out))
     },
     avgPool2d(g, x, out) {
-      const run = out.dtype === 'f32' ? exports.avgPool2d_f32 : exports.avgPool2d_f64
-      run(...numbers(g), addressOf(x), addressOf(out))
+      avgPool2d[out.dtype](...numbers(g), addressOf(x), addressOf(out))
     },
     avgPool2dGrad(g, gy, gx) {
-      const run = gx.dtype === 'f32' ? exports.avgPool2dGrad_f32 : exports.avgPool2dGrad_f64
-      run(...numbers(g), addressOf(gy), addressOf(gx))
+      avgPool2dGrad[gx.dtype](...numbers(g), addressOf(gy), addressOf(gx))
     },
   }
 }

@@ -1,4 +1,6 @@
-import type { Exports, Module } from './load.js'
+import type { DType } from '../contract.js'
+import type { Module } from './load.js'
+import type { Exports } from './module.generated.js'
 
 /** A thread stopped answering, or could not be started. */
 export class ThreadError extends Error {
@@ -69,9 +71,9 @@ function start(data: object, ended: () => void): Worker {
   return worker
 }
 
-type FunctionName = keyof Exports
-const SHARED_FUNCTIONS = ['matmul_f32', 'matmul_f64', 'map_f32', 'map_f64', 'series_f32', 'series_f64'] as const
-type SharedFunction = (typeof SHARED_FUNCTIONS)[number] & FunctionName
+/** Functions of the module that threads share, and their names as the module exports them. */
+type SharedKernel = 'matmul' | 'map' | 'series'
+const SHARED_FUNCTIONS = ['matmul_f32', 'matmul_f64', 'map_f32', 'map_f64', 'series_f32', 'series_f64']
 
 /** The threads of one module: this one, and workers on the same memory. */
 export class Threads {
@@ -157,17 +159,18 @@ export class Threads {
    * Runs an exported function on ranges of 0..n, one for each thread, in multiples of `unit`. `of(from, to, scratch)` makes the
    * arguments of a range. The ranges, and so the results, depend on the number of threads alone.
    */
-  share<F extends SharedFunction>(
-    name: F,
+  share<K extends SharedKernel>(
+    kernel: K,
+    dtype: DType,
     n: number,
     unit: number,
-    of: (from: number, to: number, scratch: number) => Parameters<Exports[F]>,
+    of: (from: number, to: number, scratch: number) => Parameters<Exports[K]['f32']>,
   ): void {
     if (this.#died) this.#fail()
     const { exports } = this.#module
     const units = Math.ceil(n / unit)
     const bound = (i: number) => Math.min(n, Math.floor((units * i) / this.count) * unit)
-    const number = SHARED_FUNCTIONS.indexOf(name)
+    const number = SHARED_FUNCTIONS.indexOf(`${kernel}_${dtype}`)
     for (let i = 1; i < this.count; i++) {
       const [from, to] = [bound(i), i + 1 === this.count ? n : bound(i + 1)]
       if (from === to) continue
@@ -179,7 +182,7 @@ export class Threads {
       Atomics.store(state, 0, READY)
       Atomics.notify(state, 0)
     }
-    const own = exports[name] as (...args: unknown[]) => void
+    const own = exports[kernel][dtype] as (...args: unknown[]) => void
     if (bound(1) > 0) own(...of(0, bound(1), exports.scratchBase()))
     for (const state of this.#states) this.#wait(state)
   }

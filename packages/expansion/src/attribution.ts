@@ -23,7 +23,7 @@ import {
 } from '@unravel/tensor'
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
 import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
-import { checkOrders } from './orders.js'
+import { lastOrder } from './orders.js'
 import { norm } from './spectrum.js'
 import { numbersOf, products, withNext } from './stacks.js'
 
@@ -76,8 +76,7 @@ export async function gatedAttribution(
   { direction, onProgress }: AttributionOptions = {},
 ): Promise<Attribution> {
   const n = tower.blocks.length
-  const most = Math.min(orders === 'all' ? n : orders, n)
-  checkOrders('gatedAttribution', most)
+  const most = lastOrder('gatedAttribution', orders, n)
   const found = scope(() => {
     const encoded = tower.encode(x)
     const states: GatedState[] = [{ value: encoded, paths: reshape(encoded, [1, ...encoded.shape]) }]
@@ -199,8 +198,7 @@ export async function gradientAttribution(
 ): Promise<Attribution> {
   const { tower, x } = embedded(network, input)
   const n = tower.blocks.length
-  const most = Math.min(orders === 'all' ? n : orders, n)
-  checkOrders('gradientAttribution', most)
+  const most = lastOrder('gradientAttribution', orders, n)
   const found = scope(() => {
     const dots = new Array<Tensor>(n)
     const seed = (output: Tensor) => oneElement(output, target)

@@ -2,7 +2,7 @@ import type { Tower } from '@unravel/resnet'
 import { run } from '@unravel/resnet'
 import { backendOf, Random, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
 import { embedded, gradientPaths } from './gradient.js'
-import { checkBatch, checkOrders, type Orders } from './orders.js'
+import { checkBatch, lastOrder, type Orders } from './orders.js'
 import { numbersOf, products } from './stacks.js'
 
 /** A Gram matrix by order. */
@@ -40,8 +40,7 @@ export async function geometricComplexity(
   { probes, seed = 0, onProgress }: ComplexityOptions = {},
 ): Promise<Gram> {
   const { tower, x } = embedded(network, input)
-  const most = Math.min(orders === 'all' ? tower.blocks.length : orders, tower.blocks.length)
-  checkOrders('geometricComplexity', most)
+  const most = lastOrder('geometricComplexity', orders, tower.blocks.length)
   checkBatch('geometricComplexity', x)
   const output = scope(() => {
     const { shape, dtype } = run(tower, x)

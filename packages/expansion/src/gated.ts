@@ -12,7 +12,7 @@ import {
   vjp,
 } from '@unravel/tensor'
 import type { PathOptions } from './gradient.js'
-import { checkOrders, type Orders } from './orders.js'
+import { lastOrder, type Orders } from './orders.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
 
 /** The run's value before a block and its path sums `[stored orders, ...value]`. */
@@ -59,8 +59,7 @@ export function gated(
   onBlock?: (done: number) => void,
   { weights }: PathOptions = {},
 ): Orders {
-  const most = Math.min(orders === 'all' ? Number.POSITIVE_INFINITY : orders, tower.blocks.length)
-  checkOrders('gated', most)
+  const most = lastOrder('gated', orders, tower.blocks.length)
   return scope(() => {
     const encoded = tower.encode(x)
     let state: GatedState = { value: encoded, paths: reshape(encoded, [1, ...encoded.shape]) }

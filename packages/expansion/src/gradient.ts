@@ -12,7 +12,7 @@ import {
   tensor,
   vjp,
 } from '@unravel/tensor'
-import { checkOrders, type Orders } from './orders.js'
+import { lastOrder, type Orders } from './orders.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
 
 export interface PathOptions {
@@ -99,8 +99,7 @@ export function gradient(
   onBlock?: (done: number) => void,
   options: PathOptions = {},
 ): Orders {
-  const most = Math.min(orders === 'all' ? Number.POSITIVE_INFINITY : orders, network.blocks.length)
-  checkOrders('gradient', most)
+  const most = lastOrder('gradient', orders, network.blocks.length)
   return scope(() => {
     const { tower, x } = embedded(network, input)
     const seed = (output: Tensor) => oneElement(output, target)

@@ -129,12 +129,21 @@ export async function lesion(
   const random = new Random(seed)
   const output = scope(() => run(tower, x))
   let runs = 0
-  const measure = (t: Tower) => {
+  const measure = (t: Tower, from = x) => {
     onProgress?.(runs++, n + 2 * counts.length * draws + 1)
-    return damage(t, x, output, labels)
+    return damage(t, from, output, labels)
   }
   const single: Damage[] = []
-  for (let l = 0; l < n; l++) single.push(await measure(withoutBlocks(tower, new Set([l]))))
+  // The blocks before the one that goes are as in the whole tower: their state is carried from one to the next.
+  let h = scope(() => tower.encode(x))
+  for (const [l, block] of tower.blocks.entries()) {
+    const rest = { ...tower, encode: (state: Tensor) => state, blocks: tower.blocks.slice(l) }
+    single.push(await measure(withoutBlocks(rest, new Set([0])), h))
+    const before = h
+    h = scope(() => addScaled(skip(block, before), block.branch(before), block.scale))
+    if (before !== x) before.dispose()
+  }
+  if (h !== x) h.dispose()
   const groups = exchangeable(tower, x)
   const groupOf = new Map(groups.flatMap((group, g) => group.map(l => [l, g] as const)))
   const movable = [...groupOf.keys()].sort((a, b) => a - b)

@@ -21,7 +21,7 @@ import {
 } from '@unravel/tensor'
 import { frozen, gated } from './gated.js'
 import { embedded, gradient, gradientPaths, oneElement, statesOf } from './gradient.js'
-import { checkBatch, checkOrders } from './orders.js'
+import { checkBatch, lastOrder } from './orders.js'
 import { orderNorms } from './spectrum.js'
 import { numbersOf, withNext } from './stacks.js'
 
@@ -69,8 +69,7 @@ export async function gatedMoments(
   options: MomentOptions = {},
 ): Promise<Moments> {
   const n = tower.blocks.length
-  const most = Math.min(orders === 'all' ? n : orders, n)
-  checkOrders('gatedMoments', most)
+  const most = lastOrder('gatedMoments', orders, n)
   const pass = (weights?: readonly number[], inputs = x) => gated(tower, inputs, most, undefined, { weights })
   const sums = await squares(pass().coefficients)
   const exact = () => scope(() => exactGated(tower, x, most, options.onProgress))
@@ -87,8 +86,7 @@ export async function gradientMoments(
 ): Promise<Moments> {
   const { tower, x } = embedded(network, input)
   const n = tower.blocks.length
-  const most = Math.min(orders === 'all' ? n : orders, n)
-  checkOrders('gradientMoments', most)
+  const most = lastOrder('gradientMoments', orders, n)
   const seed = (output: Tensor) => oneElement(output, target)
   const sums = await squares(gradient(tower, x, target, most).coefficients)
   const exact = () => scope(() => exactGradient(tower, x, seed, most, options.onProgress))

@@ -27,6 +27,13 @@ export function checkOrders(what: string, orders: number): void {
   }
 }
 
+/** The last order to compute of those asked for: at most the number of blocks. Throws RangeError for no integer of at least 0. */
+export function lastOrder(what: string, orders: number | 'all', blocks: number): number {
+  const last = Math.min(orders === 'all' ? blocks : orders, blocks)
+  checkOrders(what, last)
+  return last
+}
+
 /** Throws RangeError for a batch without inputs: means over it do not exist. */
 export function checkBatch(what: string, x: Tensor): void {
   if (x.size === 0)

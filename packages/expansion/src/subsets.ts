@@ -15,7 +15,7 @@ import {
   type Tensor,
   zerosLike,
 } from '@unravel/tensor'
-import { checkOrders, type Orders } from './orders.js'
+import { lastOrder, type Orders } from './orders.js'
 
 /** Every subset of this many blocks is run; of more, subsets are sampled. */
 export const MAX_EXACT_BLOCKS = 20
@@ -45,8 +45,7 @@ export interface SubsetOptions {
  */
 export function subsets(tower: Tower, x: Tensor, orders: number | 'all', options: SubsetOptions = {}): Orders {
   const n = tower.blocks.length
-  const most = Math.min(orders === 'all' ? n : orders, n)
-  checkOrders('subsets', most)
+  const most = lastOrder('subsets', orders, n)
   const common = { expansion: 'subsets' as const, scales: tower.blocks.map(b => b.scale) }
   if (n <= MAX_EXACT_BLOCKS) {
     return scope(() => {

@@ -1,5 +1,5 @@
+import { figureScript, termsIn } from '@unravel/report'
 import type { Activation, ScaleRule } from '@unravel/resnet'
-import { figureScript, termsIn } from 'unravel/report'
 import { plotsOf } from './plots.js'
 import type { Answer, Network, OwnNetwork, Question } from './study.js'
 import type { Ask, Told } from './worker.js'

@@ -1,4 +1,4 @@
-import { type ExpansionDocument, linePlot, palette } from 'unravel/report'
+import { type ExpansionDocument, linePlot, palette } from '@unravel/report'
 
 /** The two figures of an expansion, as SVG: what the output is made of, and how near its orders come to it. */
 export function plotsOf(document: ExpansionDocument): string[] {

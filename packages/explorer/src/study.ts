@@ -1,5 +1,13 @@
 import { analyse } from '@unravel/expansion'
 import {
+  countingFallbacks,
+  documentOf,
+  type ExpansionChoice,
+  type ExpansionDocument,
+  expandBy,
+  expansionTable,
+} from '@unravel/report'
+import {
   type Activation,
   initialise,
   inputFrom,
@@ -13,14 +21,6 @@ import {
   towerOf,
 } from '@unravel/resnet'
 import { type Backend, js, Random, scope, type Tensor, wasm } from '@unravel/tensor'
-import {
-  countingFallbacks,
-  documentOf,
-  type ExpansionChoice,
-  type ExpansionDocument,
-  expandBy,
-  expansionTable,
-} from 'unravel/report'
 
 /** A tower of which every weight is drawn from a seed, and a batch of inputs drawn likewise. */
 export interface DrawnNetwork {

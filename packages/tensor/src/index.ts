@@ -24,6 +24,7 @@ export {
   type Applied,
   Dense,
   defaultBackend,
+  type Elementwise,
   type GateContext,
   type Op,
   type OrdersContext,
@@ -40,6 +41,7 @@ export { fromNdarray, toNdarray } from './ndarray.js'
 export { addAligned } from './ops/arithmetic/addAligned.js'
 export * from './ops/index.js'
 export { padded } from './ops/structure/concat.js'
+export { pick } from './ops/structure/pick.js'
 export { head } from './ops/structure/slice.js'
 export { opTable } from './ops/table.js'
 export { type ChoiceOptions, Random } from './random.js'

@@ -1,5 +1,7 @@
 import { js, type Shape } from '@unravel/kernels'
+import * as reference from '@unravel/kernels/reference'
 import { tensor, type Where } from './core/create.js'
+import { kernelOf } from './core/kernels.js'
 import { backendOf } from './core/op.js'
 import { checkedShape, sizeOf } from './core/shape.js'
 import { allocate, type Dense, defaultBackend, type Tensor } from './core/tensor.js'
@@ -33,7 +35,7 @@ export class Random {
       throw new TypeError(`${what}: dtype must be ${kind === 'bits' ? 'i32' : 'f32 or f64'}, got ${dtype}`)
     }
     const out = allocate(backend, checkedShape(what, shape), dtype, what)
-    backend.kernels.random(kind, this.#seed, this.#offset, out.buffer)
+    kernelOf(backend, 'random', reference.random)(kind, this.#seed, this.#offset, out.buffer)
     this.#offset += sizeOf(shape)
     return out
   }

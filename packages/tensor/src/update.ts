@@ -1,5 +1,7 @@
 import type { AdamwSettings, SgdSettings } from '@unravel/kernels'
+import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from './core/errors.js'
+import { kernelOf } from './core/kernels.js'
 import { sameType } from './core/op.js'
 import { allocate, type Dense, type Tensor } from './core/tensor.js'
 
@@ -17,7 +19,7 @@ export function sgdUpdate(p: Tensor, gradient: Tensor, velocity: Tensor, setting
   const [x, g, v] = alike('sgdUpdate', [p, gradient, velocity]) as [Dense, Dense, Dense]
   const make = () => allocate(x.backend, x.shape, x.dtype, 'sgdUpdate')
   const [xOut, vOut] = [make(), make()]
-  x.backend.kernels.sgd(settings, x.buffer, g.buffer, v.buffer, xOut.buffer, vOut.buffer)
+  kernelOf(x.backend, 'sgd', reference.sgd)(settings, x.buffer, g.buffer, v.buffer, xOut.buffer, vOut.buffer)
   return [xOut, vOut]
 }
 
@@ -32,7 +34,7 @@ export function adamwUpdate(
   const [x, g, m, v] = alike('adamwUpdate', [p, gradient, mean, square]) as [Dense, Dense, Dense, Dense]
   const make = () => allocate(x.backend, x.shape, x.dtype, 'adamwUpdate')
   const [xOut, mOut, vOut] = [make(), make(), make()]
-  const { adamw } = x.backend.kernels
+  const adamw = kernelOf(x.backend, 'adamw', reference.adamw)
   adamw(settings, x.buffer, g.buffer, m.buffer, v.buffer, xOut.buffer, mOut.buffer, vOut.buffer)
   return [xOut, mOut, vOut]
 }

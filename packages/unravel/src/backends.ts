@@ -1,6 +1,6 @@
+import { countingFallbacks } from '@unravel/report/data'
 import { type Backend, js, setThreads, wasm } from '@unravel/tensor'
 import { oneLine, UsageError } from './errors.js'
-import { countingFallbacks } from './fallbacks.js'
 import type { Io } from './io.js'
 
 export const backendNames = ['js', 'wasm', 'gpu'] as const

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import {
   closeSync,
   cpSync,
@@ -13,58 +13,24 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { type ExpansionDocument, expansionDocument } from '@unravel/report/data'
 import { formatNpy, parseNpz } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type ExpansionDocument, expansionDocument } from './document.js'
-import { main } from './main.js'
+import { type Outcome, runUnravel, startUnravel } from '../../../test/support/cli.js'
+import { program } from './program.js'
 
 const package_ = resolve(import.meta.dirname, '..')
 const fixtures = resolve(package_, '../../test/fixtures/oracle')
 const fixture = (name: string) => join(fixtures, name)
 const tanhInput = join(fixture('mlp-tanh'), 'input.npy')
 
-interface Outcome {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs the program in this process. */
-async function run(argv: readonly string[], cwd = folder): Promise<Outcome> {
-  let stdout = ''
-  let stderr = ''
-  const status = await main(argv, {
-    cwd,
-    out: text => void (stdout += text),
-    err: text => void (stderr += text),
-    interruption: () => new AbortController().signal,
-  })
-  return { status, stdout, stderr }
-}
-
-/** Runs the real program in a process of its own. */
-function start(argv: readonly string[], env: Record<string, string> = {}) {
-  const bin = join(package_, 'src/bin.ts')
-  const child = spawn(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', bin, ...argv], {
-    cwd: package_,
-    env: { ...process.env, INIT_CWD: folder, UNRAVEL_DEBUG: '', ...env },
-  })
-  const outcome = new Promise<Outcome>((done, failed) => {
-    let stdout = ''
-    let stderr = ''
-    child.stdout.on('data', chunk => void (stdout += chunk))
-    child.stderr.on('data', chunk => void (stderr += chunk))
-    child.on('error', failed)
-    child.on('close', status => done({ status, stdout, stderr }))
-  })
-  return { child, outcome }
-}
-
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'unravel-cli-'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const run = (argv: readonly string[], cwd = folder) => runUnravel(argv, cwd)
 
 let made = 0
 /** A copy of a fixture that a test may spoil. */
@@ -171,6 +137,18 @@ describe('the arguments', () => {
   ]
   test.each(cases)('%s: exit 2 and one line', async (_, argv, saying) => {
     expectComplaint(await run(argv), saying)
+  })
+
+  test('descriptions of commands, arguments and options begin with a noun', () => {
+    const { commands } = program({ cwd: folder, out() {}, err() {}, interruption: () => new AbortController().signal })
+    expect(commands.length).toBeGreaterThan(9)
+    const described = commands.flatMap(command => [
+      command.description(),
+      ...[...command.registeredArguments, ...command.options].map(of => of.description),
+    ])
+    const others =
+      /^(?:(?:an?|the|of|in|on|where|which|what|how|first|each|every|default|see|print|write|read|run|train|check|keep|include|remove|learn|go|gradient:|taylor:|subsets:)(?!\w)|['λ]|$)/i
+    expect(described.filter(text => others.test(text))).toEqual([])
   })
 
   test('--help and --version succeed on standard output', async () => {
@@ -560,7 +538,7 @@ describe('the program as a process', () => {
     cpSync(fixture('mlp-tanh'), join(folder, 'here/model'), { recursive: true })
     const argv = ['expand', 'model', '--input', 'model/input.npy', '--out', 'result.npz']
     const [real, inside] = await Promise.all([
-      start([...argv, '--json'], { INIT_CWD: join(folder, 'here') }).outcome,
+      startUnravel([...argv, '--json'], join(folder, 'here')).outcome,
       run([...argv, '--json'], join(folder, 'here')),
     ])
     expect(real.status).toBe(0)
@@ -570,9 +548,11 @@ describe('the program as a process', () => {
   })
 
   test('bad input, and a reader that leaves early, end it quietly', async () => {
-    const early = start(['expand', fixture('mlp-tanh'), '--input', tanhInput, '--json', '--values', '--orders', '300'])
+    const argv = ['expand', fixture('mlp-tanh'), '--input', tanhInput, '--json', '--values', '--orders', '300']
+    const early = startUnravel(argv, folder)
     early.child.stdout.once('data', () => early.child.stdout.destroy())
-    const [bad, left] = await Promise.all([start(['expand', 'nowhere', '--input', tanhInput]).outcome, early.outcome])
+    const wrong = startUnravel(['expand', 'nowhere', '--input', tanhInput], folder)
+    const [bad, left] = await Promise.all([wrong.outcome, early.outcome])
     expectComplaint(bad, /nowhere/)
     expect(left.stderr).not.toMatch(/EPIPE|Error/)
     expect(left.status).toBe(0)

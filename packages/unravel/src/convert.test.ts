@@ -1,11 +1,11 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expansionDocument } from '@unravel/report/data'
 import { formatNpy } from '@unravel/tensor'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runUnravel } from '../../../test/support/cli.js'
 import { dlibFile } from '../../resnet/src/oracles/dlib.js'
-import { expansionDocument } from './document.js'
-import { main } from './main.js'
 
 let folder: string
 beforeAll(() => {
@@ -13,16 +13,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function unravel(...argv: string[]) {
-  const said = { out: '', err: '' }
-  const status = await main(argv, {
-    cwd: folder,
-    out: text => void (said.out += text),
-    err: text => void (said.err += text),
-    interruption: () => new AbortController().signal,
-  })
-  return { status, ...said }
-}
+const unravel = (...argv: string[]) => runUnravel(argv, folder)
 
 const network = dlibFile({
   size: [27, 25],
@@ -38,7 +29,7 @@ const network = dlibFile({
 
 test('convert writes a network of dlib as a model, and every lens reads it', async () => {
   writeFileSync(join(folder, 'face.dat'), network.bytes)
-  const { status, out, err } = await unravel('convert', 'face.dat', '--out', 'a model')
+  const { status, stdout: out, stderr: err } = await unravel('convert', 'face.dat', '--out', 'a model')
   expect({ status, err }).toEqual({ status: 0, err: '' })
   expect(out).toContain('dlib-resnet of 3 blocks: 7 convolutions, 948 parameters')
   expect(out).toMatch(
@@ -54,7 +45,7 @@ test('convert writes a network of dlib as a model, and every lens reads it', asy
     const argv = ['expand', 'a model', '--input', 'X.npy', '--expansion', expansion, '--orders', 'all', '--json']
     const expanded = await unravel(...argv)
     expect(expanded.status).toBe(0)
-    const { blocks, norms, remainder, output_norm } = expansionDocument.parse(JSON.parse(expanded.out))
+    const { blocks, norms, remainder, output_norm } = expansionDocument.parse(JSON.parse(expanded.stdout))
     expect(blocks).toBe(3)
     expect(output_norm).toBeGreaterThan(0)
     expect(norms.filter(norm => norm! > 0)).toHaveLength(4)
@@ -73,7 +64,7 @@ test.each<[string, Uint8Array | undefined, RegExp]>([
   ['short', network.bytes.subarray(0, 1000), /^unravel: short.dat: dlib: byte \d+: .*; expected [^\n]*\n$/],
 ])('convert refuses a file that is %s, and writes nothing', async (name, bytes, message) => {
   if (bytes !== undefined) writeFileSync(join(folder, `${name}.dat`), bytes)
-  const { status, out, err } = await unravel('convert', `${name}.dat`, '--out', name)
+  const { status, stdout: out, stderr: err } = await unravel('convert', `${name}.dat`, '--out', name)
   expect({ status, out }).toEqual({ status: 2, out: '' })
   expect(err).toMatch(message)
   expect(existsSync(join(folder, name))).toBe(false)
@@ -82,7 +73,7 @@ test.each<[string, Uint8Array | undefined, RegExp]>([
 test('convert leaves what is in the way alone', async () => {
   writeFileSync(join(folder, 'face.dat'), network.bytes)
   writeFileSync(join(folder, 'taken'), 'text')
-  const { status, err } = await unravel('convert', 'face.dat', '--out', 'taken')
+  const { status, stderr: err } = await unravel('convert', 'face.dat', '--out', 'taken')
   expect(status).toBe(2)
   expect(err).toMatch(/^unravel: cannot make .*taken: [^\n]+\n$/)
   expect(readFileSync(join(folder, 'taken'), 'utf8')).toBe('text')

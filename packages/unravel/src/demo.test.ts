@@ -1,23 +1,17 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expansionDocument } from '@unravel/report/data'
 import { afterAll, expect, test } from 'vitest'
-import { expansionDocument } from './document.js'
-import { main } from './main.js'
+import { runUnravel } from '../../../test/support/cli.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'unravel-demo-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function run(...argv: string[]) {
-  let stdout = ''
-  let stderr = ''
-  const io = { out: (text: string) => void (stdout += text), err: (text: string) => void (stderr += text) }
-  const status = await main(argv, { cwd: folder, ...io, interruption: () => new AbortController().signal })
-  return { status, stdout, stderr }
-}
+const run = (...argv: string[]) => runUnravel(argv, folder)
 
 test('a short demonstration trains, tabulates, reports, and prints lines that work', async () => {
-  const { status, stdout } = await run('demo', '--depth', '3', '--steps', '2')
+  const { status, stdout } = await run('demo', '--depth', '3', '--steps', '2', '--lr', '0.01,0.02')
   expect(status).toBe(0)
   const place = join(folder, 'unravel-demo')
   expect(readdirSync(place).sort()).toEqual(['lambda-1', 'lambda-1-over-n', 'lambda-1-over-sqrt-n', 'report.html'])
@@ -32,7 +26,9 @@ test('a short demonstration trains, tabulates, reports, and prints lines that wo
     const sum = shares.reduce((total, row) => total + row[column]!, 0)
     expect(Math.abs(sum - 100)).toBeLessThan(8 * 0.05 + 0.2)
   }
-  expect(stdout).toMatch(/^After 2 steps of SGD \(rate 0\.01, batches of 64\)/m)
+  expect(stdout).toMatch(
+    /^After 2 steps of SGD \(batches of 64, each at the best of the rates 0\.01 and 0\.02 on 2000 held-out images\)/m,
+  )
   expect(stdout.match(/^λ = \S+: /gm)).toHaveLength(3)
 
   const lines = [...stdout.matchAll(/^ {2}(?:npx .* )?unravel (.*)$/gm)].map(([, line]) => line!.split(' '))
@@ -44,3 +40,22 @@ test('a short demonstration trains, tabulates, reports, and prints lines that wo
     expect(document.scale).toBeCloseTo([1, 1 / Math.sqrt(3), 1 / 3][i]!, 15)
   }
 })
+
+test('the demonstration gives the same numbers every time', async () => {
+  const once = async (out: string) =>
+    (await run('demo', '--depth', '2', '--steps', '2', '--lr', '0.01', '--out', out)).stdout.replaceAll(out, 'out')
+  expect(await once('first')).toBe(await once('second'))
+}, 180_000)
+
+test('at the depth of the demonstration λ = 1 explodes and breaks training, and a scale mends it', async () => {
+  const { stdout } = await run('demo', '--steps', '3', '--lr', '0.01', '--out', 'deep')
+  const norms =
+    /^At initialisation the output of 50 blocks has the norm (\S+) at λ = 1, (\S+) at λ = 1\/√n and (\S+) at/m.exec(
+      stdout,
+    )!
+  const [plain, root, whole] = norms.slice(1).map(Number) as [number, number, number]
+  expect(plain).toBeGreaterThan(1e4)
+  expect(Math.max(root, whole)).toBeLessThan(10)
+  expect(stdout).toContain('training diverges at every rate that was tried; with a scale it does not')
+  expect(stdout).toMatch(/^learning rate +diverged +0\.01 +0\.01$/m)
+}, 180_000)

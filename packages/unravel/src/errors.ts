@@ -1,4 +1,5 @@
 import { bounded } from '@unravel/tensor'
+import type { Command } from 'commander'
 
 /** Something wrong with what the caller gave: reported in one line, exit status 2. */
 export class UsageError extends Error {
@@ -41,3 +42,20 @@ export const oneLine = (text: string): string =>
 /** Whether an allocation failed, on any backend. */
 export const isOutOfMemory = (error: unknown): boolean =>
   error instanceof RangeError && /memory|allocation failed|array length/i.test(error.message)
+
+/** What needs less memory, of the options that a command has and that were not used for it yet. */
+export function lessMemory(command: Command | undefined): string {
+  const has = (name: string) => command?.options.some(option => option.long === name) ?? false
+  const narrow = command?.options.find(option => option.long === '--dtype')?.argChoices?.includes('f32')
+  const ways = [
+    has('--input') && 'fewer inputs in --input',
+    has('--batch') && 'a smaller --batch',
+    has('--orders') && 'fewer --orders',
+    has('--samples') && 'fewer --samples',
+    has('--width') && 'a smaller --width',
+    has('--depth') && 'a smaller --depth',
+    narrow && command?.opts().dtype !== 'f32' && '--dtype f32',
+  ].filter(way => typeof way === 'string')
+  if (ways.length === 0) return 'a smaller model, or a machine with more memory'
+  return ways.length === 1 ? ways[0]! : `${ways.slice(0, -1).join(', ')} or ${ways.at(-1)}`
+}

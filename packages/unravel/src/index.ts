@@ -1,7 +1,4 @@
-export { demoReport } from './demo/report.js'
-export type { DemoResult, State, TowerResult } from './demo/result.js'
-export { inWords } from './demo/words.js'
 export type { Io } from './io.js'
 export { main } from './main.js'
 export { program } from './program.js'
-export * from './report/index.js'
+export * from './report.js'

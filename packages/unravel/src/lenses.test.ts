@@ -5,7 +5,7 @@ import { run as forward, initialise, type Model, residualMlp, resnet, towerOf } 
 import { writeModel } from '@unravel/resnet/node'
 import { arrayData, formatNpy, Random } from '@unravel/tensor'
 import { afterAll, expect, test } from 'vitest'
-import { main } from './main.js'
+import { runUnravel } from '../../../test/support/cli.js'
 
 const fixtures = ['../../../test/fixtures/oracle', '../../resnet/fixtures'].map(f => resolve(import.meta.dirname, f))
 const model = (name: string) => fixtures.map(f => join(f, name)).find(f => existsSync(f))!
@@ -13,17 +13,7 @@ const input = (name: string) => join(model(name), 'input.npy')
 const folder = mkdtempSync(join(tmpdir(), 'unravel-lenses-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-async function run(...argv: string[]) {
-  let stdout = ''
-  let stderr = ''
-  const status = await main(argv, {
-    cwd: folder,
-    out: text => void (stdout += text),
-    err: text => void (stderr += text),
-    interruption: () => new AbortController().signal,
-  })
-  return { status, stdout, stderr }
-}
+const run = (...argv: string[]) => runUnravel(argv, folder)
 
 async function json(command: string, name: string, ...options: string[]) {
   const { status, stdout, stderr } = await run(command, model(name), '--input', input(name), '--json', ...options)

@@ -1,9 +1,10 @@
+import { GraphError } from '@unravel/graph'
 import { InputError } from '@unravel/resnet'
 import { FileError } from '@unravel/resnet/node'
 import { FormatError, RuleError } from '@unravel/tensor'
 import { type Command, CommanderError } from 'commander'
 import { VerificationFailed } from './commands/verify.js'
-import { Interrupted, isOutOfMemory, oneLine, systemError, UsageError } from './errors.js'
+import { Interrupted, isOutOfMemory, lessMemory, oneLine, systemError, UsageError } from './errors.js'
 import type { Io } from './io.js'
 import { program } from './program.js'
 
@@ -57,26 +58,9 @@ function complaint(error: unknown, command: Command | undefined): string | undef
       ? message
       : `${message}; unravel --help tells what there is`
   }
-  const kinds = [UsageError, FileError, FormatError, InputError]
+  const kinds = [UsageError, FileError, FormatError, GraphError, InputError]
   if (kinds.some(kind => error instanceof kind)) return (error as Error).message
   if (error instanceof RuleError) return `${error.message}; choose another --expansion`
   if (isOutOfMemory(error)) return `not enough memory: use ${lessMemory(command)}`
   return systemError(error)
-}
-
-/** What needs less memory, of the options that a command has and that were not used for it yet. */
-function lessMemory(command: Command | undefined): string {
-  const has = (name: string) => command?.options.some(option => option.long === name) ?? false
-  const narrow = command?.options.find(option => option.long === '--dtype')?.argChoices?.includes('f32')
-  const ways = [
-    has('--input') && 'fewer inputs in --input',
-    has('--batch') && 'a smaller --batch',
-    has('--orders') && 'fewer --orders',
-    has('--samples') && 'fewer --samples',
-    has('--width') && 'a smaller --width',
-    has('--depth') && 'a smaller --depth',
-    narrow && command?.opts().dtype !== 'f32' && '--dtype f32',
-  ].filter(way => typeof way === 'string')
-  if (ways.length === 0) return 'a smaller model, or a machine with more memory'
-  return ways.length === 1 ? ways[0]! : `${ways.slice(0, -1).join(', ')} or ${ways.at(-1)}`
 }

@@ -1,10 +1,9 @@
-import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { formatNpy, formatNpz, parseNpy } from '@unravel/tensor'
 import { afterAll, describe, expect, test } from 'vitest'
-import { main } from './main.js'
+import { runUnravel, startUnravel } from '../../../test/support/cli.js'
 
 const package_ = resolve(import.meta.dirname, '..')
 const fixtures = resolve(package_, '../../test/fixtures/oracle')
@@ -18,20 +17,8 @@ const file = (name: string, content: string | Uint8Array) => {
 }
 
 /** In a process of its own: modules import the libraries natively. */
-function start(...argv: string[]) {
-  const args = ['--conditions=@unravel/source', '--import', 'tsx', join(package_, 'src/bin.ts'), ...argv]
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
-    cwd: package_,
-    env: { ...process.env, INIT_CWD: folder, UNRAVEL_DEBUG: '' },
-  })
-  return { status, stdout: stdout.toString(), stderr: stderr.toString() }
-}
-async function run(...argv: string[]) {
-  let [stdout, stderr] = ['', '']
-  const io = { out: (text: string) => void (stdout += text), err: (text: string) => void (stderr += text) }
-  const status = await main(argv, { cwd: folder, ...io, interruption: () => new AbortController().signal })
-  return { status, stdout, stderr }
-}
+const start = (...argv: string[]) => startUnravel(argv, folder).outcome
+const run = (...argv: string[]) => runUnravel(argv, folder)
 
 /** The tower of the fixture mlp-tanh, written by hand. */
 const byHand = file(
@@ -54,7 +41,7 @@ const weights = ['--weights', join(model, 'model.safetensors')]
 
 describe('a module for MODEL', () => {
   test('is expanded to the numbers of the same network in a folder', async () => {
-    const { status, stdout } = start('expand', byHand, ...weights, '--input', input, '--json', '--values')
+    const { status, stdout } = await start('expand', byHand, ...weights, '--input', input, '--json', '--values')
     expect(status).toBe(0)
     const [got, want] = [stdout, (await run('expand', model, '--input', input, '--json', '--values')).stdout].map(
       text => ({
@@ -65,16 +52,16 @@ describe('a module for MODEL', () => {
     expect(got).toEqual({ ...want, model: byHand })
   })
 
-  test('is taken by every command on a model', () => {
+  test('is taken by every command on a model', async () => {
     for (const command of ['paths', 'complexity', 'lesion', 'sweep', 'verify', 'report']) {
       const few = command === 'lesion' ? ['--draws', '1'] : command === 'sweep' ? ['--steps', '2'] : []
-      const { status, stderr } = start(command, byHand, ...weights, '--input', input, '--scale', '0.1', ...few)
+      const { status, stderr } = await start(command, byHand, ...weights, '--input', input, '--scale', '0.1', ...few)
       expect({ command, status, stderr }).toMatchObject({ status: 0 })
     }
     expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('<td>0.1000</td>')
   }, 120_000)
 
-  test('may export a tower as it is; inputs are in the precision of its tensors, and that is said', () => {
+  test('may export a tower as it is; inputs are in the precision of its tensors, and that is said', async () => {
     const tower = file(
       'plain.mjs',
       `import { mul, tanh, tensor } from '@unravel/tensor'
@@ -82,15 +69,15 @@ const a = tensor([2])
 export const tower = { encode: x => x, blocks: [{ scale: 0.5, branch: h => tanh(mul(h, a)) }], decode: h => h }
 `,
     )
-    const { status, stdout, stderr } = start('expand', tower, '--input', input, '--orders', '1')
+    const { status, stdout, stderr } = await start('expand', tower, '--input', input, '--orders', '1')
     expect(status).toBe(0)
     expect(stdout).toMatch(/^1 block, λ = 0\.5, 2 inputs, f32 on wasm$/m)
     expect(stdout).toMatch(/^scale +from the module$/m)
     expect(stderr).toContain("warning: plain.mjs: the tower's tensors are f32, so all is computed in f32, not in f64")
-    expect(start('verify', tower, '--input', input).stderr).toMatch(/plain\.mjs: verify computes in f64/)
+    expect((await start('verify', tower, '--input', input)).stderr).toMatch(/plain\.mjs: verify computes in f64/)
   })
 
-  test('may name an architecture of one’s own, which config.json then may name', () => {
+  test('may name an architecture of one’s own, which config.json then may name', async () => {
     file(
       'mine.mjs',
       `import { residualMlp } from '@unravel/resnet'
@@ -101,7 +88,7 @@ export const mine = { ...residualMlp, name: 'my-mlp', schema }
     )
     cpSync(model, join(folder, 'own'), { recursive: true })
     file('own/config.json', readFileSync(join(model, 'config.json'), 'utf8').replace('residual-mlp', 'my-mlp'))
-    const { status, stdout } = start('expand', 'own', '--architecture', 'mine.mjs', '--input', input, '--json')
+    const { status, stdout } = await start('expand', 'own', '--architecture', 'mine.mjs', '--input', input, '--json')
     expect(status).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ model: 'own', blocks: 8, scale: 0.125 })
   })

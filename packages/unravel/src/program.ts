@@ -7,6 +7,7 @@ import { expandCommand } from './commands/expand.js'
 import { lesionCommand } from './commands/lesion.js'
 import { pathsCommand } from './commands/paths.js'
 import { reportCommand } from './commands/report.js'
+import { runCommand } from './commands/run.js'
 import { sweepCommand } from './commands/sweep.js'
 import { trainCommand } from './commands/train.js'
 import { verifyCommand } from './commands/verify.js'
@@ -17,13 +18,15 @@ const { version } = createRequire(import.meta.url)('../package.json') as { versi
 /** The command line of `unravel`: its commands, options and help, which write to `io`. Errors are thrown, not printed. */
 export function program(io: Io): Command {
   const unravel = new Command('unravel')
-    .description('See what a deep residual network computes, path by path.')
-    .version(version, '-V, --version', 'print the version')
+    .description('Expansions of deep residual networks, path by path.')
+    .version(version, '-V, --version', 'version number')
+    .helpOption('-h, --help', 'help for a command')
+    .helpCommand('help [command]', 'help for a command')
     .configureOutput({ writeOut: text => io.out(text), writeErr: () => {} })
     .exitOverride()
   const commands = [
     ...[expandCommand, pathsCommand, complexityCommand, lesionCommand, sweepCommand, reportCommand, verifyCommand],
-    ...[trainCommand, convertCommand, demoCommand],
+    ...[runCommand, trainCommand, convertCommand, demoCommand],
   ]
   for (const command of commands) unravel.addCommand(command(io).copyInheritedSettings(unravel))
   return unravel

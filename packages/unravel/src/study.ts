@@ -30,9 +30,9 @@ const MODEL = 'folder with config.json and model.safetensors, or a module (.mjs,
 /** A command with the arguments and options of a study, in the precisions that it has. */
 export function studyCommand(command: Command, dtypes: readonly ('f64' | 'f32')[] = ['f64', 'f32']): Command {
   return networkCommand(command, new Argument('<MODEL>', MODEL))
-    .addOption(new Option('--dtype <dtype>', 'precision').choices(dtypes).default('f64'))
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
-    .option('--json', 'print one JSON document instead of a table')
+    .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(dtypes).default('f64'))
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
+    .option('--json', 'one JSON document on standard output instead of a table')
 }
 
 /** A command with the options that say which networks, in which form, and on what. */
@@ -41,12 +41,12 @@ export function networkCommand(command: Command, models: Argument): Command {
     .addArgument(models)
     .requiredOption('--input <X.npy>', 'batch of inputs, batches first')
     .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
-    .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
-    .option('--architecture <MODULE>', "module that exports one's own architecture, for config.json to name")
+    .option('--weights <FILE.safetensors>', 'weights of a MODEL that is a module exporting a function of weights')
+    .option('--architecture <MODULE>', 'module exporting an architecture for config.json to name')
 }
 
 /** The networks that `report` takes. */
-export const modelsArgument = () => new Argument('<MODEL...>', `each a ${MODEL}`)
+export const modelsArgument = () => new Argument('<MODEL...>', `one or more models: each a ${MODEL}`)
 
 /** A network at its scale and the inputs to look at it with. */
 export interface Study {
@@ -149,6 +149,12 @@ async function inputTaken(
   const taken = (await Promise.allSettled(attempts)).findIndex(({ status }) => status === 'fulfilled')
   if (taken < 0) await attempts[0]
   return made[taken]!
+}
+
+/** Throws UsageError where a network has no output element of that number. */
+export function checkTarget(target: number, tower: Tower, x: Tensor): void {
+  const width = scope(() => run(tower, x).shape.at(-1)!)
+  if (target >= width) throw new UsageError(`--target ${target}: the model's outputs are 0 to ${width - 1}`)
 }
 
 const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory()

@@ -1,10 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expansionDocument } from '@unravel/report/data'
 import { formatSafetensors, parseNpy, parseSafetensors } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expansionDocument } from './document.js'
+import { runUnravel, startUnravel } from '../../../test/support/cli.js'
 import { main } from './main.js'
 
 let folder: string
@@ -34,22 +35,7 @@ function idx(shape: number[], data: Uint8Array): Uint8Array {
   return Buffer.concat([header, data])
 }
 
-/** Runs the program; `stopAt` asks it to stop as soon as it writes that text on standard error. */
-async function run(argv: readonly string[], stopAt?: string) {
-  const controller = new AbortController()
-  let stdout = ''
-  let stderr = ''
-  const status = await main(argv, {
-    cwd: folder,
-    out: text => void (stdout += text),
-    err(text) {
-      stderr += text
-      if (stopAt !== undefined && text.includes(stopAt)) controller.abort()
-    },
-    interruption: () => controller.signal,
-  })
-  return { status, stdout, stderr }
-}
+const run = (argv: readonly string[], stopAt?: string) => runUnravel(argv, folder, stopAt)
 
 const written = ['config.json', 'labels.npy', 'model.safetensors', 'sample.npy']
 const small = ['train', '--data', 'data', '--depth', '3', '--width', '8', '--batch', '16', '--activation', 'tanh']
@@ -108,6 +94,12 @@ describe('a run', () => {
     ['skip-init', { rule: 'constant', value: 1 }, 0],
     ['re-zero', { rule: 'constant', value: 1 }, 0],
     ['per-block:1,0.5,-2e-1', { rule: 'per-block', values: [1, 0.5, -0.2] }, undefined],
+    ['complete-p', { rule: '1/n' }, undefined],
+    ['layer-scale:0.25', { rule: 'layer-scale', value: 0.25 }, 0.25],
+    ['deep-norm', { rule: 'deep-norm' }, undefined],
+    ['fixup', { rule: 'fixup' }, 1, '--trainable-scale'],
+    ['nf:0.2', { rule: 'nf', alpha: 0.2 }, undefined],
+    ['nf:0.2,1.5', { rule: 'nf', alpha: 0.2, beta: 1.5 }, undefined],
   ]
   test.each(presets)('--scale %s', async (scale, rule, learned, ...more) => {
     // A rate this small leaves a learned scalar where it started.
@@ -266,7 +258,6 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)('%s as soon as a real process listens ends it with %i and a word', async (signal, expected) => {
-  const bin = join(import.meta.dirname, 'bin.ts')
   const argv = [...small, '--out', `early-${signal}`, '--steps', '100000', '--checkpoint', `early-${signal}.ckpt`]
   const preload = join(folder, 'signal-at-once.mjs')
   // Sent when the process first waits for a file of the program, long before a command runs.
@@ -277,14 +268,8 @@ test.each([
     else setImmediate(look)
   })`,
   )
-  const child = spawn(
-    process.execPath,
-    ['--conditions=@unravel/source', '--import', 'tsx', '--import', preload, bin, ...argv],
-    { cwd: import.meta.dirname, env: { ...process.env, INIT_CWD: folder } },
-  )
-  let stderr = ''
-  child.stderr.on('data', chunk => (stderr += chunk))
-  expect(await new Promise(done => child.on('close', done))).toBe(expected)
+  const { status, stderr } = await startUnravel(argv, folder, { preload }).outcome
+  expect(status).toBe(expected)
   const kept = existsSync(join(folder, `early-${signal}.ckpt`))
   expect(stderr).toMatch(kept ? /stopped after step \d+ of/ : /^stopped before it began: nothing was written\n$/)
 })
@@ -320,18 +305,14 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)('%s ends a real process with %i, in good order', async (signal, expected) => {
-  const bin = join(import.meta.dirname, 'bin.ts')
   const argv = [...small, '--out', 'stopped', '--steps', '100000', '--checkpoint', `${signal}.ckpt`]
-  const child = spawn(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', bin, ...argv], {
-    cwd: import.meta.dirname,
-    env: { ...process.env, INIT_CWD: folder },
-  })
-  let stderr = ''
+  const { child, outcome } = startUnravel(argv, folder)
+  let said = ''
   child.stderr.on('data', chunk => {
-    stderr += chunk
-    if (!child.killed && stderr.includes('step 5000 of')) child.kill(signal)
+    said += chunk
+    if (!child.killed && said.includes('step 5000 of')) child.kill(signal)
   })
-  const status = await new Promise(done => child.on('close', done))
+  const { status, stderr } = await outcome
   expect(stderr).toMatch(
     /stopped after step \d+ of 100000: run the same command with --resume to go on from SIG[A-Z]+\.ckpt\n$/,
   )
@@ -341,14 +322,10 @@ test.each([
 })
 
 test('a run whose progress nobody reads any more goes on to its end', async () => {
-  const bin = join(import.meta.dirname, 'bin.ts')
   const argv = [...small, '--out', 'unread', '--steps', '400']
-  const child = spawn(process.execPath, ['--conditions=@unravel/source', '--import', 'tsx', bin, ...argv], {
-    cwd: import.meta.dirname,
-    env: { ...process.env, INIT_CWD: folder },
-  })
+  const { child, outcome } = startUnravel(argv, folder)
   child.stderr.once('data', () => child.stderr.destroy())
-  expect(await new Promise(done => child.on('close', done))).toBe(0)
+  expect((await outcome).status).toBe(0)
   expect(readdirSync(join(folder, 'unread')).sort()).toEqual(written)
 })
 
@@ -382,6 +359,8 @@ describe('bad arguments', () => {
     ['an unknown scale', [...base, '--scale', 'fast'], /'fast' is invalid.*skip-init/],
     ['scales for another depth', [...base, '--scale', 'per-block:1,2'], /20 values.*got 2/],
     ['a scale that is not finite', [...base, '--scale', 'constant:NaN'], /is invalid/],
+    ['nf with a third number', [...base, '--scale', 'nf:1,2,3'], /is invalid.*'nf:α/],
+    ['a preset in place of norms', [...base, '--scale', 'fixup', '--norm', 'layer'], /in place of norms, and "norm" is/],
     ['resumption from nowhere', [...base, '--resume'], /--checkpoint FILE/],
     ['resumption from nothing', [...base, '--resume', '--checkpoint', 'no.ckpt'], /no checkpoint .*no\.ckpt yet/],
     ['a checkpoint in the way', [...base, '--checkpoint', 'data/t10k-labels-idx1-ubyte'], /exists: add --resume/],

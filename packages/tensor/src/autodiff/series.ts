@@ -1,15 +1,20 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
+import * as reference from '@unravel/kernels/reference'
 import { zeros } from '../core/create.js'
 import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
+import { kernelOf } from '../core/kernels.js'
 import { atFreshLevel } from '../core/levels.js'
-import { alias, applyAs, backendOf } from '../core/op.js'
+import { alias, apply, applyAs, backendOf, commonDType } from '../core/op.js'
 import { scope } from '../core/scope.js'
-import { sameShape } from '../core/shape.js'
-import { type Dense, type Op, type SeriesContext, Tensor } from '../core/tensor.js'
+import { sameShape, sizeOf } from '../core/shape.js'
+import { allocate, type Dense, type Elementwise, type Op, type SeriesContext, Tensor } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
+import { add } from '../ops/arithmetic/add.js'
 import { addAligned } from '../ops/arithmetic/addAligned.js'
-import { concat, padded } from '../ops/structure/concat.js'
+import { correlate } from '../ops/arithmetic/cauchy.js'
+import { mul } from '../ops/arithmetic/mul.js'
+import { concat, order0Of, padded, stack, withOrder0 } from '../ops/structure/concat.js'
 import { reshape } from '../ops/structure/reshape.js'
 import { head, slice } from '../ops/structure/slice.js'
 import { Orders } from './orders.js'
@@ -49,6 +54,17 @@ export class Expansion extends Orders implements SeriesContext {
   series(stack: Tensor): Series {
     const most = this.order + 1
     return new Series(this, stack.shape[0]! > most ? head(stack, most) : stack)
+  }
+
+  elementwise(op: Op, phi: Elementwise, x: Tensor): Series {
+    const coefficients = this.stack(x)
+    if (phi.slope !== undefined || phi.taylor !== undefined) {
+      const run = apply(op, [order0Of(coefficients)], undefined)
+      if (phi.taylor !== undefined) return this.series(withOrder0(this.stack(phi.taylor(x)), run))
+      return this.series(apply(piecewiseOp, [run, phi.slope!(x), coefficients], undefined))
+    }
+    if (phi.recurrence === undefined) return this.series(integrate(op, phi, coefficients, this.order))
+    return this.series(apply(recurrenceOp, [coefficients], { self: op, phi, orders: this.order + 1 }))
   }
 }
 
@@ -180,4 +196,83 @@ export function checkOrder(what: string, order: number): void {
   if (!Number.isSafeInteger(order) || order < 0) {
     throw new RangeError(`${what}: the order must be an integer of at least 0, got ${order}`)
   }
+}
+
+/** Orders y_0, s x_1, s x_2, … of a piecewise linear function: its value, and its slope s times what follows. */
+export const piecewiseOp: Op = {
+  name: 'piecewise',
+  signature: '[...], [...], [p,...] -> [p,...]',
+  infer(inputs) {
+    const [value, slope, x] = inputs as [Tensor, Tensor, Tensor]
+    const item = x.shape.slice(1)
+    const fits = x.rank > 0 && x.shape[0]! > 0 && sameShape(value.shape, item) && sameShape(slope.shape, item)
+    if (!fits) throw new ShapeError(piecewiseOp, inputs)
+    return { shape: x.shape, dtype: commonDType(piecewiseOp, inputs) }
+  },
+  run([value, slope, x], _, type) {
+    const { backend } = x!
+    const out = allocate(backend, type.shape, type.dtype, 'piecewise')
+    const n = value!.size
+    const rest = type.shape[0]! - 1
+    if (n === 0) return out
+    backend.kernels.copy([n], value!.buffer, 0, [1], backend.view(out.buffer, 0, n), 0, [1])
+    if (rest === 0) return out
+    const [a, to] = [backend.view(x!.buffer, n, rest * n), backend.view(out.buffer, n, rest * n)]
+    backend.kernels.zip('mul', [rest, n], a, [n, 1], slope!.buffer, [0, 1], to)
+    return out
+  },
+  gate: 'it is used by Taylor rules only',
+  body: ([value, slope, x]) => withOrder0(x!.shape[0] === 1 ? x! : mul(x!, slope!), value!),
+}
+
+/** Coefficients of φ(x) from k y_k = Σ_{j=1}^{k} j x_j w_{k−j}, w = φ′(x): any φ, any kind of tensor below. */
+function integrate(self: Op, phi: Elementwise, x: Tensor, order: number): Tensor {
+  const shape = x.shape.slice(1)
+  const coefficient = (s: Tensor, k: number) => reshape(slice(s, [k], [k + 1]), shape)
+  const y = [apply(self, [coefficient(x, 0)], undefined)]
+  for (let k = 1; k <= order; k++) {
+    const w = derivativeSeries(phi, head(x, k), stack(y, 0), k - 1)
+    let sumOfProducts: Tensor | undefined
+    for (let j = 1; j <= k && j < x.shape[0]!; j++) {
+      if (k - j >= w.shape[0]!) continue
+      const term = mul(mul(coefficient(x, j), coefficient(w, k - j)), j / k)
+      sumOfProducts = sumOfProducts === undefined ? term : add(sumOfProducts, term)
+    }
+    if (sumOfProducts === undefined) sumOfProducts = mul(y[0]!, 0)
+    y.push(sumOfProducts)
+  }
+  return stack(y, 0)
+}
+
+/** The stack of φ′(x), from the stacks of x and y = φ(x). */
+function derivativeSeries(phi: Elementwise, x: Tensor, y: Tensor, order: number): Tensor {
+  return atFreshLevel(level => {
+    const at = new Expansion(level, order)
+    return at.stack(phi.derivative(at.series(x), at.series(y)))
+  })
+}
+
+/** The fused recurrence of an elementwise function on a stack. */
+export const recurrenceOp: Op<{ self: Op; phi: Elementwise; orders: number }> = {
+  name: 'recurrence',
+  signature: '[p,...] -> [orders,...]',
+  infer(inputs, { orders }) {
+    const x = inputs[0]!
+    if (x.rank === 0 || x.shape[0] === 0) throw new ShapeError(recurrenceOp, inputs, 'a stack of at least one order')
+    return { shape: [orders, ...x.shape.slice(1)], dtype: commonDType(recurrenceOp, inputs) }
+  },
+  run([x], { phi, orders }, type) {
+    const out = allocate(x!.backend, type.shape, type.dtype, phi.name)
+    const n = sizeOf(type.shape) / orders
+    if (typeof phi.recurrence === 'string')
+      kernelOf(x!.backend, 'series', reference.series)(phi.recurrence, orders, n, x!.buffer, out.buffer)
+    else phi.recurrence!(x!.backend, type.dtype, orders, n, x!.buffer, out.buffer)
+    return out
+  },
+  vjp({ inputs: [x], output, attrs: { phi, orders } }, c) {
+    const w = derivativeSeries(phi, x!, output, orders - 1)
+    return [correlate(c, w, x!.shape[0]!, x!.rank - 1)]
+  },
+  series: ([x], { self, phi, orders }) => integrate(self, phi, x!, orders - 1),
+  gate: 'it is used by Taylor rules only',
 }

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { Backend, Buffer, DType, MapOp, Shape, TypedArray } from '@unravel/kernels'
-import { js } from '@unravel/kernels'
+import type { Backend, Buffer, DType, Kernels, MapGradOp, MapOp, SeriesOp, Shape, TypedArray } from '@unravel/kernels'
+import { bareJs } from '@unravel/kernels'
 import type { Deferred } from './deferred.js'
 import { arrayOf, checkedDType, dtypeOf } from './dtype.js'
 import { DisposedError, describe, RuleError, type TensorType } from './errors.js'
@@ -234,6 +234,28 @@ export interface Op<A = void> {
   body?(inputs: readonly Tensor[], attrs: A): Tensor
 }
 
+/** The pieces of an elementwise function φ of one tensor. */
+export interface Elementwise {
+  readonly name: string
+  /** The kernel that computes it. */
+  readonly map: MapOp | ((kernels: Kernels<Buffer>, x: Buffer, out: Buffer, backend: Backend, dtype: DType) => void)
+  /** φ′(x), from x and y = φ(x). Where y rounds to its limit, or x is infinite, φ′ is still to be right. */
+  derivative(x: Tensor, y: Tensor): Tensor
+  /** The kernel that multiplies a cotangent with φ′. */
+  readonly grad?: MapGradOp
+  /** Orders of φ of a series, of which order 0 is the run's: a fused recurrence; a formula in ops; or, where φ is piecewise
+   *  linear, its slope, constant to derivatives. Default: from the derivative, by y′ = φ′(x) x′. */
+  readonly recurrence?:
+    | SeriesOp
+    | ((backend: Backend, dtype: DType, orders: number, n: number, x: Buffer, out: Buffer) => void)
+  readonly taylor?: (x: Tensor) => Tensor
+  readonly slope?: (x: Tensor) => Tensor
+  /** The secant gate (φ(x) − φ(0))/x, with its limit φ′(0) at x = 0; or why there is none. */
+  readonly secant: ((x: Tensor, y: Tensor) => Tensor) | string
+  /** φ(0), which joins the bias of the gated op. */
+  readonly atZero?: number
+}
+
 /** A tensor of an interpreter that carries orders: coefficients of a series, or path sums. */
 export interface Stacked extends Tensor {
   /** `[stored orders, ...shape]`; orders beyond are known to vanish. */
@@ -261,6 +283,8 @@ export interface SeriesContext extends OrdersContext {
   convolve(a: Tensor, b: Tensor, f: (aj: Tensor, b: Tensor) => Tensor): Tensor
   /** The series with these coefficients, cut at the order of the expansion. */
   series(stack: Tensor): Tensor
+  /** φ of a series, for its op. */
+  elementwise(op: Op, phi: Elementwise, x: Tensor): Tensor
 }
 
 /** A run taken apart by path length, gates frozen. */
@@ -271,7 +295,7 @@ export interface GateContext extends OrdersContext {
   paths(value: Tensor, stack: Tensor): Tensor
 }
 
-let standard: Backend = js()
+let standard: Backend = bareJs()
 
 /** The backend of tensors that are made without naming one (default: js). Returns the one in force before. */
 export function useBackend(backend: Backend): Backend {

@@ -13,9 +13,9 @@ interface ConvertOptions {
 
 export function convertCommand(io: Io): Command {
   return new Command('convert')
-    .description('Read a network that another library wrote and write it as a folder that expand reads.')
-    .addArgument(new Argument('<FILE>', "dlib's face recognition network (.dat), known by its content"))
-    .requiredOption('--out <MODEL>', 'where to write config.json and model.safetensors')
+    .description('Conversion of a network that another library wrote to a folder that expand reads.')
+    .addArgument(new Argument('<FILE>', "file of dlib's face recognition network (.dat), recognised by its content"))
+    .requiredOption('--out <MODEL>', 'folder for config.json and model.safetensors')
     .action((file: string, options: ConvertOptions) => convert(file, options, io))
 }
 

@@ -1,6 +1,17 @@
 import { join } from 'node:path'
 import { analyse, gated, taylor } from '@unravel/expansion'
 import {
+  columns,
+  type DemoResult,
+  demoTable,
+  inWords,
+  percent,
+  type State,
+  significant,
+  type TowerResult,
+  type Tried,
+} from '@unravel/report/data'
+import {
   accuracy,
   batchOf,
   cosine,
@@ -18,22 +29,18 @@ import { type Backend, type Dense, Random } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { datasetNamed, sampleNames, writeSample } from '../data.js'
-import type { DemoResult, State, TowerResult } from '../demo/result.js'
-import { demoTable } from '../demo/table.js'
-import { inWords } from '../demo/words.js'
 import { Interrupted } from '../errors.js'
 import { undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
 import { programLine } from '../shell.js'
-import { columns, percent, significant } from '../table.js'
-import { integer, number } from '../values.js'
+import { integer, numbers } from '../values.js'
 
 interface DemoOptions {
   readonly out: string
   readonly depth: number
   readonly steps: number
-  readonly lr: number
+  readonly lr: readonly number[]
   readonly seed: number
   readonly backend: BackendName
 }
@@ -45,26 +52,32 @@ const towers: readonly { readonly name: string; readonly rule: ScaleRule; readon
   { name: '1/n', rule: { rule: '1/n' }, folder: 'lambda-1-over-n' },
 ]
 
-/** tanh has poles: the radius of the Taylor series is finite, and says something. */
-const ACTIVATION = 'tanh'
+/** SiLU grows with its argument, so that branches without a scale explode with depth (tanh would saturate and hide it), and
+ *  it has poles, so that the radius of the Taylor series is finite and says something. */
+const ACTIVATION = 'silu'
 const WIDTH = 64
 const BATCH = 64
 const MOMENTUM = 0.9
+/** Training images that are held out to choose the learning rate by. */
+const HELD_OUT = 2000
 /** Test images that are expanded, and orders of the Taylor series. */
 const EXPANDED = 32
 const ORDERS = 16
 
 export function demoCommand(io: Io): Command {
   return new Command('demo')
-    .description(
-      'Train three deep networks on MNIST that differ in the scale of their branches, and compare their orders.',
+    .description('Comparison of three deep networks, trained on MNIST, that differ in the scale of their branches.')
+    .option('--out <FOLDER>', 'folder for the report and the networks', 'unravel-demo')
+    .option('--depth <n>', 'residual blocks of each network', integer(1, 1000), 50)
+    .option('--steps <n>', 'training steps at each rate', integer(1), 150)
+    .option(
+      '--lr <rates>',
+      'learning rates of SGD with momentum 0.9, falling along a cosine: each tower keeps the best on held-out images',
+      numbers({ above: 0 }),
+      [0.003, 0.01, 0.03, 0.1],
     )
-    .option('--out <FOLDER>', 'where to write the report and the networks', 'unravel-demo')
-    .option('--depth <n>', 'residual blocks of each', integer(1, 1000), 50)
-    .option('--steps <n>', 'training steps of each', integer(1), 500)
-    .option('--lr <rate>', 'learning rate of SGD with momentum 0.9, falling along a cosine', number({ above: 0 }), 0.01)
-    .option('--seed <n>', 'of the weights and of the order of the examples', integer(), 0)
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .option('--seed <n>', 'random seed of the weights and of the order of the examples', integer(), 0)
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .action((options: DemoOptions) => demo(options, io))
 }
 
@@ -74,12 +87,12 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
   const backend = await backendNamed(options.backend, io)
   const folder = at(io, options.out)
   const undo = makeFolder(folder, ['report.html'])
-  const data = undoing(undo, () => datasetNamed('mnist', path => path))
+  const data = parted(undoing(undo, () => datasetNamed('mnist', io)))
   const setting: Setting = { options, data, backend, io, signal }
   const results: TowerResult[] = []
   const { demoReport } = await reportingFallbacks(io, backend, async () => {
     for (const tower of towers) results.push(await trainedTower(tower, setting))
-    return import('../demo/report.js')
+    return import('@unravel/report')
   })
   const result: DemoResult = {
     blocks: options.depth,
@@ -87,7 +100,8 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
     activation: ACTIVATION,
     steps: options.steps,
     batch: BATCH,
-    learningRate: options.lr,
+    rates: options.lr,
+    heldOut: data.held.size,
     seed: options.seed,
     expanded: EXPANDED,
     tested: data.test.size,
@@ -112,7 +126,7 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
 
 interface Setting {
   readonly options: DemoOptions
-  readonly data: { readonly train: Dataset; readonly test: Dataset }
+  readonly data: { readonly train: Dataset; readonly held: Dataset; readonly test: Dataset }
   readonly backend: Backend
   readonly io: Io
   readonly signal: AbortSignal
@@ -120,8 +134,8 @@ interface Setting {
 
 /** Trains one tower, writes its folder, and measures it before and after. */
 async function trainedTower(tower: (typeof towers)[number], setting: Setting): Promise<TowerResult> {
-  const { options, data, backend, io, signal } = setting
-  const { depth, steps, lr, seed } = options
+  const { options, data, backend, io } = setting
+  const { depth, seed } = options
   const sizes = { input: 784, width: WIDTH, hidden: WIDTH, output: data.train.classes, depth }
   const config = {
     architecture: 'residual-mlp' as const,
@@ -138,15 +152,50 @@ async function trainedTower(tower: (typeof towers)[number], setting: Setting): P
   }) as Model
 
   const initial = await stateOf(fresh, setting)
-  const losses: [number, number][] = []
-  const bar = progressBar(io, `λ = ${tower.name}`, steps, 'steps')
   const started = performance.now()
+  const runs: Run[] = []
+  for (const rate of options.lr) {
+    runs.push(await trainedAt(rate, fresh, tower.name, setting))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  const best = runs.reduce((a, b) => (worth(b) > worth(a) ? b : a))
+  const seconds = (performance.now() - started) / 1000
+
+  const folder = join(at(io, options.out), tower.folder)
+  writeModel(folder, best.model)
+  writeSample(folder, data.test)
+  const trained = await stateOf(best.model, setting)
+  const end = best.divergedAt === null ? `test accuracy ${percent(trained.accuracy)}` : 'diverged'
+  io.err(`λ = ${tower.name}: ${runs.length} runs in ${seconds.toFixed(0)} s; at rate ${best.rate} ${end}\n`)
+  const { rate, losses, divergedAt } = best
+  const tried = runs.map(({ rate, heldOut, divergedAt }) => ({ rate, heldOut, divergedAt }))
+  return { name: tower.name, initial, trained, rate, tried, losses, divergedAt, seconds }
+}
+
+/** One run of training. */
+interface Run extends Tried {
+  readonly model: Model
+  readonly losses: TowerResult['losses']
+}
+
+/** A run that diverged is worth less than any that did not. */
+const worth = ({ divergedAt, heldOut }: Run): number => (divergedAt === null ? 1 + heldOut : divergedAt / 2 ** 53)
+
+async function trainedAt(
+  rate: number,
+  fresh: Model,
+  name: string,
+  { options, data, io, signal }: Setting,
+): Promise<Run> {
+  const { steps, seed } = options
+  const losses: [number, number][] = []
+  const bar = progressBar(io, `λ = ${name}, rate ${rate}`, steps, 'steps')
   const result = await train(fresh, {
     data: data.train,
     steps,
     batchSize: BATCH,
     optimiser: sgd({ momentum: MOMENTUM }),
-    schedule: cosine(lr, steps),
+    schedule: cosine(rate, steps),
     seed,
     signal,
     onStep({ step, loss }) {
@@ -154,17 +203,23 @@ async function trainedTower(tower: (typeof towers)[number], setting: Setting): P
       bar.update(step, `loss ${significant(loss)}`)
     },
   }).finally(() => bar.stop())
-  if (result.ended === 'aborted') throw new Interrupted(`λ = ${tower.name} ${result.message}`)
-  const seconds = (performance.now() - started) / 1000
-
-  const folder = join(at(io, options.out), tower.folder)
-  writeModel(folder, result.state.model)
-  writeSample(folder, data.test)
-  const trained = await stateOf(result.state.model, setting)
-  const end = result.ended === 'diverged' ? result.message! : `test accuracy ${percent(trained.accuracy)}`
-  io.err(`λ = ${tower.name}: ${losses.length} steps in ${seconds.toFixed(0)} s, ${end}\n`)
+  if (result.ended === 'aborted') throw new Interrupted(`λ = ${name} ${result.message}`)
+  const { model } = result.state
   const divergedAt = result.ended === 'diverged' ? losses.length + 1 : null
-  return { name: tower.name, initial, trained, losses, divergedAt, seconds }
+  return { rate, model, losses, divergedAt, heldOut: await accuracy(model, data.held) }
+}
+
+/** The last training images as a set of their own. */
+function parted({ train, test }: { train: Dataset; test: Dataset }): Setting['data'] {
+  const size = train.size - HELD_OUT
+  const each = train.shape.reduce((a, b) => a * b, 1)
+  const part = (from: number, to: number) => ({
+    ...train,
+    size: to - from,
+    inputs: train.inputs.subarray(from * each, to * each),
+    labels: train.labels.subarray(from, to),
+  })
+  return { train: part(0, size), held: part(size, train.size), test }
 }
 
 /** Accuracy on the test set, and the expansions of its first images in f64. */

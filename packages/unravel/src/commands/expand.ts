@@ -1,19 +1,24 @@
 import { type Analysis, analyse, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type Orders } from '@unravel/expansion'
+import {
+  documentOf,
+  type ExpansionChoice,
+  expandBy,
+  expansions,
+  expansionTable,
+  nestedLists,
+  significant,
+} from '@unravel/report/data'
 import { run, type Tower } from '@unravel/resnet'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { type ArrayData, formatNpz, scope, type Tensor } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { reportingFallbacks } from '../backends.js'
-import { documentOf, nestedLists } from '../document.js'
 import { UsageError } from '../errors.js'
-import { type ExpansionChoice, expandBy, expansions } from '../expandBy.js'
-import { expansionTable } from '../expansionTable.js'
 import { checkWritable } from '../files.js'
 import { readArray, readArrayNamed } from '../input.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
-import { readStudy, type StudyOptions, studyCommand } from '../study.js'
-import { significant } from '../table.js'
+import { checkTarget, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { integer, number, orders } from '../values.js'
 
 interface ExpandOptions extends StudyOptions, ExpansionChoice {
@@ -29,19 +34,16 @@ const MAX_PRINTED = 2 ** 24
 
 export function expandCommand(io: Io): Command {
   return studyCommand(new Command('expand'))
-    .description('Expand a network on a batch of inputs by the number of residual branches that a path takes.')
-    .addOption(new Option('--expansion <name>', 'which expansion').choices(expansions).default('taylor'))
-    .option('--orders <K>', `keep orders 0..K, at most ${MAX_ORDERS} for taylor; 'all' for the others`, orders, 8)
-    .option('--target <I>', 'gradient: the output element to differentiate', integer(), 0)
-    .option('--about <t>', 'taylor: start the series at t·λ, 0 ≤ t < 1', number({ from: 0, below: 1 }), 0)
-    .option('--samples <N>', `subsets: sets drawn where there are more than ${MAX_EXACT_BLOCKS} blocks`, integer(2), 64)
-    .option('--seed <S>', 'subsets: of the sets that are drawn', integer(), 0)
-    .option(
-      '--expect <Y.npy>',
-      'outputs that were expected (.npy, or .npz with `output`): says how far the network is from them',
-    )
-    .option('--values', 'include the coefficients and the output themselves')
-    .option('--out <FILE.npz>', 'write values, output, norms and remainder as NumPy arrays')
+    .description('Expansion of a network on a batch of inputs by the number of residual branches on a path.')
+    .addOption(new Option('--expansion <name>', 'kind of expansion').choices(expansions).default('taylor'))
+    .option('--orders <K>', `last order kept: at most ${MAX_ORDERS} for taylor; 'all' for the others`, orders, 8)
+    .option('--target <I>', 'output element to differentiate (gradient)', integer(), 0)
+    .option('--about <t>', 'start of the series at t·λ, 0 ≤ t < 1 (taylor)', number({ from: 0, below: 1 }), 0)
+    .option('--samples <N>', `sets drawn from towers of more than ${MAX_EXACT_BLOCKS} blocks (subsets)`, integer(2), 64)
+    .option('--seed <S>', 'random seed of the drawn sets (subsets)', integer(), 0)
+    .option('--expect <Y.npy>', 'expected outputs (.npy, or .npz with `output`) to compare the network with')
+    .option('--values', 'coefficients and output of the network in the result')
+    .option('--out <FILE.npz>', 'file for values, output, norms and remainder as NumPy arrays')
     .action((model: string, options: ExpandOptions) => expand(model, options, io))
 }
 
@@ -111,12 +113,8 @@ function checkSampling({ expansion, orders }: ExpandOptions, blocks: number): vo
 
 /** The expansion that the options name, and what it says. */
 async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io) {
-  const { forward, width } = timedForward(tower, x)
-  if (options.expansion === 'gradient') {
-    if (options.target >= width) {
-      throw new UsageError(`--target ${options.target}: the model's outputs are 0 to ${width - 1}`)
-    }
-  }
+  if (options.expansion === 'gradient') checkTarget(options.target, tower, x)
+  const forward = secondsOfForward(tower, x)
   const started = performance.now()
   const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')
   try {
@@ -161,12 +159,12 @@ const beyond = (path: string, found: Comparison): string[] =>
         `${expectedText(path, found)}: this is another network than the one that gave it; compare its scale, its configuration and the inputs`,
       ]
 
-/** Seconds of one forward pass, after one that warms up, and the number of elements of one output. */
-function timedForward(tower: Tower, x: Tensor): { forward: number; width: number } {
-  const width = scope(() => run(tower, x).shape.at(-1)!)
+/** Seconds of one forward pass, after one that warms up. */
+function secondsOfForward(tower: Tower, x: Tensor): number {
+  scope(() => void run(tower, x))
   const started = performance.now()
   scope(() => void run(tower, x))
-  return { forward: (performance.now() - started) / 1000, width }
+  return (performance.now() - started) / 1000
 }
 
 /** The numbers of an expansion as a .npz archive. */

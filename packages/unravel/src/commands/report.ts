@@ -1,12 +1,12 @@
 import { basename } from 'node:path'
+import { examine, type Network, networksPage, stagesOfExamine } from '@unravel/report'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { checkWritable } from '../files.js'
 import { at, type Io } from '../io.js'
 import { stages } from '../progress.js'
-import { examine, type Network, networksPage, stagesOfExamine } from '../report/network.js'
-import { modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
+import { checkTarget, modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
 import { integer } from '../values.js'
 
 interface ReportOptions extends NetworkOptions {
@@ -18,11 +18,11 @@ interface ReportOptions extends NetworkOptions {
 
 export function reportCommand(io: Io): Command {
   return networkCommand(new Command('report'), modelsArgument())
-    .description('Write one HTML page that takes one or more networks apart, with plots and how to read them.')
+    .description('HTML page that takes one or more networks apart, with plots and how to read them.')
     .option('--orders <K>', 'orders of the Taylor series', integer(1, 1000), 12)
-    .option('--target <I>', 'the output element that gradient paths are of', integer(), 0)
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
-    .option('--out <FILE.html>', 'the page', 'report.html')
+    .option('--target <I>', 'output element of the gradient paths', integer(), 0)
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
+    .option('--out <FILE.html>', 'file of the page', 'report.html')
     .action(async (folders: readonly string[], options: ReportOptions) => {
       checkWritable(at(io, options.out), '--out')
       const backend = await backendNamed(options.backend, io)
@@ -31,6 +31,7 @@ export function reportCommand(io: Io): Command {
         const found: Network[] = []
         for (const [i, name] of namesOf(folders).entries()) {
           const { tower, x } = await readNetwork(folders[i]!, { ...options, dtype: 'f64' }, backend, io)
+          checkTarget(options.target, tower, x)
           precisions.add(x.dtype === 'f32' ? 'f32' : 'f64')
           const progress = stages(io, name, stagesOfExamine)
           found.push(await examine(tower, x, { ...options, name }, progress.of).finally(() => progress.stop()))

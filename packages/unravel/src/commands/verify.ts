@@ -1,11 +1,11 @@
 import { verify } from '@unravel/expansion'
+import { columns } from '@unravel/report/data'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
 import type { Io } from '../io.js'
 import { stages } from '../progress.js'
 import { json, readStudy, type StudyOptions, studyCommand } from '../study.js'
-import { columns } from '../table.js'
 
 /** The ladder found a rung that does not hold: told on standard output, exit status 1. */
 export class VerificationFailed extends Error {
@@ -14,7 +14,9 @@ export class VerificationFailed extends Error {
 
 export function verifyCommand(io: Io): Command {
   return studyCommand(new Command('verify'), ['f64'])
-    .description('Check every expansion of a network against independent computations, in f64; exit 1 if one fails.')
+    .description(
+      'Checks of every expansion of a network against independent computations, in f64; exit 1 if one fails.',
+    )
     .action(async (folder: string, options: StudyOptions) => {
       const { tower, x, backend } = await readStudy(folder, options, io)
       if (x.dtype === 'f32') throw new UsageError(`${folder}: verify computes in f64; make the tower's tensors f64`)

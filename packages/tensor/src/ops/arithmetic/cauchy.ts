@@ -1,9 +1,10 @@
-import type { Backend, Buffer, Shape } from '@unravel/kernels'
+import { cauchy as cauchyKernel, correlate as correlateKernel } from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
-import { broadcastIndices, broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
-import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
-import { bilinear } from '../structure/builders.js'
+import { broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
+import type { Dense, Op, Tensor } from '../../core/tensor.js'
+import { bilinear, runItems } from '../structure/builders.js'
 import { unbroadcast } from '../structure/sum.js'
 
 export interface StackAttrs {
@@ -26,26 +27,18 @@ export function stackType(
   return { shape: [...lead, orders, ...item], dtype: commonDType(op, inputs) }
 }
 
+const reference = { cauchy: cauchyKernel, correlate: correlateKernel } as const
+
 /** Runs a kernel of two stacks once for every leading index. */
-export function runStacks(
-  origin: string,
-  [a, b]: readonly Dense[],
-  { rank }: StackAttrs,
-  type: { shape: Shape; dtype: 'f32' | 'f64' | 'i32' },
-  kernel: (backend: Backend, n: number, a: Buffer, b: Buffer, out: Buffer) => void,
-): Dense {
-  const { backend } = a!
-  const out = allocate(backend, type.shape, type.dtype, origin)
-  const n = rank === 0 ? 1 : sizeOf(type.shape.slice(-rank))
-  const lead = type.shape.slice(0, -rank - 1)
-  const stacks = (t: Dense) => {
-    const size = sizeOf(t.shape.slice(-rank - 1))
-    const at = broadcastIndices(t.shape.slice(0, -rank - 1), lead)
-    return (l: number) => (at.length === 1 ? t.buffer : backend.view(t.buffer, at[l]! * size, size))
-  }
-  const [A, B, C] = [stacks(a!), stacks(b!), stacks(out)]
-  for (let l = 0, leads = sizeOf(lead); l < leads; l++) kernel(backend, n, A(l), B(l), C(l))
-  return out
+const runStacks = (
+  name: keyof typeof reference,
+  inputs: readonly Dense[],
+  { orders, rank }: StackAttrs,
+  type: Pick<Dense, 'shape' | 'dtype'>,
+): Dense => {
+  const n = sizeOf(rank === 0 ? [] : type.shape.slice(-rank))
+  const kernel = kernelOf(inputs[0]!.backend, name, reference[name])
+  return runItems(name, inputs, rank + 1, type, (a, b, out) => kernel(orders, n, a, b, out))
 }
 
 /** Product of series: out_k = Σ_j a_j b_{k−j}. */
@@ -53,10 +46,7 @@ export const cauchyOp: Op<StackAttrs> = bilinear<StackAttrs>({
   name: 'cauchy',
   signature: '[...,p,item], [...,q,item] -> [...,orders,item]',
   infer: (inputs, attrs) => stackType(cauchyOp, inputs, attrs),
-  run: (inputs, attrs, type) =>
-    runStacks('cauchy', inputs, attrs, type, (backend, n, a, b, out) =>
-      backend.kernels.cauchy(attrs.orders, n, a, b, out),
-    ),
+  run: (inputs, attrs, type) => runStacks('cauchy', inputs, attrs, type),
   vjp({ inputs: [a, b], output, attrs: { rank }, wants }, c) {
     const back = (other: Tensor, t: Tensor) =>
       unbroadcast(correlate(c, other, t.shape[t.rank - rank - 1]!, rank), output.rank, t.shape)
@@ -75,10 +65,7 @@ export const correlateOp: Op<StackAttrs> = bilinear<StackAttrs>({
   name: 'correlate',
   signature: '[...,p,item], [...,q,item] -> [...,orders,item]',
   infer: (inputs, attrs) => stackType(correlateOp, inputs, attrs),
-  run: (inputs, attrs, type) =>
-    runStacks('correlate', inputs, attrs, type, (backend, n, c, b, out) =>
-      backend.kernels.correlate(attrs.orders, n, c, b, out),
-    ),
+  run: (inputs, attrs, type) => runStacks('correlate', inputs, attrs, type),
   vjp({ inputs: [c, b], output, attrs: { rank }, wants }, g) {
     const stored = (t: Tensor) => t.shape[t.rank - rank - 1]!
     return [

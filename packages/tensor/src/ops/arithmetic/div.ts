@@ -1,5 +1,7 @@
+import * as reference from '@unravel/kernels/reference'
 import { scalarLike } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
@@ -63,7 +65,13 @@ export const seriesDivOp: Op<{ orders: number }> = {
   },
   run([a, b], { orders }, type) {
     const out = allocate(a!.backend, type.shape, type.dtype, 'div')
-    a!.backend.kernels.seriesDiv(orders, sizeOf(type.shape) / orders, a!.buffer, b!.buffer, out.buffer)
+    kernelOf(a!.backend, 'seriesDiv', reference.seriesDiv)(
+      orders,
+      sizeOf(type.shape) / orders,
+      a!.buffer,
+      b!.buffer,
+      out.buffer,
+    )
     return out
   },
   // With 1/b = r as a series: ā = r ⋆ c (correlation), b̄ = −q ⋆ ā.

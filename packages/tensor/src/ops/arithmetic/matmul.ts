@@ -1,4 +1,6 @@
+import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { broadcastShapes, broadcastStrides, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
@@ -47,7 +49,7 @@ export const matmulOp: Op<Attrs> = bilinear<Attrs>({
       broadcastStrides(t.shape.slice(0, -2), batch).map(s => s * matrixSize)
     const [aStrides, bStrides] =
       batch.length === 0 ? [[], []] : [strides(a!, sizeOf(a!.shape.slice(-2))), strides(b!, k * n)]
-    a!.backend.kernels.matmul(
+    kernelOf(a!.backend, 'matmul', reference.matmul)(
       batch,
       m,
       k,

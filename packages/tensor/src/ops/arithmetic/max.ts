@@ -1,4 +1,6 @@
+import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply } from '../../core/op.js'
 import { axesFromEnd, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
@@ -72,7 +74,13 @@ export const argmaxOp: Op<{ axis: number }> = {
     const out = allocate(x!.backend, type.shape, 'i32', 'argmax')
     const at = x!.rank + axis
     const outer = sizeOf(x!.shape.slice(0, at))
-    x!.backend.kernels.argmax(outer, x!.shape[at]!, sizeOf(x!.shape.slice(at + 1)), x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'argmax', reference.argmax)(
+      outer,
+      x!.shape[at]!,
+      sizeOf(x!.shape.slice(at + 1)),
+      x!.buffer,
+      out.buffer,
+    )
     return out
   },
 }

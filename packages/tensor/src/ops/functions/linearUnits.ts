@@ -1,7 +1,7 @@
 import { ShapeError } from '../../core/errors.js'
 import type { Tensor } from '../../core/tensor.js'
 import { mul } from '../arithmetic/mul.js'
-import { step } from '../arithmetic/step.js'
+import { step } from '../arithmetic/sign.js'
 import { reshape } from '../structure/reshape.js'
 import { where } from '../structure/where.js'
 import { expm1 } from './exp.js'

@@ -1,11 +1,16 @@
+import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { greater } from '../arithmetic/compare.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
+import { stopGradient } from '../structure/stopGradient.js'
 import { sum } from '../structure/sum.js'
 import { swapAxes } from '../structure/transpose.js'
+import { where } from '../structure/where.js'
 import { exp } from './exp.js'
 import { log } from './log.js'
 import { largest, rowsOf } from './softmax.js'
@@ -19,7 +24,7 @@ export const logSoftmaxOp: Op = {
   },
   run([x], _, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'logSoftmax')
-    x!.backend.kernels.logSoftmax(...rowsOf(type.shape), x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'logSoftmax', reference.logSoftmax)(...rowsOf(type.shape), x!.buffer, out.buffer)
     return out
   },
   vjp: ({ output }, c) => [apply(logSoftmaxGradOp, [output, c], undefined)],
@@ -45,11 +50,24 @@ export const logSoftmaxGradOp: Op = {
   run([y, c], _, type) {
     const out = allocate(y!.backend, type.shape, type.dtype, 'logSoftmaxGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))
-    y!.backend.kernels.logSoftmaxGrad(lead, ...rowsOf(y!.shape), y!.buffer, c!.buffer, out.buffer)
+    kernelOf(y!.backend, 'logSoftmaxGrad', reference.logSoftmaxGrad)(
+      lead,
+      ...rowsOf(y!.shape),
+      y!.buffer,
+      c!.buffer,
+      out.buffer,
+    )
     return out
   },
   gate: 'it is used by derivatives only',
-  body: ([y, c]) => sub(c!, mul(sum(c!, -1, true), exp(y!))),
+  body([y, c]) {
+    const p = exp(y!)
+    const chosen = greater(stopGradient(y!), -Math.LN2)
+    const without = (t: Tensor) => sum(where(chosen, 0, t), -1, true)
+    // ȳ_m − p_m Σ ȳ for p_m > ½, with 1 − p_m as the sum of the other probabilities
+    const own = sub(mul(c!, without(p)), mul(p, without(c!)))
+    return where(chosen, own, sub(c!, mul(sum(c!, -1, true), p)))
+  },
 }
 
 /** x − log Σ exp(x) along `axis`, shifted by the maximum so that nothing overflows. */

@@ -2,7 +2,7 @@ import { ShapeError } from '../../core/errors.js'
 import { axesFromEnd, sizeOf } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
-import { equal, notEqual } from '../arithmetic/compare.js'
+import { equal, less, notEqual } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { max, min } from '../arithmetic/max.js'
 import { mean } from '../arithmetic/mean.js'
@@ -75,7 +75,12 @@ export function logsumexp(x: Tensor, axis?: Axis, keepdims = false): Tensor {
   if (x.dtype === 'i32')
     throw new ShapeError({ name: 'logsumexp', signature: '[...] -> [...]' }, [x], 'dtype must be f32 or f64')
   if (countOf('logsumexp', x, axis) === 0) return log(sum(exp(x), axis, keepdims))
-  const largest = max(stopGradient(x), axis, true)
-  const shift = where(finite(largest), largest, 0)
+  const frozen = stopGradient(x)
+  const largest = max(frozen, axis, true)
+  const numbers = finite(largest)
+  const level = where(numbers, largest, 0)
+  // Where one term outweighs all others, relative to it in derivatives too: what the others change is all there is.
+  const sharp = mul(numbers, less(sum(exp(sub(frozen, level)), axis, true), 2))
+  const shift = where(sharp, max(x, axis, true), level)
   return add(log(sum(exp(sub(x, shift)), axis, keepdims)), keepdims ? shift : sum(shift, axis))
 }

@@ -1,4 +1,6 @@
+import * as reference from '@unravel/kernels/reference'
 import { onesLike, zerosLike } from '../../core/create.js'
+import { kernelOf } from '../../core/kernels.js'
 import { alias, apply } from '../../core/op.js'
 import type { Op, Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -27,7 +29,10 @@ export function powerOp(r: number): Op {
     // A polynomial for integer r ≥ 0, also where x_0 = 0; else k x_0 y_k = Σ (j(r+1) − k) x_j y_{k−j}.
     ...(integer
       ? { taylor: x => repeatedProduct(x, r) }
-      : { recurrence: (backend, _, orders, n, x, out) => backend.kernels.seriesPower(r, orders, n, x, out) }),
+      : {
+          recurrence: (backend, _, orders, n, x, out) =>
+            kernelOf(backend, 'seriesPower', reference.seriesPower)(r, orders, n, x, out),
+        }),
     secant: r < 1 ? `x^${r} has no finite slope at 0` : x => pow(x, r - 1),
   })
 }

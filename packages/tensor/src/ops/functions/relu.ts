@@ -1,6 +1,6 @@
 import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
-import { step } from '../arithmetic/step.js'
+import { step } from '../arithmetic/sign.js'
 import { elementwise } from './elementwise.js'
 
 export const reluOp = elementwise({

@@ -1,16 +1,21 @@
+import * as reference from '@unravel/kernels/reference'
 import { Expansion } from '../../autodiff/series.js'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { atFreshLevel } from '../../core/levels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { greater } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { max } from '../arithmetic/max.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
 import { padded } from '../structure/concat.js'
+import { stopGradient } from '../structure/stopGradient.js'
 import { sum } from '../structure/sum.js'
 import { swapAxes } from '../structure/transpose.js'
+import { where } from '../structure/where.js'
 import { exp } from './exp.js'
 
 /** Rows and their length, of a tensor normalised over its last axis. */
@@ -32,7 +37,7 @@ export const softmaxOp: Op = {
   },
   run([x], _, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
-    x!.backend.kernels.softmax(...rowsOf(type.shape), x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'softmax', reference.softmax)(...rowsOf(type.shape), x!.buffer, out.buffer)
     return out
   },
   vjp: ({ output }, c) => [apply(softmaxGradOp, [output, c], undefined)],
@@ -52,11 +57,22 @@ export const softmaxGradOp: Op = {
   run([y, c], _, type) {
     const out = allocate(y!.backend, type.shape, type.dtype, 'softmaxGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))
-    y!.backend.kernels.softmaxGrad(lead, ...rowsOf(y!.shape), y!.buffer, c!.buffer, out.buffer)
+    kernelOf(y!.backend, 'softmaxGrad', reference.softmaxGrad)(
+      lead,
+      ...rowsOf(y!.shape),
+      y!.buffer,
+      c!.buffer,
+      out.buffer,
+    )
     return out
   },
   gate: 'it is used by derivatives only',
-  body: ([y, c]) => mul(y!, sub(c!, sum(mul(c!, y!), -1, true))),
+  body([y, c]) {
+    // Cotangents relative to that of m, y_m > ½: where y_m rounds to 1, what the others get is all there is.
+    const chosen = greater(stopGradient(y!), 0.5)
+    const d = where(chosen, 0, sub(c!, sum(where(chosen, c!, 0), -1, true)))
+    return mul(y!, sub(d, sum(mul(d, y!), -1, true)))
+  },
 }
 
 export const softmaxSeriesOp: Op<{ orders: number }> = {
@@ -69,7 +85,12 @@ export const softmaxSeriesOp: Op<{ orders: number }> = {
   },
   run([x], { orders }, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
-    x!.backend.kernels.seriesSoftmax(orders, ...rowsOf(type.shape.slice(1)), x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'seriesSoftmax', reference.seriesSoftmax)(
+      orders,
+      ...rowsOf(type.shape.slice(1)),
+      x!.buffer,
+      out.buffer,
+    )
     return out
   },
   body: ([x], { orders }) =>

@@ -1,4 +1,6 @@
 import type { Backend, Buffer, DType } from '@unravel/kernels'
+import * as reference from '@unravel/kernels/reference'
+import { kernelOf } from '../../core/kernels.js'
 import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { mul } from '../arithmetic/mul.js'
@@ -47,7 +49,7 @@ export function sinCos(
   which: 'sin' | 'cos',
 ): void {
   const other = backend.alloc(dtype, orders * n)
-  if (which === 'sin') backend.kernels.seriesSinCos(orders, n, x, out, other)
-  else backend.kernels.seriesSinCos(orders, n, x, other, out)
+  if (which === 'sin') kernelOf(backend, 'seriesSinCos', reference.seriesSinCos)(orders, n, x, out, other)
+  else kernelOf(backend, 'seriesSinCos', reference.seriesSinCos)(orders, n, x, other, out)
   backend.release(other)
 }

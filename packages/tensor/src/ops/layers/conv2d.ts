@@ -1,30 +1,22 @@
 import type { Conv2dGeometry } from '@unravel/kernels'
+import {
+  conv2d as forward,
+  conv2dInputGrad as inputGrad,
+  conv2dWeightGrad as weightGrad,
+} from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
-import { broadcastIndices, broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
-import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
+import { broadcastShapes, endsWith } from '../../core/shape.js'
+import type { Op, Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
-import { bilinear } from '../structure/builders.js'
+import { bilinear, runItems } from '../structure/builders.js'
 import { reshape } from '../structure/reshape.js'
 import { unbroadcast } from '../structure/sum.js'
 import { common, type Padding, type Pair, padUneven, pairOf, sidesOf } from './padding.js'
 
-type Kernel = 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'
-
-/** Runs a kernel on the last four axes of two tensors, once for every leading index; leading axes broadcast. */
-function runItems(kernel: Kernel, g: Conv2dGeometry, [a, b]: readonly Dense[], shape: readonly number[]): Dense {
-  const { backend } = a!
-  const out = allocate(backend, shape, a!.dtype, kernel)
-  const lead = shape.slice(0, -4)
-  const items = (t: Dense) => {
-    const size = sizeOf(t.shape.slice(-4))
-    const at = broadcastIndices(t.shape.slice(0, -4), lead)
-    return (l: number) => (at.length === 1 ? t.buffer : backend.view(t.buffer, at[l]! * size, size))
-  }
-  const [A, B, C] = [items(a!), items(b!), items(out)]
-  for (let l = 0, leads = sizeOf(lead); l < leads; l++) backend.kernels[kernel](g, A(l), B(l), C(l))
-  return out
-}
+const reference = { conv2d: forward, conv2dInputGrad: inputGrad, conv2dWeightGrad: weightGrad } as const
+type Kernel = keyof typeof reference
 
 type Dims = (g: Conv2dGeometry) => readonly number[]
 
@@ -47,7 +39,10 @@ function convolution(
       }
       return { shape: [...lead, ...out!], dtype: commonDType(self, inputs) }
     },
-    run: (inputs, g, type) => runItems(name, g, inputs, type.shape),
+    run(inputs, g, type) {
+      const kernel = kernelOf(inputs[0]!.backend, name, reference[name])
+      return runItems(name, inputs, 4, type, (a, b, out) => kernel(g, a, b, out))
+    },
     vjp: (applied, c) =>
       vjp(applied, c).map((g, i) => g && unbroadcast(g, applied.output.rank, applied.inputs[i]!.shape)),
     instead: 'a convolution with constant weights',

@@ -19,8 +19,8 @@ export const gluOp: Op<{ gate: GateFunction }> = {
   signature: '[...], [...] -> [...]',
   infer: inputs => mulOp.infer(inputs, undefined),
   run: ([a, b], { gate }) => mul(a!, functions[gate](b!)) as Dense,
-  // The gate factor is frozen at the run.
-  gate: ([a, b], { gate }, at) => mul(a!, functions[gate](at.value(b!))),
+  // The gate factor is frozen at the run, unless paths run through it alone.
+  gate: ([a, b], { gate }, at) => mul(a!, functions[gate](at.has(a!) ? at.value(b!) : b!)),
   body: ([a, b], { gate }) => mul(a!, functions[gate](b!)),
 }
 

@@ -1,6 +1,8 @@
 import type { Buffer } from '@unravel/kernels'
+import * as reference from '@unravel/kernels/reference'
 import type { Deferred } from '../../core/deferred.js'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { sizeOf } from '../../core/shape.js'
 import { type Applied, Dense, type Op, type Tensor } from '../../core/tensor.js'
@@ -77,7 +79,11 @@ function product([x, w, b]: readonly [Dense, Dense, Dense | undefined], { stackO
         const last = Math.min(first - within + (within < biased ? biased : period), first < added ? added : rows)
         const part = (t: Buffer, columns: number) =>
           first === 0 && last * columns === t.length ? t : backend.view(t, first * columns, (last - first) * columns)
-        backend.kernels.linear(
+        kernelOf(
+          backend,
+          'linear',
+          reference.linear,
+        )(
           ...([last - first, k, n, part(from, k), false, weight, true] as const),
           ...([within < biased ? bias : null, phi, scale, first < added ? part(add!, n) : null, part(out, n)] as const),
         )

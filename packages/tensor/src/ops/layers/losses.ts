@@ -1,6 +1,8 @@
 import type { TypedArray } from '@unravel/kernels'
+import * as reference from '@unravel/kernels/reference'
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { endsWith, sameShape, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
@@ -14,7 +16,7 @@ import { sub } from '../arithmetic/sub.js'
 import { meanSquare } from '../arithmetic/sumSquares.js'
 import { logSoftmax } from '../functions/logSoftmax.js'
 import { rowsOf, softmax } from '../functions/softmax.js'
-import { gather, gatherOp, scatterAddOp } from '../structure/gather.js'
+import { gather, gatherOp } from '../structure/gather.js'
 import { expandDims, reshape, reshapeLast } from '../structure/reshape.js'
 import { broadcastLast, sum } from '../structure/sum.js'
 import { where } from '../structure/where.js'
@@ -33,7 +35,13 @@ export const crossEntropyOp: Op = {
     const [rows, classes] = rowsOf(logits!.shape)
     checkedLabels(labels!, classes)
     const losses = allocate(logits!.backend, [rows], type.dtype, 'crossEntropy')
-    logits!.backend.kernels.crossEntropy(rows, classes, logits!.buffer, labels!.buffer, losses.buffer)
+    kernelOf(logits!.backend, 'crossEntropy', reference.crossEntropy)(
+      rows,
+      classes,
+      logits!.buffer,
+      labels!.buffer,
+      losses.buffer,
+    )
     return mean(losses) as Dense
   },
   vjp: ({ inputs: [logits, labels] }, c) => [
@@ -70,16 +78,24 @@ export const crossEntropyGradOp: Op = {
     checkedLabels(labels!, classes)
     const out = allocate(logits!.backend, type.shape, type.dtype, 'crossEntropyGrad')
     const lead = sizeOf(c!.shape.slice(0, c!.rank - labels!.rank))
-    const { kernels } = logits!.backend
-    kernels.crossEntropyGrad(lead, rows, classes, logits!.buffer, labels!.buffer, c!.buffer, out.buffer)
+    kernelOf(logits!.backend, 'crossEntropyGrad', reference.crossEntropyGrad)(
+      lead,
+      rows,
+      classes,
+      logits!.buffer,
+      labels!.buffer,
+      c!.buffer,
+      out.buffer,
+    )
     return out
   },
   gate: 'it is used by derivatives only',
   body([logits, labels, c]) {
-    const places = placesOf(labels!, logits!.shape[logits!.rank - 1]!)
-    const flat = reshapeLast(c!, labels!.rank, [labels!.size])
-    const chosen = apply(scatterAddOp, [flat, places], { length: logits!.size, after: 0, inside: true })
-    return sub(mul(expandDims(c!, -1), softmax(logits!)), reshapeLast(chosen, 1, logits!.shape))
+    const chosen = oneHot(labels!, logits!)
+    const p = softmax(logits!)
+    // p − 1 of the label as the sum of the other probabilities, which is accurate where p rounds to 1
+    const others = neg(sum(where(chosen, 0, p), -1, true))
+    return mul(expandDims(c!, -1), where(chosen, others, p))
   },
 }
 
@@ -92,6 +108,16 @@ function checkedLabels(labels: Tensor, classes: number): TypedArray {
     throw new RangeError(`crossEntropy: label ${label} of row ${row} is not in 0..${classes - 1}`)
   }
   return values
+}
+
+/** 1 at the label of every row, else 0, in the dtype of the logits. */
+function oneHot(labels: Tensor, { shape, dtype }: Tensor): Dense {
+  const classes = shape[shape.length - 1]!
+  const ones = new Float64Array(labels.size * classes)
+  checkedLabels(labels, classes).forEach((label, row) => {
+    ones[row * classes + label] = 1
+  })
+  return fromData(arrayOf(dtype, ones, 'crossEntropy'), shape, backendOf(labels), 'crossEntropy')
 }
 
 /** The places of the labels in the flat table of logits. */

@@ -1,6 +1,8 @@
+import * as reference from '@unravel/kernels/reference'
 import { vjp } from '../../autodiff/reverse.js'
 import { full } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -35,7 +37,14 @@ export const layerNormOp: Op<Attrs> = {
   },
   run([x, w, b], { eps }, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'layerNorm')
-    x!.backend.kernels.layerNorm(...rowsOf(type.shape), eps, x!.buffer, w!.buffer, b!.buffer, out.buffer)
+    kernelOf(x!.backend, 'layerNorm', reference.layerNorm)(
+      ...rowsOf(type.shape),
+      eps,
+      x!.buffer,
+      w!.buffer,
+      b!.buffer,
+      out.buffer,
+    )
     return out
   },
   vjp(applied, c) {
@@ -44,7 +53,7 @@ export const layerNormOp: Op<Attrs> = {
     const [x, w] = inputs as Dense[]
     const [gx, gw, gb] = (inputs as Dense[]).map(t => allocate(t.backend, t.shape, t.dtype, 'layerNorm'))
     const [rows, n] = rowsOf(x!.shape)
-    x!.backend.kernels.layerNormGrad(
+    kernelOf(x!.backend, 'layerNormGrad', reference.layerNormGrad)(
       rows,
       n,
       attrs.eps,
@@ -71,7 +80,7 @@ export const rmsNormOp: Op<Attrs> = {
   },
   run([x, w], { eps }, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'rmsNorm')
-    x!.backend.kernels.rmsNorm(...rowsOf(type.shape), eps, x!.buffer, w!.buffer, out.buffer)
+    kernelOf(x!.backend, 'rmsNorm', reference.rmsNorm)(...rowsOf(type.shape), eps, x!.buffer, w!.buffer, out.buffer)
     return out
   },
   vjp(applied, c) {
@@ -80,7 +89,7 @@ export const rmsNormOp: Op<Attrs> = {
     const [x, w] = inputs as Dense[]
     const [gx, gw] = (inputs as Dense[]).map(t => allocate(t.backend, t.shape, t.dtype, 'rmsNorm'))
     const [rows, n] = rowsOf(x!.shape)
-    x!.backend.kernels.rmsNormGrad(
+    kernelOf(x!.backend, 'rmsNormGrad', reference.rmsNormGrad)(
       rows,
       n,
       attrs.eps,

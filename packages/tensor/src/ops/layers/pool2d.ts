@@ -1,6 +1,8 @@
 import type { Pool2dGeometry } from '@unravel/kernels'
+import * as reference from '@unravel/kernels/reference'
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
@@ -36,7 +38,7 @@ export const maxPool2dIndicesOp: Op<Window> = {
   },
   run([x], w, type) {
     const out = allocate(x!.backend, type.shape, 'i32', 'maxPool2d')
-    x!.backend.kernels.maxPool2dIndices(geometry(x!, w), x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'maxPool2dIndices', reference.maxPool2dIndices)(geometry(x!, w), x!.buffer, out.buffer)
     return out
   },
 }
@@ -69,7 +71,7 @@ export const avgPool2dOp: Op<Window> = linear<Window>({
   }),
   run([x], w, type) {
     const out = allocate(x!.backend, type.shape, type.dtype, 'avgPool2d')
-    x!.backend.kernels.avgPool2d(geometry(x!, w), x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'avgPool2d', reference.avgPool2d)(geometry(x!, w), x!.buffer, out.buffer)
     return out
   },
   vjp: ({ attrs }, c) => apply(avgPool2dGradOp, [c], attrs),
@@ -84,7 +86,7 @@ export const avgPool2dGradOp: Op<Window> = linear<Window>({
   }),
   run([y], w, type) {
     const out = allocate(y!.backend, type.shape, type.dtype, 'avgPool2dGrad')
-    y!.backend.kernels.avgPool2dGrad(geometry(y!, w), y!.buffer, out.buffer)
+    kernelOf(y!.backend, 'avgPool2dGrad', reference.avgPool2dGrad)(geometry(y!, w), y!.buffer, out.buffer)
     return out
   },
   vjp: ({ attrs }, c) => apply(avgPool2dOp, [c], attrs),

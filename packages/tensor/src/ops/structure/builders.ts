@@ -1,6 +1,8 @@
+import type { Buffer } from '@unravel/kernels'
 import { RuleError } from '../../core/errors.js'
 import { apply } from '../../core/op.js'
-import type { Applied, Op, Tensor } from '../../core/tensor.js'
+import { broadcastIndices, sizeOf } from '../../core/shape.js'
+import { type Applied, allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
 
 type Core<A> = Pick<Op<A>, 'name' | 'signature' | 'infer' | 'run'>
 
@@ -53,4 +55,25 @@ export function bilinear<A>(
     },
   }
   return self
+}
+
+/** Runs a kernel on the last `rank` axes of two tensors, once for every leading index; leading axes broadcast. */
+export function runItems(
+  origin: string,
+  [a, b]: readonly Dense[],
+  rank: number,
+  { shape, dtype }: Pick<Dense, 'shape' | 'dtype'>,
+  kernel: (a: Buffer, b: Buffer, out: Buffer) => void,
+): Dense {
+  const { backend } = a!
+  const out = allocate(backend, shape, dtype, origin)
+  const lead = shape.slice(0, -rank)
+  const items = (t: Dense) => {
+    const size = sizeOf(t.shape.slice(-rank))
+    const at = broadcastIndices(t.shape.slice(0, -rank), lead)
+    return (l: number) => (at.length === 1 ? t.buffer : backend.view(t.buffer, at[l]! * size, size))
+  }
+  const [A, B, C] = [items(a!), items(b!), items(out)]
+  for (let l = 0, leads = sizeOf(lead); l < leads; l++) kernel(A(l), B(l), C(l))
+  return out
 }

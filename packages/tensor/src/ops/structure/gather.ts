@@ -1,4 +1,6 @@
+import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply } from '../../core/op.js'
 import { checkedShape, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
@@ -28,7 +30,7 @@ export const gatherOp: Op<Attrs> = linear<Attrs>({
     const at = x!.rank + axis
     const out = allocate(x!.backend, type.shape, type.dtype, 'gather')
     const [outer, inner] = [sizeOf(x!.shape.slice(0, at)), sizeOf(x!.shape.slice(at + 1))]
-    x!.backend.kernels.gather(outer, length, inner, index!.buffer, x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'gather', reference.gather)(outer, length, inner, index!.buffer, x!.buffer, out.buffer)
     return out
   },
   vjp: ({ inputs: [_x, index], attrs: { axis, ...attrs } }, c) =>
@@ -55,7 +57,7 @@ export const scatterAddOp: Op<ScatterAttrs> = linear<ScatterAttrs>({
     const out = allocate(y!.backend, type.shape, type.dtype, 'scatterAdd')
     const inner = sizeOf(y!.shape.slice(y!.rank - after))
     const outer = sizeOf(y!.shape.slice(0, y!.rank - after - index!.rank))
-    y!.backend.kernels.scatterAdd(outer, length, inner, index!.buffer, y!.buffer, out.buffer)
+    kernelOf(y!.backend, 'scatterAdd', reference.scatterAdd)(outer, length, inner, index!.buffer, y!.buffer, out.buffer)
     return out
   },
   vjp: ({ inputs: [, index], attrs: { after, ...attrs } }, c) =>

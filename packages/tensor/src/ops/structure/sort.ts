@@ -1,4 +1,6 @@
+import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
+import { kernelOf } from '../../core/kernels.js'
 import { apply, backendOf } from '../../core/op.js'
 import { fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, fromData, type Op, type Tensor } from '../../core/tensor.js'
@@ -18,7 +20,7 @@ export const argsortOp: Op<{ axis: number; descending: boolean }> = {
     const out = allocate(x!.backend, type.shape, 'i32', 'argsort')
     const at = x!.rank + axis
     const [outer, inner] = [sizeOf(x!.shape.slice(0, at)), sizeOf(x!.shape.slice(at + 1))]
-    x!.backend.kernels.argsort(outer, x!.shape[at]!, inner, descending, x!.buffer, out.buffer)
+    kernelOf(x!.backend, 'argsort', reference.argsort)(outer, x!.shape[at]!, inner, descending, x!.buffer, out.buffer)
     return out
   },
 }

@@ -1,0 +1,19 @@
+export type { Flow, Value } from './call.js'
+export { GraphError } from './errors.js'
+export { type EvaluateOptions, Evaluator, evaluate, type Given, type Observer } from './evaluate.js'
+export { folded, known, live } from './fold.js'
+export type {
+  Attribute,
+  Constant,
+  Dimension,
+  ElementType,
+  Graph,
+  HostArray,
+  HostData,
+  Node,
+  ValueInfo,
+} from './graph.js'
+export { isConstant, isGraph } from './graph.js'
+export { type Unsupported, unsupported } from './operators/table.js'
+export { type ReadOptions, readGraph } from './read.js'
+export { frozenFactors, recognised } from './recognise.js'

@@ -1,0 +1,161 @@
+import { FormatError, useBackend, wasm } from '@unravel/tensor'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { GraphError } from '../errors.js'
+import { evaluate } from '../evaluate.js'
+import { folded } from '../fold.js'
+import { bytes, functionField, int, modelOf, type NodeSpec } from '../oracles/onnx.js'
+import { readGraph } from '../read.js'
+import { recognised } from '../recognise.js'
+
+beforeAll(() => {
+  useBackend(wasm())
+})
+
+/** How many mutations of every file; FUZZ=20000 runs them all. */
+const MUTATIONS = Number(process.env.FUZZ ?? 200)
+
+const node = (
+  op: string,
+  inputs: readonly string[],
+  output: string,
+  attributes: NodeSpec['attributes'] = {},
+): NodeSpec => ({
+  ...{ op, inputs, outputs: [output], attributes },
+})
+const numbers = (n: number) => Array.from({ length: n }, (_, i) => ((i * 7) % 11) / 11 - 0.4)
+
+const files: Readonly<Record<string, Uint8Array>> = {
+  'a convolution, a norm and shape arithmetic': modelOf({
+    nodes: [
+      node('Conv', ['x', 'w', 'b'], 'c', { pads: [1, 1, 1, 1], strides: [1, 1] }),
+      node('Relu', ['c'], 'r'),
+      node('Add', ['x', 'r'], 'a'),
+      node('Shape', ['a'], 's'),
+      node('Gather', ['s', 'zero'], 'n', { axis: 0 }),
+      node('Concat', ['n', 'minus'], 'to', { axis: 0 }),
+      node('Reshape', ['a', 'to'], 'f'),
+      node('Gemm', ['f', 'm'], 'g', { transB: 1 }),
+      node('Softmax', ['g'], 'y', { axis: -1 }),
+    ],
+    constants: [
+      { name: 'w', dims: [2, 2, 3, 3], values: numbers(36) },
+      { name: 'b', dims: [2], values: [0.1, 0.2] },
+      { name: 'zero', type: 'i64', dims: [1], values: [0] },
+      { name: 'minus', type: 'i64', dims: [1], values: [-1] },
+      { name: 'm', dims: [3, 32], values: numbers(96) },
+    ],
+    inputs: [{ name: 'x', shape: ['n', 2, 4, 4] }],
+    outputs: [{ name: 'y' }],
+  }),
+  'branches, loops and functions': modelOf(
+    {
+      nodes: [
+        { ...node('Twice', ['x'], 't'), domain: 'here' },
+        node('If', ['yes'], 'i', {
+          then_branch: { graph: { nodes: [node('Neg', ['t'], 'p')], outputs: [{ name: 'p' }] } },
+          else_branch: { graph: { nodes: [node('Abs', ['t'], 'q')], outputs: [{ name: 'q' }] } },
+        }),
+        node('Loop', ['trips', 'yes', 'i'], 'y', {
+          body: {
+            graph: {
+              nodes: [node('Identity', ['on'], 'on2'), node('Add', ['v', 'x'], 'v2')],
+              inputs: [
+                { name: 'trip', type: 'i64', shape: [] },
+                { name: 'on', type: 'bool', shape: [] },
+                { name: 'v', shape: [2, 4] },
+              ],
+              outputs: [{ name: 'on2', type: 'bool' }, { name: 'v2' }],
+            },
+          },
+        }),
+      ],
+      constants: [
+        { name: 'yes', type: 'bool', dims: [], fields: bytes(9, [1]) },
+        { name: 'trips', type: 'i64', dims: [], values: [3] },
+      ],
+      inputs: [{ name: 'x', shape: [2, 4] }],
+      outputs: [{ name: 'y' }],
+    },
+    17,
+    [
+      ...functionField('Twice', 'here', ['a'], ['b'], [node('Add', ['a', 'a'], 'b')]),
+      ...bytes(8, [...bytes(1, 'here'), ...int(2, 1)]),
+    ],
+  ),
+}
+
+/** A generator of numbers that repeat (mulberry32). */
+function generator(seed: number): (below: number) => number {
+  let state = seed
+  return below => {
+    state = (state + 0x6d2b79f5) | 0
+    let z = Math.imul(state ^ (state >>> 15), state | 1)
+    z ^= z + Math.imul(z ^ (z >>> 7), z | 61)
+    return ((z ^ (z >>> 14)) >>> 0) % below
+  }
+}
+
+/** One file changed: bytes replaced, cut out, repeated or set to what lengths and tags are mistaken for. */
+function mutated(file: Uint8Array, next: (below: number) => number): Uint8Array {
+  let out = [...file]
+  for (let i = 0, times = 1 + next(4); i < times; i++) {
+    const at = next(out.length)
+    const n = 1 + next(8)
+    const how = next(6)
+    if (how === 0) out[at] = next(256)
+    else if (how === 1) out[at] = [0, 1, 0x7f, 0x80, 0xff, 10, 18][next(7)]!
+    else if (how === 2) out.splice(at, n)
+    else if (how === 3) out.splice(at, 0, ...out.slice(next(out.length)).slice(0, n))
+    else if (how === 4) out = out.slice(0, Math.max(1, at))
+    else out[at] = (out[at]! + (next(2) === 0 ? 1 : 255)) & 255
+  }
+  return Uint8Array.from(out)
+}
+
+describe.each(Object.entries(files))('%s', (_, file) => {
+  const given = (text: readonly (number | string | null)[] | undefined) => {
+    const shape = (text ?? [1]).map(n => (typeof n === 'number' ? n : 2))
+    const count = shape.reduce((a, b) => a * b, 1)
+    return count <= 4096 ? ({ type: 'f32', shape, data: new Float32Array(count).fill(0.5) } as const) : undefined
+  }
+
+  const run = (bytesOf: Uint8Array): 'run' | 'refused' => {
+    try {
+      const graph = readGraph(bytesOf)
+      for (const constant of graph.constants.values()) constant.read()
+      const inputs = Object.fromEntries(graph.inputs.flatMap(i => { const v = given(i.shape); return v ? [[i.name, v]] : [] })) // biome-ignore format: short
+      evaluate(recognised(folded(graph, inputs)), inputs)
+      return 'run'
+    } catch (error) {
+      // One documented error, said briefly.
+      if (!(error instanceof FormatError || error instanceof GraphError)) throw error
+      expect(error.message.length).toBeLessThanOrEqual(2000)
+      return 'refused'
+    }
+  }
+
+  it('runs as it is', () => {
+    expect(run(file)).toBe('run')
+  })
+
+  it('is run or refused by one error, whatever is wrong with it', { timeout: 3_600_000 }, () => {
+    const next = generator(7)
+    let refused = 0
+    for (let i = 0; i < MUTATIONS; i++) {
+      const changed = mutated(file, next)
+      const start = performance.now()
+      try {
+        if (run(changed) === 'refused') refused++
+      } catch (error) {
+        throw new Error(`mutation ${i}: ${(error as Error).stack}`)
+      }
+      expect(performance.now() - start, `mutation ${i}`).toBeLessThan(5000)
+    }
+    expect(refused).toBeGreaterThan(MUTATIONS / 10)
+    expect(refused).toBeLessThan(MUTATIONS)
+  })
+
+  it('is refused when it is cut off anywhere', () => {
+    for (let length = 0; length < file.length; length += 7) run(file.subarray(0, length))
+  })
+})

@@ -1,0 +1,20 @@
+// What is found about a network, as data, JSON documents and text: all of the package that draws nothing.
+export { complexityOf, complexityTable } from './complexity.js'
+export type { DemoResult, State, TowerResult, Tried } from './demo/result.js'
+export { demoTable } from './demo/table.js'
+export { inWords } from './demo/words.js'
+export {
+  documentOf,
+  type ExpansionDocument,
+  expansionDocument,
+  type Nested,
+  nestedLists,
+  type Provenance,
+} from './document.js'
+export { type ExpansionChoice, expandBy, expansions } from './expandBy.js'
+export { expansionTable, type Heading } from './expansionTable.js'
+export { countingFallbacks } from './fallbacks.js'
+export { type PathsChoice, pathsOf, pathsTable } from './gradientPaths.js'
+export { type LesionChoice, lesionOf, lesionTable } from './lesion.js'
+export { type SweepChoice, sweepOf, sweepTable } from './sweep.js'
+export { columns, count, percent, significant } from './table.js'

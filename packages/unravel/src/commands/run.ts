@@ -1,0 +1,115 @@
+import { evaluate } from '@unravel/graph'
+import { nestedLists, significant } from '@unravel/report/data'
+import { run } from '@unravel/resnet'
+import { writeFileAtomically } from '@unravel/resnet/node'
+import { type ArrayData, formatNpz, scope, type Tensor } from '@unravel/tensor'
+import { Argument, Command, Option } from 'commander'
+import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
+import { UsageError } from '../errors.js'
+import { checkWritable } from '../files.js'
+import { isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
+import { at, type Io } from '../io.js'
+import { json, readNetwork } from '../study.js'
+
+interface RunOptions {
+  readonly input: string
+  readonly output?: string
+  readonly out?: string
+  readonly dtype: 'f32' | 'f64'
+  readonly backend: BackendName
+  readonly weights?: string
+  readonly architecture?: string
+  readonly json?: true
+}
+
+/** The most numbers that --json prints. */
+const MAX_PRINTED = 2 ** 24
+
+export function runCommand(io: Io): Command {
+  return new Command('run')
+    .description('Run a network on inputs and give its outputs as they are.')
+    .addArgument(
+      new Argument(
+        '<MODEL>',
+        'ONNX file, folder with config.json and model.safetensors, or module that exports a tower',
+      ),
+    )
+    .requiredOption('--input <X.npy>', 'input; of several, a .npz with one array for each name')
+    .option('--out <Y.npz>', 'file for the outputs, as NumPy arrays under their names')
+    .option('--output <NAME>', 'output to compute, or any inner value of an ONNX file (default: every output)')
+    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f64', 'f32']).default('f64'))
+    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
+    .option('--architecture <MODULE>', "module that exports one's own architecture, for config.json to name")
+    .option('--json', 'print one JSON document with all numbers instead of a summary')
+    .action((model: string, options: RunOptions) => runModel(model, options, io))
+}
+
+async function runModel(model: string, options: RunOptions, io: Io): Promise<void> {
+  if (options.out !== undefined) checkWritable(at(io, options.out), '--out')
+  const backend = await backendNamed(options.backend, io)
+  const started = performance.now()
+  const outputs = await reportingFallbacks(io, backend, async () => {
+    const found = isGraphFile(io, model)
+      ? evaluated(model, options, io, backend)
+      : { output: await towerOutput(model, options, io, backend) }
+    const arrays: Record<string, ArrayData> = {}
+    for (const [name, t] of Object.entries(found)) {
+      arrays[name] = { shape: t.shape, dtype: t.dtype, data: await t.data() }
+      t.dispose()
+    }
+    return arrays
+  })
+  const seconds = (performance.now() - started) / 1000
+  if (options.out !== undefined) writeFileAtomically(at(io, options.out), formatNpz(outputs))
+  io.out(options.json ? document(model, outputs, { ...options, backend: backend.name, seconds }) : summary(outputs))
+}
+
+type Backend = Awaited<ReturnType<typeof backendNamed>>
+
+function evaluated(model: string, options: RunOptions, io: Io, backend: Backend): Record<string, Tensor> {
+  for (const name of ['weights', 'architecture'] as const) {
+    if (options[name] !== undefined) throw new UsageError(`--${name} is not for an ONNX file, which has its own`)
+  }
+  const graph = readGraphFile(io, model)
+  const inputs = readGraphInputs(io, options.input, graph)
+  const { dtype, output } = options
+  return evaluate(graph, inputs, { dtype, backend, ...(output !== undefined && { outputs: [output] }) })
+}
+
+/** The output of a tower, under the name that other commands give it. */
+async function towerOutput(model: string, options: RunOptions, io: Io, backend: Backend): Promise<Tensor> {
+  if (options.output !== undefined && options.output !== 'output') {
+    throw new UsageError(`--output ${options.output}: the only output of ${model} is called "output"`)
+  }
+  const { tower, x } = await readNetwork(model, options, backend, io)
+  return scope(() => run(tower, x))
+}
+
+function document(
+  model: string,
+  outputs: Record<string, ArrayData>,
+  provenance: RunOptions & { seconds: number },
+): string {
+  const { dtype, backend, seconds } = provenance
+  const count = Object.values(outputs).reduce((n, { data }) => n + data.length, 0)
+  if (count > MAX_PRINTED)
+    throw new UsageError(`--json would print ${count} numbers, more than ${MAX_PRINTED}; use --out`)
+  const listed = Object.entries(outputs).map(([name, { shape, dtype: type, data }]) => [
+    name,
+    { shape, dtype: type, values: nestedLists(data, shape) },
+  ])
+  return json({ model, dtype, backend, outputs: Object.fromEntries(listed), seconds })
+}
+
+/** One line an output: its name, type, range and first numbers. */
+function summary(outputs: Record<string, ArrayData>): string {
+  const lines = Object.entries(outputs).map(([name, { shape, dtype, data }]) => {
+    const finite = Array.from(data).filter(Number.isFinite)
+    const [low, high] = finite.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity])
+    const range = finite.length === 0 ? '' : `  from ${significant(low)} to ${significant(high)}`
+    const first = Array.from(data.subarray(0, 6), v => significant(v)).join(' ')
+    return `${name}  ${dtype}[${shape.join(',')}]${range}  ${first}${data.length > 6 ? ' …' : ''}\n`
+  })
+  return lines.join('')
+}
