@@ -360,7 +360,11 @@ describe('bad arguments', () => {
     ['scales for another depth', [...base, '--scale', 'per-block:1,2'], /20 values.*got 2/],
     ['a scale that is not finite', [...base, '--scale', 'constant:NaN'], /is invalid/],
     ['nf with a third number', [...base, '--scale', 'nf:1,2,3'], /is invalid.*'nf:α/],
-    ['a preset in place of norms', [...base, '--scale', 'fixup', '--norm', 'layer'], /in place of norms, and "norm" is/],
+    [
+      'a preset in place of norms',
+      [...base, '--scale', 'fixup', '--norm', 'layer'],
+      /in place of norms, and "norm" is/,
+    ],
     ['resumption from nowhere', [...base, '--resume'], /--checkpoint FILE/],
     ['resumption from nothing', [...base, '--resume', '--checkpoint', 'no.ckpt'], /no checkpoint .*no\.ckpt yet/],
     ['a checkpoint in the way', [...base, '--checkpoint', 'data/t10k-labels-idx1-ubyte'], /exists: add --resume/],
