@@ -1,5 +1,6 @@
 import type { Tensor } from '@unravel/tensor'
 import type { z } from 'zod'
+import type { Form } from './residual.js'
 import type { ScaleRule } from './scale.js'
 import type { Tower } from './tower.js'
 
@@ -19,13 +20,23 @@ export interface TensorSpec {
   /** Buffers are state that no optimiser moves, such as running statistics. */
   readonly kind: 'parameter' | 'buffer'
   /**
-   * How a fresh one starts: `weight` by an initialiser; `branch-end`, the last weight of a residual branch, by an
-   * initialiser of its own; `scale`, a learned multiplier of a branch, by the scale preset, and absent without one that
+   * How a fresh one starts: `weight` by an initialiser, as `branch`, a weight inside of a residual branch, and `classifier`,
+   * the last of the network, unless the scale preset says otherwise; `branch-end`, the last weight of a residual branch, by
+   * an initialiser of its own; `scale`, a learned factor of a branch, by the scale preset, and absent without one that
    * learns; the others by their number.
    */
-  readonly start: 'weight' | 'branch-end' | 'scale' | number
+  readonly start: 'weight' | 'branch' | 'branch-end' | 'classifier' | 'scale' | number
   /** Whether a weight is stored `[in, out]`, not `[out, in, ...]`: initialisers count inputs and outputs by it. */
   readonly inputsFirst?: boolean
+  /** Of attention: a weight of queries or keys alone, or of queries, keys and values in turn, each so many outputs. */
+  readonly attention?: 'queries or keys' | number
+}
+
+/** Rows of a tensor that a file stores by themselves: the `part`-th of `of` equal ones. */
+export interface Rows {
+  readonly name: string
+  readonly part: number
+  readonly of: number
 }
 
 /** What a forward pass in training does differently. */
@@ -54,20 +65,32 @@ export interface Architecture<C extends Config = Config> {
   readonly synonyms?: Readonly<Record<string, string>>
   /** Values of Hugging Face's `model_type` that stand for this family where config.json has no `architecture`. */
   readonly modelTypes?: readonly string[]
+  /** Fields of a configuration that Hugging Face wrote, with one of these types and without `architecture`, that this family
+   *  has by other names or with other defaults. Throws an Error that names a field it cannot have. */
+  huggingFace?(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>
+  /** Fields of the network that timm calls so, where its arguments are not others; null where it is none of this family. */
+  timm?(name: string, args: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | null
   /** λ of a configuration without `scale`, where its other fields say it (default: constant 1). */
   scale?(config: C): ScaleRule
   /** Every tensor name of a model of this configuration, learned scales apart. */
   tensors(config: C): Record<string, TensorSpec>
   /**
    * The name in `tensors` of what a file stores as `name`, where files of the family have other names too; null for what
-   * is no part of a model's function. Several stored tensors may stand for one if they are equal. Default: the same.
+   * is no part of a model's function. Several stored tensors may stand for one if they are equal, or be its rows. Default: the
+   * same.
    */
-  standsFor?(name: string, config: C): string | null
+  standsFor?(name: string, config: C): string | Rows | null
   /**
    * Names of the learned scales of the blocks, tensors `[]` that multiply the branches (default: `blocks.{l}.scale`). A model
-   * has them where its scale preset learns; `towerOf` applies them, so that every family has every preset.
+   * has them where its scale preset learns; `towerOf` applies them, so that every family has every preset that only scales.
    */
   scaleNames?(config: C): readonly string[]
+  /** Shapes of one number a channel of the branch of each block, as it multiplies what the branch gives: learned scales of
+   *  the rule `layer-scale`, which a family without these does not have. */
+  channels?(config: C): readonly (readonly number[])[]
+  /** Why networks of this configuration do not have a scale rule that changes the form of their blocks; undefined where they
+   *  have it. Default: no family has one. */
+  refuses?(config: C, form: Form): string | undefined
   /** Number of residual blocks. */
   depth(config: C): number
   /** Shape of one input without the batch axis, and whether inputs are numbers or integer ids. */

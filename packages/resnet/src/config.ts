@@ -1,6 +1,8 @@
 import { shown } from '@unravel/tensor'
 import { z } from 'zod'
 import type { Architecture, Config } from './architecture.js'
+import { isForm } from './residual.js'
+import type { ScaleRule } from './scale.js'
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
 /** Fields that a schema knows and no code reads: they leave no trace in the type of a configuration. */
@@ -67,6 +69,21 @@ export const records = harmless(
   'begin_suppress_tokens',
 )
 
+/** Number of labels of a classifier of Hugging Face: those that have names, or `num_labels`, or its default. */
+export function labelCount(config: Readonly<Record<string, unknown>>): unknown {
+  const { id2label: names, num_labels: count } = config
+  return typeof names === 'object' && names !== null ? Object.keys(names).length : (count ?? 2)
+}
+
+/** Which of two classes of Hugging Face wrote a configuration: the one with a classifier (also where it does not say), or
+ *  the one without. Throws an Error for another. */
+export function hasClassifier(config: Readonly<Record<string, unknown>>, classifier: string, base: string): boolean {
+  const { architectures: classes } = config
+  const [name] = Array.isArray(classes) && classes.length === 1 ? classes : [classes ?? classifier]
+  if (name === classifier || name === base) return name === classifier
+  throw new Error(`architectures is ${shown(classes)}; expected ["${classifier}"] or ["${base}"]`)
+}
+
 /** Settings of Hugging Face that change any network. */
 export const unchanged = only({
   pruned_heads: [{}, null],
@@ -96,11 +113,24 @@ export function checkedConfig<C extends Config>(
   }
   const parsed = architecture.schema.safeParse(fields)
   if (!parsed.success) throw new Error(issues(parsed.error, fields, spelling))
+  if (parsed.data.scale !== undefined) checkRule(architecture, parsed.data, parsed.data.scale)
   const known = new Set([...Object.keys(parsed.data), ...Object.keys(architecture.synonyms ?? {})])
   return {
     config: { ...fields, ...parsed.data },
     unknown: Object.keys(fields).filter(name => !known.has(name)),
   }
+}
+
+/** Throws an Error where networks of this configuration do not have the rule. */
+function checkRule<C extends Config>(architecture: Architecture<C>, config: C, { rule }: ScaleRule): void {
+  const why =
+    rule === 'layer-scale'
+      ? architecture.channels === undefined && `the family ${architecture.name} does not say its channels`
+      : isForm(rule) &&
+        (architecture.refuses === undefined
+          ? `a ${architecture.name} has no such blocks`
+          : architecture.refuses(config, rule))
+  if (why) throw new Error(`scale.rule is "${rule}"; expected another: ${why}`)
 }
 
 /** Says which fields of a configuration are passed over because the family does not know them. */

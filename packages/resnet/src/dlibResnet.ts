@@ -18,7 +18,7 @@ import {
 import { z } from 'zod'
 import type { Architecture, TensorSpec } from './architecture.js'
 import { harmless, length, records } from './config.js'
-import { checkImages, normSpecs, parameter } from './layers.js'
+import { checkImages, normSpecs, parameter, type WeightStart } from './layers.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
@@ -99,11 +99,12 @@ export const dlibResnet: Architecture<DlibResnetConfig> = {
   schema,
   depth: config => config.layers.reduce((a, b) => a + b, 0),
   input: config => ({ shape: [3, ...config.size], kind: 'real' }),
+  channels: config => blocksOf(config).map(({ width }) => [width, 1, 1]),
 
   tensors(config) {
     const { widths, outputs } = config
     const specs: Record<string, TensorSpec> = {}
-    const conv = (name: string, shape: readonly number[], start: 'weight' | 'branch-end') => {
+    const conv = (name: string, shape: readonly number[], start: WeightStart) => {
       specs[`${name}.weight`] = parameter(shape, start)
       specs[`${name}.bias`] = { ...parameter([shape[0]!], 0), optional: true }
     }
@@ -111,12 +112,12 @@ export const dlibResnet: Architecture<DlibResnetConfig> = {
     conv('conv1', [widths[0]!, 3, stem.kernel, stem.kernel], 'weight')
     Object.assign(specs, normSpecs('affine1', widths[0]!))
     for (const { name, from, width } of blocksOf(config)) {
-      conv(`${name}conv1`, [width, from, inner.kernel, inner.kernel], 'weight')
+      conv(`${name}conv1`, [width, from, inner.kernel, inner.kernel], 'branch')
       Object.assign(specs, normSpecs(`${name}affine1`, width))
       conv(`${name}conv2`, [width, width, inner.kernel, inner.kernel], 'branch-end')
       Object.assign(specs, normSpecs(`${name}affine2`, width))
     }
-    specs['fc.weight'] = parameter([outputs, widths[widths.length - 1]!], 'weight')
+    specs['fc.weight'] = parameter([outputs, widths[widths.length - 1]!], 'classifier')
     return specs
   },
 

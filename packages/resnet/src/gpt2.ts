@@ -10,7 +10,9 @@ import {
   normSpecs,
   parameter,
   selfAttention,
+  type WeightStart,
 } from './layers.js'
+import { residualBlocks } from './residual.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
 
@@ -73,6 +75,9 @@ export const gpt2: Architecture<Gpt2Config> = {
   scaleNames: config =>
     Array.from({ length: 2 * config.n_layer }, (_, i) => `h.${i >> 1}.${i % 2 === 0 ? 'attn' : 'mlp'}.scale`),
 
+  channels: config => Array.from({ length: 2 * config.n_layer }, () => [config.n_embd]),
+  refuses: (_, form) => (form === 'deep-norm' ? undefined : 'the branches of a gpt2 have norms'),
+
   tensors(config) {
     const { vocab_size: vocabulary, n_positions: positions, n_embd: width, n_layer: layers, n_inner } = config
     const inner = n_inner ?? 4 * width
@@ -84,15 +89,15 @@ export const gpt2: Architecture<Gpt2Config> = {
       Object.assign(
         specs,
         normSpecs(`h.${l}.ln_1`, width),
-        conv1dSpecs(`h.${l}.attn.c_attn`, width, 3 * width),
+        conv1dSpecs(`h.${l}.attn.c_attn`, width, 3 * width, 'branch', width),
         conv1dSpecs(`h.${l}.attn.c_proj`, width, width, 'branch-end'),
         normSpecs(`h.${l}.ln_2`, width),
-        conv1dSpecs(`h.${l}.mlp.c_fc`, width, inner),
+        conv1dSpecs(`h.${l}.mlp.c_fc`, width, inner, 'branch'),
         conv1dSpecs(`h.${l}.mlp.c_proj`, inner, width, 'branch-end'),
       )
     }
-    Object.assign(specs, normSpecs('ln_f', width))
-    if (config.tie_word_embeddings === false) specs['lm_head.weight'] = parameter([vocabulary, width], 'weight')
+    if (config.scale?.rule !== 'deep-norm') Object.assign(specs, normSpecs('ln_f', width))
+    if (config.tie_word_embeddings === false) specs['lm_head.weight'] = parameter([vocabulary, width], 'classifier')
     return specs
   },
 
@@ -110,13 +115,19 @@ export const gpt2: Architecture<Gpt2Config> = {
     const attentionScale = (l: number) =>
       (config.scale_attn_weights ? Math.sqrt(heads / config.n_embd) : 1) /
       (config.scale_attn_by_inverse_layer_idx ? l + 1 : 1)
-    const attention = (l: number, h: Tensor) => {
-      const qkv = conv1d(tensors, `h.${l}.attn.c_attn`, norm(`h.${l}.ln_1`, h))
+    const attention = (l: number, x: Tensor) => {
+      const qkv = conv1d(tensors, `h.${l}.attn.c_attn`, x)
       const mixed = selfAttention(qkv, heads, { causal: true, scale: attentionScale(l) })
       return conv1d(tensors, `h.${l}.attn.c_proj`, mixed)
     }
-    const mlp = (l: number, h: Tensor) =>
-      conv1d(tensors, `h.${l}.mlp.c_proj`, phi(conv1d(tensors, `h.${l}.mlp.c_fc`, norm(`h.${l}.ln_2`, h))))
+    const mlp = (l: number, x: Tensor) =>
+      conv1d(tensors, `h.${l}.mlp.c_proj`, phi(conv1d(tensors, `h.${l}.mlp.c_fc`, x)))
+    const sublayers = scales.map((scale, i) => ({
+      scale,
+      norm: (h: Tensor) => norm(`h.${i >> 1}.ln_${(i % 2) + 1}`, h),
+      body: (x: Tensor) => (i % 2 === 0 ? attention : mlp)(i >> 1, x),
+    }))
+    const { blocks, last } = residualBlocks(sublayers, config.scale, h => norm('ln_f', h))
     const embeddings = tensors['wte.weight']!
     return {
       encode(ids) {
@@ -129,15 +140,15 @@ export const gpt2: Architecture<Gpt2Config> = {
         }
         return add(gather(embeddings, ids), narrow(tensors['wpe.weight']!, 0, 0, ids.shape[1]!))
       },
-      blocks: scales.map((scale, i) => ({ scale, branch: h => (i % 2 === 0 ? attention : mlp)(i >> 1, h) })),
-      decode: h => matmul(norm('ln_f', h), tensors['lm_head.weight'] ?? embeddings, false, true),
+      blocks,
+      decode: h => matmul(last(h), tensors['lm_head.weight'] ?? embeddings, false, true),
     }
   },
 }
 
 /** A dense layer whose weight is stored `[in, out]`. */
-const conv1dSpecs = (name: string, from: number, out: number, start: 'weight' | 'branch-end' = 'weight') => ({
-  [`${name}.weight`]: { ...parameter([from, out], start), inputsFirst: true },
+const conv1dSpecs = (name: string, from: number, out: number, start: WeightStart, attention?: number) => ({
+  [`${name}.weight`]: { ...parameter([from, out], start), inputsFirst: true, ...(attention && { attention }) },
   [`${name}.bias`]: parameter([out], 0),
 })
 

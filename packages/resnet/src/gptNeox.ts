@@ -22,6 +22,7 @@ import {
   normSpecs,
   parameter,
 } from './layers.js'
+import { residualBlocks } from './residual.js'
 import { rope, rotary, thetaOf } from './rotary.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
@@ -87,26 +88,35 @@ export const gptNeox: Architecture<GptNeoxConfig> = {
       config.use_parallel_residual ? [`${layer}.scale`] : [`${layer}.attention.scale`, `${layer}.mlp.scale`],
     ),
 
+  channels: config => Array.from({ length: gptNeox.depth(config) }, () => [config.hidden_size]),
+  refuses({ use_parallel_residual: parallel }, form) {
+    if (form !== 'deep-norm') return 'the branches of a gpt-neox have norms'
+    return parallel ? 'with use_parallel_residual there are two norms of one input, and none after both' : undefined
+  },
+
   tensors(config) {
     const { vocab_size: vocabulary, hidden_size: width, intermediate_size: inner } = config
+    const size = width / config.num_attention_heads
     const specs: Record<string, TensorSpec> = { 'embed_in.weight': parameter([vocabulary, width], 'weight') }
     for (let l = 0; l < config.num_hidden_layers; l++) {
       const layer = `layers.${l}.`
       Object.assign(
         specs,
         normSpecs(`${layer}input_layernorm`, width),
-        linearSpecs(`${layer}attention.query_key_value`, 3 * width, width),
+        linearSpecs(`${layer}attention.query_key_value`, 3 * width, width, 'branch'),
         linearSpecs(`${layer}attention.dense`, width, width, 'branch-end'),
         normSpecs(`${layer}post_attention_layernorm`, width),
-        linearSpecs(`${layer}mlp.dense_h_to_4h`, inner, width),
+        linearSpecs(`${layer}mlp.dense_h_to_4h`, inner, width, 'branch'),
         linearSpecs(`${layer}mlp.dense_4h_to_h`, width, inner, 'branch-end'),
       )
+      const qkv = `${layer}attention.query_key_value.weight`
+      specs[qkv] = { ...specs[qkv]!, attention: size }
       if (config.attention_bias) continue
       delete specs[`${layer}attention.query_key_value.bias`]
       delete specs[`${layer}attention.dense.bias`]
     }
-    Object.assign(specs, normSpecs('final_layer_norm', width))
-    if (!config.tie_word_embeddings) specs['embed_out.weight'] = parameter([vocabulary, width], 'weight')
+    if (config.scale?.rule !== 'deep-norm') Object.assign(specs, normSpecs('final_layer_norm', width))
+    if (!config.tie_word_embeddings) specs['embed_out.weight'] = parameter([vocabulary, width], 'classifier')
     return specs
   },
 
@@ -125,8 +135,7 @@ export const gptNeox: Architecture<GptNeoxConfig> = {
     const phi = namedActivations[config.hidden_act]
     const norm = (name: string, h: Tensor) => layerNormLayer(tensors, name, h, eps)
     const dense = (name: string, x: Tensor) => linearLayer(tensors, name, x)
-    const attention = (layer: string, h: Tensor) => {
-      const x = norm(`${layer}input_layernorm`, h)
+    const attention = (layer: string, x: Tensor) => {
       const [batch, sequence] = x.shape as [number, number]
       // Heads one after the other, each with its query, key and value.
       const qkv = linear(
@@ -140,24 +149,30 @@ export const gptNeox: Architecture<GptNeoxConfig> = {
       const mixed = scaledDotProductAttention(turn(part(0)), turn(part(1)), part(2), { causal: true })
       return dense(`${layer}attention.dense`, reshape(transpose(mixed, [0, 2, 1, 3]), [batch, sequence, width]))
     }
-    const mlp = (layer: string, h: Tensor) =>
-      dense(
-        `${layer}mlp.dense_4h_to_h`,
-        phi(dense(`${layer}mlp.dense_h_to_4h`, norm(`${layer}post_attention_layernorm`, h))),
-      )
+    const mlp = (layer: string, x: Tensor) =>
+      dense(`${layer}mlp.dense_4h_to_h`, phi(dense(`${layer}mlp.dense_h_to_4h`, x)))
+    const normed = (layer: string, second: boolean, h: Tensor) =>
+      norm(`${layer}${second ? 'post_attention' : 'input'}_layernorm`, h)
+    const parallel = (layer: string) => (h: Tensor) =>
+      add(attention(layer, normed(layer, false, h)), mlp(layer, normed(layer, true, h)))
+    const sublayers = scales.map((scale, i) => {
+      if (config.use_parallel_residual) return { scale, norm: (h: Tensor) => h, body: parallel(`layers.${i}.`) }
+      const [layer, second] = [`layers.${i >> 1}.`, i % 2 === 1]
+      return {
+        scale,
+        norm: (h: Tensor) => normed(layer, second, h),
+        body: (x: Tensor) => (second ? mlp : attention)(layer, x),
+      }
+    })
+    const { blocks, last } = residualBlocks(sublayers, config.scale, h => norm('final_layer_norm', h))
     const embeddings = tensors['embed_in.weight']!
     return {
       encode(ids) {
         checkIds('gpt-neox', ids, config.vocab_size)
         return gather(embeddings, ids)
       },
-      blocks: scales.map((scale, i) => {
-        if (!config.use_parallel_residual) {
-          return { scale, branch: h => (i % 2 ? mlp : attention)(`layers.${i >> 1}.`, h) }
-        }
-        return { scale, branch: h => add(attention(`layers.${i}.`, h), mlp(`layers.${i}.`, h)) }
-      }),
-      decode: h => matmul(norm('final_layer_norm', h), tensors['embed_out.weight'] ?? embeddings, false, true),
+      blocks,
+      decode: h => matmul(last(h), tensors['embed_out.weight'] ?? embeddings, false, true),
     }
   },
 }

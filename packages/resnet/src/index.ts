@@ -3,6 +3,7 @@ export {
   type Config,
   InputError,
   type Model,
+  type Rows,
   type TensorSpec,
   type Tensors,
   type TrainingPass,
@@ -36,6 +37,7 @@ export {
   towerOf,
 } from './models.js'
 export { type AdamWOptions, adamw, type Named, type Optimiser, type SgdOptions, sgd } from './optimisers.js'
+export type { Form } from './residual.js'
 export { type Activation, activations, type ResidualMlpConfig, residualMlp } from './residualMlp.js'
 export { type ResnetConfig, resnet } from './resnet.js'
 export * from './scale.js'

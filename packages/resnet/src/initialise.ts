@@ -1,11 +1,14 @@
 import {
   type Backend,
+  concat,
   type Dense,
   type DType,
   defaultBackend,
   full,
   js,
+  mul,
   type Random,
+  reshape,
   scope,
   type Tensor,
   tensor,
@@ -15,7 +18,8 @@ import {
 import type { Architecture, Config, Model, TensorSpec } from './architecture.js'
 import { checkedConfig } from './config.js'
 import { specsOf } from './models.js'
-import type { ScalePreset } from './scale.js'
+import { deepNormBeta } from './residual.js'
+import type { ScalePreset, ScaleRule } from './scale.js'
 
 /** Draws a fresh weight `[out, in, ...]`. */
 export type Initialiser = (
@@ -86,51 +90,91 @@ export const initialisers = {
 
 export interface InitialiseOptions {
   readonly random: Random
-  /** How weights start (default LeCun normal). */
+  /** How weights start (default LeCun normal; Xavier normal of `deepNorm`, He normal of `fixup`). */
   readonly weights?: Initialiser
-  /** How the last weight of every branch starts (default: as the others; zero, for branches that start silent). */
+  /** How the last weight of every branch starts (default: as the others; zero of `fixup`). */
   readonly branchEnds?: Initialiser
-  /** Its learned scalars, where it has some, become tensors of the model; its rule becomes the configuration's scale. */
+  /** Its learned factors, where it has some, become tensors of the model; its rule becomes the configuration's scale. */
   readonly scale?: ScalePreset
   readonly dtype?: DType
   readonly backend?: Backend
 }
 
+/** What a scale rule multiplies the weights inside of branches by at the start. */
+interface Start {
+  readonly weights: Initialiser
+  readonly branchEnds?: Initialiser
+  readonly classifier?: Initialiser
+  /** Of weights inside of branches. */
+  readonly branches: number
+  /** Of the last ones. */
+  readonly ends: number
+}
+
+function startOf(rule: ScaleRule | undefined, blocks: number, specs: readonly TensorSpec[]): Start {
+  const plain = { weights: lecunNormal, branches: 1, ends: 1 }
+  if (rule?.rule === 'deep-norm') {
+    const beta = deepNormBeta(blocks)
+    return { weights: xavierNormal, branches: beta, ends: beta }
+  }
+  if (rule?.rule !== 'fixup') return plain
+  const layers = specs.filter(({ start }) => start === 'branch' || start === 'branch-end').length / blocks
+  return {
+    ...{ weights: heNormal, branchEnds: zeroWeights, classifier: zeroWeights, ends: 1 },
+    branches: blocks ** (-1 / (2 * layers - 2)),
+  }
+}
+
 /**
- * A fresh model: weights drawn in the order of the state dict, biases 0, norms the identity. Weights are drawn by the js
- * kernels and then moved, so that a seed gives the same bits on every backend. Throws RangeError naming every field of the
- * configuration that is wrong.
+ * A fresh model: weights drawn in the order of the state dict, biases 0, norms the identity, unless the scale preset says
+ * otherwise. Weights are drawn by the js kernels and then moved, so that a seed gives the same bits on every backend. Throws
+ * RangeError naming every field of the configuration that is wrong.
  */
 export function initialise<C extends Config>(
   architecture: Architecture<C>,
   wanted: C,
-  {
-    random,
-    weights = lecunNormal,
-    branchEnds = weights,
-    scale,
-    dtype = 'f32',
-    backend = defaultBackend(),
-  }: InitialiseOptions,
+  { random, weights, branchEnds, scale, dtype = 'f32', backend = defaultBackend() }: InitialiseOptions,
 ): Model<C> {
-  const config = configFor(architecture, wanted)
-  const drawn = (draw: Initialiser, { shape, inputsFirst }: TensorSpec) => {
-    const weight = (shape: readonly number[]) => draw(random, shape, { dtype, backend: js() })
-    return (inputsFirst ? (transpose(weight([...shape].reverse())) as Dense) : weight(shape)).to(backend)
+  const config = configFor(architecture, scale === undefined ? wanted : { ...wanted, scale: scale.rule })
+  const specs = specsOf(architecture, config)
+  const begin = startOf(config.scale, architecture.depth(config), Object.values(specs))
+  const inside = weights ?? begin.weights
+  const ends = branchEnds ?? begin.branchEnds ?? inside
+  const learned = scale?.learned ?? (config.scale?.rule === 'layer-scale' ? config.scale.value : undefined)
+  const where = { dtype, backend: js() }
+  /** A weight [out, in, ...] times `factor`; of queries, keys and values in one, three weights, the factor of the last. */
+  const weight = (draw: Initialiser, shape: readonly number[], { attention }: TensorSpec, factor: number): Dense => {
+    if (factor === 1 || attention === 'queries or keys') return draw(random, shape, where)
+    if (attention === undefined) return multiplied(draw(random, shape, where), factor)
+    const third = [shape[0]! / 3, ...shape.slice(1)]
+    const [q, k, v] = [1, 1, factor].map(f => multiplied(draw(random, third, where), f)) as [Dense, Dense, Dense]
+    const grouped = (t: Dense) => reshape(t, [third[0]! / attention, 1, attention, ...shape.slice(1)])
+    return reshape(concat([grouped(q), grouped(k), grouped(v)], 1), shape) as Dense
+  }
+  const drawn = (draw: Initialiser, spec: TensorSpec, factor = 1) => {
+    const { shape, inputsFirst } = spec
+    const made = inputsFirst
+      ? (transpose(weight(draw, [...shape].reverse(), spec, factor)) as Dense)
+      : weight(draw, shape, spec, factor)
+    return made.to(backend)
   }
   const tensors = scope(() => {
     const made: Record<string, Tensor> = {}
-    for (const [name, spec] of Object.entries(specsOf(architecture, config))) {
+    for (const [name, spec] of Object.entries(specs)) {
       const { shape, start } = spec
-      if (start === 'weight') made[name] = drawn(weights, spec)
-      else if (start === 'branch-end') made[name] = drawn(branchEnds, spec)
+      if (start === 'weight') made[name] = drawn(inside, spec)
+      else if (start === 'classifier') made[name] = drawn(begin.classifier ?? inside, spec)
+      else if (start === 'branch') made[name] = drawn(inside, spec, begin.branches)
+      else if (start === 'branch-end') made[name] = drawn(ends, spec, begin.ends)
       else if (typeof start === 'number') made[name] = full(shape, start, { dtype, backend })
-      else if (scale?.learned !== undefined) made[name] = full(shape, scale.learned, { dtype, backend })
+      else if (learned !== undefined) made[name] = full(shape, learned, { dtype, backend })
     }
     return made
   })
-  return { architecture, config: scale === undefined ? config : { ...config, scale: scale.rule }, tensors }
+  return { architecture, config, tensors }
 }
+
+const multiplied = (t: Dense, factor: number): Dense => (factor === 1 ? t : (mul(t, factor) as Dense))
 
 function configFor<C extends Config>(architecture: Architecture<C>, wanted: C): C {
   try {

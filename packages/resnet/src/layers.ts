@@ -4,19 +4,26 @@ import {
   batchNorm,
   gelu,
   geluTanh,
+  js,
   layerNorm,
   linear,
+  maximum,
+  mean,
   mul,
   narrow,
   relu,
   reshape,
+  rsqrt,
   scaledDotProductAttention,
+  scope,
   sigmoid,
   silu,
   softplus,
   stopGradient,
+  sub,
   type Tensor,
   tanh,
+  tensor,
   transpose,
 } from '@unravel/tensor'
 import { z } from 'zod'
@@ -43,6 +50,8 @@ type NamedActivation = keyof typeof namedActivations
 export const activationName = z.enum(Object.keys(namedActivations) as [NamedActivation, ...NamedActivation[]])
 
 type Specs = Record<string, TensorSpec>
+/** How a weight starts, by where it is. */
+export type WeightStart = Extract<TensorSpec['start'], string>
 
 export const parameter = (shape: readonly number[], start: TensorSpec['start']): TensorSpec => ({
   shape,
@@ -51,12 +60,7 @@ export const parameter = (shape: readonly number[], start: TensorSpec['start']):
 })
 
 /** `{name}.weight [out, in]` and `{name}.bias [out]` */
-export const linearSpecs = (
-  name: string,
-  out: number,
-  from: number,
-  start: 'weight' | 'branch-end' = 'weight',
-): Specs => ({
+export const linearSpecs = (name: string, out: number, from: number, start: WeightStart = 'weight'): Specs => ({
   [`${name}.weight`]: parameter([out, from], start),
   [`${name}.bias`]: parameter([out], 0),
 })
@@ -76,6 +80,36 @@ export const runningSpecs = (name: string, width: number): Specs => ({
 /** x Wᵀ + b for x [..., in], with the tensors of `name`. */
 export const linearLayer = (tensors: Tensors, name: string, x: Tensor): Tensor =>
   linear(x, tensors[`${name}.weight`]!, tensors[`${name}.bias`])
+
+/**
+ * Scaled weight standardisation of a weight [out, in, ...] (Brock et al. 2021): γ·gain·(W − μ)/(σ√fan_in) with mean and
+ * deviation of every output, γ = `gamma`. As in the authors' program σ²·fan_in counts as no less than 1e-4.
+ */
+export function standardised(weight: Tensor, gain: Tensor, gamma: number): Tensor {
+  const axes = Array.from({ length: weight.rank - 1 }, (_, i) => i + 1)
+  const centred = sub(weight, mean(weight, axes, true))
+  const fanIn = weight.size / weight.shape[0]!
+  const spread = mul(mean(mul(centred, centred), axes, true), fanIn)
+  return mul(mul(centred, rsqrt(maximum(spread, 1e-4))), mul(gain, gamma))
+}
+
+/** γ of an activation φ: 1/√Var φ(z) of standard normal z, by Simpson's rule on both sides of 0. */
+export function activationGain(phi: (x: Tensor) => Tensor): number {
+  const [n, bound] = [2 ** 14, 12]
+  const step = (2 * bound) / n
+  const points = Float64Array.from({ length: n + 1 }, (_, i) => i * step - bound)
+  const values = scope(() => phi(tensor(points, { backend: js() })))
+  const y = values.dataSync()
+  let [first, second] = [0, 0]
+  points.forEach((z, i) => {
+    const weight = (i === 0 || i === n ? 1 : i % 2 === 1 ? 4 : 2) * (step / 3)
+    const density = (weight * Math.exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI)
+    first += density * y[i]!
+    second += density * y[i]! ** 2
+  })
+  values.dispose()
+  return 1 / Math.sqrt(second - first ** 2)
+}
 
 /** Layer norm of x [..., width], with the tensors of `name`. */
 export const layerNormLayer = (tensors: Tensors, name: string, x: Tensor, eps: number): Tensor =>
@@ -123,13 +157,20 @@ export function checkImages(family: string, x: Tensor, shape: readonly (number |
 export function selfAttention(
   qkv: Tensor,
   heads: number,
-  options: { readonly causal?: boolean; readonly scale?: number } = {},
+  options: {
+    readonly causal?: boolean
+    readonly scale?: number
+    /** Norms of the queries and of the keys of every head. */
+    readonly norms?: { queries(x: Tensor): Tensor; keys(x: Tensor): Tensor } | undefined
+  } = {},
 ): Tensor {
   const [batch, positions, three] = qkv.shape as [number, number, number]
   const size = three / 3 / heads
   const split = transpose(reshape(qkv, [batch, positions, 3, heads, size]), [2, 0, 3, 1, 4])
   const part = (i: number) => reshape(narrow(split, 0, i, 1), [batch, heads, positions, size])
-  const mixed = scaledDotProductAttention(part(0), part(1), part(2), options)
+  const { norms, ...settings } = options
+  const [q, k] = norms === undefined ? [part(0), part(1)] : [norms.queries(part(0)), norms.keys(part(1))]
+  const mixed = scaledDotProductAttention(q, k, part(2), settings)
   return reshape(transpose(mixed, [0, 2, 1, 3]), [batch, positions, heads * size])
 }
 

@@ -17,7 +17,8 @@ import {
 import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors } from './architecture.js'
 import { depth, harmless, length, only, records, unchanged } from './config.js'
-import { checkIds, linearLayer, parameter } from './layers.js'
+import { checkIds, linearLayer, parameter, type WeightStart } from './layers.js'
+import { residualBlocks } from './residual.js'
 import { rope, rotary, thetaOf } from './rotary.js'
 import { scaleSchema } from './scale.js'
 import type { Tower } from './tower.js'
@@ -165,6 +166,9 @@ export const llama: Architecture<LlamaConfig> = {
       (_, i) => `layers.${i >> 1}.${i % 2 ? 'mlp' : 'self_attn'}.scale`,
     ),
 
+  channels: config => Array.from({ length: 2 * config.num_hidden_layers }, () => [config.hidden_size]),
+  refuses: (_, form) => (form === 'deep-norm' ? undefined : 'the branches of a llama have norms'),
+
   tensors(config) {
     const { vocab_size: vocabulary, hidden_size: width, intermediate_size: inner, num_attention_heads: heads } = config
     const size = headSize(config)
@@ -172,14 +176,9 @@ export const llama: Architecture<LlamaConfig> = {
     const qkvBias = config.attention_bias ?? config.model_type === 'qwen2'
     const outBias = config.attention_bias === true && config.model_type !== 'qwen2'
     const specs: Record<string, TensorSpec> = { 'model.embed_tokens.weight': parameter([vocabulary, width], 'weight') }
-    const dense = (
-      name: string,
-      out: number,
-      from: number,
-      bias: boolean,
-      start: 'weight' | 'branch-end' = 'weight',
-    ) => {
-      specs[`${name}.weight`] = parameter([out, from], start)
+    const dense = (name: string, out: number, from: number, bias: boolean, start: WeightStart = 'branch') => {
+      const pattern = /\.[qk]_proj$/.test(name) && { attention: 'queries or keys' as const }
+      specs[`${name}.weight`] = { ...parameter([out, from], start), ...pattern }
       if (bias) specs[`${name}.bias`] = parameter([out], 0)
     }
     for (let l = 0; l < config.num_hidden_layers; l++) {
@@ -198,8 +197,8 @@ export const llama: Architecture<LlamaConfig> = {
       dense(`${mlp}up_proj`, inner, width, config.mlp_bias)
       dense(`${mlp}down_proj`, width, inner, config.mlp_bias, 'branch-end')
     }
-    specs['model.norm.weight'] = parameter([width], 1)
-    if (!tied(config)) specs['lm_head.weight'] = parameter([vocabulary, width], 'weight')
+    if (config.scale?.rule !== 'deep-norm') specs['model.norm.weight'] = parameter([width], 1)
+    if (!tied(config)) specs['lm_head.weight'] = parameter([vocabulary, width], 'classifier')
     return specs
   },
 
@@ -218,22 +217,24 @@ export const llama: Architecture<LlamaConfig> = {
     const logitFactor =
       config.model_type === 'minicpm' && config.dim_model_base !== undefined ? config.dim_model_base / width : 1
     const attend = attentionOf(config, tensors)
-    const mlp = (l: number, h: Tensor) => {
-      const x = norm(`model.layers.${l}.post_attention_layernorm`, h)
+    const mlp = (l: number, x: Tensor) => {
       const part = (name: string, y: Tensor) => linearLayer(tensors, `model.layers.${l}.mlp.${name}`, y)
       return part('down_proj', gatedProduct(part('up_proj', x), part('gate_proj', x), gates[config.hidden_act]))
     }
+    const sublayers = scales.map((scale, i) => ({
+      scale,
+      norm: (h: Tensor) => norm(`model.layers.${i >> 1}.${i % 2 ? 'post_attention' : 'input'}_layernorm`, h),
+      body: (x: Tensor) => (i % 2 ? mlp : attend)(i >> 1, x),
+    }))
+    const { blocks, last } = residualBlocks(sublayers, config.scale, h => norm('model.norm', h))
     return {
       encode(ids) {
         checkIds('llama', ids, config.vocab_size)
         return mul(gather(embeddings, ids), embeddingFactor)
       },
-      blocks: scales.map((scale, i) => {
-        const l = i >> 1
-        return { scale, branch: h => (i % 2 ? mlp(l, h) : attend(l, norm(`model.layers.${l}.input_layernorm`, h))) }
-      }),
+      blocks,
       decode(h) {
-        const x = mul(norm('model.norm', h), logitFactor)
+        const x = mul(last(h), logitFactor)
         const logits = matmul(x, tensors['lm_head.weight'] ?? embeddings, false, true)
         return div(logits, config.logits_scaling ?? 1)
       },

@@ -13,13 +13,14 @@ import {
   type Tensor,
   tensor,
 } from '@unravel/tensor'
-import type { Architecture, Config, Model, TensorSpec, Tensors, TrainingPass } from './architecture.js'
+import type { Architecture, Config, Model, Rows, TensorSpec, Tensors, TrainingPass } from './architecture.js'
 import { checkedConfig, unknownFields } from './config.js'
 import { dlibResnet } from './dlibResnet.js'
 import { allFinite, checkFinite } from './finite.js'
 import { gpt2 } from './gpt2.js'
 import { gptNeox } from './gptNeox.js'
 import { llama } from './llama.js'
+import { isForm } from './residual.js'
 import { residualMlp } from './residualMlp.js'
 import { resnet } from './resnet.js'
 import { type ScaleRule, scalesOf } from './scale.js'
@@ -63,12 +64,9 @@ export function parseConfig(
   } catch (error) {
     throw new FormatError(`config.json is not JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`)
   }
-  const architecture = familyOf(config)
+  const { architecture, fields } = familyOf(config)
   try {
-    const { config: parsed, unknown } = checkedConfig(architecture, {
-      ...(config as object),
-      architecture: architecture.name,
-    })
+    const { config: parsed, unknown } = checkedConfig(architecture, { ...fields(), architecture: architecture.name })
     const model = { architecture, config: parsed }
     scalesOfModel(model)
     if (unknown.length > 0) onWarning(unknownFields(architecture, parsed, unknown))
@@ -78,21 +76,60 @@ export function parseConfig(
   }
 }
 
-/** The family that a configuration names by our `architecture`, or else by Hugging Face's `model_type`. */
-function familyOf(config: unknown): AnyArchitecture {
-  const { architecture: name, model_type: type } = (config ?? {}) as { architecture?: unknown; model_type?: unknown }
-  if (typeof name === 'string' && Object.hasOwn(families, name)) return families[name]!
+type Fields = Readonly<Record<string, unknown>>
+
+/** The family that a configuration names by our `architecture`, by Hugging Face's `model_type` or by timm's `architecture`, and
+ *  its fields as that family has them. */
+function familyOf(config: unknown): { readonly architecture: AnyArchitecture; readonly fields: () => Fields } {
+  const given = (config ?? {}) as Fields
+  const { architecture: name, model_type: type } = given
+  if (typeof name === 'string' && Object.hasOwn(families, name)) {
+    return { architecture: families[name]!, fields: () => given }
+  }
   const known = Object.values(families)
   if (name === undefined && typeof type === 'string') {
-    const family = known.find(({ modelTypes }) => modelTypes?.includes(type))
-    if (family !== undefined) return family
+    const architecture = known.find(({ modelTypes }) => modelTypes?.includes(type))
+    if (architecture !== undefined) {
+      return { architecture, fields: () => architecture.huggingFace?.(given) ?? given }
+    }
     const types = known.flatMap(({ modelTypes }) => modelTypes ?? [])
     throw new FormatError(`config.json: model_type is ${shown(type)}; expected one of ${types.join(', ')}`)
   }
+  // Names of timm may end in a tag of the weights.
+  const bare = typeof name === 'string' ? name.replace(/\..*$/, '') : ''
+  for (const architecture of known) {
+    const named = architecture.timm?.(bare, object(given.model_args))
+    if (named) return { architecture, fields: () => timmFields(architecture, named, given) }
+  }
   throw new FormatError(
-    `config.json: architecture is ${shown(name)}; expected one of ${Object.keys(families).join(', ')}`,
+    `config.json: architecture is ${shown(name)}; expected one of ${Object.keys(families).join(', ')}, or timm's name of a ResNet or ViT`,
   )
 }
+
+const object = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {})
+
+/** The arguments that timm builds a network with: those of its name, of the configuration and of its `model_args`, and where
+ *  they say nothing those of `pretrained_cfg`. */
+function timmFields({ synonyms = {} }: AnyArchitecture, named: Fields, given: Fields): Fields {
+  const renamed = (fields: Fields): Fields =>
+    Object.fromEntries(Object.entries(fields).map(([name, value]) => [synonyms[name] ?? name, value]))
+  const { model_args: changes, model_type: type, ...own } = given
+  const { num_classes: classes, global_pool: pool, input_size: size } = object(given.pretrained_cfg)
+  const defaults = {
+    num_classes: typeof classes === 'number' && classes >= 0 ? classes : 1000,
+    ...(typeof pool === 'string' && { global_pool: pool }),
+    ...(Array.isArray(size) && { in_chans: size[0] }),
+  }
+  const stored = Array.isArray(size) ? sizeFor(named, size) : {}
+  return { ...renamed(defaults), ...named, ...stored, ...renamed(own), ...renamed(object(changes)), ...wrapped(type) }
+}
+
+/** Hugging Face's name for a network that timm builds says nothing of it. */
+const wrapped = (type: unknown): Fields => (type === undefined || type === 'timm_wrapper' ? {} : { model_type: type })
+
+/** The size of images, where a network has one. */
+const sizeFor = (named: Fields, [, height, width]: readonly unknown[]): Fields =>
+  Object.hasOwn(named, 'img_size') ? { img_size: [height, width] } : {}
 
 export interface LoadOptions extends ConfigOptions {
   /** Default f32. */
@@ -143,24 +180,39 @@ function checkedTensors(
   const specs = specsOf(architecture, config)
   const found = new Map<string, StoredTensor>()
   const wrapper = wrapperOf([...stored.keys()], Object.keys(specs))
+  const rows = new Map<string, (StoredTensor | undefined)[]>()
   for (const [as, array] of stored) {
     const bare = as.slice(wrapper.length)
-    const name = architecture.standsFor === undefined ? bare : architecture.standsFor(bare, config)
-    if (name === null || isBatchCounter(name, specs)) continue
+    const own = architecture.standsFor === undefined || Object.hasOwn(specs, bare)
+    const stands = own ? bare : architecture.standsFor!(bare, config)
+    if (stands === null) continue
+    const { name, part, of }: Rows = typeof stands === 'string' ? { name: stands, part: 0, of: 1 } : stands
+    if (isBatchCounter(name, specs)) continue
     if (!Object.hasOwn(specs, name)) fail(`tensor ${shown(as)} is not part of this ${architecture.name}`)
     const { shape, type } = array
-    const wanted = specs[name]!.shape
+    const [outputs, ...others] = specs[name]!.shape
+    const wanted = of === 1 ? specs[name]!.shape : [outputs! / of, ...others]
     if (String(shape) !== String(wanted)) {
       const fix = layoutFix(shape, wanted)
       fail(`tensor ${shown(as)} is [${brief(String(shape))}]; config.json makes it [${wanted}]${fix}`)
     }
     if (!floats.has(type)) fail(`tensor ${shown(as)} holds ${type}; expected f64, f32, f16 or bf16`)
-    const twin = found.get(name)
-    if (twin === undefined) found.set(name, array)
+    if (!rows.has(name)) rows.set(name, new Array(of).fill(undefined))
+    const parts = rows.get(name)!
+    if (parts.length !== of) fail(`tensor ${shown(as)} and another both stand for ${shown(name)}`)
+    const twin = parts[part]
+    if (twin === undefined) parts[part] = array
     else if (!equal(twin, array)) fail(`tensor ${shown(as)} differs from another that also stands for ${shown(name)}`)
   }
   for (const [name, { shape, optional }] of Object.entries(specs)) {
-    if (!optional && !found.has(name)) fail(`tensor "${name}" [${shape}] is missing`)
+    const parts = rows.get(name) ?? []
+    if (!parts.includes(undefined)) {
+      if (parts.length > 0) found.set(name, stacked(shape, parts as StoredTensor[]))
+      else if (!optional) fail(`tensor "${name}" [${shape}] is missing`)
+    } else
+      fail(
+        `tensor "${name}" [${shape}] is there in part: ${parts.indexOf(undefined) + 1} of ${parts.length} is missing`,
+      )
   }
   return found
 }
@@ -190,6 +242,23 @@ function layoutFix(shape: readonly number[], wanted: readonly number[]): string 
   return ''
 }
 
+/** Parts one below the other. */
+function stacked(shape: readonly number[], parts: readonly StoredTensor[]): StoredTensor {
+  const [first] = parts as [StoredTensor]
+  if (parts.length === 1) return first
+  return {
+    shape,
+    type: first.type,
+    read(dtype = 'f64') {
+      const { data, ...rest } = first.read(dtype)
+      const whole = new (data.constructor as new (length: number) => typeof data)(data.length * parts.length)
+      whole.set(data as never)
+      parts.slice(1).forEach((part, i) => whole.set(part.read(dtype).data as never, (i + 1) * data.length))
+      return { ...rest, data: whole, shape }
+    },
+  }
+}
+
 function equal(a: StoredTensor, b: StoredTensor): boolean {
   const [x, y] = [a.read().data, b.read().data]
   return x.every((value, i) => Object.is(value, y[i]))
@@ -206,8 +275,13 @@ const scaleNames = ({ architecture, config }: Pick<Model, 'architecture' | 'conf
 
 /** Every tensor that a model of this configuration may have. */
 export function specsOf<C extends Config>(architecture: Architecture<C>, config: C): Record<string, TensorSpec> {
-  const scale: TensorSpec = { shape: [], kind: 'parameter', start: 'scale', optional: true }
-  const scales = scaleNames({ architecture, config } as unknown as Model).map(name => [name, scale] as const)
+  const diagonal = config.scale?.rule === 'layer-scale' ? architecture.channels?.(config) : undefined
+  const scales = scaleNames({ architecture, config } as unknown as Model).map((name, l): [string, TensorSpec] => [
+    name,
+    diagonal === undefined
+      ? { shape: [], kind: 'parameter', start: 'scale', optional: true }
+      : { shape: diagonal[l]!, kind: 'parameter', start: 'scale' },
+  ])
   return { ...architecture.tensors(config), ...Object.fromEntries(scales) }
 }
 
@@ -218,18 +292,24 @@ export function modelFiles({ config, tensors }: Model): { config: string; weight
 }
 
 export interface TowerOptions {
-  /** In place of the configuration's scale. */
+  /** In place of λ by the configuration's scale, whose form of the blocks stays: a rule without one. */
   readonly scale?: ScaleRule
   /** Other values of the model's tensors, such as those a gradient is taken with respect to. */
   readonly tensors?: Tensors
   readonly training?: TrainingPass
 }
 
-/** λ_1..λ_n of a model: its configuration's rule (default: constant 1), or another. */
+/** λ_1..λ_n of a model: its configuration's rule (default: constant 1), or another. Throws RangeError for a rule in its place
+ *  that would change more than λ. */
 export function scalesOfModel(
   { architecture, config }: Pick<Model, 'architecture' | 'config'>,
   scale?: ScaleRule,
 ): number[] {
+  if (scale !== undefined && (isForm(scale.rule) || scale.rule === 'layer-scale')) {
+    throw new RangeError(
+      `scale ${scale.rule} is the form of a fresh network; in place of a scale expected λ or a rule of it`,
+    )
+  }
   const rule = scale ?? config.scale ?? architecture.scale?.(config) ?? { rule: 'constant', value: 1 }
   return scalesOf(rule, architecture.depth(config))
 }

@@ -1,6 +1,9 @@
 import { z } from 'zod'
 
-/** How the branches of a tower of n blocks are scaled: `"scale"` of config.json. Learned scalars multiply it. */
+/**
+ * How the branches of a tower of n blocks are scaled: `"scale"` of config.json. Learned factors multiply it. The last three
+ * also change the form of the blocks, and are there for the families where they are defined (`Architecture.refuses`).
+ */
 export const scaleSchema = z.discriminatedUnion('rule', [
   z.object({ rule: z.literal('constant'), value: z.number() }),
   z.object({ rule: z.literal('1/n') }),
@@ -8,6 +11,10 @@ export const scaleSchema = z.discriminatedUnion('rule', [
   z.object({ rule: z.literal('c/n'), value: z.number() }),
   z.object({ rule: z.literal('c/sqrt(n)'), value: z.number() }),
   z.object({ rule: z.literal('per-block'), values: z.array(z.number()) }),
+  z.object({ rule: z.literal('layer-scale'), value: z.number() }),
+  z.object({ rule: z.literal('deep-norm') }),
+  z.object({ rule: z.literal('fixup') }),
+  z.object({ rule: z.literal('nf'), alpha: z.number(), beta: z.number().positive().optional() }),
 ])
 export type ScaleRule = z.output<typeof scaleSchema>
 
@@ -28,6 +35,12 @@ export function scalesOf(rule: ScaleRule, n: number): number[] {
         return equal(rule.value / Math.sqrt(n))
       case 'per-block':
         return [...rule.values]
+      case 'nf':
+        return equal(rule.alpha)
+      case 'layer-scale':
+      case 'deep-norm':
+      case 'fixup':
+        return equal(1)
     }
   }
   const found = scales()
@@ -38,13 +51,22 @@ export function scalesOf(rule: ScaleRule, n: number): number[] {
 }
 
 /**
- * Named ways to scale the branches of a tower. `learned` adds one trainable scalar a block (`blocks.{l}.scale`) that
- * starts at the given number.
+ * Named ways to scale the branches of a tower. `learned` adds a trainable factor to each block (`blocks.{l}.scale`) that
+ * starts at the given number: a scalar, or for layerScale one number a channel.
  *
  * - constant λ; `1/n`, `1/sqrt(n)`: Marion et al., JMLR 26 (2025); Dherin & Munn, arXiv 2510.03470
+ * - completeP: 1/n of transformers (Dey et al. 2025)
  * - skipInit: a learned scalar at the end of each branch, from 0 (De & Smith 2020)
  * - reZero: a learned α per layer, from 0 (Bachlechner et al. 2020)
+ * - layerScale: a learned diagonal at the end of each branch, from ε (Touvron et al. 2021)
  * - perBlock: λ_1..λ_n
+ * - deepNorm: h ← LN(αh + F(h)) of N layers with two branches each, α = (2N)^¼, weights of MLPs, values and outputs of
+ *   attention times β = (8N)^−¼ at the start (Wang et al. 2022)
+ * - fixup: without norms; the last weight of each branch and the classifier start at 0, the other weights of branches of m
+ *   layers at He's times n^(−1/(2m−2)); scalar biases before each layer and activation, a scalar multiplier at the end of each
+ *   branch (Zhang et al. 2019)
+ * - nf: without norms; h + α·F(h/β), β the expected deviation of h (or a number), scaled weight standardisation (Brock et al.
+ *   2021)
  * Any of the fixed ones with `trainable` gets a learned multiplier from 1.
  */
 export interface ScalePreset {
@@ -60,5 +82,14 @@ export const perBlock = (values: readonly number[], trainable = false): ScalePre
   preset({ rule: 'per-block', values: [...values] }, trainable)
 export const skipInit = (): ScalePreset => ({ rule: { rule: 'constant', value: 1 }, learned: 0 })
 export const reZero = (): ScalePreset => ({ rule: { rule: 'constant', value: 1 }, learned: 0 })
+export const layerScale = (epsilon: number): ScalePreset => ({
+  rule: { rule: 'layer-scale', value: epsilon },
+  learned: epsilon,
+})
+export const completeP = (trainable = false): ScalePreset => inverseDepth(trainable)
+export const deepNorm = (trainable = false): ScalePreset => preset({ rule: 'deep-norm' }, trainable)
+export const fixup = (trainable = false): ScalePreset => preset({ rule: 'fixup' }, trainable)
+export const nf = (alpha: number, beta?: number, trainable = false): ScalePreset =>
+  preset({ rule: 'nf', alpha, ...(beta !== undefined && { beta }) }, trainable)
 
 const preset = (rule: ScaleRule, trainable: boolean): ScalePreset => (trainable ? { rule, learned: 1 } : { rule })

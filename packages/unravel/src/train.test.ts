@@ -75,6 +75,12 @@ describe('a run', () => {
     ['skip-init', { rule: 'constant', value: 1 }, 0],
     ['re-zero', { rule: 'constant', value: 1 }, 0],
     ['per-block:1,0.5,-2e-1', { rule: 'per-block', values: [1, 0.5, -0.2] }, undefined],
+    ['complete-p', { rule: '1/n' }, undefined],
+    ['layer-scale:0.25', { rule: 'layer-scale', value: 0.25 }, 0.25],
+    ['deep-norm', { rule: 'deep-norm' }, undefined],
+    ['fixup', { rule: 'fixup' }, 1, '--trainable-scale'],
+    ['nf:0.2', { rule: 'nf', alpha: 0.2 }, undefined],
+    ['nf:0.2,1.5', { rule: 'nf', alpha: 0.2, beta: 1.5 }, undefined],
   ]
   test.each(presets)('--scale %s', async (scale, rule, learned, ...more) => {
     // A rate this small leaves a learned scalar where it started.
@@ -334,6 +340,12 @@ describe('bad arguments', () => {
     ['an unknown scale', [...base, '--scale', 'fast'], /'fast' is invalid.*skip-init/],
     ['scales for another depth', [...base, '--scale', 'per-block:1,2'], /20 values.*got 2/],
     ['a scale that is not finite', [...base, '--scale', 'constant:NaN'], /is invalid/],
+    ['nf with a third number', [...base, '--scale', 'nf:1,2,3'], /is invalid.*'nf:α/],
+    [
+      'a preset in place of norms',
+      [...base, '--scale', 'fixup', '--norm', 'layer'],
+      /in place of norms, and "norm" is/,
+    ],
     ['resumption from nowhere', [...base, '--resume'], /--checkpoint FILE/],
     ['resumption from nothing', [...base, '--resume', '--checkpoint', 'no.ckpt'], /no checkpoint .*no\.ckpt yet/],
     ['a checkpoint in the way', [...base, '--checkpoint', 'data/t10k-labels-idx1-ubyte'], /exists: add --resume/],

@@ -1,4 +1,14 @@
-import { reZero, type ScalePreset, type ScaleRule, skipInit } from '@unravel/resnet'
+import {
+  completeP,
+  deepNorm,
+  fixup,
+  layerScale,
+  nf,
+  reZero,
+  type ScalePreset,
+  type ScaleRule,
+  skipInit,
+} from '@unravel/resnet'
 import { InvalidArgumentError } from 'commander'
 
 /** Readers of option values: text in, value out, or an error that the argument parser reports. */
@@ -49,19 +59,32 @@ export const scale = (text: string): ScaleRule => {
   throw new InvalidArgumentError("It must be a finite number, '1/n' or '1/sqrt(n)'.")
 }
 
-/** A way to scale the branches of a fresh network: λ, `constant:λ`, `1/n`, `1/sqrt(n)`, `skip-init`, `re-zero` or
- *  `per-block:λ1,λ2,…`. */
+const presets: Readonly<Record<string, () => ScalePreset>> = {
+  'skip-init': skipInit,
+  're-zero': reZero,
+  'complete-p': () => completeP(),
+  'deep-norm': () => deepNorm(),
+  fixup: () => fixup(),
+}
+/** What `--scale` of a fresh network takes. */
+export const presetNames =
+  "λ, 'constant:λ', '1/n', '1/sqrt(n)', 'per-block:λ1,λ2,…', 'skip-init', 're-zero', 'complete-p', 'deep-norm', 'layer-scale:ε', 'fixup' or 'nf:α[,β]'"
+
+/** A way to scale the branches of a fresh network. */
 export const scalePreset = (text: string): ScalePreset => {
+  if (Object.hasOwn(presets, text)) return presets[text]!()
   const [name, rest] = text.split(':', 2)
-  if (text === 'skip-init') return skipInit()
-  if (text === 're-zero') return reZero()
+  const numbers = () => (rest ?? '').split(',').map(number())
   try {
     if (name === 'constant') return { rule: { rule: 'constant', value: number()(rest ?? '') } }
-    if (name === 'per-block') return { rule: { rule: 'per-block', values: (rest ?? '').split(',').map(number()) } }
+    if (name === 'per-block') return { rule: { rule: 'per-block', values: numbers() } }
+    if (name === 'layer-scale') return layerScale(number()(rest ?? ''))
+    if (name === 'nf') {
+      const [alpha, beta, ...more] = numbers() as [number, number?]
+      if (more.length === 0 && (beta === undefined || beta > 0)) return nf(alpha, beta)
+    }
     return { rule: scale(text) }
   } catch {
-    throw new InvalidArgumentError(
-      "It must be a finite number, 'constant:λ', '1/n', '1/sqrt(n)', 'skip-init', 're-zero' or 'per-block:λ1,λ2,…'.",
-    )
+    throw new InvalidArgumentError(`It must be ${presetNames.replace('λ', 'a finite number')}.`)
   }
 }

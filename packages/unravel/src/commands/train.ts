@@ -44,7 +44,7 @@ import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar, timeLeft } from '../progress.js'
 import { programLine } from '../shell.js'
-import { integer, number, scalePreset } from '../values.js'
+import { integer, number, presetNames, scalePreset } from '../values.js'
 
 interface TrainOptions {
   readonly data: string
@@ -56,7 +56,7 @@ interface TrainOptions {
   readonly norm: 'none' | 'layer' | 'rms' | 'batch'
   readonly scale: ScalePreset
   readonly trainableScale?: true
-  readonly init: keyof typeof initialisers
+  readonly init?: keyof typeof initialisers
   readonly epochs: number
   readonly steps?: number
   readonly batch: number
@@ -100,18 +100,16 @@ export function trainCommand(io: Io): Command {
         .default('none'),
     )
     .addOption(
-      new Option(
-        '--scale <rule>',
-        "scale of the branches: λ, '1/n', '1/sqrt(n)', 'skip-init', 're-zero' or 'per-block:λ1,λ2,…'",
-      )
+      new Option('--scale <rule>', `scale of the branches: ${presetNames}`)
         .argParser(scalePreset)
         .default(scalePreset('1/sqrt(n)'), '1/sqrt(n)'),
     )
     .option('--trainable-scale', 'learned factor of the scale in every block')
     .addOption(
-      new Option('--init <name>', 'initialisation of the weights')
-        .choices(Object.keys(initialisers))
-        .default('lecun-normal'),
+      new Option(
+        '--init <name>',
+        'initialisation of the weights (default: lecun-normal; xavier-normal with deep-norm, he-normal with fixup)',
+      ).choices(Object.keys(initialisers)),
     )
     .optionsGroup('Training:')
     .option('--epochs <n>', 'passes through the training set', integer(1), 1)
@@ -240,13 +238,14 @@ function freshModel(options: TrainOptions, scale: ScalePreset, data: Dataset, ba
   const input = data.shape.reduce((a, b) => a * b, 1)
   const sizes = { input, width, hidden, output: data.classes, depth }
   const config = { architecture: 'residual-mlp' as const, ...sizes, activation, norm, norm_eps: 1e-5 }
-  return initialise(residualMlp, config, {
-    random: new Random(seed),
-    weights: initialisers[init],
-    scale,
-    dtype,
-    backend,
-  }) as Model
+  const weights = init === undefined ? {} : { weights: initialisers[init] }
+  try {
+    return initialise(residualMlp, config, { random: new Random(seed), ...weights, scale, dtype, backend }) as Model
+  } catch (error) {
+    // Such as a preset in place of norms, and a norm.
+    if (error instanceof RangeError) throw new UsageError(error.message.replace(/^initialise: /, ''))
+    throw error
+  }
 }
 
 /** How a run goes, apart from the model. */
