@@ -27,7 +27,7 @@ const MAX_PRINTED = 2 ** 24
 
 export function runCommand(io: Io): Command {
   return new Command('run')
-    .description('Run a network on inputs and give its outputs as they are.')
+    .description('Outputs of a network for a batch of inputs, as they are.')
     .addArgument(
       new Argument(
         '<MODEL>',
@@ -37,11 +37,11 @@ export function runCommand(io: Io): Command {
     .requiredOption('--input <X.npy>', 'input; of several, a .npz with one array for each name')
     .option('--out <Y.npz>', 'file for the outputs, as NumPy arrays under their names')
     .option('--output <NAME>', 'output to compute, or any inner value of an ONNX file (default: every output)')
-    .addOption(new Option('--dtype <dtype>', 'precision').choices(['f64', 'f32']).default('f64'))
-    .addOption(new Option('--backend <name>', 'where kernels run').choices(backendNames).default('wasm'))
+    .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(['f64', 'f32']).default('f64'))
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
     .option('--architecture <MODULE>', "module that exports one's own architecture, for config.json to name")
-    .option('--json', 'print one JSON document with all numbers instead of a summary')
+    .option('--json', 'one JSON document with all numbers in place of a summary')
     .action((model: string, options: RunOptions) => runModel(model, options, io))
 }
 
