@@ -1,5 +1,5 @@
 import fc, { type Arbitrary } from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import {
   type Backend,
   type Buffer,
@@ -18,6 +18,7 @@ import { js } from './js/index.js'
 import { definitions } from './oracles/definitions.js'
 import { createBackend } from './wasm/backend.js'
 import { load } from './wasm/load.js'
+import { Heap } from './wasm/memory.js'
 
 // Every kernel of the table, on every backend, against its definition, over random shapes: sizes 0 and 1, sizes beside the
 // tiles', long and thin, views that begin anywhere.
@@ -518,10 +519,12 @@ function computed(backend: Backend, name: KernelName, { args }: Call, dtype: DTy
     outputs.push(out)
     return out
   })
-  ;(backend.kernels as unknown as Record<string, Run>)[name]!(...given)
-  const results = outputs.map(out => [...backend.readSync!(out)])
-  for (const owner of owners) backend.release(owner)
-  return results
+  try {
+    ;(backend.kernels as unknown as Record<string, Run>)[name]!(...given)
+    return outputs.map(out => [...backend.readSync!(out)])
+  } finally {
+    for (const owner of owners) backend.release(owner)
+  }
 }
 
 describe.each(backends)('on %s', (_, backend) => {
@@ -566,6 +569,72 @@ describe.each(backends)('on %s', (_, backend) => {
     expect(backend.memory().buffers).toBe(before)
     expect([...backend.fallbacks()]).toEqual([])
   })
+})
+
+// Every allocation that a kernel makes is refused once, the first, the second, … until the kernel needs no more.
+describe('a kernel whose working memory is refused', () => {
+  const module = load('relaxed')
+  const { scratchBytes } = module.exports
+  let small = false
+  // No working memory but what is allocated, however small the call.
+  const exports = { ...module.exports, scratchBytes: () => (small ? 0 : scratchBytes()) }
+  const backend = createBackend({ ...module, exports })
+  let left = Number.POSITIVE_INFINITY
+  const alloc = Heap.prototype.alloc
+  const run = (name: KernelName, one: Call, dtype: DType, allowed: number) => {
+    const refuse = vi.spyOn(Heap.prototype, 'alloc').mockImplementation(function (this: Heap, ...args) {
+      if (left-- === 0) throw new RangeError('Out of WebAssembly memory: refused')
+      return alloc.apply(this, args)
+    })
+    const kernel = (...args: unknown[]) => {
+      left = allowed
+      try {
+        return (backend.kernels as unknown as Record<string, Run>)[name]!(...args)
+      } finally {
+        left = Number.POSITIVE_INFINITY
+      }
+    }
+    small = true
+    try {
+      const watched = new Proxy(backend as Backend, {
+        get(of, key) {
+          if (key === 'kernels') return { ...backend.kernels, [name]: kernel }
+          const value = Reflect.get(of, key, of)
+          return typeof value === 'function' ? value.bind(of) : value
+        },
+      })
+      return computed(watched, name, one, dtype)
+    } finally {
+      small = false
+      refuse.mockRestore()
+    }
+  }
+  const table = Object.entries(calls).flatMap(([name, arbitrary]) =>
+    contract[name as KernelName].dtypes.map(dtype => [name as keyof typeof calls, dtype, arbitrary] as const),
+  )
+  let refusals = 0
+  it.each(table)('%s %s keeps nothing, and is right the next time', (name, dtype, arbitrary) => {
+    for (const one of fc.sample(arbitrary, { numRuns: 5, seed: 1 })) {
+      const expected = computed(backend, name, one, dtype)
+      const before = backend.memory()
+      for (let allowed = 0; ; allowed++) {
+        let values: number[][] | undefined
+        try {
+          values = run(name, one, dtype, allowed)
+        } catch (error) {
+          expect((error as Error).message).toBe('Out of WebAssembly memory: refused')
+        }
+        const { bytes, buffers } = backend.memory()
+        expect({ bytes, buffers }).toEqual({ bytes: before.bytes, buffers: before.buffers })
+        if (values !== undefined) {
+          expect(values).toEqual(expected)
+          break
+        }
+        refusals++
+      }
+    }
+  })
+  it('there were refusals', () => expect(refusals).toBeGreaterThan(50))
 })
 
 /** Where the definition gives NaN or ±Inf, so does every backend, and nowhere else. */

@@ -6,6 +6,7 @@ import {
   backendOf,
   type Dense,
   Gating,
+  gated,
   gradcheck,
   jvp,
   logSoftmax,
@@ -26,7 +27,8 @@ import {
   tensor,
   vjp,
 } from '@unravel/tensor'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { Heap } from '../../kernels/src/wasm/memory.js'
 import { type Case, cases, type Domain } from './cases.js'
 
 const backends: readonly Backend[] = [js(), wasm()]
@@ -199,6 +201,37 @@ for (const backend of backends) {
         })
       }
 
+      if (backend.name === 'wasm') {
+        it.each(own)('keeps nothing outside of scopes when memory is refused %#', c => {
+          const inputs = inputsOf(c, 'f64', backend)
+          const { f, xs } = ofFloats(op, c, inputs)
+          const lines = xs.map(x => stack([x, x], 0))
+          const [through] = c.paths ?? [0]
+          const of = (x: Tensor) =>
+            apply(
+              op,
+              inputs.map((input, i) => (i === through ? x : input)),
+              c.attrs,
+            )
+          const ways: (() => unknown)[] = [() => apply(op, inputs, c.attrs)]
+          if (differentiable(op)) {
+            ways.push(() => vjp<readonly Tensor[]>(v => f(...v), xs))
+            const { value, pullback } = vjp<readonly Tensor[]>(v => f(...v), xs)
+            // Deferred numbers that are computed stay: here, before memory is refused.
+            value.dataSync()
+            ways.push(
+              () => pullback(value),
+              () => series<readonly Tensor[]>(v => f(...v), lines, 2),
+            )
+            if (typeof op.gate !== 'string' && through !== undefined) {
+              const parts = stack([inputs[through]!], 0)
+              ways.push(() => gated(of, inputs[through]!, parts, 2))
+            }
+          }
+          for (const way of ways) refuseEach(way, backend)
+        })
+      }
+
       it.each(own)('leaks nothing %#', c => {
         const inputs = inputsOf(c, 'f64', backend)
         const once = () =>
@@ -225,6 +258,36 @@ for (const backend of backends) {
       })
     },
   )
+}
+
+/** Runs `way` with its first allocation refused, then with its second, and so on until it needs no more. */
+function refuseEach(way: () => unknown, backend: Backend): void {
+  const alloc = Heap.prototype.alloc
+  let left = Number.POSITIVE_INFINITY
+  const refuse = vi.spyOn(Heap.prototype, 'alloc').mockImplementation(function (this: Heap, ...args) {
+    if (left-- === 0) throw new RangeError('Out of WebAssembly memory: refused')
+    return alloc.apply(this, args)
+  })
+  try {
+    for (let allowed = 0; ; allowed++) {
+      const before = memory(backend)
+      left = allowed
+      try {
+        way()
+        return
+      } catch (error) {
+        expect((error as Error).message).toBe('Out of WebAssembly memory: refused')
+      } finally {
+        left = Number.POSITIVE_INFINITY
+      }
+      const after = memory(backend)
+      // The garbage collector may return what others left behind.
+      if (after.buffers < before.buffers) allowed--
+      else expect({ ...after, reserved: 0 }).toEqual({ ...before, reserved: 0 })
+    }
+  } finally {
+    refuse.mockRestore()
+  }
 }
 
 const part = (t: Tensor, i: number) => {

@@ -4,6 +4,7 @@ import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel, tapesRecording, whileRecording } from '../core/levels.js'
 import { alias, applyAs } from '../core/op.js'
+import { allOrNothing } from '../core/owner.js'
 import { release, scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
 import { Dense, type Mark, type Op, Tensor } from '../core/tensor.js'
@@ -198,9 +199,11 @@ function traced<T extends Tree, Aux>(
           throw new ShapeError(wanted, [cotangent])
         }
         const depends = output instanceof Traced && output.tape === tape
-        const found = depends ? backward(tape, output.index, variables.length, cotangent) : []
-        let i = 0
-        return mapTree(t => found[i++] ?? zeros([...lead, ...t.shape], like(t)), inputs) as T
+        return allOrNothing(() => {
+          const found = depends ? backward(tape, output.index, variables.length, cotangent) : []
+          let i = 0
+          return mapTree(t => found[i++] ?? zeros([...lead, ...t.shape], like(t)), inputs) as T
+        })
       },
     }
   })

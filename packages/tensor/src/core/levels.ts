@@ -1,3 +1,5 @@
+import { allOrNothing } from './owner.js'
+
 // How many reverse-mode tapes are recording: while one is, intermediate values must outlive their scopes.
 let recording = 0
 
@@ -19,7 +21,7 @@ let depth = 0
 export function atFreshLevel<T>(body: (level: number) => T): T {
   depth++
   try {
-    return body(depth)
+    return allOrNothing(body, depth)
   } finally {
     depth--
   }

@@ -1,6 +1,7 @@
 import type { Backend, DType } from '@unravel/kernels'
 import type { TensorType } from './errors.js'
 import { BackendError, describe, ShapeError } from './errors.js'
+import { allOrNothing } from './owner.js'
 import { sameShape } from './shape.js'
 import { Dense, type Op, Tensor } from './tensor.js'
 
@@ -17,7 +18,8 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor
 export function applyAs<A>(type: TensorType, op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
   let top = inputs[0]!
   for (let i = 1; i < inputs.length; i++) if (inputs[i]!.level > top.level) top = inputs[i]!
-  return top.level === 0 ? op.run(inputs as readonly Dense[], attrs, type) : top.interpret(op, inputs, attrs, type)
+  if (top.level > 0) return top.interpret(op, inputs, attrs, type)
+  return allOrNothing(op.run, inputs as readonly Dense[], attrs, type)
 }
 
 /** x under a handle of its own, where the op `name` has nothing to do: disposing either leaves the other. Tracers own

@@ -9,10 +9,16 @@ export interface Owned {
 // What was made since the innermost scope() began; null outside every scope.
 let made: Owned[] | null = null
 
+// What `allOrNothing` frees if its body throws: what the garbage collector owns otherwise. One list for all calls, which do
+// not nest: small ops cannot afford one each.
+const unscoped: Owned[] = []
+let recordingUnscoped = false
+
 /** Gives a new tensor its owner: the scope in force, or else the garbage collector. */
 export function adopt(tensor: Owned): void {
-  if (made === null) tensor.watch()
-  else made.push(tensor)
+  if (made !== null) return void made.push(tensor)
+  if (recordingUnscoped) unscoped.push(tensor)
+  tensor.watch()
 }
 
 /** What the scope in force has made, or null outside every scope. */
@@ -23,4 +29,20 @@ export function ownInto(list: Owned[] | null): Owned[] | null {
   const before = made
   made = list
   return before
+}
+
+/** Runs `body` on its arguments; if it throws outside every scope, what it made is freed at once and not left to the garbage
+ *  collector. */
+export function allOrNothing<A extends readonly unknown[], T>(body: (...args: A) => T, ...args: A): T {
+  if (made !== null || recordingUnscoped) return body(...args)
+  recordingUnscoped = true
+  try {
+    return body(...args)
+  } catch (error) {
+    for (const tensor of unscoped) tensor.dispose()
+    throw error
+  } finally {
+    unscoped.length = 0
+    recordingUnscoped = false
+  }
 }

@@ -87,7 +87,10 @@ export const slopeOf =
   (phi: MapGradOp) =>
   (kernels: Kernels<Buffer>, x: Buffer, out: Buffer, backend: Backend, dtype: DType): void => {
     const ones = backend.alloc(dtype, x.length)
-    kernels.fill(1, ones)
-    kernelOf(backend, 'mapGrad', reference.mapGrad)(phi, x, ones, out)
-    backend.release(ones)
+    try {
+      kernels.fill(1, ones)
+      kernelOf(backend, 'mapGrad', reference.mapGrad)(phi, x, ones, out)
+    } finally {
+      backend.release(ones)
+    }
   }

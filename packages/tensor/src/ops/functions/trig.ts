@@ -49,7 +49,11 @@ export function sinCos(
   which: 'sin' | 'cos',
 ): void {
   const other = backend.alloc(dtype, orders * n)
-  if (which === 'sin') kernelOf(backend, 'seriesSinCos', reference.seriesSinCos)(orders, n, x, out, other)
-  else kernelOf(backend, 'seriesSinCos', reference.seriesSinCos)(orders, n, x, other, out)
-  backend.release(other)
+  const kernel = kernelOf(backend, 'seriesSinCos', reference.seriesSinCos)
+  try {
+    if (which === 'sin') kernel(orders, n, x, out, other)
+    else kernel(orders, n, x, other, out)
+  } finally {
+    backend.release(other)
+  }
 }
