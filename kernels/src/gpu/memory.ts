@@ -1,5 +1,5 @@
 import type { DType, TypedArray } from '../contract.js'
-import { assertAlive, assertLength, CountedBuffer, CountedMemory } from '../shared/counted.js'
+import { assertAlive, assertLength, type CountedBuffer, CountedMemory } from '../shared/counted.js'
 import { arrays, bytesPerElement } from '../shared/dtypes.js'
 import { type Device, type Handle, maxLength } from './device.js'
 import { kernelSource } from './source.js'
@@ -13,15 +13,22 @@ export interface Storage {
 }
 
 /** A handle on `length` numbers: a whole storage, or a view into the region that owns one. */
-export class Texels extends CountedBuffer {
-  declare readonly owner: Texels
+export class Texels implements CountedBuffer {
+  readonly dtype: DType
+  readonly length: number
   readonly offset: number
   readonly storage: Storage
+  readonly owner: Texels
+  references: number
+  watched = false
 
   constructor(dtype: DType, length: number, offset: number, storage: Storage, owner?: Texels) {
-    super(dtype, length, owner)
+    this.dtype = dtype
+    this.length = length
     this.offset = offset
     this.storage = storage
+    this.owner = owner ?? this
+    this.references = owner === undefined ? 1 : 0
   }
 }
 

@@ -7,7 +7,7 @@ import {
   type TypedArray,
 } from '../contract.js'
 import { jsKernels } from '../js/index.js'
-import { CountedBuffer } from './counted.js'
+import { type CountedBuffer, isCounted } from './counted.js'
 import { UnsupportedError } from './errors.js'
 
 type Supports = (kernel: KernelName, dtype: DType) => true | string
@@ -44,7 +44,7 @@ export class Fallbacks {
   }
 }
 
-const buffersOf = (args: readonly unknown[]) => args.filter(arg => arg instanceof CountedBuffer)
+const buffersOf = (args: readonly unknown[]) => args.filter(isCounted)
 
 /** The dtype of a call: that of its data, which for `gather` and `scatterAdd` come after the index. */
 const dtypeOf = (kernel: KernelName, buffers: readonly CountedBuffer[]): DType =>
@@ -65,7 +65,7 @@ export const jsKernelsOn = <B extends CountedBuffer>(
     fallbacks.note(kernel, dtype)
     const arrays = arraysOf(kernel, dtype, buffers)
     const run = jsKernels[kernel] as Run
-    run(...args.map(arg => (arg instanceof CountedBuffer ? arrays[buffers.indexOf(arg as B)] : arg)))
+    run(...args.map(arg => (isCounted(arg) ? arrays[buffers.indexOf(arg as B)] : arg)))
   })
 
 /** A backend's own kernels on the dtypes that it supports, and js kernels for the rest. */
