@@ -13,10 +13,12 @@ const folders = ['kernels', ...readdirSync(join(root, 'packages')).map(name => `
   folder => !manifest(folder).private,
 )
 
-/** `gpu/index` → the source that becomes dist/gpu/index.js. */
+/** `gpu/index` → the source that becomes dist/gpu/index.js: of `exports`, and of `imports` that differ by platform. */
 function entriesOf(folder) {
-  const { exports: entries, bin = {} } = manifest(folder)
-  const sources = Object.values(entries).flatMap(entry => entry['@unravel/source'] ?? [])
+  const { exports: entries, imports = {}, bin = {} } = manifest(folder)
+  const sources = [...Object.values(entries), ...Object.values(imports).flatMap(Object.values)].flatMap(
+    entry => entry['@unravel/source'] ?? [],
+  )
   if (Object.keys(bin).length > 0) sources.push('./src/bin.ts')
   return Object.fromEntries(sources.map(s => [s.replace(/^\.\/src\/|\.ts$/g, ''), join(root, folder, s)]))
 }

@@ -1,5 +1,6 @@
 export {
   type Backend,
+  DisposedError,
   type DType,
   js,
   type MemoryReport,
@@ -16,7 +17,7 @@ export { type CountedMarks, grad, type Pullback, valueAndGrad, vjp, type WithAux
 export { Expansion, jvp, type SelectionObserver, Series, series, trimmedSeries } from './autodiff/series.js'
 export * from './core/create.js'
 export type { Deferred } from './core/deferred.js'
-export * from './core/errors.js'
+export { BackendError, describe, RuleError, ShapeError, type TensorType } from './core/errors.js'
 export { tapesRecording } from './core/levels.js'
 export { apply, backendOf } from './core/op.js'
 export type { Nested } from './core/printing.js'

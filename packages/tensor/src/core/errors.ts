@@ -1,4 +1,4 @@
-import type { DType, Shape } from '@unravel/kernels'
+import { DisposedError, type DType, type Shape } from '@unravel/kernels'
 
 /** What is known of a tensor without its numbers. */
 export interface TensorType {
@@ -23,16 +23,12 @@ export class ShapeError extends Error {
   }
 }
 
-/** A tensor that was used after it was disposed. */
-export class DisposedError extends Error {
-  override readonly name = 'DisposedError'
-  constructor(origin: string, what: TensorType) {
-    super(
-      `the ${describe(what)} made by ${origin} was disposed: return it from its scope(), wrap it in keep(), ` +
-        'or use it before dispose()',
-    )
-  }
-}
+/** The error of a tensor made by the op `origin` that was used after it was disposed. */
+export const disposed = (origin: string, what: TensorType): DisposedError =>
+  new DisposedError(
+    `the ${describe(what)} made by ${origin} was disposed: return it from its scope(), wrap it in keep(), ` +
+      'or use it before dispose()',
+  )
 
 /** Inputs of one op that live on different backends. */
 export class BackendError extends Error {

@@ -1,3 +1,4 @@
+import { DisposedError as OfBuffers } from '@unravel/kernels'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
   add,
@@ -114,6 +115,13 @@ describe.each([js(), wasm()])('on $name', backend => {
     const made = [value, gradient, constant, series((t: Tensor) => t, line, 1), taken.value, taken.stack, fixed.value]
     for (const t of [...made, pair[0], pair[2], pair[1].a]) t.dispose()
     expect([x, k, line, pair[1].b].map(read)).toEqual([[3], [5], [3, 1], [1]])
+  })
+
+  it('a disposed tensor and a released buffer throw the same class, which names the op', () => {
+    const t = add(tensor([1, 2]), 1)
+    t.dispose()
+    expect(() => t.dataSync()).toThrow(OfBuffers)
+    expect(() => t.dataSync()).toThrow(/made by add was disposed/)
   })
 
   describe('what a tape needs it holds', () => {

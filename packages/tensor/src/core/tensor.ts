@@ -1,9 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, Buffer, DType, Kernels, MapGradOp, MapOp, SeriesOp, Shape, TypedArray } from '@unravel/kernels'
-import { bareJs } from '@unravel/kernels'
+import { standardBackend } from '#standard-backend'
 import type { Deferred } from './deferred.js'
 import { arrayOf, checkedDType, dtypeOf } from './dtype.js'
-import { DisposedError, describe, RuleError, type TensorType } from './errors.js'
+import { describe, disposed, RuleError, type TensorType } from './errors.js'
 import { adopt } from './owner.js'
 import { formatted, type Nested, nested } from './printing.js'
 import { sizeOf } from './shape.js'
@@ -121,7 +121,7 @@ export class Dense extends Tensor {
   compute(): Buffer {
     if (this.#buffer !== null) return this.#buffer
     const pending = this.#pending
-    if (pending === null) throw new DisposedError(this.origin, this)
+    if (pending === null) throw disposed(this.origin, this)
     const out = this.backend.alloc(this.dtype, this.size)
     try {
       pending.into(out, null, 1, null)
@@ -303,15 +303,19 @@ export interface GateContext extends OrdersContext {
   paths(value: Tensor, stack: Tensor): Tensor
 }
 
-let standard: Backend = bareJs()
+let standard: Backend | undefined
 
-/** The backend of tensors that are made without naming one (default: js). Returns the one in force before. */
+/** The backend of tensors that are made without naming one (default: wasm in Node, Deno and Bun, js in browsers). Returns the
+ *  one in force before. */
 export function useBackend(backend: Backend): Backend {
-  const before = standard
+  const before = defaultBackend()
   standard = backend
   return before
 }
-export const defaultBackend = (): Backend => standard
+export function defaultBackend(): Backend {
+  standard ??= standardBackend()
+  return standard
+}
 
 /** A tensor whose contents are still undefined; for ops. */
 export function allocate(backend: Backend, shape: Shape, dtype: DType, origin: string): Dense {
