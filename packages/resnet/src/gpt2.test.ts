@@ -100,7 +100,10 @@ describe('gpt2', () => {
       { scale_attn_weights: false },
       { scale_attn_by_inverse_layer_idx: true },
     ].map(changes =>
-      run(towerOf(modelFrom(JSON.stringify({ ...JSON.parse(config), ...changes }), weights)), x).dataSync(),
+      run(
+        towerOf(modelFrom(JSON.stringify({ ...JSON.parse(config), ...changes }), weights, { backend: js() })),
+        x,
+      ).dataSync(),
     )
     expect(unscaled).not.toEqual(plain)
     expect(byLayer).not.toEqual(plain)

@@ -353,7 +353,7 @@ describe('train', () => {
     expect(() => parseCheckpoint(file, fresh(js()), adamw(), { seed: 6 })).toThrow('seed is 5 there and 6 here')
     expect(() => parseCheckpoint(file, fresh(js()), sgd(), { seed: 5 })).toThrow('another run: optimiser')
     expect(() => parseCheckpoint(file, fresh(js(), { depth: 2 }), adamw(), { seed: 5 })).toThrow('another run: config')
-    expect(() => parseCheckpoint(file, fresh(js(), {}, 'f64'), adamw(), { seed: 5 })).toThrow(
+    expect(() => parseCheckpoint(file, fresh(js(), {}, 'f64'), adamw(), { seed: 5 }, { backend: js() })).toThrow(
       'the checkpoint has no tensor "model.encoder.weight" f64[6,2]',
     )
     expect(() => parseCheckpoint(bytes(state.model), fresh(js()), adamw(), { seed: 5 })).toThrow(
