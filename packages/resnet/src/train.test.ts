@@ -174,6 +174,47 @@ describe.each(backends)('train on $name', backend => {
     unbiased.forEach((x, u) => expect(v![u]).toBeCloseTo(0.9 + 0.1 * x, 12))
   })
 
+  describe('gradients whose squares overflow f32', () => {
+    /** A network whose state is 1e22 times as large as usual: the gradient of its decoder is as large. */
+    const huge = (dtype: 'f32' | 'f64') => {
+      const model = fresh(backend, { activation: 'identity' }, dtype)
+      return {
+        ...model,
+        tensors: { ...model.tensors, 'encoder.weight': mul(model.tensors['encoder.weight']!, 1e22) },
+      } as Model
+    }
+    const decoder = ({ tensors }: Model) => Float64Array.from(tensors['decoder.weight']!.dataSync())
+    /** What a step changes in the decoder, and the norm it saw. */
+    const step = async (dtype: 'f32' | 'f64', optimiser: Optimiser) => {
+      const model = huge(dtype)
+      const before = decoder(model)
+      let norm = 0
+      const { ended, state } = await train(model, {
+        ...options(optimiser, 1),
+        schedule: constantRate(1),
+        clipNorm: 1,
+        onStep: metrics => void (norm = metrics.gradientNorm),
+      })
+      expect(ended).toBe('done')
+      return { norm, change: decoder(state.model).map((w, i) => w - before[i]!) }
+    }
+
+    it('are clipped as in f64', async () => {
+      const [single, double] = [await step('f32', sgd({ momentum: 0 })), await step('f64', sgd({ momentum: 0 }))]
+      expect(double.norm).toBeGreaterThan(1e20)
+      expect(single.norm / double.norm).toBeCloseTo(1, 5)
+      expect(Math.hypot(...double.change)).toBeGreaterThan(0.5)
+      single.change.forEach((d, i) => expect(d).toBeCloseTo(double.change[i]!, 5))
+    })
+
+    it('leave finite weights in AdamW where they are not clipped', async () => {
+      const model = huge('f32')
+      const { ended, state } = await train(model, { ...options(adamw(), 5), schedule: constantRate(0.1) })
+      expect(ended).toBe('done')
+      expect(finite(state.model)).toBe(true)
+    })
+  })
+
   it('clips the gradient by its global norm', async () => {
     const model = fresh(backend, {}, 'f64')
     let norm = 0

@@ -92,9 +92,8 @@ export async function work(url: string, pool: Runner, concurrency: number, signa
       const outcome = await pool.run(data)
       if (signal.aborted) throw new Error('the worker was stopped')
       await connection.set(OUTCOME + data.id, JSON.stringify(outcome), 'EX', KEPT)
-      const { scale, depth, seed } = data.train
       const what = 'error' in outcome ? oneLine(outcome.error) : `${outcome.result.ended}`
-      io.err(`${data.id.slice(0, 12)}  depth ${depth}, scale ${scale}, seed ${seed}: ${what}\n`)
+      io.err(`${data.id.slice(0, 12)}  ${oneLine(JSON.stringify(data.train))}: ${what}\n`)
     },
     { connection, concurrency, lockDuration: LOCK, stalledInterval: LOCK / 3, maxStalledCount: 1000 },
   )
