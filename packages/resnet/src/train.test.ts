@@ -31,6 +31,7 @@ import {
   resnet,
   reZero,
   sgd,
+  type TrainingState,
   type TrainOptions,
   train,
   warmUp,
@@ -173,6 +174,28 @@ describe.each(backends)('train on $name', backend => {
     mean.forEach((x, u) => expect(m![u]).toBeCloseTo(0.1 * x, 12))
     unbiased.forEach((x, u) => expect(v![u]).toBeCloseTo(0.9 + 0.1 * x, 12))
   })
+
+  it.each([0, 1, 3])(
+    'a step that throws after %i others leaves nothing but the state that was reported last',
+    async good => {
+      const model = fresh(backend)
+      const before = memory(backend)
+      let last: TrainingState | undefined
+      const failing = train(model, {
+        ...options(adamw(), 10),
+        schedule(step) {
+          if (step === good) throw new Error('no rate')
+          return 0.01
+        },
+        onStep: (_, state) => void (last = state),
+      })
+      await expect(failing).rejects.toThrow('no rate')
+      for (const t of [...Object.values(last?.model.tensors ?? {}), ...Object.values(last?.optimiser ?? {})])
+        t.dispose()
+      expect({ ...memory(backend), reserved: 0 }).toEqual({ ...before, reserved: 0 })
+      expect(finite(model)).toBe(true)
+    },
+  )
 
   describe('gradients whose squares overflow f32', () => {
     /** A network whose state is 1e22 times as large as usual: the gradient of its decoder is as large. */

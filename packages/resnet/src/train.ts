@@ -101,35 +101,42 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
   let before = state
   const given = new Set([...Object.values(model.tensors), ...(from === undefined ? [] : tensorsOf(from))])
   let turned = performance.now()
-  while (state.step < steps) {
-    if (signal?.aborted) return { state, ended: 'aborted', message: `stopped after step ${state.step} of ${steps}` }
-    const next = await step(state, indices(state.step), options)
-    if (next.state === null) {
-      // A loss that is not finite is the work of the update before it; a gradient, of this very state.
-      const { loss, gradientNorm, step } = next.metrics
-      if (Number.isFinite(loss)) {
-        free(before, state, given)
-        if (step === 1) {
-          const found = `the norm of the gradient is ${gradientNorm} before any update`
-          return { state, ended: 'diverged', message: await notFromTheStart(state, found, 'gradient', data) }
+  try {
+    while (state.step < steps) {
+      if (signal?.aborted) return { state, ended: 'aborted', message: `stopped after step ${state.step} of ${steps}` }
+      const next = await step(state, indices(state.step), options)
+      if (next.state === null) {
+        // A loss that is not finite is the work of the update before it; a gradient, of this very state.
+        const { loss, gradientNorm, step } = next.metrics
+        if (Number.isFinite(loss)) {
+          free(before, state, given)
+          if (step === 1) {
+            const found = `the norm of the gradient is ${gradientNorm} before any update`
+            return { state, ended: 'diverged', message: await notFromTheStart(state, found, 'gradient', data) }
+          }
+          return diverged(`the norm of the gradient became ${gradientNorm} at step ${step}`, state)
         }
-        return diverged(`the norm of the gradient became ${gradientNorm} at step ${step}`, state)
+        free(state, before, given)
+        if (step === 1) {
+          const found = `the loss is ${loss} before any update`
+          return { state: before, ended: 'diverged', message: await notFromTheStart(before, found, 'output', data) }
+        }
+        return diverged(`the loss became ${loss} at step ${step}`, before)
       }
-      free(state, before, given)
-      if (step === 1) {
-        const found = `the loss is ${loss} before any update`
-        return { state: before, ended: 'diverged', message: await notFromTheStart(before, found, 'output', data) }
+      if (before !== state) free(before, state, given)
+      before = state
+      state = next.state
+      await options.onStep?.(next.metrics, state)
+      if (performance.now() - turned > TURN) {
+        await new Promise(resolve => setTimeout(resolve))
+        turned = performance.now()
       }
-      return diverged(`the loss became ${loss} at step ${step}`, before)
     }
-    if (before !== state) free(before, state, given)
-    before = state
-    state = next.state
-    await options.onStep?.(next.metrics, state)
-    if (performance.now() - turned > TURN) {
-      await new Promise(resolve => setTimeout(resolve))
-      turned = performance.now()
-    }
+  } catch (error) {
+    // The state that was reported last is the caller's; what was not reported is nobody's.
+    free(before, state, given)
+    if (state.step === (from?.step ?? 0)) free(state, { ...state, optimiser: {} }, given)
+    throw error
   }
   if (before !== state && !(await finite(state))) {
     free(state, before, given)
