@@ -116,6 +116,13 @@ export function crossEntropy(rows: number, n: number, x: TypedArray, labels: Typ
   }
 }
 
+/** Σ exp(x − m) over a row but for the element at `at`, in f64: in f32, what `expAndSum` stored is rounded. */
+function expSumWithout(x: TypedArray, from: number, n: number, m: number, at: number): number {
+  let sum = 0
+  for (let i = from; i < from + n; i++) if (i !== at) sum += Math.exp(x[i]! - m)
+  return sum
+}
+
 export function crossEntropyGrad(
   lead: number,
   rows: number,
@@ -133,7 +140,7 @@ export function crossEntropyGrad(
     const total = expAndSum(x, from, n, m, gx)
     const chosen = from + labels[r]!
     const own = Math.exp(x[chosen]! - m)
-    gx[chosen] = 2 * own < total ? own - total : -sumWithout(gx, from, n, chosen)
+    gx[chosen] = 2 * own < total ? own - total : -expSumWithout(x, from, n, m, chosen)
     for (let l = lead - 1; l >= 0; l--) {
       const scale = gy[l * rows + r]! / total
       const to = (l * rows + r) * n
