@@ -48,7 +48,6 @@ async function runStudy(file: string, options: StudyCommandOptions, train: () =>
   if (!holdsStudy(folder)) throw new UsageError(`--out ${options.out}: it holds other files; name a new folder`)
   mkdirSync(folder, { recursive: true })
   const store = storeIn(folder)
-  const runner = await runnerOf(options, io)
   const rows = new Map<Job, Row>()
   const open = study.jobs.filter(job => {
     const result = store.find(job)
@@ -58,6 +57,7 @@ async function runStudy(file: string, options: StudyCommandOptions, train: () =>
   if (open.length < study.jobs.length) {
     io.err(`${study.jobs.length - open.length} of ${study.jobs.length} jobs were finished before\n`)
   }
+  const runner = await runnerOf(options, io)
   const bar = progressBar(io, study.name, open.length, 'jobs')
   let done = 0
   let next = 0

@@ -32,7 +32,6 @@ export function jobsCommand(io: Io, unravel: Program): Command {
         if (process.connected) process.send!({ number, outcome } satisfies Finished)
       })
     })
-    process.send({ ready: true })
     await new Promise(resolve => process.once('disconnect', resolve))
     process.exit(0)
   })

@@ -70,8 +70,7 @@ class Child {
   constructor(script: string, gone: () => void) {
     // Its own group, so that an interruption of the terminal reaches the parent alone.
     this.#process = fork(script, ['run-jobs'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], detached: true })
-    this.#process.on('message', (message: Finished | { ready: true }) => {
-      if ('ready' in message) return
+    this.#process.on('message', (message: Finished) => {
       this.#pending.get(message.number)?.(message.outcome)
       this.#pending.delete(message.number)
     })
