@@ -6,9 +6,9 @@ import { type ArrayData, FormatError, parseNpy, parseNpz } from '@unravel/tensor
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
 
-/** Whether MODEL is a file that holds a graph of operators: an ONNX file, known by its name. */
+/** Whether MODEL is a file that holds a graph of operators: an ONNX file or the model.json of tfjs, known by its name. */
 export const isGraphFile = (io: Io, model: string): boolean =>
-  /\.onnx$/i.test(model) && statSync(at(io, model), { throwIfNoEntry: false })?.isDirectory() !== true
+  /\.(onnx|json)$/i.test(model) && statSync(at(io, model), { throwIfNoEntry: false })?.isDirectory() !== true
 
 /** The graph in a file; weights are read from it, and from files beside it, when they are needed. Throws FileError or
  *  FormatError that names the file. */

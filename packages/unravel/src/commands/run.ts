@@ -31,12 +31,12 @@ export function runCommand(io: Io): Command {
     .addArgument(
       new Argument(
         '<MODEL>',
-        'ONNX file, folder with config.json and model.safetensors, or module that exports a tower',
+        'ONNX file, model.json of TensorFlow.js, folder with config.json and model.safetensors, or module that exports a tower',
       ),
     )
     .requiredOption('--input <X.npy>', 'input; of several, a .npz with one array for each name')
     .option('--out <Y.npz>', 'file for the outputs, as NumPy arrays under their names')
-    .option('--output <NAME>', 'output to compute, or any inner value of an ONNX file (default: every output)')
+    .option('--output <NAME>', 'output to compute, or any inner value of the graph in a file (default: every output)')
     .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(['f64', 'f32']).default('f64'))
     .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
@@ -69,7 +69,7 @@ type Backend = Awaited<ReturnType<typeof backendNamed>>
 
 function evaluated(model: string, options: RunOptions, io: Io, backend: Backend): Record<string, Tensor> {
   for (const name of ['weights', 'architecture'] as const) {
-    if (options[name] !== undefined) throw new UsageError(`--${name} is not for an ONNX file, which has its own`)
+    if (options[name] !== undefined) throw new UsageError(`--${name} is not for a file of a graph, which has its own`)
   }
   const graph = readGraphFile(io, model)
   const inputs = readGraphInputs(io, options.input, graph)
