@@ -57,6 +57,12 @@ export function fewOf(constant: Constant | undefined): number[] | undefined {
     : undefined
 }
 
+/** Axes, lengths or pads that a constant has: integers. */
+function integersOf(constant: Constant | undefined): number[] | undefined {
+  const values = fewOf(constant)
+  return values?.every(Number.isSafeInteger) ? values : undefined
+}
+
 /** The rank of what a node makes, as far as its operator and the ranks of its inputs say. */
 export function rankAfter(
   node: Node,
@@ -94,6 +100,31 @@ export function rankAfter(
   return op === 'MatMul' && first >= 2 && second >= 2 ? Math.max(first, second) : undefined
 }
 
+/** Names that are taken. */
+export class Names {
+  readonly #taken: Set<string>
+  /** The last number behind a name. */
+  readonly #last = new Map<string, number>()
+
+  constructor(names: Iterable<string> = []) {
+    this.#taken = new Set(names)
+  }
+
+  add(name: string): void {
+    this.#taken.add(name)
+  }
+
+  /** This name, or one with a number behind it, which is taken from now on. */
+  unique(name: string): string {
+    let made = name
+    let i = this.#last.get(name) ?? 1
+    while (this.#taken.has(made)) made = `${name}_${++i}`
+    this.#last.set(name, i)
+    this.#taken.add(made)
+    return made
+  }
+}
+
 /** The graph without the transposes that cancel. `known` are ranks of values; the result has those of all that it finds. */
 export function withoutTransposes(graph: Graph, known: ReadonlyMap<string, number> = new Map()): Graph {
   return new Turning(graph, known).run()
@@ -106,7 +137,7 @@ class Turning {
   readonly #nodes: Node[] = []
   /** Transposes that are made: of a value, or a constant, in an order. */
   readonly #made = new Map<string, string>()
-  readonly #names: Set<string>
+  readonly #names: Names
 
   constructor(
     readonly graph: Graph,
@@ -116,7 +147,7 @@ class Turning {
     this.#ranks = new Map(known)
     for (const [name, { shape }] of graph.constants) this.#ranks.set(name, shape.length)
     for (const { name, shape } of graph.inputs) if (shape !== undefined) this.#ranks.set(name, shape.length)
-    this.#names = new Set([...graph.constants.keys(), ...graph.inputs.map(i => i.name)])
+    this.#names = new Names([...graph.constants.keys(), ...graph.inputs.map(i => i.name)])
     for (const node of graph.nodes) for (const name of node.outputs) this.#names.add(name)
   }
 
@@ -147,13 +178,6 @@ class Turning {
       return inOrder(view.order) ? view.of : this.#made.get(`${view.of}\n${view.order}`)!
     })
     return { ...node, inputs }
-  }
-
-  #named(name: string): string {
-    let made = name
-    for (let i = 2; this.#names.has(made); i++) made = `${name}_${i}`
-    this.#names.add(made)
-    return made
   }
 
   /** Says that `name` is a view, and writes what makes it from the value behind. */
@@ -212,13 +236,13 @@ class Turning {
     if (inOrder(wanted)) return of.of
     const made = this.#made.get(`${of.of}\n${wanted}`)
     if (made !== undefined) return made
-    const output = this.#named(`${name}/turned`)
+    const output = this.#names.unique(`${name}/turned`)
     this.#record(output, { of: of.of, order: wanted }, like)
     return output
   }
 
   #constant(name: string, value: Constant): string {
-    const made = this.#named(name)
+    const made = this.#names.unique(name)
     this.#constants.set(made, value)
     this.#ranks.set(made, value.shape.length)
     return made
@@ -226,7 +250,7 @@ class Turning {
 
   /** Writes a node that computes turned values, whose views its outputs are. */
   #turn(node: Node, inputs: readonly string[], attributes: Node['attributes'], order: Order): true {
-    const outputs = node.outputs.map(name => (name === '' ? '' : this.#named(`${name}/turned`)))
+    const outputs = node.outputs.map(name => (name === '' ? '' : this.#names.unique(`${name}/turned`)))
     this.#push({ ...node, inputs, outputs, attributes })
     node.outputs.forEach((name, i) => {
       if (name === '') return
@@ -276,7 +300,7 @@ class Turning {
       return made !== undefined && this.#turn(node, made, { ...attributes, axis: axis! }, order)
     }
     if (!turnsFirst) return false
-    const few = (i: number) => (inputs[i] ? fewOf(this.#constants.get(inputs[i]!)) : undefined)
+    const few = (i: number) => (inputs[i] ? integersOf(this.#constants.get(inputs[i]!)) : undefined)
     if (op === 'Softmax' || op === 'LogSoftmax') {
       const axis = node.version < 13 ? undefined : axisOf(-1)
       return axis !== undefined && this.#turn(node, [first.of], { ...attributes, axis }, order)
@@ -322,7 +346,7 @@ class Turning {
   /** A reduction over axes of a view: those that are left keep their order among each other. */
   #reduced(node: Node, { of, order }: View): boolean {
     const rank = order.length
-    const given = listOf(node, 'axes') ?? (node.inputs[1] ? fewOf(this.#constants.get(node.inputs[1])) : undefined)
+    const given = listOf(node, 'axes') ?? (node.inputs[1] ? integersOf(this.#constants.get(node.inputs[1])) : undefined)
     const axes = given?.map(a => axisIn(a, rank))
     if (axes?.every(a => a !== undefined) !== true || axes.length === 0) return false
     const moved = this.#constant(`${node.outputs[0]}/axes`, integers(axes.map(a => order[a!]!)))

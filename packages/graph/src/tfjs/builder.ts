@@ -1,6 +1,6 @@
 import { integers, reals, reshaped, turned } from '../constants.js'
 import type { Attribute, Constant, Node } from '../graph.js'
-import { fewOf, rankAfter } from '../layout.js'
+import { fewOf, Names, rankAfter } from '../layout.js'
 import { fail } from './json.js'
 
 /** The version of ONNX's vocabulary that is written. */
@@ -16,7 +16,7 @@ export class Builder {
   readonly nodes: Node[] = []
   readonly constants = new Map<string, Constant>()
   readonly ranks = new Map<string, number>()
-  readonly #names = new Set<string>()
+  readonly #names = new Names()
   readonly #makers = new Map<string, Node>()
   readonly #like = new Map<string, string>()
   /** Constants that others were turned into: equal ones are one, so that equal nodes are seen to be equal. */
@@ -37,10 +37,7 @@ export class Builder {
 
   /** A name that nothing has: this one, or one with a number behind it. */
   unique(name: string): string {
-    let made = name
-    for (let i = 2; this.#names.has(made); i++) made = `${name}_${i}`
-    this.#names.add(made)
-    return made
+    return this.#names.unique(name)
   }
 
   rank(name: string): number | undefined {
@@ -69,6 +66,8 @@ export class Builder {
 
   /** A list of integers, as operators take axes and shapes. */
   integers(values: readonly number[]): string {
+    const wrong = values.find(v => !Number.isSafeInteger(v))
+    if (wrong !== undefined) fail(`${wrong} is among the axes, lengths or pads of "${this.#scope}"; expected integers`)
     return this.constant(integers(values))
   }
 
