@@ -157,6 +157,17 @@ const spelled: readonly (readonly [string, string, readonly NodeSpec[], readonly
     [slope, half],
   ],
   [
+    'PReLU by |x| beside x',
+    'PRelu',
+    [
+      node('Abs', ['x'], 'a'),
+      node('Sub', ['x', 'a'], 'd'),
+      node('Mul', ['d', 'slope'], 'm'),
+      node('Add', ['x', 'm'], 'y'),
+    ],
+    [slope],
+  ],
+  [
     'PReLU by relu(−x)',
     'PRelu',
     [

@@ -1,3 +1,4 @@
+import { turned } from './constants.js'
 import { known, live } from './fold.js'
 import type { Attribute, Constant, Graph, HostArray, Node } from './graph.js'
 import { isConstant, isGraph } from './graph.js'
@@ -78,29 +79,14 @@ const unit =
     ...(attributes && { attributes: attributes(match) }),
   })
 
-/** A constant times a number. */
-function scaled(of: Constant, by: number): Constant {
+/** A constant times a number, plus another. */
+function scaled(of: Constant, by: number, plus = 0): Constant {
   const read = (): HostArray => ({
     type: of.type,
     shape: of.shape,
-    data: Float64Array.from(numbersOf(of.read()), v => v * by),
+    data: Float64Array.from(numbersOf(of.read()), v => v * by + plus),
   })
-  return by === 1 ? of : { type: of.type, shape: of.shape, read }
-}
-
-/** A matrix of constants with its axes exchanged. */
-function transposed({ type, shape, read }: Constant): Constant {
-  const [rows, columns] = shape as [number, number]
-  return {
-    type,
-    shape: [columns, rows],
-    read() {
-      const from = read().data as Float64Array
-      const data = new (from.constructor as Float64ArrayConstructor)(from.length)
-      for (let i = 0; i < data.length; i++) data[i] = from[(i % rows) * columns + Math.floor(i / rows)]!
-      return { type, shape: [columns, rows], data }
-    },
-  }
+  return by === 1 && plus === 0 ? of : { type: of.type, shape: of.shape, read }
 }
 
 /** x W + b with constants is one operator, as PyTorch lays it out; unless x W is read by others too. */
@@ -109,16 +95,16 @@ function dense({ values, nodes }: Match, at: Finder): Replacement | undefined {
   const product = nodes.find(node => node.op === 'MatMul')!
   const fits = weight.shape.length === 2 && bias.shape.length === 1 && bias.shape[0] === weight.shape[1]
   if (!fits || !isFloat(weight.type) || at.readers(product.outputs[0]!) > 1) return undefined
-  return { op: 'Linear', domain: OWN, inputs: [values.x!, transposed(weight), bias] }
+  return { op: 'Linear', domain: OWN, inputs: [values.x!, turned(weight, [1, 0]), bias] }
 }
 
-/** relu(x) + slope·(x − |x|)·scale is PRelu with the slope 2·scale times as large. */
+/** relu(x) + slope·(x − |x|)·scale is PRelu with the slope 2·scale times as large; with x for relu(x), 1 more than that. */
 const prelu =
-  (slope: (match: Match) => number) =>
+  (slope: (match: Match) => number, more = 0) =>
   (match: Match, at: Finder): Replacement => ({
     op: 'PRelu',
     version: 16,
-    inputs: [match.values.x!, scaled(at.constant(match.values.slope!)!, slope(match))],
+    inputs: [match.values.x!, scaled(at.constant(match.values.slope!)!, slope(match), more)],
   })
 
 const exactly = (a: number, b: number) => Math.abs(a - b) <= 1e-14 * Math.abs(b)
@@ -157,6 +143,11 @@ const composites: readonly Composite[] = [
     name: 'PReLU by |x|',
     pattern: op('Add', relu, product('scale', constant('slope'), op('Sub', x, op('Abs', x)))),
     node: prelu(({ numbers }) => 2 * numbers.scale!),
+  },
+  {
+    name: 'PReLU by |x| beside x',
+    pattern: op('Add', x, product('scale', constant('slope'), op('Sub', x, op('Abs', x)))),
+    node: prelu(({ numbers }) => 2 * numbers.scale!, 1),
   },
   {
     name: 'PReLU by relu(−x), added',

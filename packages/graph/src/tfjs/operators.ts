@@ -352,6 +352,9 @@ const slice: Row = n => {
   return n.node('Slice', [x, begin, ends])
 }
 
+/** How many values an operator may make. */
+const MOST_PARTS = 1 << 12
+
 const pack: Row = n => {
   const axis = n.number('axis', 0)
   const parts = n.inputs.map(x => n.node('Unsqueeze', [x, n.b.integers([axis])]))
@@ -361,14 +364,14 @@ const pack: Row = n => {
 const unpack: Row = n => {
   const axis = n.number('axis', 0)
   const count = n.number('num', n.outputs)
-  if (!(count >= 1 && count <= 1 << 16)) fail(`${n.op} ${shown(n.name)} makes ${count} values`)
+  if (!(count >= 1 && count <= MOST_PARTS)) fail(`${n.op} ${shown(n.name)} makes ${count} values`)
   const parts = n.b.outputs('Split', [n.input(0)], { axis }, count)
   return parts.map(part => n.node('Squeeze', [part, n.b.integers([axis])]))
 }
 
 const splitEvenly: Row = n => {
   const count = n.number('num_split', n.outputs)
-  if (!(count >= 1 && count <= 1 << 16)) fail(`${n.op} ${shown(n.name)} makes ${count} values`)
+  if (!(count >= 1 && count <= MOST_PARTS)) fail(`${n.op} ${shown(n.name)} makes ${count} values`)
   return n.b.outputs('Split', [n.input(1)], { axis: n.one(0, 'axis') }, count)
 }
 
