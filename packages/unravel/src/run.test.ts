@@ -57,6 +57,22 @@ test('--output computes an inner value', async () => {
   expect(Object.keys(JSON.parse(stdout).outputs)).toEqual(['input'])
 })
 
+test('the model.json of a tfjs model is run, with its files of weights beside it, and inner values have their layout', async () => {
+  const slim = resolve(import.meta.dirname, '../../graph/node_modules/@upscalerjs/esrgan-slim/models/x2/model.json')
+  const data = Float32Array.from({ length: 144 }, (_, i) => (i * 37) % 256)
+  writeFileSync(join(folder, 'image.npy'), formatNpy({ shape: [1, 6, 8, 3], dtype: 'f32', data }))
+  const { status, stderr } = await run(slim, '--input', 'image.npy', '--out', 'image.npz')
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  const y = parseNpz(readFileSync(join(folder, 'image.npz'))).get('SR')!
+  expect([y.shape, y.dtype]).toEqual([[1, 12, 16, 3], 'f64'])
+  const { stdout } = await run(slim, '--input', 'image.npy', '--output', 'LRL_1', '--json')
+  expect(JSON.parse(stdout).outputs.LRL_1.shape).toEqual([1, 6, 8, 64])
+  copyFileSync(slim, join(folder, 'model.json'))
+  const missing = await run('model.json', '--input', 'image.npy')
+  expect(missing).toMatchObject({ status: 2, stdout: '' })
+  expect(missing.stderr).toContain('group1-shard1of1.bin')
+})
+
 test('a folder gives its output', async () => {
   const x = join(oracle, 'input.npy')
   const { stdout } = await run(oracle, '--input', x, '--json')

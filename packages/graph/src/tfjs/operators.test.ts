@@ -65,6 +65,9 @@ async function same(nodes: readonly TfNode[], inputs: Given, constants: Given = 
   }
 }
 
+const layout = { data_format: attr.s('NHWC') }
+const four = (h: number, w: number) => attr.ints([1, h, w, 1])
+
 async function operator(
   op: string,
   { inputs = {}, constants = {}, attr: own = {}, order, outputs = 1 }: Case,
@@ -83,7 +86,33 @@ async function operator(
     input: [i === 0 ? 'out' : `out:${i}`],
     attr: {},
   }))
-  await same(outputs === 1 ? [node] : [node, ...ends], inputs, constants)
+  const nodes = outputs === 1 ? [node] : [node, ...ends]
+  await same(nodes, inputs, constants)
+  // The same behind a convolution, whose transpose the operator is moved before; and with a value that has none beside it.
+  const images = Object.entries(inputs).filter(([, { shape, type: t }]) => shape.length === 4 && t === 'f32')
+  for (const few of new Set([images.length, Math.min(images.length, 1)])) {
+    if (few === 0) continue
+    const behind = images.slice(0, few).map(([name]) => name)
+    const convolved = behind.map(
+      (name): TfNode => ({
+        ...{ name: `${name}/conv`, op: 'Conv2D', input: [name, `${name}/filter`] },
+        attr: { ...layout, strides: four(1, 1), padding: attr.s('SAME'), dilations: four(1, 1) },
+      }),
+    )
+    const filters = Object.fromEntries(
+      behind.map(name => {
+        const channels = inputs[name]!.shape[3]!
+        // Every channel and a little of the next, so that signs and sizes stay what they are.
+        const data = Float32Array.from({ length: channels ** 2 }, (_, i) => {
+          const [a, b] = [Math.floor(i / channels), i % channels]
+          return a === b ? 0.9 : a === (b + 1) % channels ? 0.05 : 0
+        })
+        return [`${name}/filter`, { type: 'f32', shape: [1, 1, channels, channels], data } as const]
+      }),
+    )
+    const moved = { ...node, input: node.input.map(name => (behind.includes(name) ? `${name}/conv` : name)) }
+    await same([...convolved, moved, ...nodes.slice(1)], inputs, { ...constants, ...filters })
+  }
 }
 
 const x = given([2, 6, 5, 4], 1)
@@ -141,7 +170,7 @@ describe('operators of one value', () => {
   it.each([['DT_INT32'], ['DT_FLOAT'], ['DT_BOOL']])('Cast to %s', async to => {
     const data = (x.data as Float32Array).map(v => Math.trunc(5 * v))
     await operator('Cast', {
-      inputs: { x: { ...x, data } },
+      inputs: { x: { ...x, shape: [2, 30, 4], data } },
       attr: { SrcT: attr.type('DT_FLOAT'), DstT: attr.type(to) },
     })
   })
@@ -197,9 +226,6 @@ describe('operators of two values', () => {
     await operator(op, { inputs: { c, a: given([2, 2], 1), b: given([2, 2], 2) }, attr: { T: attr.type('DT_FLOAT') } })
   })
 })
-
-const layout = { data_format: attr.s('NHWC') }
-const four = (h: number, w: number) => attr.ints([1, h, w, 1])
 
 describe('convolutions', () => {
   const strides = ['1 1', '2 2', '2 1'].map(text => text.split(' ').map(Number) as [number, number])
@@ -281,6 +307,28 @@ describe('convolutions', () => {
       attr: { ...layout, epsilon: attr.f(0.01), is_training: attr.b(false) },
     })
   })
+  it.each([[[1, 1, 2, 1]], [[0, 0, 1, 2]]])(
+    'SpaceToBatchND and BatchToSpaceND, pads %j',
+    async ([top, bottom, left, right]) => {
+      const pads = ints([top!, bottom!, left!, right!], [2, 2])
+      const block = ints([2, 2])
+      await operator('SpaceToBatchND', { inputs: { x }, constants: { block, pads } })
+      await operator('BatchToSpaceND', { inputs: { x: given([8, 4, 4, 3], 2) }, constants: { block, pads } })
+      // A dilated convolution, as older files have it.
+      const nodes: TfNode[] = [
+        { name: 'apart', op: 'SpaceToBatchND', input: ['x', 'block', 'pads'], attr: {} },
+        {
+          name: 'conv',
+          op: 'Conv2D',
+          input: ['apart', 'w'],
+          attr: { ...layout, strides: four(1, 1), padding: attr.s('VALID'), dilations: four(1, 1) },
+        },
+        { name: 'together', op: 'BatchToSpaceND', input: ['conv', 'block', 'crops'], attr: {} },
+        { name: 'sum', op: 'Relu', input: ['together'], attr: {} },
+      ]
+      await same(nodes, { x }, { block, pads, crops: ints([0, 1, 1, 0], [2, 2]), w: given([2, 2, 4, 3], 2) })
+    },
+  )
   it('LRN', () =>
     operator('LRN', {
       inputs: { x },

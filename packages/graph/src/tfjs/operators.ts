@@ -420,6 +420,53 @@ const spaced =
   n =>
     channelsFirst(n.b, n.input(0), 4, n.channelsLast, x => n.node(op, [x], { blocksize: n.number('block_size', 1) }))
 
+/** The block of a SpaceToBatchND, of a square of which there are kernels, and one pair for each of its two axes. */
+function blocks(n: Operation): { readonly size: number; readonly pairs: readonly number[] } {
+  const [block, pairs] = [n.constant(1, 'block'), n.constant(2, 'list of pads')]
+  const [size] = block
+  if (block.length !== 2 || block[1] !== size || !(size! >= 1) || pairs.length !== 4) refuse(`its block is [${block}]`)
+  return { size: size!, pairs }
+}
+
+/** A value with the lengths of its axes changed: those of `from` that are asked for, and others. */
+function reshapedBy(
+  n: Operation,
+  x: string,
+  from: string,
+  parts: readonly (number | readonly [number, number])[],
+): string {
+  const shape = n.node('Shape', [from])
+  const list = parts.map(part =>
+    typeof part === 'number' ? n.b.integers([part]) : n.node('Slice', [shape, ...part.map(at => n.b.integers([at]))]),
+  )
+  return n.node('Reshape', [x, n.node('Concat', list, { axis: 0 })])
+}
+
+/** Elements of every block beside each other in the batch: the one at (i, j) of all examples before that at (i, j + 1). */
+const spaceToBatch: Row = n => {
+  const { size, pairs } = blocks(n)
+  const [top, bottom, left, right] = pairs as [number, number, number, number]
+  const padded = n.node('Pad', [n.input(0), n.b.integers([0, top, left, 0, 0, bottom, right, 0])])
+  return channelsFirst(n.b, padded, 4, true, x => {
+    const deep = n.node('SpaceToDepth', [x], { blocksize: size })
+    // [n, b², c, h, w] as [b², n, c, h, w]
+    const apart = n.b.transpose(reshapedBy(n, deep, deep, [[0, 1], size * size, -1, [2, 4]]), [1, 0, 2, 3, 4])
+    return reshapedBy(n, apart, apart, [-1, [2, 5]])
+  })
+}
+
+const batchToSpace: Row = n => {
+  const { size, pairs } = blocks(n)
+  const [top, bottom, left, right] = pairs as [number, number, number, number]
+  const whole = channelsFirst(n.b, n.input(0), 4, true, x => {
+    const apart = n.b.transpose(reshapedBy(n, x, x, [size * size, -1, [1, 4]]), [1, 0, 2, 3, 4])
+    return n.node('DepthToSpace', [reshapedBy(n, apart, apart, [[0, 1], -1, [3, 5]])], { blocksize: size })
+  })
+  const end = (cut: number) => (cut === 0 ? END : -cut)
+  const lists = [[top, left], [end(bottom), end(right)], [1, 2]] // biome-ignore format: short
+  return n.node('Slice', [whole, ...lists.map(values => n.b.integers(values))])
+}
+
 export const operators: Readonly<Record<string, Row>> = {
   ...Object.fromEntries(
     ['Abs', 'Acosh', 'Asinh', 'Atanh', 'Ceil', 'Cos', 'Cosh', 'Erf', 'Exp', 'Floor', 'Log', 'Neg', 'Reciprocal', 'Relu']
@@ -500,6 +547,8 @@ export const operators: Readonly<Record<string, Row>> = {
   ResizeNearestNeighbor: resizing('nearest'),
   DepthToSpace: spaced('DepthToSpace'),
   SpaceToDepth: spaced('SpaceToDepth'),
+  SpaceToBatchND: spaceToBatch,
+  BatchToSpaceND: batchToSpace,
 
   MatMul: product('transpose_a', 'transpose_b', 2),
   _FusedMatMul: product('transpose_a', 'transpose_b', 2),
