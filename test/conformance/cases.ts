@@ -201,6 +201,7 @@ export const cases: Record<string, readonly Case[]> = {
   step: each(distinct(2, 3)),
   stopGradient: smooth,
   sub: pairs,
+  through: [{ inputs: [real(2, 3), real(3)], paths: [0] }],
   sum: axes(
     { axes: [-2], keepdims: false },
     { axes: [-3, -1], keepdims: true },

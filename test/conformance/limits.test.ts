@@ -227,6 +227,25 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
     ).toEqual([3, 2])
   })
 
+  it('a closed gate lets nothing through, not even an infinite path sum', () => {
+    for (const name of ['relu', 'gelu', 'geluTanh', 'silu', 'mish', 'hardSwish', 'relu6']) {
+      const at = new Gating(1, 2)
+      const x = at.paths(make([-Infinity, 2]), make([[3, 1.5], [-Infinity, 0.5]])) // biome-ignore format: one line an order
+      const y = named[name]!(x)
+      expect(numbers(at.value(y))[0], name).toBeCloseTo(0, 15)
+      const stack = numbers(at.stack(y))
+      expect(
+        [stack[0], stack[2]].map(v => Math.abs(v!)),
+        name,
+      ).toEqual([0, 0])
+      const slope = numbers(grad((v: Tensor) => sum(named[name]!(v)))(make([-Infinity])))
+      expect(slope.map(Math.abs), name).toEqual([0])
+      const orders = numbers(series(named[name]!, make([[-Infinity], [1], [2]]), 2))
+      expect(orders.map(Math.abs), name).toEqual([0, 0, 0].slice(0, orders.length))
+      expect(stack[1]! + stack[3]!, name).toBeCloseTo(numbers(at.value(y))[1]!, 6)
+    }
+  })
+
   it('a tie is shared in both modes, and NaN makes value and derivatives NaN', () => {
     const [a, b] = [
       [1, 1, 2, 0, Number.NaN, 1],

@@ -66,6 +66,7 @@ export function adamw(
     const square = beta2 * v[i]! + (1 - beta2) * gradient * gradient
     mOut[i] = mean
     vOut[i] = square
-    pOut[i] = shrink * p[i]! - (rate * mean) / (Math.sqrt(square) * correction + eps)
+    // The square as it is stored: one that overflows makes the update 0.
+    pOut[i] = shrink * p[i]! - (rate * mean) / (Math.sqrt(vOut[i]!) * correction + eps)
   }
 }

@@ -82,7 +82,8 @@ export function hardSigmoid(x: Tensor): Tensor {
 
 export const hardSwishOp = composite({
   name: 'hardSwish',
-  body: x => mul(x, hardSigmoid(x)),
+  // Below −3 the gate is 0: there it meets no −∞.
+  body: x => mul(maximum(x, -3), hardSigmoid(x)),
   secant: x => hardSigmoid(x),
 })
 

@@ -1,6 +1,6 @@
 import { apply, commonDType } from '../../core/op.js'
 import type { Dense, Op, Tensor } from '../../core/tensor.js'
-import { mul } from '../arithmetic/mul.js'
+import { through } from '../arithmetic/through.js'
 
 /** An elementwise function φ that is written in other ops, and its gate as a whole. */
 interface Composite<A> {
@@ -22,9 +22,9 @@ export function composite<A = void>(phi: Composite<A>): Op<A> {
     body: ([x], attrs) => phi.body(x!, attrs),
     gate([x], attrs, at) {
       const run = at.value(x!)
-      const through = mul(at.stack(x!), phi.secant(run, attrs))
+      const sums = through(at.stack(x!), phi.secant(run, attrs))
       const bias = phi.atZero?.(attrs) ?? 0
-      return at.paths(apply(self, [run], attrs), bias === 0 ? through : at.addToOrder0(through, bias))
+      return at.paths(apply(self, [run], attrs), bias === 0 ? sums : at.addToOrder0(sums, bias))
     },
   }
   return self

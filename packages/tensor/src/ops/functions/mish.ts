@@ -2,6 +2,7 @@ import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { div } from '../arithmetic/div.js'
+import { maximum } from '../arithmetic/maximum.js'
 import { mul } from '../arithmetic/mul.js'
 import { neg } from '../arithmetic/neg.js'
 import { abs } from './abs.js'
@@ -11,7 +12,8 @@ import { tanh } from './tanh.js'
 
 const gate = (x: Tensor) => tanh(softplus(x))
 
-export const mishOp = composite({ name: 'mish', body: x => mul(x, gate(x)), secant: gate })
+// Below −800 the gate is 0 in f64: there it meets no −∞.
+export const mishOp = composite({ name: 'mish', body: x => mul(maximum(x, -800), gate(x)), secant: gate })
 
 /** x tanh(log(1 + eˣ)) */
 export function mish(x: Tensor): Tensor {
