@@ -29,8 +29,9 @@ function density(x: number): number {
 export function mapGrad(op: MapGradOp, v: TypedArray, gy: TypedArray, gx: TypedArray): void {
   const d = derivatives[op]
   const n = v.length
-  for (let from = 0; from < gy.length; from += n) {
-    for (let i = 0; i < n; i++) gx[from + i] = gy[from + i]! * d(v[i]!)
+  for (let i = 0; i < n; i++) {
+    const slope = d(v[i]!)
+    for (let j = i; j < gy.length; j += n) gx[j] = gy[j]! * slope
   }
 }
 
