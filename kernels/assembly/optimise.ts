@@ -3,7 +3,7 @@
 
 import { MapGradCode } from './codes'
 import { exp as exp2, gaussian, normalCdf } from './math'
-import { expNegative } from './math32'
+import { expNegative, geluSlope } from './math32'
 import { fma, storePartial } from './simd'
 import { load2, store2 } from './wide'
 
@@ -26,7 +26,8 @@ export function mapGrad<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, 
       columns<T>(MapGradCode.silu, lead, n, v, gy, gx)
       break
     case MapGradCode.gelu:
-      wideColumns<T>(MapGradCode.gelu, lead, n, v, gy, gx)
+      if (sizeof<T>() === 4) columns<T>(MapGradCode.gelu, lead, n, v, gy, gx)
+      else wideColumns<T>(MapGradCode.gelu, lead, n, v, gy, gx)
       break
     case MapGradCode.geluTanh:
       wideColumns<T>(MapGradCode.geluTanh, lead, n, v, gy, gx)
@@ -71,6 +72,7 @@ function columns<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usi
 function slope<T>(op: i32, v: v128): v128 {
   const one = v128.splat<T>(1)
   if (op === MapGradCode.exp) return v
+  if (op === MapGradCode.gelu) return geluSlope(v)
   if (op === MapGradCode.relu) return v128.and(v128.gt<T>(v, v128.splat<T>(0)), one)
   // With f = e^(−|x|/2): σ(x)σ(−x) = (f/(1 + f²))², and 1/cosh² x the same of 2x, four times.
   const half =
