@@ -1,4 +1,5 @@
-import { mul, type Op, sigmoid, type Tensor } from '@unravel/tensor'
+import { mul, sigmoid, type Tensor } from '@unravel/tensor'
+import type { Op } from '@unravel/tensor/internals'
 
 /** Random numbers that suit an op: where its derivatives exist and are of moderate size. */
 export type Domain = 'real' | 'positive' | 'distinct' | 'mask' | 'softmax' | 'logSoftmax' | { readonly ids: number }

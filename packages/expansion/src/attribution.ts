@@ -3,15 +3,12 @@ import {
   add,
   backendOf,
   concat,
-  type Dense,
   gated as freeze,
   grad,
-  head,
   jvp,
   keep,
   mul,
   narrow,
-  padded,
   release,
   reshape,
   scope,
@@ -21,6 +18,7 @@ import {
   vjp,
   zerosLike,
 } from '@unravel/tensor'
+import { type Dense, head, padded } from '@unravel/tensor/internals'
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
 import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { lastOrder } from './orders.js'

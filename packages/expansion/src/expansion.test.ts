@@ -2,7 +2,6 @@ import { type Block, residualMlp, run, type Tower } from '@unravel/resnet'
 import {
   add,
   gradcheck,
-  head,
   js,
   jvp,
   memory,
@@ -20,6 +19,7 @@ import {
   wasm,
   zerosLike,
 } from '@unravel/tensor'
+import { head } from '@unravel/tensor/internals'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {

@@ -1,17 +1,16 @@
 import { type Block, run } from '@unravel/resnet'
 import {
-  addAligned,
   addScaled,
   gated as freeze,
   type Mark,
   narrow,
-  padded,
   release,
   reshape,
   scope,
   type Tensor,
   vjp,
 } from '@unravel/tensor'
+import { addAligned, padded } from '@unravel/tensor/internals'
 import type { PathOptions } from './gradient.js'
 import { lastOrder, type Orders } from './orders.js'
 import { counted, type Network, type SiteOptions } from './sites.js'

@@ -1,18 +1,6 @@
 import { run, skip, type Tower } from '@unravel/resnet'
-import {
-  addAligned,
-  addScaled,
-  backendOf,
-  head,
-  type Mark,
-  padded,
-  release,
-  reshape,
-  scope,
-  type Tensor,
-  tensor,
-  vjp,
-} from '@unravel/tensor'
+import { addScaled, backendOf, type Mark, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { addAligned, head, padded } from '@unravel/tensor/internals'
 import { lastOrder, type Orders } from './orders.js'
 import { counted, type Network, type SiteOptions } from './sites.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'

@@ -1,14 +1,11 @@
 import type { Block, Tower } from '@unravel/resnet'
 import {
-  addAligned,
   addScaled,
   concat,
   eye,
   gated as freeze,
-  head,
   mul,
   narrow,
-  padded,
   Random,
   release,
   reshape,
@@ -19,6 +16,7 @@ import {
   transpose,
   vjp,
 } from '@unravel/tensor'
+import { addAligned, head, padded } from '@unravel/tensor/internals'
 import { frozen, gated } from './gated.js'
 import { embedded, gradient, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { checkBatch, lastOrder } from './orders.js'

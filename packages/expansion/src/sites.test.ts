@@ -6,7 +6,6 @@ import {
   branch,
   concat,
   grad,
-  head,
   jvp,
   matmul,
   mul,
@@ -21,6 +20,7 @@ import {
   tanh,
   tensor,
 } from '@unravel/tensor'
+import { head } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { analyse, gated, gradient, markedChainCounts, markedTreeCounts, taylor } from './index.js'
 import { powerSet } from './oracles/paths.js'

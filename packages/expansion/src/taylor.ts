@@ -1,5 +1,6 @@
 import { run } from '@unravel/resnet'
-import { addAligned, head, padded, release, reshape, scope, type Tensor, trimmedSeries } from '@unravel/tensor'
+import { release, reshape, scope, type Tensor } from '@unravel/tensor'
+import { addAligned, head, padded, trimmedSeries } from '@unravel/tensor/internals'
 import { KinkFinder } from './kink.js'
 import { checkOrders, type Orders } from './orders.js'
 import { counted, type Network, type SiteOptions } from './sites.js'

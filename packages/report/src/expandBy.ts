@@ -1,6 +1,7 @@
 import { gated, gradient, type Orders, subsets, taylor } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
-import { head, scope, type Tensor } from '@unravel/tensor'
+import { scope, type Tensor } from '@unravel/tensor'
+import { head } from '@unravel/tensor/internals'
 
 export const expansions = ['taylor', 'gated', 'gradient', 'subsets'] as const
 

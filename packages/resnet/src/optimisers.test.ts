@@ -1,4 +1,5 @@
-import { type Dense, js, tensor, wasm } from '@unravel/tensor'
+import { js, tensor, wasm } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { adamw, type Optimiser, sgd } from './index.js'
 

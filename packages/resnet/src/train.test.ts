@@ -1,14 +1,5 @@
-import {
-  type Backend,
-  type Dense,
-  formatSafetensors,
-  js,
-  memory,
-  mul,
-  parseSafetensors,
-  Random,
-  wasm,
-} from '@unravel/tensor'
+import { type Backend, formatSafetensors, js, memory, mul, parseSafetensors, Random, wasm } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import {
   accuracy,

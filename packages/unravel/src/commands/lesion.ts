@@ -1,6 +1,7 @@
 import { lesionOf, lesionTable } from '@unravel/report/data'
 import { run } from '@unravel/resnet'
-import { brief, scope, type Tensor, tensor } from '@unravel/tensor'
+import { scope, type Tensor, tensor } from '@unravel/tensor'
+import { brief } from '@unravel/tensor/internals'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
