@@ -15,6 +15,15 @@ export const products = (a: Tensor, b: Tensor): Tensor =>
 
 export const numbersOf = async (t: Tensor): Promise<Float64Array> => Float64Array.from(await t.data())
 
+/** The numbers of tensors that nobody needs any more: they are freed. */
+export async function taken(t: Tensor): Promise<Float64Array> {
+  try {
+    return await numbersOf(t)
+  } finally {
+    t.dispose()
+  }
+}
+
 /** Orders of a long stack are looked at again after this many blocks. */
 export const BLOCKS_BETWEEN_TRIMS = 8
 const LONG = 64

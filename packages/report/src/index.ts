@@ -16,3 +16,4 @@ export {
   linePlot,
   palette,
 } from './plot.js'
+export { type Course, trainingParts } from './training.js'

@@ -17,6 +17,7 @@ import { pathsOf } from './gradientPaths.js'
 import { type Part, reportPage, type Section } from './page.js'
 import { heatColours, heatMap, linePlot, palette } from './plot.js'
 import { meanOrder, percent, ratioRange, significant } from './table.js'
+import { type Course, trainingParts } from './training.js'
 
 export interface ReportOptions {
   /** What the network is called in tables and legends (default: "network"). */
@@ -100,10 +101,14 @@ const colour = (i: number): string => palette[i % palette.length]!
 const byOrder = (values: ArrayLike<number | null>) =>
   Array.from(values, (v, k) => [k, v] as const).filter(([, v]) => v !== null)
 
-/** The page of networks that were examined; `inputs` says what on. */
+/** The page of networks that were examined; `inputs` says what on, `courses` how some of them were trained. */
 export function networksPage(
   networks: readonly Network[],
-  { target, inputs }: { readonly target: number; readonly inputs: string },
+  {
+    target,
+    inputs,
+    courses = [],
+  }: { readonly target: number; readonly inputs: string; readonly courses?: readonly Course[] },
 ): string {
   const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number | null>, log = true) =>
     linePlot({
@@ -198,6 +203,8 @@ export function networksPage(
       ],
     },
   ]
+  const training = trainingParts(courses)
+  if (training.length > 0) sections.push({ heading: 'Through training', parts: training })
   for (const n of networks) {
     const lower = n.attribution.pairs.map((row, i) => Array.from(row, (v, j) => (j > i ? v : null)))
     const maps = [
