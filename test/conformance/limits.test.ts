@@ -233,6 +233,37 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
     }
   })
 
+  it.each([
+    // Values and slopes at −∞ and at +∞.
+    ['relu', 0, 0, Infinity, 1],
+    ['relu6', 0, 0, 6, 0],
+    ['gelu', 0, 0, Infinity, 1],
+    ['geluTanh', 0, 0, Infinity, 1],
+    ['silu', 0, 0, Infinity, 1],
+    ['mish', 0, 0, Infinity, 1],
+    ['hardSwish', 0, 0, Infinity, 1],
+    ['hardSigmoid', 0, 0, 1, 0],
+    ['hardTanh', -1, 0, 1, 0],
+    ['sigmoid', 0, 0, 1, 0],
+    ['tanh', -1, 0, 1, 0],
+    ['erf', -1, 0, 1, 0],
+    ['softsign', -1, 0, 1, 0],
+    ['softplus', 0, 0, Infinity, 1],
+    ['logSigmoid', -Infinity, 1, 0, 0],
+    ['elu', -1, 0, Infinity, 1],
+    ['celu', -1, 0, Infinity, 1],
+    ['leakyRelu', -Infinity, 0.01, Infinity, 1],
+  ] as const)('%s has its limits at infinity, in both modes', (name, left, leftSlope, right, rightSlope) => {
+    const f = named[name]!
+    const x = make([-Infinity, Infinity])
+    const close = (got: readonly number[], want: readonly number[]) =>
+      got.forEach((v, i) => expect(Math.abs(v - want[i]!) < 1e-6 || v === want[i], `${v} for ${want[i]}`).toBe(true))
+    close(numbers(f(x)), [left, right])
+    close(numbers(jvp(f, x, make([1, 1]))[1]), [leftSlope, rightSlope])
+    close(numbers(grad((v: Tensor) => sum(f(v)))(x)), [leftSlope, rightSlope])
+    close(numbers(series(f, make([[-Infinity, Infinity], [1, 1], [0, 0]]), 2)).slice(0, 4), [left, right, leftSlope, rightSlope]) // biome-ignore format: one line
+  })
+
   it('a tie is shared in both modes, and NaN makes value and derivatives NaN', () => {
     const [a, b] = [
       [1, 1, 2, 0, Number.NaN, 1],
