@@ -68,7 +68,7 @@ export async function gatedMoments(
 ): Promise<Moments> {
   const n = tower.blocks.length
   const most = lastOrder('gatedMoments', orders, n)
-  const pass = (weights?: readonly number[], inputs = x) => gated(tower, inputs, most, undefined, { weights })
+  const pass = (weights?: readonly number[], inputs = x) => gated(tower, inputs, most, { weights })
   const sums = await squares(pass().coefficients)
   const exact = () => scope(() => exactGated(tower, x, most, options.onProgress))
   return moments('gated', tower, x, most, sums, options, exact, (w, inputs) => pass(w, inputs).coefficients)

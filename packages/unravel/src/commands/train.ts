@@ -414,7 +414,7 @@ async function conclude(
   writeModel(folder, state.model)
   writeSample(folder, test)
   const bar = progressBar(io, 'test', test.size, 'examples')
-  const right = await accuracy(state.model, test, undefined, done => bar.update(done)).finally(() => bar.stop())
+  const right = await accuracy(state.model, test, { onProgress: done => bar.update(done) }).finally(() => bar.stop())
   if (options.json) return io.out(documentOf(state, 'done', loss, right))
   io.out(
     `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
