@@ -219,9 +219,11 @@ export async function gradientAttribution(
       own.push(sent)
     })
     const pulled = new Array<Tensor>(n)
-    const paths = gradientPaths(tower, x, seed, Math.max(most, 1), {}, (l, _after, through) => {
-      dots[l] = keep(products(tangents[l]!, through))
-      pulled[l] = keep(mul(narrow(through, 0, 0, 1), tower.blocks[l]!.scale))
+    const paths = gradientPaths(tower, x, seed, Math.max(most, 1), {
+      visit: (l, _after, through) => {
+        dots[l] = keep(products(tangents[l]!, through))
+        pulled[l] = keep(mul(narrow(through, 0, 0, 1), tower.blocks[l]!.scale))
+      },
     })
     const pass = (block: Block, l: number, sent: Tensor) => tangentsOf(block.skip!, states[l]!, sent)
     const pairs = scope(() => pairProducts(tower, own, pulled, pass))

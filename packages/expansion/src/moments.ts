@@ -69,7 +69,7 @@ export async function gatedMoments(
   const n = tower.blocks.length
   const most = lastOrder('gatedMoments', orders, n)
   const pass = (weights: readonly number[] | undefined, inputs: Tensor) =>
-    scope(() => gated(tower, inputs, most, undefined, { weights }).coefficients)
+    scope(() => gated(tower, inputs, most, { weights }).coefficients)
   const sums = await squares(pass(undefined, x))
   const exact = () => scope(() => exactGated(tower, x, most, options.onProgress))
   return moments('gated', tower, x, most, sums, options, exact, pass)

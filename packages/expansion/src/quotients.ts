@@ -96,7 +96,7 @@ export function watchedLine(at: (t: number) => Application): Line {
     }
     scope(() => {
       const { f, h } = at(t)
-      trimmedSeries(f, reshape(h, [1, ...h.shape]), 0, observer)
+      trimmedSeries(f, reshape(h, [1, ...h.shape]), 0, { observer })
     })
     return gates
   }

@@ -17,6 +17,8 @@ export interface ExpansionChoice {
   /** subsets: sets that are drawn of towers too deep for all of them, and the seed of the draw. */
   readonly samples: number
   readonly seed: number
+  /** Called with the number of blocks done. */
+  readonly onBlock?: ((done: number) => void) | undefined
 }
 
 /** The most numbers of all orders together, and times blocks, that are computed for the shares of a few. */
@@ -24,19 +26,18 @@ const MAX_NUMBERS = 2 ** 24
 const MAX_WORK = 2 ** 31
 
 /**
- * The expansion of that name; `onBlock` is told how many blocks are done. Of gated and gradient all orders are computed
+ * The expansion of that name. Of gated and gradient all orders are computed
  * where they are not too many, so that the share of an order does not depend on how many are asked for.
  */
 export function expandBy(
-  { expansion, orders, target, about, samples, seed }: ExpansionChoice,
   tower: Tower,
   x: Tensor,
-  onBlock: (done: number) => void,
+  { expansion, orders, target, about, samples, seed, onBlock }: ExpansionChoice,
 ): Orders {
   if (expansion === 'gated' || expansion === 'gradient') {
     const n = tower.blocks.length
     const of = (k: number | 'all') =>
-      expansion === 'gated' ? gated(tower, x, k, onBlock) : gradient(tower, x, target, k, onBlock)
+      expansion === 'gated' ? gated(tower, x, k, { onBlock }) : gradient(tower, x, target, k, { onBlock })
     const state = scope(() => tower.encode(x)).size
     const tooMany = (n + 1) * Math.max(x.size, state) > MAX_NUMBERS || n * (n + 1) * state > MAX_WORK
     if (orders === 'all' || orders >= n || tooMany) return of(orders)
@@ -44,8 +45,8 @@ export function expandBy(
     return { ...rest, all, coefficients: head(all, orders + 1) }
   }
   if (expansion === 'subsets') {
-    const onProgress = (done: number, of: number) => onBlock(Math.round((done / of) * tower.blocks.length))
+    const onProgress = (done: number, of: number) => onBlock?.(Math.round((done / of) * tower.blocks.length))
     return subsets(tower, x, orders, { samples, seed, onProgress })
   }
-  return taylor(tower, x, orders as number, onBlock, { about })
+  return taylor(tower, x, orders as number, { about, onBlock })
 }

@@ -28,7 +28,7 @@ export function lesionCommand(io: Io): Command {
       const labels = options.labels === undefined ? undefined : readLabels(options.labels, study, io)
       const progress = stages(io, 'lesion', { runs: 1 })
       const found = await reportingFallbacks(io, study.backend, () =>
-        lesionOf(study.tower, study.x, { ...options, labels }, progress.of('runs')),
+        lesionOf(study.tower, study.x, { ...options, labels, onProgress: progress.of('runs') }),
       ).finally(() => progress.stop())
       io.out(options.json ? json({ model: folder, ...found }) : lesionTable(folder, found))
     })

@@ -425,7 +425,7 @@ async function conclude(
   writeSample(folder, test)
   const bar = progressBar(io, 'test', test.size, 'examples')
   const begin = performance.now()
-  const right = await accuracy(state.model, test, undefined, done => bar.update(done)).finally(() => bar.stop())
+  const right = await accuracy(state.model, test, { onProgress: done => bar.update(done) }).finally(() => bar.stop())
   if (options.json) return io.out(documentOf(state, 'done', loss, right))
   const times = `${seconds.toFixed(1)} s of training, ${((performance.now() - begin) / 1000).toFixed(1)} s of testing`
   io.out(`test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${times})\n`)
