@@ -162,7 +162,11 @@ export function batchTensors(
       dtype: inputs instanceof Int32Array ? 'i32' : dtype,
       backend,
     }),
-    labels: tensor(labels, { shape: positions === 1 ? [batch] : [batch, positions], dtype: 'i32', backend }),
+    labels: tensor(labels, {
+      shape: Number.isInteger(positions) && positions > 1 ? [batch, positions] : [labels.length],
+      dtype: 'i32',
+      backend,
+    }),
   }
 }
 

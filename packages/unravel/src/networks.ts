@@ -161,7 +161,7 @@ export function withNetworkOptions(command: Command): Command {
         .default('basic'),
     )
     .addOption(
-      new Option('--stem <kind>', `first convolution: 3×3, or 7×7 and a pooling ${of('resnet')}`)
+      new Option('--stem <kind>', `stem of the network: a 3×3 convolution, or a 7×7 one and a pooling ${of('resnet')}`)
         .choices(['cifar', 'imagenet'])
         .default('cifar'),
     )

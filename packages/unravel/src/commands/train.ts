@@ -410,7 +410,7 @@ function beyondGuessing(losses: readonly number[], classes: number): string | un
   const guessing = Math.log(Math.max(2, classes))
   if (!(mean > HOPELESS * guessing)) return undefined
   return (
-    `the loss is ${significant(mean)} in the last ${losses.length} steps, and ${significant(guessing)} by guessing; kept the last weights: ` +
+    `the mean loss of the last tenth of the steps is ${significant(mean)}, and ${significant(guessing)} by guessing; kept the last weights: ` +
     'use a smaller scale, such as 1/sqrt(n) or 1/n, or a smaller learning rate'
   )
 }
