@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { gated, gradient, type Orders, taylor } from '@unravel/expansion'
+import { gated, gradient, type Orders, taylor, verify } from '@unravel/expansion'
 import { type Graph, type GraphTower, readGraph, structureOf, towerOfGraph } from '@unravel/graph'
 import { modelFrom, run, towerOf, withScales } from '@unravel/resnet'
 import {
+  concat,
   mul,
   narrow,
   readNpy,
@@ -88,6 +89,7 @@ describe.each(Object.entries(networks))('%s', (name, { blocks, skips, sites = bl
     const both = run(tower, x)
     expect(apart(run(tower, narrow(x, 0, 1, 1)), narrow(both, 0, 1, 1))).toBeLessThan(1e-13)
     expect(apart(run(tower, x), both)).toBe(0)
+    expect(apart(run(tower, concat([x, x, x], 0)), concat([both, both, both], 0))).toBeLessThan(1e-13)
   })
 })
 
@@ -150,6 +152,14 @@ describe('nested blocks', () => {
     expect(apart(run(at(1, 'all'), x), run(own, x))).toBeGreaterThan(0.1)
     expect(apart(run(at(1, 'blocks'), x), run(own, x))).toBeLessThan(1e-14)
   })
+})
+
+test.each(['resnet-9', 'vit-12', 'mobilenetv3-14'])('%s holds all rungs of the ladder', async name => {
+  const x = inputOf(name)
+  const { tower } = towerOfGraph(exported(name), { input: x })
+  const rungs = await verify(tower, x)
+  expect(rungs.filter(r => r.error !== null && !(r.error <= r.tolerance))).toEqual([])
+  expect(rungs.filter(r => r.error !== null).length).toBeGreaterThan(8)
 })
 
 describe('PaddleOCR’s classifier of text directions', () => {

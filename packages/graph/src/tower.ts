@@ -1,11 +1,11 @@
 import type { Tower } from '@unravel/resnet'
-import type { Tensor } from '@unravel/tensor'
+import { concat, narrow, type Tensor } from '@unravel/tensor'
 import { isFlow } from './call.js'
 import { GraphError } from './errors.js'
 import { converted, type EvaluateOptions, Evaluator, type Given } from './evaluate.js'
 import { folded, live } from './fold.js'
-import type { Graph, HostArray, Node } from './graph.js'
-import { isFloat } from './host.js'
+import { type Graph, type HostArray, isConstant, type Node } from './graph.js'
+import { elementsOf, isFloat } from './host.js'
 import { OWN } from './operators/table.js'
 import { recognised } from './recognise.js'
 import { cutsOf, Flow, type Site, type SkipKind, sitesIn } from './sites.js'
@@ -107,6 +107,29 @@ function between(flow: Flow, from: string, to: readonly string[]): Node[] {
     stack.push(...flow.reads(node))
   }
   return flow.graph.nodes.filter(node => found.has(node))
+}
+
+/** How many numbers a network has learned: real constants, single numbers within nodes apart. */
+export function parametersIn(whole: Graph): number {
+  const graph = live(whole)
+  const inside = graph.nodes.filter(n => n.op === 'Constant' && n.domain === '').flatMap(n => n.attributes.value ?? [])
+  const counts = [...[...graph.constants.values()].map(c => [c, 1] as const), ...inside.map(c => [c, 2] as const)].map(
+    ([constant, least]) => {
+      if (!isConstant(constant) || !isFloat(constant.type)) return 0
+      const count = elementsOf(constant.shape)
+      return count < least ? 0 : count
+    },
+  )
+  return counts.reduce((a, b) => a + b, 0)
+}
+
+/** What is found in a graph for inputs of these shapes, and the input of several that is expanded. */
+export function looked(
+  whole: Graph,
+  inputs: Readonly<Record<string, Given>>,
+  { output, ...options }: EvaluateOptions & { readonly output?: string | undefined } = {},
+): { readonly structure: Structure; readonly input: string } {
+  return streamOf(output === undefined ? live(whole) : ofOutput(whole, output), inputs, options)
 }
 
 /** The graph for inputs of these shapes, its spelled-out composites recognised: what structure is looked for in. */
@@ -321,23 +344,36 @@ class Runs {
     throw new GraphError(`"${to}" is of ${value.type}; only real numbers are sums of paths: take apart another output`)
   }
 
-  encode(x: Tensor, to: string): Tensor {
-    let variant = this.#variants.find(({ shapes }) => shapes.get(this.input) === String(x.shape))
-    if (variant === undefined) {
-      const inputs = { ...this.inputs, [this.input]: x }
-      this.#add(prepared(ofInput(this.whole, inputs, this.input), inputs, this.options))
-      variant = this.#variants.at(-1)!
+  /** What comes of a batch: at once where the graph is for its size, else of batches of that size one after the other. */
+  #batched(from: string, to: string, h: Tensor): Tensor | undefined {
+    const [batch = 1, ...rest] = h.shape
+    const own = this.#variants.find(({ shapes }) => shapes.get(from) === String(h.shape))
+    if (own !== undefined) return this.#run(own, from, to, h)
+    for (const variant of this.#variants) {
+      const [size, ...others] = (variant.shapes.get(from) ?? '').split(',').map(Number)
+      if (!size || batch % size !== 0 || String(others) !== String(rest)) continue
+      const parts = Array.from({ length: batch / size }, (_, i) => narrow(h, 0, i * size, size))
+      return concat(
+        parts.map(part => this.#run(variant, from, to, part)),
+        0,
+      )
     }
-    return this.#run(variant, this.input, to, x)
+    return undefined
+  }
+
+  encode(x: Tensor, to: string): Tensor {
+    const done = this.#batched(this.input, to, x)
+    if (done !== undefined) return done
+    const inputs = { ...this.inputs, [this.input]: x }
+    this.#add(prepared(ofInput(this.whole, inputs, this.input), inputs, this.options))
+    return this.#run(this.#variants.at(-1)!, this.input, to, x)
   }
 
   map(from: string, to: string, h: Tensor): Tensor {
-    const variant = this.#variants.find(({ shapes }) => shapes.get(from) === String(h.shape))
-    if (variant === undefined) {
-      const maker = this.#variants[0]!.graph.nodes.find(node => node.outputs.includes(from))
-      const what = maker === undefined ? `the input "${from}"` : `what ${labelOf(maker)} makes`
-      throw new GraphError(`${what} has no shape [${h.shape}] on the inputs so far`)
-    }
-    return this.#run(variant, from, to, h)
+    const done = this.#batched(from, to, h)
+    if (done !== undefined) return done
+    const maker = this.#variants[0]!.graph.nodes.find(node => node.outputs.includes(from))
+    const what = maker === undefined ? `the input "${from}"` : `what ${labelOf(maker)} makes`
+    throw new GraphError(`${what} has no shape [${h.shape}] on the inputs so far`)
   }
 }
