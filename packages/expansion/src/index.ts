@@ -26,7 +26,7 @@ export { gatedMoments, gradientMoments, type MomentOptions, type Moments } from 
 export { atScale, type Orders } from './orders.js'
 export { estimateRadius, type Radius } from './radius.js'
 export { componentwisePade, type PadeSum, vectorEpsilon } from './resummation.js'
-export type { Network, SiteOptions } from './sites.js'
+export { longestPath, type Network, type SiteOptions } from './sites.js'
 export { bestTruncation, orderNorms, remainders, shares } from './spectrum.js'
 export { dropoutMean, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type SubsetOptions, subsets } from './subsets.js'
 export { type TaylorOptions, taylor } from './taylor.js'

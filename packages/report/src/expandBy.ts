@@ -1,4 +1,4 @@
-import { gated, gradient, type Orders, subsets, taylor } from '@unravel/expansion'
+import { gated, gradient, longestPath, type Orders, subsets, taylor } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
 import { scope, type Tensor } from '@unravel/tensor'
 import { head } from '@unravel/tensor/internals'
@@ -17,6 +17,8 @@ export interface ExpansionChoice {
   /** subsets: sets that are drawn of towers too deep for all of them, and the seed of the draw. */
   readonly samples: number
   readonly seed: number
+  /** All but subsets: what orders count (default: blocks). */
+  readonly sites?: 'blocks' | 'all' | undefined
   /** Called with the number of blocks done. */
   readonly onBlock?: ((done: number) => void) | undefined
 }
@@ -32,12 +34,12 @@ const MAX_WORK = 2 ** 31
 export function expandBy(
   tower: Tower,
   x: Tensor,
-  { expansion, orders, target, about, samples, seed, onBlock }: ExpansionChoice,
+  { expansion, orders, target, about, samples, seed, sites, onBlock }: ExpansionChoice,
 ): Orders {
   if (expansion === 'gated' || expansion === 'gradient') {
-    const n = tower.blocks.length
+    const n = longestPath(tower, x, sites)
     const of = (k: number | 'all') =>
-      expansion === 'gated' ? gated(tower, x, k, { onBlock }) : gradient(tower, x, target, k, { onBlock })
+      expansion === 'gated' ? gated(tower, x, k, { onBlock, sites }) : gradient(tower, x, target, k, { onBlock, sites })
     const state = scope(() => tower.encode(x)).size
     const tooMany = (n + 1) * Math.max(x.size, state) > MAX_NUMBERS || n * (n + 1) * state > MAX_WORK
     if (orders === 'all' || orders >= n || tooMany) return of(orders)
@@ -48,5 +50,5 @@ export function expandBy(
     const onProgress = (done: number, of: number) => onBlock?.(Math.round((done / of) * tower.blocks.length))
     return subsets(tower, x, orders, { samples, seed, onProgress })
   }
-  return taylor(tower, x, orders as number, { about, onBlock })
+  return taylor(tower, x, orders as number, { about, sites, onBlock })
 }
