@@ -18,6 +18,9 @@ export { type Unsupported, unsupported } from './operators/table.js'
 export { type ReadOptions, readGraph } from './read.js'
 export { frozenFactors, recognised } from './recognise.js'
 export { cuts, type Site, type SkipKind, sitesOf } from './sites.js'
+export type { CustomLayer, LayerCall } from './tfjs/layers.js'
+export type { CustomLayers } from './tfjs/layersModel.js'
+export { readTfjs, type TfjsOptions } from './tfjs/read.js'
 export {
   countsOf,
   type GraphBlock,
