@@ -44,6 +44,7 @@ function sample(random: Random, shape: readonly number[], domain: Domain, dtype:
   if (typeof domain === 'object') {
     return make(random.uniform(shape, 0, domain.ids, where).dataSync().map(Math.floor), 'i32')
   }
+  if (domain === 'unit') return make(random.uniform(shape, -0.9, 0.9, where).dataSync())
   if (domain === 'positive') return make(random.uniform(shape, 0.5, 2, where).dataSync())
   if (domain === 'mask') return make(random.uniform(shape, 0, 2, where).dataSync().map(Math.floor))
   if (domain === 'distinct') {
