@@ -35,7 +35,7 @@ function optional(
 
 export const attentionOp: Op<Attrs> = {
   name: 'scaledDotProductAttention',
-  signature: '[...,m,k], [...,n,k], [...,n,v], [...,m,n] -> [...,m,v]',
+  signature: '[...,m,k], [...,n,k], [...,n,v], [...,m,n], [...,m,n] -> [...,m,v]',
   infer(inputs, attrs) {
     const [q, k, v] = inputs as Inputs
     const last = (t: Tensor, i: number) => t.shape[t.rank - i]
