@@ -236,30 +236,32 @@ for (const backend of backends) {
       }
 
       // Memory of js is the garbage collector's: nothing is counted there.
-      it.runIf(backend.name === 'wasm').each(own)('frees all that it allocates in a scope %#', c => {
-        const inputs = inputsOf(c, 'f64', backend)
-        const once = () =>
-          scope(() => {
-            const { f, xs } = ofFloats(op, c, inputs)
-            if (!differentiable(op)) return void f(...xs)
-            const { value, pullback } = vjp<readonly Tensor[]>(v => f(...v), xs)
-            pullback(value)
-            series<readonly Tensor[]>(
-              v => f(...v),
-              xs.map(x => stack([x, x], 0)),
-              2,
-            )
-          })
-        // The garbage collector may return what other tests left behind while this one runs: then it runs again.
-        for (;;) {
-          const before = memory(backend)
-          once()
-          const after = memory(backend)
-          if (after.buffers < before.buffers) continue
-          expect({ ...after, reserved: 0 }).toEqual({ ...before, reserved: 0 })
-          break
-        }
-      })
+      it.runIf(backend.name === 'wasm').each(own)(
+        'frees all that it allocates in a scope, and what it held of its inputs %#',
+        c => {
+          const once = () =>
+            scope(() => {
+              const { f, xs } = ofFloats(op, c, inputsOf(c, 'f64', backend))
+              if (!differentiable(op)) return void f(...xs)
+              const { value, pullback } = vjp<readonly Tensor[]>(v => f(...v), xs)
+              pullback(value)
+              series<readonly Tensor[]>(
+                v => f(...v),
+                xs.map(x => stack([x, x], 0)),
+                2,
+              )
+            })
+          // The garbage collector may return what other tests left behind while this one runs: then it runs again.
+          for (;;) {
+            const before = memory(backend)
+            once()
+            const after = memory(backend)
+            if (after.buffers < before.buffers) continue
+            expect({ ...after, reserved: 0 }).toEqual({ ...before, reserved: 0 })
+            break
+          }
+        },
+      )
     },
   )
 }
