@@ -48,7 +48,6 @@ const reasons: Readonly<Record<string, string>> = {
   ]),
   ...reason('it makes sequences or optional values', ['SplitToSequence', 'ConcatFromSequence', 'Optional']),
   ...reason('it makes sequences or optional values', ['OptionalGetElement', 'OptionalHasElement']),
-  ...reason('no kernel computes inverse trigonometric functions', ['Acos', 'Asin', 'Atan']),
   ...reason('no kernel factorises matrices', ['Det']),
   ...reason('it reads at places that are computed from data', ['GridSample', 'AffineGrid', 'DeformConv']),
   ...reason('it selects boxes after a network, which no derivative passes', [

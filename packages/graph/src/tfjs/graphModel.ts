@@ -1,4 +1,4 @@
-import { shown } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import { live } from '../fold.js'
 import type { Constant, Dimension, Graph, Node, ValueInfo } from '../graph.js'
 import { sorted } from '../sort.js'

@@ -1,4 +1,5 @@
-import { FormatError, shown } from '@unravel/tensor'
+import { FormatError } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 
 // What a model.json holds, checked where it is read.
 

@@ -1,4 +1,4 @@
-import { shown } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import type { Attribute } from '../graph.js'
 import type { Attributes, Builder } from './builder.js'
 import { fail, field, integer, isRecord, type Json, list, number, text } from './json.js'

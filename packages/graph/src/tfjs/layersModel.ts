@@ -1,4 +1,4 @@
-import { shown } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import type { Constant, Dimension, ElementType, Graph, ValueInfo } from '../graph.js'
 import { Builder } from './builder.js'
 import { fail, field, integer, isRecord, type Json, list, record, text } from './json.js'

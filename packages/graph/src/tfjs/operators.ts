@@ -1,4 +1,4 @@
-import { shown } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import type { ElementType } from '../graph.js'
 import { typeCodes } from '../onnx/tensor.js'
 import type { Attributes, Builder } from './builder.js'

@@ -7,7 +7,6 @@ import {
   memory,
   mul,
   readNpy,
-  sourceOf,
   stack,
   sub,
   sum,
@@ -16,6 +15,7 @@ import {
   useBackend,
   wasm,
 } from '@unravel/tensor'
+import { sourceOf } from '@unravel/tensor/internals'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Evaluator, evaluate } from '../evaluate.js'
 import { folded, live } from '../fold.js'
@@ -81,7 +81,7 @@ describe("UpscalerJS's ESRGAN", () => {
 
   it('has its three additions as sites, and transposes at its ends alone', () => {
     const graph = read()
-    expect(sitesOf(graph).map(s => [s.name, s.kind, s.level])).toEqual([
+    expect(sitesOf(graph).map(s => [s.node, s.kind, s.level])).toEqual([
       ['LRL_1', 'identity', 1],
       ['LRL_2', 'identity', 1],
       ['FDF', 'identity', 0],
@@ -152,7 +152,7 @@ describe('a tower of a graph model', () => {
     const graph = readFiles(files)
     expect(apart(evaluated(graph, { x }).mean!, (await executed(files, { x })).mean!)).toBeLessThanOrEqual(1e-5)
     const sites = sitesOf(graph)
-    expect(sites.map(s => s.name)).toEqual(additions)
+    expect(sites.map(s => s.node)).toEqual(additions)
     expect(sites.map(s => s.kind)).toEqual(['identity', 'projection', 'identity', 'identity'])
     expect(count(live(graph), 'Transpose')).toBe(1)
     expect(cuts(graph).length).toBeGreaterThanOrEqual(4)
@@ -178,7 +178,7 @@ describe('a tower of a graph model', () => {
     expect(apart(evaluated(graph, { x }).sum!, (await executed(files, { x })).sum!)).toBeLessThanOrEqual(1e-5)
     expect(count(live(graph), 'Transpose')).toBe(2)
     const [site] = sitesOf(graph)
-    expect([site!.name, site!.kind, Math.round(site!.scale * 1e6) / 1e6]).toEqual(['sum', 'identity', 0.2])
+    expect([site!.node, site!.kind, Math.round(site!.scale * 1e6) / 1e6]).toEqual(['sum', 'identity', 0.2])
   })
 })
 
@@ -425,7 +425,7 @@ describe('configurations of Keras', () => {
       { 'd/kernel': { shape: [2, 2], values: [1, 0, 0, 1] } },
     )
     const residual = readTfjs(twice.json, twice.shards, { layers: { Residual: l => l.node('Add', l.inputs) } })
-    expect(sitesOf(residual).map(s => s.name)).toEqual(['out'])
+    expect(sitesOf(residual).map(s => s.node)).toEqual(['out'])
   })
 
   it('with every layer that is not supported in one list', () => {

@@ -1,4 +1,5 @@
-import { type ByteSource, shown, sourceOf } from '@unravel/tensor'
+import type { ByteSource } from '@unravel/tensor'
+import { shown, sourceOf } from '@unravel/tensor/internals'
 import type { Graph } from '../graph.js'
 import { withoutTransposes } from '../layout.js'
 import { readsOf, sorted } from '../sort.js'

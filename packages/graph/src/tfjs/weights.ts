@@ -1,4 +1,5 @@
-import { type ByteSource, shown } from '@unravel/tensor'
+import type { ByteSource } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import type { Constant, ElementType, HostArray } from '../graph.js'
 import { bytesOf, decoded, elementsOf } from '../host.js'
 import { fail, field, isRecord, type Json, list, number, record, shapeIn, text } from './json.js'
