@@ -26,6 +26,9 @@ export enum MapCode {
   geluTanh,
   sin,
   cos,
+  asin,
+  acos,
+  atan,
 }
 
 /** Functions of two arguments. */
@@ -43,6 +46,7 @@ export enum ZipCode {
   greater,
   greaterEqual,
   pow,
+  through,
 }
 
 /** Reductions. A mean has the number of its sum, and 4. */

@@ -43,6 +43,9 @@ export interface Buffer {
  *  `step` is the derivative of relu, 1 where x > 0, else 0; `geluTanh` is the tanh approximation of gelu. */
 export const MAP_OPS = [
   'abs',
+  'acos',
+  'asin',
+  'atan',
   'cos',
   'erf',
   'exp',
@@ -83,7 +86,7 @@ export const MAP_GRAD_OPS = [
 ] as const satisfies readonly MapOp[]
 export type MapGradOp = (typeof MAP_GRAD_OPS)[number]
 
-/** Elementwise functions of two arguments. Comparisons give 0/1. */
+/** Elementwise functions of two arguments. Comparisons give 0/1; `through` is a·b, and 0 where b is 0, for infinite a too. */
 export const ZIP_OPS = [
   'add',
   'sub',
@@ -98,6 +101,7 @@ export const ZIP_OPS = [
   'lessEqual',
   'greater',
   'greaterEqual',
+  'through',
 ] as const
 export type ZipOp = (typeof ZIP_OPS)[number]
 

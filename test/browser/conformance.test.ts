@@ -1,19 +1,5 @@
-import {
-  apply,
-  type Dense,
-  js,
-  logSoftmax,
-  mul,
-  type Op,
-  opTable,
-  Random,
-  series,
-  softmax,
-  stack,
-  type Tensor,
-  tensor,
-  vjp,
-} from '@unravel/tensor'
+import { js, logSoftmax, mul, Random, series, softmax, stack, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { apply, type Dense, type Op, opTable } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { type Case, cases, type Domain } from '../conformance/cases.js'
 import { type Backend, device, expectClose, modes, wasm } from './devices.js'
@@ -44,6 +30,7 @@ function sample(
     const ids = random.uniform(shape, 0, domain.ids, where).dataSync().map(Math.floor)
     return tensor(Int32Array.from(ids), { shape, dtype: 'i32', backend })
   }
+  if (domain === 'unit') return make(random.uniform(shape, -0.9, 0.9, where).dataSync())
   if (domain === 'positive') return make(random.uniform(shape, 0.5, 2, where).dataSync())
   if (domain === 'mask') return make(random.uniform(shape, 0, 2, where).dataSync().map(Math.floor))
   if (domain === 'distinct') {

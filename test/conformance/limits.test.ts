@@ -1,20 +1,7 @@
 import { type Backend, js, wasm } from '@unravel/kernels'
 import * as ops from '@unravel/tensor'
-import {
-  Gating,
-  grad,
-  jvp,
-  max,
-  maximum,
-  min,
-  minimum,
-  pow,
-  series,
-  sum,
-  type Tensor,
-  tensor,
-  vjp,
-} from '@unravel/tensor'
+import { grad, jvp, max, maximum, min, minimum, pow, series, sum, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { type Dense, Gating } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 
 // Values and derivatives where functions saturate, meet NaN, ±Inf or ±0, tie, or have a kink.
@@ -95,6 +82,23 @@ const TAYLOR: Record<string, readonly (readonly number[])[]> = {
     [17.0, 16.999999296210618, 1.0000006623899784, -3.104952740638229e-7, 9.659851135088475e-8],
     [45.0, 45.0, 1.0, -6.154414948181196e-19, 2.0037630063845756e-19],
   ],
+  atan: [
+    [-40.0, -1.5458015331759765, 0.0006246096189881324, 1.56054870453e-5, 3.8981226488858365e-7],
+    [-2.0, -1.1071487177940904, 0.2, 0.08, 0.029333333333333333],
+    [0.3125, 0.3028848683749714, 0.9110320284697508, -0.2593685490305341, -0.17820434590567655],
+    [1.5, 0.982793723247329, 0.3076923076923077, -0.14201183431952663, 0.055833712638446366],
+    [1048576.0, 1.5707953731205802, 9.094947017721011e-13, -8.673617379868258e-19, 8.271806125505199e-25],
+  ],
+  asin: [
+    [-0.875, -1.0654358165107394, 2.0655911179772892, -3.8557700868909395, 15.86373978606558],
+    [0.3125, 0.31782370392788073, 1.0527227119356304, 0.18228964708842085, 0.25757290393792454],
+    [0.9990234375, 1.5265985556491812, 22.632943293569802, 5791.2029831620985, 2965579.707348277],
+  ],
+  acos: [
+    [-0.875, 2.636232143305636, -2.0655911179772892, 3.8557700868909395, -15.86373978606558],
+    [0.3125, 1.252972622867016, -1.0527227119356304, -0.18228964708842085, -0.25757290393792454],
+    [0.9990234375, 0.04419777114571532, -22.632943293569802, -5791.2029831620985, -2965579.707348277],
+  ],
   log1p: [
     [-0.875, -2.0794415416798357, 8.0, -32.0, 170.66666666666666],
     [1.1641532182693481e-10, 1.1641532182015855e-10, 0.9999999998835847, -0.4999999998835847, 0.333333333216918],
@@ -111,7 +115,7 @@ const TAYLOR: Record<string, readonly (readonly number[])[]> = {
 }
 
 describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
-  const make = (x: ops.Dense | number | readonly number[] | readonly (readonly number[])[]) =>
+  const make = (x: Dense | number | readonly number[] | readonly (readonly number[])[]) =>
     tensor(x as number[], { dtype, backend })
   const [eps, least] = dtype === 'f32' ? [2 ** -24, 2 ** -126] : [2 ** -53, 2 ** -1022]
 
@@ -183,6 +187,7 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
       'erf',
       'normalCdf',
       'expm1',
+      'atan',
     ]) {
       const f = named[name]!
       const zero = (x: number, order: number) =>
@@ -225,6 +230,56 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
         ),
       ),
     ).toEqual([3, 2])
+  })
+
+  it('a closed gate lets nothing through, not even an infinite path sum', () => {
+    for (const name of ['relu', 'gelu', 'geluTanh', 'silu', 'mish', 'hardSwish', 'relu6']) {
+      const at = new Gating(1, 2)
+      const x = at.paths(make([-Infinity, 2]), make([[3, 1.5], [-Infinity, 0.5]])) // biome-ignore format: one line an order
+      const y = named[name]!(x)
+      expect(numbers(at.value(y))[0], name).toBeCloseTo(0, 15)
+      const stack = numbers(at.stack(y))
+      expect(
+        [stack[0], stack[2]].map(v => Math.abs(v!)),
+        name,
+      ).toEqual([0, 0])
+      const slope = numbers(grad((v: Tensor) => sum(named[name]!(v)))(make([-Infinity])))
+      expect(slope.map(Math.abs), name).toEqual([0])
+      const orders = numbers(series(named[name]!, make([[-Infinity], [1], [2]]), 2))
+      expect(orders.map(Math.abs), name).toEqual([0, 0, 0].slice(0, orders.length))
+      expect(stack[1]! + stack[3]!, name).toBeCloseTo(numbers(at.value(y))[1]!, 6)
+    }
+  })
+
+  it.each([
+    // Values and slopes at −∞ and at +∞.
+    ['relu', 0, 0, Infinity, 1],
+    ['relu6', 0, 0, 6, 0],
+    ['gelu', 0, 0, Infinity, 1],
+    ['geluTanh', 0, 0, Infinity, 1],
+    ['silu', 0, 0, Infinity, 1],
+    ['mish', 0, 0, Infinity, 1],
+    ['hardSwish', 0, 0, Infinity, 1],
+    ['hardSigmoid', 0, 0, 1, 0],
+    ['hardTanh', -1, 0, 1, 0],
+    ['sigmoid', 0, 0, 1, 0],
+    ['tanh', -1, 0, 1, 0],
+    ['erf', -1, 0, 1, 0],
+    ['softsign', -1, 0, 1, 0],
+    ['softplus', 0, 0, Infinity, 1],
+    ['logSigmoid', -Infinity, 1, 0, 0],
+    ['elu', -1, 0, Infinity, 1],
+    ['celu', -1, 0, Infinity, 1],
+    ['leakyRelu', -Infinity, 0.01, Infinity, 1],
+  ] as const)('%s has its limits at infinity, in both modes', (name, left, leftSlope, right, rightSlope) => {
+    const f = named[name]!
+    const x = make([-Infinity, Infinity])
+    const close = (got: readonly number[], want: readonly number[]) =>
+      got.forEach((v, i) => expect(Math.abs(v - want[i]!) < 1e-6 || v === want[i], `${v} for ${want[i]}`).toBe(true))
+    close(numbers(f(x)), [left, right])
+    close(numbers(jvp(f, x, make([1, 1]))[1]), [leftSlope, rightSlope])
+    close(numbers(grad((v: Tensor) => sum(f(v)))(x)), [leftSlope, rightSlope])
+    close(numbers(series(f, make([[-Infinity, Infinity], [1, 1], [0, 0]]), 2)).slice(0, 4), [left, right, leftSlope, rightSlope]) // biome-ignore format: one line
   })
 
   it('a tie is shared in both modes, and NaN makes value and derivatives NaN', () => {

@@ -10,6 +10,9 @@ const SLOPE = (2 * Math.sqrt(2 / Math.PI)).toFixed(12)
 /** What a thread returns for its `v`. */
 export const maps: Record<MapOp, string> = {
   abs: 'return Math.abs(v);',
+  acos: 'return 2.0 * arctangent(Math.sqrt((1.0 - v) / (1.0 + v)));',
+  asin: 'return arctangent(v / Math.sqrt((1.0 - v) * (1.0 + v)));',
+  atan: 'return arctangent(v);',
   cos: 'return sine(v, 1.0);',
   erf: 'return erfOf(v);',
   exp: 'return expOf(v);',
@@ -79,6 +82,7 @@ const zips: Record<ZipOp, string> = {
   lessEqual: compare('p <= q'),
   greater: compare('p > q'),
   greaterEqual: compare('p >= q'),
+  through: 'if (q === 0.0) { return 0.0; }\nreturn p * q;',
 }
 
 /** The element of every buffer that meets element i of the result: `a_`, `b_`, … */

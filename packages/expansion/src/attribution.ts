@@ -1,17 +1,13 @@
 import { type Block, run, type Tower } from '@unravel/resnet'
 import {
   add,
-  backendOf,
   concat,
-  type Dense,
   gated as freeze,
   grad,
-  head,
   jvp,
   keep,
   mul,
   narrow,
-  padded,
   release,
   reshape,
   scope,
@@ -21,6 +17,7 @@ import {
   vjp,
   zerosLike,
 } from '@unravel/tensor'
+import { type Dense, head, like, padded } from '@unravel/tensor/internals'
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
 import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { lastOrder } from './orders.js'
@@ -221,9 +218,11 @@ export async function gradientAttribution(
       own.push(sent)
     })
     const pulled = new Array<Tensor>(n)
-    const paths = gradientPaths(tower, x, seed, Math.max(most, 1), {}, (l, _after, through) => {
-      dots[l] = keep(products(tangents[l]!, through))
-      pulled[l] = keep(mul(narrow(through, 0, 0, 1), tower.blocks[l]!.scale))
+    const paths = gradientPaths(tower, x, seed, Math.max(most, 1), {
+      visit: (l, _after, through) => {
+        dots[l] = keep(products(tangents[l]!, through))
+        pulled[l] = keep(mul(narrow(through, 0, 0, 1), tower.blocks[l]!.scale))
+      },
     })
     const pass = (block: Block, l: number, sent: Tensor) => tangentsOf(block.skip!, states[l]!, sent)
     const pairs = scope(() => pairProducts(tower, own, pulled, pass))
@@ -251,12 +250,12 @@ export async function taylorAttribution(
   const n = tower.blocks.length
   const { first, second, zeroth } = scope(() => {
     const v = direction ?? unit(run(tower, x))
-    const like = { dtype: v.dtype, backend: backendOf(v) } as const
+    const where = like(v)
     const f = (scales: readonly Tensor[]) => sum(mul(v, runWithScales(tower, x, scales)))
-    const zeros = tower.blocks.map(() => tensor(0, like))
+    const zeros = tower.blocks.map(() => tensor(0, where))
     const slopes = grad(f)
     const along = (i: number) => {
-      const tangent = tower.blocks.map((_, j) => tensor(i === j ? 1 : 0, like))
+      const tangent = tower.blocks.map((_, j) => tensor(i === j ? 1 : 0, where))
       return scope(() => {
         const [, d] = jvp(
           (s: readonly Tensor[]) =>
@@ -322,8 +321,8 @@ export function runWithScales(tower: Tower, x: Tensor, scales: readonly Tensor[]
 export async function scaleGradients(tower: Tower, x: Tensor, direction: Tensor): Promise<Float64Array> {
   if (tower.blocks.length === 0) return new Float64Array(0)
   const found = scope(() => {
-    const like = { dtype: direction.dtype, backend: backendOf(direction) } as const
-    const at = tower.blocks.map((b: Block) => tensor(b.scale, like) as Dense)
+    const where = like(direction)
+    const at = tower.blocks.map((b: Block) => tensor(b.scale, where) as Dense)
     const slopes = grad((s: readonly Tensor[]) => sum(mul(direction, runWithScales(tower, x, s))))(at)
     return concat(
       slopes.map((t: Tensor) => reshape(t, [1])),

@@ -1,14 +1,11 @@
 import type { Block, Tower } from '@unravel/resnet'
 import {
-  addAligned,
   addScaled,
   concat,
   eye,
   gated as freeze,
-  head,
   mul,
   narrow,
-  padded,
   Random,
   release,
   reshape,
@@ -19,6 +16,7 @@ import {
   transpose,
   vjp,
 } from '@unravel/tensor'
+import { addAligned, head, padded } from '@unravel/tensor/internals'
 import { frozen, gated } from './gated.js'
 import { embedded, gradient, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { checkBatch, lastOrder } from './orders.js'
@@ -71,7 +69,7 @@ export async function gatedMoments(
   const n = tower.blocks.length
   const most = lastOrder('gatedMoments', orders, n)
   const pass = (weights: readonly number[] | undefined, inputs: Tensor) =>
-    scope(() => gated(tower, inputs, most, undefined, { weights }).coefficients)
+    scope(() => gated(tower, inputs, most, { weights }).coefficients)
   const sums = await squares(pass(undefined, x))
   const exact = () => scope(() => exactGated(tower, x, most, options.onProgress))
   return moments('gated', tower, x, most, sums, options, exact, pass)

@@ -1,17 +1,5 @@
-import {
-  abs,
-  addScaled,
-  concat,
-  head,
-  matmul,
-  max,
-  narrow,
-  padded,
-  reshape,
-  scope,
-  type Tensor,
-  zerosLike,
-} from '@unravel/tensor'
+import { abs, addScaled, concat, matmul, max, narrow, reshape, scope, type Tensor, zerosLike } from '@unravel/tensor'
+import { head, padded } from '@unravel/tensor/internals'
 
 // Stacks `[orders, ...item]` that any pass may make, of traced tensors too.
 

@@ -1,5 +1,5 @@
 // What is found about a network, as data, JSON documents and text: all of the package that draws nothing.
-export { complexityOf, complexityTable } from './complexity.js'
+export { type ComplexityChoice, complexityOf, complexityTable } from './complexity.js'
 export type { DemoResult, State, TowerResult, Tried } from './demo/result.js'
 export { demoTable } from './demo/table.js'
 export { inWords } from './demo/words.js'

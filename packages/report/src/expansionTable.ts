@@ -9,6 +9,8 @@ export interface Heading {
   readonly backend: string
   /** Where λ comes from, in words. */
   readonly scaleFrom?: string
+  /** What is counted beside, or could be, in words. */
+  readonly counted?: string | undefined
   /** How far the network's output is from one that was expected, in words. */
   readonly expected?: string
   /** Of one output element, for `gradient`. */
@@ -19,13 +21,13 @@ export interface Heading {
 
 /** An analysis for a person to read: a row for each order, then what the orders mean, then the warnings. */
 export function expansionTable(analysis: Analysis, heading: Heading): string {
-  const { model, batch, dtype, backend, target, about = 0, scaleFrom, expected } = heading
+  const { model, batch, dtype, backend, target, about = 0, scaleFrom, expected, counted } = heading
   const what = target === undefined ? analysis.expansion : `${analysis.expansion} (of output ${target})`
   const { standardError: errors } = analysis
   const of = analysis.expansion === 'gradient' ? 'gradient' : 'output'
   return [
     `${what} expansion of ${model}`,
-    `${plural(analysis.blocks, 'block')}, λ = ${scaleText(analysis.scale)}${about > 0 ? `, series about ${about}·λ` : ''}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
+    `${plural(analysis.blocks, analysis.sites === 'all' ? 'residual addition' : 'block')}, λ = ${scaleText(analysis)}${about > 0 ? `, series about ${about}·λ` : ''}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
     '',
     columns([
       ['order', 'norm', ...(errors ? ['± error'] : []), 'share', 'remainder', 'terms', 'chains'],
@@ -42,12 +44,13 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
     columns(
       [
         ...(scaleFrom === undefined ? [] : [['scale', scaleFrom]]),
+        ...(counted === undefined ? [] : [['counted', counted]]),
         ...(expected === undefined ? [] : [['expected', expected]]),
         ...facts(analysis, of, about),
       ],
       2,
     ),
-    `Shares are norms² over those of ${analysis.shareOf === 'all orders' ? `all orders 0 to ${analysis.blocks}` : `the orders above, 0 to ${analysis.orders}`}.`,
+    `Shares are norms² over those of ${analysis.shareOf === 'all orders' ? `all orders 0 to ${analysis.longest}` : `the orders above, 0 to ${analysis.orders}`}.`,
     ...analysis.warnings.map(warning => `Warning: ${warning}`),
   ]
     .join('\n')
@@ -58,8 +61,8 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
 function facts(analysis: Analysis, of: string, about: number): string[][] {
   const { radius, kinkRadius, resummed, bestOrder, tailNorm } = analysis
   const rows = [[of, `norm ${significant(analysis.outputNorm)}`]]
-  if (tailNorm !== null && analysis.orders < analysis.blocks) {
-    rows.push(['tail', `norm ${significant(tailNorm)} in orders ${analysis.orders + 1} to ${analysis.blocks}`])
+  if (tailNorm !== null && analysis.orders < analysis.longest) {
+    rows.push(['tail', `norm ${significant(tailNorm)} in orders ${analysis.orders + 1} to ${analysis.longest}`])
   }
   if (bestOrder !== null) {
     rows.push(['best truncation', `order ${bestOrder}, remainder ${significant(analysis.remainder[bestOrder]!, 3)}`])
@@ -93,10 +96,10 @@ function kinkText(kink: number, scale: Analysis['scale']): string {
 /** What a radius is measured in. */
 const unit = (scale: Analysis['scale']): string => (typeof scale === 'number' ? '|λ| =' : 'multiple of λ =')
 
-function scaleText(scale: Analysis['scale']): string {
+function scaleText({ scale, sites }: Analysis): string {
   if (typeof scale === 'number') return String(Number(scale.toPrecision(6)))
   const [least, most] = [Math.min, Math.max].map(pick => scale.reduce((a, b) => pick(a, b)))
-  return `${significant(least!, 3)} to ${significant(most!, 3)} by block`
+  return `${significant(least!, 3)} to ${significant(most!, 3)} by ${sites === 'all' ? 'addition' : 'block'}`
 }
 
 const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`

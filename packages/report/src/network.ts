@@ -70,28 +70,33 @@ export const stagesOfExamine = {
 } as const
 type Stage = keyof typeof stagesOfExamine
 
-/** Takes one network apart, for a page; `report` is told how far each stage is. */
+export interface ExamineOptions extends Required<ReportOptions> {
+  /** Called with the work done, of all, by stage. */
+  readonly onProgress?: (stage: Stage) => (done: number, of: number) => void
+}
+
+/** Takes one network apart, for a page. */
 export async function examine(
   tower: Tower,
   x: Tensor,
-  { name, orders, target }: Required<ReportOptions>,
-  report: (stage: Stage) => (done: number, of: number) => void = () => () => {},
+  { name, orders, target, onProgress = () => () => {} }: ExamineOptions,
 ): Promise<Network> {
-  const blocks = (stage: Stage) => (done: number) => report(stage)(done, tower.blocks.length)
+  const blocks = (stage: Stage) => (done: number) => onProgress(stage)(done, tower.blocks.length)
   return {
     name,
     blockNames: tower.names,
-    gated: await analyse(gated(tower, x, 'all', blocks('gated'))),
-    taylor: await analyse(taylor(tower, x, orders, blocks('taylor'))),
-    moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: report('moments') }),
-    attribution: await gatedAttribution(tower, x, SHOWN, { onProgress: report('attribution') }),
-    paths: await pathsOf(
-      tower,
-      x,
-      { target, samples: 16, probes: 32, seed: 0 },
-      { moments: report('gradients'), samples: report('samples') },
-    ),
-    complexity: await geometricComplexity(tower, x, SHOWN, { onProgress: report('complexity') }),
+    gated: await analyse(gated(tower, x, 'all', { onBlock: blocks('gated') })),
+    taylor: await analyse(taylor(tower, x, orders, { onBlock: blocks('taylor') })),
+    moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: onProgress('moments') }),
+    attribution: await gatedAttribution(tower, x, SHOWN, { onProgress: onProgress('attribution') }),
+    paths: await pathsOf(tower, x, {
+      target,
+      samples: 16,
+      probes: 32,
+      seed: 0,
+      onProgress: { moments: onProgress('gradients'), samples: onProgress('samples') },
+    }),
+    complexity: await geometricComplexity(tower, x, SHOWN, { onProgress: onProgress('complexity') }),
     wholeComplexity: await wholeComplexity(tower, x),
   }
 }

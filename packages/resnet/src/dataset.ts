@@ -1,14 +1,5 @@
-import {
-  type Backend,
-  brief,
-  type Dense,
-  type DType,
-  defaultBackend,
-  FormatError,
-  Random,
-  type Tensor,
-  tensor,
-} from '@unravel/tensor'
+import { type Backend, type DType, defaultBackend, FormatError, Random, type Tensor, tensor } from '@unravel/tensor'
+import { brief, type Dense } from '@unravel/tensor/internals'
 import { type Augmentation, augmentation, type Change, type Stored } from './augment.js'
 import { parseIdx } from './idx.js'
 

@@ -68,6 +68,7 @@ export { type Example, type StreamingOptions, streaming } from './streaming.js'
 export { type Characters, charactersOf } from './text.js'
 export { type Block, run, skip, type Tower, withScales } from './tower.js'
 export {
+  type AccuracyOptions,
   accuracy,
   averageOf,
   examplesFor,

@@ -1,4 +1,5 @@
-import { type Dense, js, Random, tensor } from '@unravel/tensor'
+import { js, Random, tensor, wasm } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import {
   adamw,
@@ -28,22 +29,32 @@ describe('optimisers', () => {
   }
   const expectPath = (got: number[], want: number[]) => want.forEach((x, i) => expect(got[i]).toBeCloseTo(x, 12))
 
-  it('are what their formulas say', () => {
+  it('step as those of PyTorch', () => {
     expectPath(path(sgd()), [0.9, 1.1, 1.05])
     // v: 1, −1.1, −0.49
     expectPath(path(sgd({ momentum: 0.9 })), [0.9, 1.01, 1.059])
     // steps: 1 + 0.9·1, −2 + 0.9·(−1.1), 0.5 + 0.9·(−0.49)
     expectPath(path(sgd({ momentum: 0.9, nesterov: true })), [0.81, 1.109, 1.1031])
     expectPath(path(sgd({ weightDecay: 0.5 })), [0.85, 1.0075, 0.907125])
-    let [p, m, v] = [1, 0, 0]
-    const want = [1, -2, 0.5].map((g, i) => {
-      m = 0.9 * m + 0.1 * g
-      v = 0.999 * v + 0.001 * g * g
-      p = p * (1 - 0.1 * 0.01) - (0.1 * (m / (1 - 0.9 ** (i + 1)))) / (Math.sqrt(v / (1 - 0.999 ** (i + 1))) + 1e-8)
-      return p
-    })
-    expectPath(path(adamw()), want)
+    // torch.optim.AdamW and SGD of PyTorch 1.13, in f64
+    expectPath(path(adamw()), [0.899000001, 0.9347113534710749, 0.9474457083193505])
+    const far = adamw({ beta1: 0.5, beta2: 0.75, eps: 0.1, weightDecay: 0.3 })
+    expectPath(path(far), [0.879090909090909, 0.9099424955776683, 0.892966289954908])
+    const both = { momentum: 0.9, weightDecay: 0.5 }
+    expectPath(path(sgd(both)), [0.85, 0.8725, 0.799125])
+    expectPath(path(sgd({ ...both, nesterov: true })), [0.715, 0.905575, 0.748237875])
     expect(() => sgd({ nesterov: true })).toThrow('momentum')
+  })
+
+  it.each([js(), wasm()])('AdamW makes no step where the square of a gradient overflows (%#)', backend => {
+    const f32 = { dtype: 'f32', backend } as const
+    const optimiser = adamw({ weightDecay: 0.5 })
+    const parameters = { p: tensor([2, 2, 2, 2, 2], f32) }
+    const gradients = { p: tensor([1e25, -1e30, 1e20, 3, 1e22], f32) }
+    // 0.95·2, and where (1 − β₂)·g² is below 3.4e38 a step of 0.1 against the sign
+    const { p } = optimiser.step(parameters, gradients, optimiser.init(parameters), 0.1, 1).parameters
+    const want = [1.9, 1.9, 1.8, 1.8, 1.9]
+    ;[...p!.dataSync()].forEach((x, i) => expect(x, `gradient ${i}`).toBeCloseTo(want[i]!, 6))
   })
 
   it('leave the parameters that do not decay to their gradients alone', () => {

@@ -1,6 +1,7 @@
 import { type OrderRecord, orderRecordOf } from '@unravel/report/data'
 import { type Examples, type Model, towerOf } from '@unravel/resnet'
-import { type Backend, type Dense, scope } from '@unravel/tensor'
+import { type Backend, scope } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { sampleOf } from './data.js'
 
 /** The order spectrum of a model on its sample of test inputs: the numbers that `unravel expand` gives of its folder. */

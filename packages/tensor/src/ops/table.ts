@@ -17,7 +17,9 @@ import { negOp } from './arithmetic/neg.js'
 import { signOp, stepOp } from './arithmetic/sign.js'
 import { subOp } from './arithmetic/sub.js'
 import { meanSquareOp, sumSquaresOp } from './arithmetic/sumSquares.js'
+import { throughOp } from './arithmetic/through.js'
 import { absOp } from './functions/abs.js'
+import { acosOp, asinOp, atanOp } from './functions/arc.js'
 import { clipOp, hardSigmoidOp, hardSwishOp } from './functions/clip.js'
 import { mapGradOp } from './functions/elementwise.js'
 import { erfOp, erfSlopeOp } from './functions/erf.js'
@@ -68,6 +70,9 @@ export const opTable: readonly Op<any>[] = [
   addAlignedOp,
   addScaledOp,
   affineOp,
+  asinOp,
+  acosOp,
+  atanOp,
   attentionOp,
   batchNormOp,
   batchNormTrainingOp,
@@ -80,6 +85,7 @@ export const opTable: readonly Op<any>[] = [
   lessEqualOp,
   greaterOp,
   greaterEqualOp,
+  throughOp,
   clipOp,
   concatOp,
   conv2dOp,

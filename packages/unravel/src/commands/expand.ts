@@ -21,7 +21,8 @@ import { progressBar } from '../progress.js'
 import { checkTarget, readStudy, type StudyOptions, studyCommand } from '../study.js'
 import { integer, number, orders } from '../values.js'
 
-interface ExpandOptions extends StudyOptions, ExpansionChoice {
+interface ExpandOptions extends StudyOptions, Omit<ExpansionChoice, 'sites'> {
+  readonly sites?: 'blocks' | 'all'
   readonly values?: true
   readonly expect?: string
   readonly out?: string
@@ -42,6 +43,12 @@ export function expandCommand(io: Io): Command {
     .option('--samples <N>', `sets drawn from towers of more than ${MAX_EXACT_BLOCKS} blocks (subsets)`, integer(2), 64)
     .option('--seed <S>', 'random seed of the drawn sets (subsets)', integer(), 0)
     .option('--expect <Y.npy>', 'expected outputs (.npy, or .npz with `output`) to compare the network with')
+    .addOption(
+      new Option(
+        '--sites <what>',
+        'what orders count: blocks, or all residual additions, nested ones too (default: blocks where there is a chain of them)',
+      ).choices(['blocks', 'all']),
+    )
     .option('--values', 'coefficients and output of the network in the result')
     .option('--out <FILE.npz>', 'file for values, output, norms and remainder as NumPy arrays')
     .action((model: string, options: ExpandOptions) => expand(model, options, io))
@@ -50,13 +57,19 @@ export function expandCommand(io: Io): Command {
 async function expand(folder: string, options: ExpandOptions, io: Io): Promise<void> {
   checkOptions(options, io)
   const { json, values } = options
-  const { tower, x, backend, scaleFrom, warnings } = await readStudy(folder, options, io)
+  const { tower, x, backend, scaleFrom, warnings, sites, counted } = await readStudy(
+    folder,
+    { ...options, sites: options.sites ?? (options.expansion === 'subsets' ? 'blocks' : 'any') },
+    io,
+  )
   checkSampling(options, tower.blocks.length)
   const expected = options.expect === undefined ? undefined : await comparison(tower, x, options.expect, io)
   const told = expected === undefined ? [] : beyond(options.expect!, expected)
   for (const warning of told) io.err(`warning: ${warning}\n`)
 
-  const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, options, io))
+  const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () =>
+    expanded(tower, x, { ...options, sites }, io),
+  )
   const { coefficients, total } = expansion
   const printed = json && values ? coefficients.size + total.size : 0
   if (printed > MAX_PRINTED) {
@@ -85,19 +98,23 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
       about: options.about,
       ...target,
       scaleFrom,
+      counted,
       ...(words && { expected: words }),
     }),
   )
   if (values) io.out(`\n${await valuesText(expansion)}`)
 }
 
-function checkOptions({ expansion, orders, about, out }: ExpandOptions, io: Io): void {
+function checkOptions({ expansion, orders, about, out, sites }: ExpandOptions, io: Io): void {
   if (about > 0 && expansion !== 'taylor') throw new UsageError(`--about is for --expansion taylor, not ${expansion}`)
   if (expansion === 'taylor' && orders === 'all') {
     throw new UsageError(`--orders all: a Taylor series has no last order; give a number up to ${MAX_ORDERS}`)
   }
   if (expansion === 'taylor' && orders !== 'all' && orders > MAX_ORDERS) {
     throw new UsageError(`--orders ${orders}: at most ${MAX_ORDERS} orders of a Taylor series fit in memory and time`)
+  }
+  if (expansion === 'subsets' && sites === 'all') {
+    throw new UsageError('--sites all is for --expansion taylor, gated and gradient: subsets switches blocks off')
   }
   if (out !== undefined) checkWritable(at(io, out), '--out')
 }
@@ -118,7 +135,7 @@ async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io)
   const started = performance.now()
   const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')
   try {
-    const expansion = expandBy(options, tower, x, done => bar.update(done))
+    const expansion = expandBy(tower, x, { ...options, onBlock: done => bar.update(done) })
     const analysis = await analyse(expansion)
     return { expansion, analysis, seconds: { total: (performance.now() - started) / 1000, forward } }
   } finally {

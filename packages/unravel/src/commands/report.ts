@@ -35,7 +35,9 @@ export function reportCommand(io: Io): Command {
           checkTarget(options.target, tower, x)
           precisions.add(x.dtype === 'f32' ? 'f32' : 'f64')
           const progress = stages(io, name, stagesOfExamine)
-          found.push(await examine(tower, x, { ...options, name }, progress.of).finally(() => progress.stop()))
+          found.push(
+            await examine(tower, x, { ...options, name, onProgress: progress.of }).finally(() => progress.stop()),
+          )
         }
         return found
       })

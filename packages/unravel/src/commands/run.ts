@@ -1,4 +1,3 @@
-import { evaluate } from '@unravel/graph'
 import { nestedLists, significant } from '@unravel/report/data'
 import { run } from '@unravel/resnet'
 import { writeFileAtomically } from '@unravel/resnet/node'
@@ -7,7 +6,7 @@ import { Argument, Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
 import { checkWritable } from '../files.js'
-import { isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
+import { checkGraphOptions, isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
 import { at, type Io } from '../io.js'
 import { json, readNetwork } from '../study.js'
 
@@ -31,12 +30,12 @@ export function runCommand(io: Io): Command {
     .addArgument(
       new Argument(
         '<MODEL>',
-        'ONNX file, folder with config.json and model.safetensors, or module that exports a tower',
+        'ONNX file, model.json of TensorFlow.js, folder with config.json and model.safetensors, or module that exports a tower',
       ),
     )
     .requiredOption('--input <X.npy>', 'input; of several, a .npz with one array for each name')
     .option('--out <Y.npz>', 'file for the outputs, as NumPy arrays under their names')
-    .option('--output <NAME>', 'output to compute, or any inner value of an ONNX file (default: every output)')
+    .option('--output <NAME>', 'output to compute, or any inner value of the graph in a file (default: every output)')
     .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(['f64', 'f32']).default('f64'))
     .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
@@ -51,7 +50,7 @@ async function runModel(model: string, options: RunOptions, io: Io): Promise<voi
   const started = performance.now()
   const outputs = await reportingFallbacks(io, backend, async () => {
     const found = isGraphFile(io, model)
-      ? evaluated(model, options, io, backend)
+      ? await evaluated(model, options, io, backend)
       : { output: await towerOutput(model, options, io, backend) }
     const arrays: Record<string, ArrayData> = {}
     for (const [name, t] of Object.entries(found)) {
@@ -67,11 +66,15 @@ async function runModel(model: string, options: RunOptions, io: Io): Promise<voi
 
 type Backend = Awaited<ReturnType<typeof backendNamed>>
 
-function evaluated(model: string, options: RunOptions, io: Io, backend: Backend): Record<string, Tensor> {
-  for (const name of ['weights', 'architecture'] as const) {
-    if (options[name] !== undefined) throw new UsageError(`--${name} is not for an ONNX file, which has its own`)
-  }
-  const graph = readGraphFile(io, model)
+async function evaluated(
+  model: string,
+  options: RunOptions,
+  io: Io,
+  backend: Backend,
+): Promise<Record<string, Tensor>> {
+  checkGraphOptions(options)
+  const { evaluate } = await import('@unravel/graph')
+  const graph = await readGraphFile(io, model)
   const inputs = readGraphInputs(io, options.input, graph)
   const { dtype, output } = options
   return evaluate(graph, inputs, { dtype, backend, ...(output !== undefined && { outputs: [output] }) })
@@ -79,9 +82,6 @@ function evaluated(model: string, options: RunOptions, io: Io, backend: Backend)
 
 /** The output of a tower, under the name that other commands give it. */
 async function towerOutput(model: string, options: RunOptions, io: Io, backend: Backend): Promise<Tensor> {
-  if (options.output !== undefined && options.output !== 'output') {
-    throw new UsageError(`--output ${options.output}: the only output of ${model} is called "output"`)
-  }
   const { tower, x } = await readNetwork(model, options, backend, io)
   return scope(() => run(tower, x))
 }

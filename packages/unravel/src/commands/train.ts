@@ -512,11 +512,11 @@ async function conclude(
   writeSample(folder, model, test)
   if (vocabulary !== undefined) writeFileAtomically(join(folder, VOCABULARY), `${JSON.stringify(vocabulary)}\n`)
   const bar = progressBar(io, 'test', test.size, 'examples')
-  const right = await accuracy(model, test, undefined, done => bar.update(done)).finally(() => bar.stop())
+  const begin = performance.now()
+  const right = await accuracy(model, test, { onProgress: done => bar.update(done) }).finally(() => bar.stop())
   if (options.json) return io.out(documentOf(state, 'done', loss, right))
-  io.out(
-    `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
-  )
+  const times = `${seconds.toFixed(1)} s of training, ${((performance.now() - begin) / 1000).toFixed(1)} s of testing`
+  io.out(`test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${times})\n`)
   const [sample, labels] = sampleNames.map(name => join(options.out, name)) as [string, string]
   io.out(`go on with: ${programLine('expand', options.out, '--input', sample, '--expansion', 'gated')}\n`)
   io.out(`        or: ${programLine('lesion', options.out, '--input', sample, '--labels', labels)}\n`)
