@@ -49,7 +49,16 @@ export {
   towerOf,
   undecayed,
 } from './models.js'
-export { type AdamWOptions, adamw, averaged, type Named, type Optimiser, type SgdOptions, sgd } from './optimisers.js'
+export {
+  type AdamWOptions,
+  adamw,
+  averaged,
+  type Decay,
+  type Named,
+  type Optimiser,
+  type SgdOptions,
+  sgd,
+} from './optimisers.js'
 export type { Form } from './residual.js'
 export { type Activation, activations, type ResidualMlpConfig, residualMlp } from './residualMlp.js'
 export { type ResnetConfig, resnet } from './resnet.js'

@@ -58,7 +58,7 @@ function remembered(state: Named, key: string, name: string): Tensor {
 }
 
 /** Parameters that weight decay leaves alone (default: none); see `undecayed`. */
-interface Decay {
+export interface Decay {
   readonly undecayed?: ReadonlySet<string> | undefined
 }
 

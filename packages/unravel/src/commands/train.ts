@@ -202,6 +202,9 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
 
   const found = datasetNamed(options, io)
   checkData(options, options.data, found.train)
+  if (options.augment !== undefined && found.vocabulary !== undefined) {
+    throw new UsageError(`--augment: it is of images; ${options.data} is text`)
+  }
   const data = { ...found, train: firstOf(found.train, options.examples ?? found.train.size) }
   if (options.batch > data.train.size) {
     throw new UsageError(`--batch ${options.batch}: the training set has only ${data.train.size} examples`)
