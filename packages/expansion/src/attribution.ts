@@ -22,7 +22,7 @@ import {
   zerosLike,
 } from '@unravel/tensor'
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
-import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
+import { cotangentOf, embedded, gradientPaths, statesOf, type Target } from './gradient.js'
 import { lastOrder } from './orders.js'
 import { norm } from './spectrum.js'
 import { numbersOf, products, withNext } from './stacks.js'
@@ -186,13 +186,13 @@ async function collected(
 }
 
 /**
- * Blocks and pairs of the `gradient` expansion of output element `target`: gradient paths of length k through block i, in
+ * Blocks and pairs of the `gradient` expansion of a target: gradient paths of length k through block i, in
  * one direction of the input.
  */
 export async function gradientAttribution(
   network: Tower,
   input: Tensor,
-  target: number,
+  target: Target,
   orders: number | 'all',
   { direction }: AttributionOptions = {},
 ): Promise<Attribution> {
@@ -201,7 +201,7 @@ export async function gradientAttribution(
   const most = lastOrder('gradientAttribution', orders, n)
   const found = scope(() => {
     const dots = new Array<Tensor>(n)
-    const seed = (output: Tensor) => oneElement(output, target)
+    const seed = (output: Tensor) => cotangentOf(output, target)
     const whole = vjp((h: Tensor) => run(tower, h), x)
     const u = direction ?? unit(whole.pullback(seed(whole.value)))
     // Tangents of u along the run by path length, before every block.

@@ -1,4 +1,4 @@
-import { gated, gradient, type Orders, subsets, taylor } from '@unravel/expansion'
+import { gated, gradient, type Orders, subsets, type Target, taylor } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
 import { head, scope, type Tensor } from '@unravel/tensor'
 
@@ -9,8 +9,8 @@ export interface ExpansionChoice {
   readonly expansion: (typeof expansions)[number]
   /** `all` for all but taylor. */
   readonly orders: number | 'all'
-  /** gradient: the output element to differentiate. */
-  readonly target: number
+  /** gradient: what of the output to differentiate. */
+  readonly target: Target
   /** taylor: the series starts at this share of λ. */
   readonly about: number
   /** subsets: sets that are drawn of towers too deep for all of them, and the seed of the draw. */

@@ -2,29 +2,38 @@ import {
   type Analysis,
   type Attribution,
   analyse,
+  cotangentOf,
   type Gram,
   gated,
   gatedAttribution,
   gatedMoments,
   geometricComplexity,
   type Moments,
+  type Target,
   taylor,
 } from '@unravel/expansion'
-import type { Tower } from '@unravel/resnet'
-import type { Tensor } from '@unravel/tensor'
+import { InputError, run, type Tower } from '@unravel/resnet'
+import { scope, type Tensor } from '@unravel/tensor'
 import { wholeComplexity } from './complexity.js'
 import { pathsOf } from './gradientPaths.js'
 import { type Part, reportPage, type Section } from './page.js'
 import { heatColours, heatMap, linePlot, palette } from './plot.js'
-import { meanOrder, percent, ratioRange, significant } from './table.js'
+import { blockList, meanOrder, percent, ratioRange, significant, targetText } from './table.js'
+import { type Tokens, tokenLines } from './tokens.js'
 
 export interface ReportOptions {
   /** What the network is called in tables and legends (default: "network"). */
   readonly name?: string
   /** Orders of the Taylor series (default 12). */
   readonly orders?: number
-  /** The output element that gradient paths are of (default 0). */
-  readonly target?: number
+  /** What of the output gradient paths are of (default: element 0). */
+  readonly target?: Target
+  /** The target in words (default: its number). */
+  readonly targetName?: string | undefined
+  /** Whether blocks and pairs are judged by what they do to the target, in place of the output along itself (the default). */
+  readonly alongTarget?: boolean
+  /** The tokens that the inputs of a language model are. */
+  readonly tokens?: Tokens | undefined
 }
 
 /**
@@ -37,11 +46,11 @@ export interface ReportOptions {
 export async function reportOf(
   tower: Tower,
   x: Tensor,
-  { name = 'network', orders = 12, target = 0 }: ReportOptions = {},
+  { name = 'network', orders = 12, ...options }: ReportOptions = {},
 ): Promise<string> {
   const batch = x.shape[0]!
-  const network = await examine(tower, x, { name, orders, target })
-  return networksPage([network], { target, inputs: batch === 1 ? 'one input' : `${batch} inputs` })
+  const network = await examine(tower, x, { name, orders, ...options })
+  return networksPage([network], { inputs: batch === 1 ? 'one input' : `${batch} inputs` })
 }
 
 /** Everything that the page shows of one network. */
@@ -49,6 +58,10 @@ export interface Network {
   readonly name: string
   /** What its blocks are called, where they have names. */
   readonly blockNames?: readonly string[] | undefined
+  /** What gradient paths are of, in words; and the attribution where it is along it. */
+  readonly target: string
+  readonly alongTarget: boolean
+  readonly tokens?: Tokens | undefined
   readonly gated: Analysis
   readonly taylor: Analysis
   readonly moments: Moments
@@ -73,21 +86,41 @@ type Stage = keyof typeof stagesOfExamine
 export async function examine(
   tower: Tower,
   x: Tensor,
-  { name, orders, target }: Required<ReportOptions>,
+  {
+    name,
+    orders,
+    target = 0,
+    targetName,
+    alongTarget = false,
+    tokens,
+  }: ReportOptions & { name: string; orders: number },
   report: (stage: Stage) => (done: number, of: number) => void = () => () => {},
 ): Promise<Network> {
+  const direction = scope(() => {
+    const output = run(tower, x)
+    const width = output.shape.at(-1)!
+    if (typeof target === 'number' && target >= width)
+      throw new InputError(`target ${target}: the model's outputs are 0 to ${width - 1}`)
+    return cotangentOf(output, target)
+  })
   const blocks = (stage: Stage) => (done: number) => report(stage)(done, tower.blocks.length)
   return {
     name,
     blockNames: tower.names,
+    target: targetText(targetName ?? (typeof target === 'number' ? target : 'a direction')),
+    alongTarget,
+    tokens,
     gated: await analyse(gated(tower, x, 'all', blocks('gated'))),
     taylor: await analyse(taylor(tower, x, orders, blocks('taylor'))),
     moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: report('moments') }),
-    attribution: await gatedAttribution(tower, x, SHOWN, { onProgress: report('attribution') }),
+    attribution: await gatedAttribution(tower, x, SHOWN, {
+      onProgress: report('attribution'),
+      ...(alongTarget && { direction }),
+    }),
     paths: await pathsOf(
       tower,
       x,
-      { target, samples: 16, probes: 32, seed: 0 },
+      { target, targetName, samples: 16, probes: 32, seed: 0 },
       { moments: report('gradients'), samples: report('samples') },
     ),
     complexity: await geometricComplexity(tower, x, SHOWN, { onProgress: report('complexity') }),
@@ -101,10 +134,8 @@ const byOrder = (values: ArrayLike<number | null>) =>
   Array.from(values, (v, k) => [k, v] as const).filter(([, v]) => v !== null)
 
 /** The page of networks that were examined; `inputs` says what on. */
-export function networksPage(
-  networks: readonly Network[],
-  { target, inputs }: { readonly target: number; readonly inputs: string },
-): string {
+export function networksPage(networks: readonly Network[], { inputs }: { readonly inputs: string }): string {
+  const target = [...new Set(networks.map(n => n.target))].join(' and ')
   const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number | null>, log = true) =>
     linePlot({
       title,
@@ -193,7 +224,7 @@ export function networksPage(
             overlay('Paths × norm of one', 'sum of norms', n => n.paths.paths_times_norm),
             overlay('Norm of their sum', 'norm of sum', n => n.paths.sum_norm),
           ],
-          caption: `Paths of the gradient of output ${target} by length. One path, times the number of paths there are, against the norm of what they really sum to: the gap between the last two is cancellation.`,
+          caption: `Paths of the gradient of ${target} by length. One path, times the number of paths there are, against the norm of what they really sum to: the gap between the last two is cancellation.`,
         },
       ],
     },
@@ -221,12 +252,14 @@ export function networksPage(
       }),
     ]
     const parts: Part[] = [
+      ...(n.tokens === undefined ? [] : [{ kind: 'code', text: tokenLines(n.tokens).trimEnd() } as const]),
+      ...(n.blockNames === undefined ? [] : [{ kind: 'text', text: `Blocks: ${blockList(n.blockNames)}.` } as const]),
       {
         kind: 'figure',
         svg: maps,
         caption:
-          'How far paths move the output along itself. Left, paths of each length (from 1, at the bottom) through each block; right, paths of length 2 through just two blocks. ' +
-          `${heatColours.above} pushes the output on, ${heatColours.below.toLowerCase()} holds it back.`,
+          `How far paths move ${n.alongTarget ? n.target : 'the output along itself'}. Left, paths of each length (from 1, at the bottom) through each block; right, paths of length 2 through just two blocks. ` +
+          `${heatColours.above} pushes ${n.alongTarget ? 'it up' : 'the output on'}, ${heatColours.below.toLowerCase()} ${n.alongTarget ? 'down' : 'holds it back'}.`,
       },
       {
         kind: 'figure',

@@ -6,7 +6,12 @@ import {
   expansions,
   expansionTable,
   nestedLists,
+  nextTokens,
+  positionNorms,
+  projected,
+  projectedTable,
   significant,
+  tokenLines,
 } from '@unravel/report/data'
 import { run, type Tower } from '@unravel/resnet'
 import { writeFileAtomically } from '@unravel/resnet/node'
@@ -18,10 +23,11 @@ import { checkWritable } from '../files.js'
 import { readArray, readArrayNamed } from '../input.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
-import { checkTarget, readStudy, type StudyOptions, studyCommand } from '../study.js'
+import { readStudy, type Study, type StudyOptions, studyCommand } from '../study.js'
+import { readTarget, type TargetOptions, targetOptions } from '../target.js'
 import { integer, number, orders } from '../values.js'
 
-interface ExpandOptions extends StudyOptions, ExpansionChoice {
+interface ExpandOptions extends StudyOptions, TargetOptions, Omit<ExpansionChoice, 'target'> {
   readonly values?: true
   readonly expect?: string
   readonly out?: string
@@ -33,11 +39,13 @@ const MAX_ORDERS = 1000
 const MAX_PRINTED = 2 ** 24
 
 export function expandCommand(io: Io): Command {
-  return studyCommand(new Command('expand'))
+  const command = studyCommand(new Command('expand'))
+  const targets = targetOptions('output to differentiate (gradient) or to follow through the orders (the others)')
+  for (const option of targets) command.addOption(option)
+  return command
     .description('Expansion of a network on a batch of inputs by the number of residual branches on a path.')
     .addOption(new Option('--expansion <name>', 'kind of expansion').choices(expansions).default('taylor'))
     .option('--orders <K>', `last order kept: at most ${MAX_ORDERS} for taylor; 'all' for the others`, orders, 8)
-    .option('--target <I>', 'output element to differentiate (gradient)', integer(), 0)
     .option('--about <t>', 'start of the series at t·λ, 0 ≤ t < 1 (taylor)', number({ from: 0, below: 1 }), 0)
     .option('--samples <N>', `sets drawn from towers of more than ${MAX_EXACT_BLOCKS} blocks (subsets)`, integer(2), 64)
     .option('--seed <S>', 'random seed of the drawn sets (subsets)', integer(), 0)
@@ -50,13 +58,17 @@ export function expandCommand(io: Io): Command {
 async function expand(folder: string, options: ExpandOptions, io: Io): Promise<void> {
   checkOptions(options, io)
   const { json, values } = options
-  const { tower, x, backend, scaleFrom, warnings } = await readStudy(folder, options, io)
+  const study = await readStudy(folder, options, io)
+  const { tower, x, backend, scaleFrom, warnings } = study
   checkSampling(options, tower.blocks.length)
   const expected = options.expect === undefined ? undefined : await comparison(tower, x, options.expect, io)
   const told = expected === undefined ? [] : beyond(options.expect!, expected)
   for (const warning of told) io.err(`warning: ${warning}\n`)
 
-  const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, options, io))
+  const named = readTarget(options, study, io)
+  const { target, targetName = `output ${target}` } = named
+  const choice = { ...options, target }
+  const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, choice, io))
   const { coefficients, total } = expansion
   const printed = json && values ? coefficients.size + total.size : 0
   if (printed > MAX_PRINTED) {
@@ -65,6 +77,8 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
   if (options.out !== undefined) writeFileAtomically(at(io, options.out), await archive(expansion, analysis))
   const dtype = x.dtype === 'i32' ? options.dtype : x.dtype
   const provenance = { model: folder, dtype, backend: backend.name, seconds }
+  const ofOutput = options.expansion !== 'gradient'
+  const through = named.given && ofOutput ? await projected(expansion, target) : undefined
   const words = expected && expectedText(options.expect!, expected)
   if (json) {
     for (const warning of analysis.warnings) io.err(`warning: ${warning}\n`)
@@ -73,22 +87,41 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
       output: nestedLists(await total.data(), total.shape),
     }
     io.out(
-      `${JSON.stringify(documentOf(analysis, { ...provenance, ...(arrays && { arrays }), ...(expected && { expected }), warnings: [...warnings, ...told] }))}\n`,
+      `${JSON.stringify(
+        documentOf(analysis, {
+          ...provenance,
+          ...(arrays && { arrays }),
+          ...(expected && { expected }),
+          ...(options.prompt && { tokens: study.tokens?.inputs }),
+          ...(named.given && { target: targetName }),
+          ...(through && { projected: through }),
+          warnings: [...warnings, ...told],
+        }),
+      )}\n`,
     )
     return
   }
-  const target = options.expansion === 'gradient' ? { target: options.target } : {}
   io.out(
     expansionTable(analysis, {
       ...provenance,
       batch: x.shape[0]!,
       about: options.about,
-      ...target,
+      names: tower.names,
+      ...(!ofOutput && { target: named.targetName ?? (typeof target === 'number' ? target : targetName) }),
       scaleFrom,
       ...(words && { expected: words }),
     }),
   )
+  if (through) io.out(`\n${projectedTable(targetName, through)}`)
+  for (const part of await tokenTables(expansion, study)) io.out(`\n${part}`)
   if (values) io.out(`\n${await valuesText(expansion)}`)
+}
+
+/** What the expansion of a language model says of tokens; nothing where they have no names. */
+async function tokenTables(expansion: Orders, { tokens }: Study): Promise<string[]> {
+  if (tokens === undefined) return []
+  const table = expansion.expansion === 'gradient' ? positionNorms : nextTokens
+  return [tokenLines(tokens), await table(expansion, tokens)]
 }
 
 function checkOptions({ expansion, orders, about, out }: ExpandOptions, io: Io): void {
@@ -112,8 +145,7 @@ function checkSampling({ expansion, orders }: ExpandOptions, blocks: number): vo
 }
 
 /** The expansion that the options name, and what it says. */
-async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io) {
-  if (options.expansion === 'gradient') checkTarget(options.target, tower, x)
+async function expanded(tower: Tower, x: Tensor, options: ExpansionChoice, io: Io) {
   const forward = secondsOfForward(tower, x)
   const started = performance.now()
   const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')
