@@ -4,6 +4,7 @@ export {
   type AttributionOptions,
   gatedAttribution,
   gradientAttribution,
+  type Parts,
   scaleGradients,
   taylorAttribution,
 } from './attribution.js'

@@ -84,6 +84,17 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
   const tied = blocks.map((row, k) => Math.abs(row.reduce((a, b) => a + b, 0) - k * totals[k]!) / Math.max(1, k))
   const which = kept < n ? ` (orders 0 to ${kept} of ${n})` : ''
   rung(`gated: block attributions sum to k times order k${which}`, largestOf([...tied]) / largest, EXACT)
+  if (tower.blocks.some(({ heads }) => heads !== undefined)) {
+    const { parts } = await gatedAttribution(tower, x, kept, { by: 'head' })
+    const gaps = blocks.flatMap((row, k) =>
+      Array.from(row, (block, l) => parts!.values[k]![l]!.reduce((a, b) => a + b, parts!.rest[k]![l]!) - block),
+    )
+    rung(
+      `gated: heads and what is beside them sum to their block${which}`,
+      largestOf(gaps.map(Math.abs)) / largest,
+      EXACT,
+    )
+  }
 
   const depth = Math.min(4, Math.max(1, n))
   const series = taylor(tower, x, depth)

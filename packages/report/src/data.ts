@@ -1,4 +1,11 @@
 // What is found about a network, as data, JSON documents and text: all of the package that draws nothing.
+export {
+  type AttributionHeading,
+  attributionDocument,
+  attributionTable,
+  type Division,
+  divisions,
+} from './attribution.js'
 export { complexityOf, complexityTable } from './complexity.js'
 export type { DemoResult, State, TowerResult, Tried } from './demo/result.js'
 export { demoTable } from './demo/table.js'

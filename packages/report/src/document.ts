@@ -1,5 +1,6 @@
 import type { Analysis } from '@unravel/expansion'
 import { z } from 'zod'
+import type { attributionDocument } from './attribution.js'
 import type { Projected } from './projected.js'
 
 /** null where a quantity does not exist or is not finite. */
@@ -52,6 +53,18 @@ export const expansionDocument = z.strictObject({
   target: z.string().optional(),
   /** That functional of every order, `[orders + 1][batch]`, and of the output, `[batch]`: taylor, gated and subsets. */
   projected: z.strictObject({ orders: z.array(z.array(quantity)), output: z.array(quantity) }).optional(),
+  /** With --by: what of each order runs through blocks, heads or positions; parts and rest sum to the block. */
+  attribution: z
+    .strictObject({
+      by: z.enum(['block', 'head', 'position']),
+      along: z.string(),
+      names: z.array(z.string()),
+      totals: z.array(quantity),
+      blocks: z.array(z.array(quantity)),
+      parts: z.array(z.array(z.array(quantity))).optional(),
+      rest: z.array(z.array(quantity)).optional(),
+    })
+    .optional(),
   warnings: z.array(z.string()),
   /** Of the expansion with its checks, and of one forward pass of the network. */
   seconds: z.strictObject({ total: z.number(), forward: z.number() }),
@@ -69,6 +82,8 @@ export interface Provenance {
   /** With --target or --direction. */
   readonly target?: string | undefined
   readonly projected?: Projected | undefined
+  /** With --by. */
+  readonly attribution?: ReturnType<typeof attributionDocument> | undefined
   readonly model: string
   readonly dtype: 'f32' | 'f64'
   readonly backend: 'js' | 'wasm' | 'gpu'
@@ -80,7 +95,19 @@ export interface Provenance {
 /** The document of an analysis. Numbers that are not finite become null. */
 export function documentOf(
   analysis: Analysis,
-  { model, dtype, backend, seconds, arrays, warnings = [], expected, tokens, target, projected }: Provenance,
+  {
+    model,
+    dtype,
+    backend,
+    seconds,
+    arrays,
+    warnings = [],
+    expected,
+    tokens,
+    target,
+    projected,
+    attribution,
+  }: Provenance,
 ): ExpansionDocument {
   const { radius, resummed } = analysis
   return {
@@ -121,6 +148,7 @@ export function documentOf(
     ...(projected && {
       projected: { orders: projected.orders.map(row => row.map(finite)), output: projected.output.map(finite) },
     }),
+    ...(attribution && { attribution }),
     warnings: [...warnings, ...analysis.warnings],
     seconds: { ...seconds },
   }

@@ -9,6 +9,7 @@ import {
   gatedMoments,
   geometricComplexity,
   type Moments,
+  type Parts,
   type Target,
   taylor,
 } from '@unravel/expansion'
@@ -66,6 +67,8 @@ export interface Network {
   readonly taylor: Analysis
   readonly moments: Moments
   readonly attribution: Attribution
+  /** The same by heads and by positions, where it has them. */
+  readonly parts: readonly Parts[]
   readonly paths: Awaited<ReturnType<typeof pathsOf>>
   /** Of the paths that the page shows. */
   readonly complexity: Gram
@@ -103,6 +106,18 @@ export async function examine(
       throw new InputError(`target ${target}: the model's outputs are 0 to ${width - 1}`)
     return cotangentOf(output, target)
   })
+  const attributed = (by?: Parts['by']) =>
+    gatedAttribution(tower, x, SHOWN, {
+      by,
+      onProgress: report('attribution'),
+      ...(alongTarget && { direction }),
+    })
+  const divisions = scope((): Parts['by'][] => [
+    ...(tower.blocks.some(({ heads }) => heads !== undefined) ? (['head'] as const) : []),
+    ...(tokens !== undefined && tower.encode(x).rank === 3 ? (['position'] as const) : []),
+  ])
+  const parts: Parts[] = []
+  for (const by of divisions) parts.push((await attributed(by)).parts!)
   const blocks = (stage: Stage) => (done: number) => report(stage)(done, tower.blocks.length)
   return {
     name,
@@ -113,10 +128,8 @@ export async function examine(
     gated: await analyse(gated(tower, x, 'all', blocks('gated'))),
     taylor: await analyse(taylor(tower, x, orders, blocks('taylor'))),
     moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: report('moments') }),
-    attribution: await gatedAttribution(tower, x, SHOWN, {
-      onProgress: report('attribution'),
-      ...(alongTarget && { direction }),
-    }),
+    attribution: await attributed(),
+    parts,
     paths: await pathsOf(
       tower,
       x,
@@ -275,6 +288,7 @@ export function networksPage(networks: readonly Network[], { inputs }: { readonl
         caption: `The mean of ⟨J_i, J_j⟩ over path lengths: its cells sum to the complexity of the paths shown, ${significant(n.complexity.total)}. ${heatColours.below} cells off the diagonal are orders that undo each other's slope.`,
       },
     ]
+    parts.splice(-1, 0, ...n.parts.map(of => partsFigure(n, of)))
     sections.push({ heading: n.name, parts })
   }
   return reportPage({
@@ -282,4 +296,31 @@ export function networksPage(networks: readonly Network[], { inputs }: { readonl
     lead: `Taken apart by the number of residual branches that a path takes, on ${inputs}.`,
     sections,
   })
+}
+
+/** What runs through each head or position of each block, all orders shown together. */
+function partsFigure({ blockNames, tokens, alongTarget, target }: Network, { by, values }: Parts): Part {
+  const named = blockNames ?? values[0]!.map((_, l) => String(l))
+  const divided = [...named.keys()].filter(l => values[0]![l]!.length > 0)
+  const sum = (l: number, p: number) => values.slice(1).reduce((total, row) => total + row[l]![p]!, 0)
+  const count = Math.max(...divided.map(l => values[0]![l]!.length))
+  // As many columns as the block with the most parts has.
+  const rows = divided.map(l => Array.from({ length: count }, (_, p) => (p < values[0]![l]!.length ? sum(l, p) : null)))
+  const svg = heatMap({
+    title: by === 'head' ? 'Heads' : 'Positions',
+    x: by,
+    y: 'block',
+    values: rows,
+    rowNames: divided.map(l => named[l]!),
+    ...(by === 'position' &&
+      tokens?.inputs.length === 1 && { columnNames: tokens.inputs[0]!.map((t, i) => `${i} ${t}`) }),
+    format: v => significant(v, 2),
+  })
+  const what =
+    by === 'head' ? 'each head of a block with attention' : 'the positions that the branch of each block writes to'
+  return {
+    kind: 'figure',
+    svg: [svg],
+    caption: `How far paths of 1 to ${values.length - 1} branches through ${what} move ${alongTarget ? target : 'the output along itself'}. Blocks are the sums of their parts.`,
+  }
 }

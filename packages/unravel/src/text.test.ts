@@ -280,6 +280,41 @@ test('tables name tokens, positions and blocks', async () => {
   expect((await run('report', 'model', ...both, '--target', '" Paris"', '--out', 'r.html')).status).toBe(0)
 })
 
+test('--by block, head and position divides the gated orders along the target', async () => {
+  const argv = ['expand', 'model', '--prompt', 'The capital of', '--expansion', 'gated', '--orders', 'all']
+  const target = ['--target', '" Paris" - " London"']
+  const { projected, attribution: whole } = await json(...argv, ...target, '--by', 'block')
+  expect(whole).toMatchObject({ by: 'block', names: ['h.0.attn', 'h.0.mlp', 'h.1.attn', 'h.1.mlp'] })
+  const close = (a: number, b: number) => expect(Math.abs(a - b)).toBeLessThan(1e-12)
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)
+  projected.orders.forEach(([v]: number[], k: number) => {
+    close(whole.totals[k], v!)
+    close(sum(whole.blocks[k]), k * v!)
+  })
+  for (const [by, counts] of [
+    ['head', [3, 0, 3, 0]],
+    ['position', [3, 3, 3, 3]],
+  ] as const) {
+    const { attribution } = await json(...argv, ...target, '--by', by)
+    attribution.parts.forEach((row: number[][], k: number) => {
+      expect(row.map(values => values.length)).toEqual(counts)
+      row.forEach((values, l) => close(sum(values) + attribution.rest[k][l], whole.blocks[k][l]))
+    })
+    const { stdout } = await run(...argv, ...target, '--by', by)
+    expect(stdout).toMatch(by === 'head' ? /^h\.1\.attn +head 2 +-?\d/m : /^h\.0\.mlp +1 " capital" +-?\d/m)
+  }
+  const wrong = await run('expand', mlp, '--input', join(mlp, 'input.npy'), '--expansion', 'gated', '--by', 'head')
+  expect(wrong).toMatchObject({ status: 2, stdout: '' })
+  expect(wrong.stderr).toMatch(/^unravel: .*: --by head: no block has heads of attention\n$/)
+  expect((await run('expand', 'model', '--prompt', 'The', '--by', 'head')).stderr).toMatch(
+    /--by is for --expansion gated/,
+  )
+  await run('report', 'model', '--prompt', 'The is', ...target, '--out', 'parts.html')
+  const html = readFileSync(join(folder, 'parts.html'), 'utf8')
+  for (const title of ['Heads', 'Positions']) expect(html.includes(`>${title}</text>`), title).toBe(true)
+  expect(html.includes('1 &quot; is&quot;') || html.includes('1 " is"')).toBe(true)
+})
+
 test('what the network says next is the largest logit', async () => {
   const { stdout } = await run('run', 'model', '--prompt', 'The capital of', '--out', 'y.npz')
   expect(stdout).toMatch(/^output/)

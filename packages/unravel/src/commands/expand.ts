@@ -1,5 +1,17 @@
-import { type Analysis, analyse, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type Orders } from '@unravel/expansion'
 import {
+  type Analysis,
+  analyse,
+  cotangentOf,
+  gatedAttribution,
+  MAX_EXACT_BLOCKS,
+  MAX_SAMPLED_ORDERS,
+  type Orders,
+} from '@unravel/expansion'
+import {
+  attributionDocument,
+  attributionTable,
+  type Division,
+  divisions,
   documentOf,
   type ExpansionChoice,
   expandBy,
@@ -24,10 +36,11 @@ import { readArray, readArrayNamed } from '../input.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
 import { readStudy, type Study, type StudyOptions, studyCommand } from '../study.js'
-import { readTarget, type TargetOptions, targetOptions } from '../target.js'
+import { type NamedTarget, readTarget, type TargetOptions, targetOptions } from '../target.js'
 import { integer, number, orders } from '../values.js'
 
 interface ExpandOptions extends StudyOptions, TargetOptions, Omit<ExpansionChoice, 'target'> {
+  readonly by?: Division
   readonly values?: true
   readonly expect?: string
   readonly out?: string
@@ -46,6 +59,9 @@ export function expandCommand(io: Io): Command {
     .description('Expansion of a network on a batch of inputs by the number of residual branches on a path.')
     .addOption(new Option('--expansion <name>', 'kind of expansion').choices(expansions).default('taylor'))
     .option('--orders <K>', `last order kept: at most ${MAX_ORDERS} for taylor; 'all' for the others`, orders, 8)
+    .addOption(
+      new Option('--by <part>', 'parts that paths run through, as a table of their own (gated)').choices(divisions),
+    )
     .option('--about <t>', 'start of the series at t·λ, 0 ≤ t < 1 (taylor)', number({ from: 0, below: 1 }), 0)
     .option('--samples <N>', `sets drawn from towers of more than ${MAX_EXACT_BLOCKS} blocks (subsets)`, integer(2), 64)
     .option('--seed <S>', 'random seed of the drawn sets (subsets)', integer(), 0)
@@ -79,6 +95,7 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
   const provenance = { model: folder, dtype, backend: backend.name, seconds }
   const ofOutput = options.expansion !== 'gradient'
   const through = named.given && ofOutput ? await projected(expansion, target) : undefined
+  const divided = options.by && (await attributed(options, study, named, io))
   const words = expected && expectedText(options.expect!, expected)
   if (json) {
     for (const warning of analysis.warnings) io.err(`warning: ${warning}\n`)
@@ -95,6 +112,7 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
           ...(options.prompt && { tokens: study.tokens?.inputs }),
           ...(named.given && { target: targetName }),
           ...(through && { projected: through }),
+          ...(divided && { attribution: attributionDocument(divided.attribution, divided.heading) }),
           warnings: [...warnings, ...told],
         }),
       )}\n`,
@@ -113,8 +131,30 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
     }),
   )
   if (through) io.out(`\n${projectedTable(targetName, through)}`)
+  if (divided) io.out(`\n${attributionTable(divided.attribution, divided.heading)}`)
   for (const part of await tokenTables(expansion, study)) io.out(`\n${part}`)
   if (values) io.out(`\n${await valuesText(expansion)}`)
+}
+
+/** What runs through each part of the network, along the target where one is given, else along the output itself. */
+async function attributed({ by, orders }: ExpandOptions, study: Study, named: NamedTarget, io: Io) {
+  const { tower, x, tokens, folder } = study
+  const { target, targetName = `output ${target}`, given } = named
+  const direction = given ? scope(() => cotangentOf(run(tower, x), target)) : undefined
+  const bar = progressBar(io, `by ${by}`, 2 * tower.blocks.length, 'block passes')
+  const onProgress = (done: number) => bar.update(done)
+  const attribution = await gatedAttribution(tower, x, orders, {
+    onProgress,
+    ...(direction && { direction }),
+    ...(by !== 'block' && { by }),
+  })
+    .catch(error => {
+      const nothing = error instanceof RangeError && error.message.startsWith('gatedAttribution by ')
+      throw nothing ? new UsageError(`${folder}: ${error.message.replace(/^gatedAttribution by/, '--by')}`) : error
+    })
+    .finally(() => bar.stop())
+  const names = tower.names ?? tower.blocks.map((_, l) => String(l))
+  return { attribution, heading: { by: by!, along: given ? targetName : 'the output itself', names, tokens } }
 }
 
 /** What the expansion of a language model says of tokens; nothing where they have no names. */
@@ -124,7 +164,8 @@ async function tokenTables(expansion: Orders, { tokens }: Study): Promise<string
   return [tokenLines(tokens), await table(expansion, tokens)]
 }
 
-function checkOptions({ expansion, orders, about, out }: ExpandOptions, io: Io): void {
+function checkOptions({ expansion, orders, about, out, by }: ExpandOptions, io: Io): void {
+  if (by !== undefined && expansion !== 'gated') throw new UsageError(`--by is for --expansion gated, not ${expansion}`)
   if (about > 0 && expansion !== 'taylor') throw new UsageError(`--about is for --expansion taylor, not ${expansion}`)
   if (expansion === 'taylor' && orders === 'all') {
     throw new UsageError(`--orders all: a Taylor series has no last order; give a number up to ${MAX_ORDERS}`)
