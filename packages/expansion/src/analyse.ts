@@ -15,6 +15,8 @@ export interface Analysis {
   readonly blocks: number
   /** Largest order kept. */
   readonly orders: number
+  /** Largest order there is of paths: as many as there are blocks, or residual branches that follow each other. */
+  readonly longest: number
   /** λ, or λ_1..λ_n where they differ. */
   readonly scale: number | readonly number[]
   /** Root mean square over the batch of the Euclidean norm of each order. */
@@ -83,6 +85,7 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
   const { marks } = expansion
   const chains = marks === undefined ? chainCounts(scales.length, rows - 1) : markedChainCounts(marks, rows - 1)
   const terms = () => (marks === undefined ? treeCounts(scales.length, rows - 1) : markedTreeCounts(marks, rows - 1))
+  const longest = marks === undefined ? scales.length : longestChain(marks)
   const equal = scales.every(s => s === scales[0])
   const scale = equal ? (scales[0] ?? 1) : scales
   // The radius in λ; where scales differ, in multiples of them.
@@ -103,13 +106,11 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
     sites: marks === undefined ? 'blocks' : 'all',
     blocks: scales.length,
     orders: rows - 1,
+    longest,
     scale,
     norms: [...norms],
     share: [...shares(whole ?? norms).subarray(0, rows)],
-    shareOf:
-      whole !== undefined || (!taylor && rows > (marks === undefined ? scales.length : longestChain(marks)))
-        ? 'all orders'
-        : 'kept orders',
+    shareOf: whole !== undefined || (!taylor && rows > longest) ? 'all orders' : 'kept orders',
     standardError: errors ? [...errors] : null,
     outputNorm,
     remainder: [...remainder],
@@ -124,9 +125,9 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
       expansion: kind,
       scale:
         typeof scale === 'number'
-          ? String(scale)
-          : `(${scale.slice(0, 3).join(', ')}${scales.length > 3 ? ', …' : ''})`,
-      blocks: scales.length,
+          ? brief(scale)
+          : `(${scale.slice(0, 3).map(brief).join(', ')}${scales.length > 3 ? ', …' : ''})`,
+      longest,
       norms,
       outputNorm,
       remainder,
@@ -140,6 +141,8 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
     }),
   }
 }
+
+const brief = (scale: number): string => String(Number(scale.toPrecision(4)))
 
 /** Remainders of the two resummed values; the Padé degrees are the diagonal ones that the orders allow. */
 function resummed(c: Float64Array, output: Float64Array, rows: number, batch: number): Analysis['resummed'] {

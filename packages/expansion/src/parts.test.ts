@@ -1,11 +1,9 @@
 import { architectures, initialise, type Model, type Tower, towerOf } from '@unravel/resnet'
 import {
   add,
-  addAligned,
   addScaled,
   gated as freeze,
   mul,
-  padded,
   Random,
   reshape,
   scope,
@@ -14,6 +12,7 @@ import {
   tanh,
   tensor,
 } from '@unravel/tensor'
+import { addAligned, padded } from '@unravel/tensor/internals'
 import { describe, expect, test } from 'vitest'
 import { gatedAttribution, verify } from './index.js'
 

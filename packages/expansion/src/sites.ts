@@ -1,16 +1,6 @@
 import { run, type Tower } from '@unravel/resnet'
-import {
-  addAligned,
-  affine,
-  branch,
-  head,
-  type Mark,
-  type Marks,
-  marksOf,
-  narrow,
-  type Tensor,
-  zerosLike,
-} from '@unravel/tensor'
+import { affine, branch, type Mark, type Marks, marksOf, narrow, scope, type Tensor, zerosLike } from '@unravel/tensor'
+import { addAligned, head } from '@unravel/tensor/internals'
 
 /**
  * What can be expanded: a tower, or any function of a batch that marks the ends of its residual branches (`branch` of
@@ -45,6 +35,16 @@ export function counted(network: Network, x: Tensor, sites: SiteOptions['sites']
   }
   const { value: output, marks } = marksOf(h => run(afterEncoder(tower), h), tower.encode(x))
   return { tower, mark: raise(about), marks, longest: longestChain(marks), scales: marks.scales, output }
+}
+
+/** The largest number of residual branches on one path: how many blocks there are, or with `sites: 'all'` how many branches follow
+ *  each other. One run of the network tells. */
+export const longestPath = (network: Network, x: Tensor, sites?: SiteOptions['sites']): number => {
+  let longest = 0
+  scope(() => {
+    longest = counted(network, x, sites).longest
+  })
+  return longest
 }
 
 const same = (x: Tensor) => x

@@ -7,7 +7,7 @@ const EPS = Number.EPSILON
 const sound: ExpansionFacts = {
   expansion: 'taylor',
   scale: '0.1',
-  blocks: 10,
+  longest: 10,
   norms: [1, 0.1, 1e-2, 1e-3, 1e-4],
   outputNorm: 1.1,
   remainder: [1e-1, 1e-2, 1e-3, 1e-4, 1e-5],
@@ -21,7 +21,7 @@ const warn = (change: Partial<ExpansionFacts>) => expansionWarnings({ ...sound, 
 test('nothing wrong, nothing said', () => {
   expect(warn({})).toEqual([])
   expect(warn({ radius: { estimate: Infinity, low: Infinity, high: Infinity, ratio: 0 } })).toEqual([])
-  expect(warn({ expansion: 'gated', blocks: 4, radius: undefined, remainder: [1, 0.5, 0.1, 0.01, 1e-15] })).toEqual([])
+  expect(warn({ expansion: 'gated', longest: 4, radius: undefined, remainder: [1, 0.5, 0.1, 0.01, 1e-15] })).toEqual([])
 })
 
 describe('radius of convergence', () => {
@@ -76,7 +76,7 @@ describe('remainder', () => {
     expect(warn(exact)).toEqual([
       'Orders 0 to 4 leave a remainder of 0.05 of the output (tolerance 0.001): the rest is in orders 5 to 10; ask for all of them.',
     ])
-    expect(warn({ ...exact, blocks: 4 })).toEqual([expect.stringMatching(/last of 4 blocks: rounding has spoilt/)])
+    expect(warn({ ...exact, longest: 4 })).toEqual([expect.stringMatching(/last there is: rounding has spoilt/)])
   })
 
   test('of sampled orders, which can never be all', () => {
@@ -86,7 +86,7 @@ describe('remainder', () => {
       remainder: [1, 0.6, 0.2, 0.1, 0.05],
       sampled: true,
     } as const
-    expect(warn({ ...sampled, blocks: 30 })).toEqual([
+    expect(warn({ ...sampled, longest: 30 })).toEqual([
       'Orders 0 to 4 leave a remainder of 0.05 of the output (tolerance 0.001), what sampling leaves included: draw more samples, or use the gated expansion, which is exact at any scale.',
     ])
   })

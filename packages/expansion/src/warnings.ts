@@ -6,8 +6,8 @@ export interface ExpansionFacts {
   readonly expansion: 'taylor' | 'gated' | 'gradient' | 'subsets'
   /** λ as it reads after "λ = ": '0.1', '1/sqrt(n)', '(0.1, 0.2, …)'. */
   readonly scale: string
-  /** The number n of residual blocks. */
-  readonly blocks: number
+  /** The largest order there is: the number n of residual blocks. */
+  readonly longest: number
   /** `[K + 1]` norm of each order, of the same kind as `outputNorm`. */
   readonly norms: ArrayLike<number>
   readonly outputNorm: number
@@ -92,7 +92,7 @@ const flips = ({ kink }: ExpansionFacts): boolean => typeof kink === 'number' &&
 
 /** A remainder above the tolerance at the last order, and why it is there. */
 function leftOver(facts: ExpansionFacts): string | null {
-  const { expansion, outputNorm, remainder, tolerance, blocks, sampled } = facts
+  const { expansion, outputNorm, remainder, tolerance, longest, sampled } = facts
   if (outputNorm === 0) return 'The output is zero: a remainder relative to it does not exist.'
   const last = remainder.length - 1
   const rest = remainder[last]!
@@ -101,8 +101,8 @@ function leftOver(facts: ExpansionFacts): string | null {
   if (expansion === 'taylor' && flips(facts)) return `${found}, that of the gates that flip included.`
   if (expansion === 'taylor') return `${found}: ask for more orders inside the radius of convergence, or ${USE_GATED}.`
   if (sampled) return `${found}, what sampling leaves included: draw more samples, or ${USE_GATED}.`
-  if (last < blocks) return `${found}: the rest is in orders ${last + 1} to ${blocks}; ask for all of them.`
-  return `${found} although order ${blocks} is the last of ${blocks} blocks: rounding has spoilt the sum; use f64 or a smaller scale.`
+  if (last < longest) return `${found}: the rest is in orders ${last + 1} to ${longest}; ask for all of them.`
+  return `${found} although order ${longest} is the last there is: rounding has spoilt the sum; use f64 or a smaller scale.`
 }
 
 /** A truncation that is clearly better than the last one, with both above what rounding explains. */

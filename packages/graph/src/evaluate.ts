@@ -1,6 +1,5 @@
 import {
   type Backend,
-  type Dense,
   defaultBackend,
   FormatError,
   js,
@@ -12,6 +11,7 @@ import {
   type Tensor,
   tensor,
 } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { Call, flowOf, hosted, isFlow, loaded, type Run, shapeOf, type Value } from './call.js'
 import { GraphError } from './errors.js'
 import type { ElementType, Graph, HostArray, Node } from './graph.js'
@@ -120,7 +120,7 @@ export class Evaluator {
     if (info !== undefined) checkShape(info.name, info.type, info.shape, shape)
     const { dtype, backend } = this.#run
     if (!('level' in given)) {
-      const array = type === undefined || type === given.type ? given : converted(name, given, type)
+      const array = type === undefined ? given : converted(name, given, type)
       return isFloat(array.type) ? flowOf(array, this.#run) : array
     }
     const integer = type === undefined ? given.dtype === 'i32' : !isFloat(type)
@@ -166,7 +166,8 @@ function checkShape(
 }
 
 /** Numbers as another element type, which must hold them. Throws GraphError. */
-function converted(name: string, array: HostArray, type: ElementType): HostArray {
+export function converted(name: string, array: HostArray, type: ElementType): HostArray {
+  if (array.type === type) return array
   if (isFloat(type)) return { type, shape: array.shape, data: isFloat(array.type) ? array.data : doublesOf(array) }
   const values = isFloat(array.type) ? (array.data as Float64Array) : doublesOf(array)
   const result = truncated(type, array.shape, values)

@@ -17,4 +17,19 @@ export { isConstant, isGraph } from './graph.js'
 export { type Unsupported, unsupported } from './operators/table.js'
 export { type ReadOptions, readGraph } from './read.js'
 export { frozenFactors, recognised } from './recognise.js'
-export { cuts, type Site, sitesOf } from './sites.js'
+export { cuts, type Site, type SkipKind, sitesOf } from './sites.js'
+export {
+  countsOf,
+  type GraphBlock,
+  type GraphTower,
+  looked,
+  type Part,
+  parametersIn,
+  prepared,
+  type Structure,
+  structureOf,
+  type TowerOptions,
+  towerOfGraph,
+  whyNoBlocks,
+  whyNoSites,
+} from './tower.js'

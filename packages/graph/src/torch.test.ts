@@ -18,7 +18,7 @@ beforeAll(() => {
 })
 
 it('every network is there', () => {
-  expect(files.length).toBe(9)
+  expect(files.length).toBe(11)
 })
 
 describe.each(files)('%s', file => {

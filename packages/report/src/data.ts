@@ -6,7 +6,7 @@ export {
   type Division,
   divisions,
 } from './attribution.js'
-export { complexityOf, complexityTable } from './complexity.js'
+export { type ComplexityChoice, complexityOf, complexityTable } from './complexity.js'
 export type { DemoResult, State, TowerResult, Tried } from './demo/result.js'
 export { demoTable } from './demo/table.js'
 export { inWords } from './demo/words.js'
@@ -23,6 +23,7 @@ export { expansionTable, type Heading } from './expansionTable.js'
 export { countingFallbacks } from './fallbacks.js'
 export { type PathsChoice, pathsOf, pathsTable } from './gradientPaths.js'
 export { type LesionChoice, lesionOf, lesionTable } from './lesion.js'
+export { type OrderRecord, orderRecordOf } from './orderRecord.js'
 export { type Projected, projected, projectedTable, projectedTower } from './projected.js'
 export { type SweepChoice, sweepOf, sweepTable } from './sweep.js'
 export { blockList, columns, count, percent, significant } from './table.js'

@@ -16,6 +16,8 @@ export const expansionDocument = z.strictObject({
   /** The model's folder, as it was named. */
   model: z.string(),
   blocks: z.int().min(0),
+  /** What an order counts: blocks, or all residual additions, nested ones too; `blocks` is their number. */
+  sites: z.enum(['blocks', 'all']),
   /** Largest order kept; every list below by order has one entry more. */
   orders: z.int().min(0),
   dtype: z.enum(['f32', 'f64']),
@@ -114,6 +116,7 @@ export function documentOf(
     expansion: analysis.expansion,
     model,
     blocks: analysis.blocks,
+    sites: analysis.sites ?? 'blocks',
     orders: analysis.orders,
     dtype,
     backend,

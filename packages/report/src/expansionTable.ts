@@ -9,6 +9,8 @@ export interface Heading {
   readonly backend: string
   /** Where λ comes from, in words. */
   readonly scaleFrom?: string
+  /** What is counted beside, or could be, in words. */
+  readonly counted?: string | undefined
   /** How far the network's output is from one that was expected, in words. */
   readonly expected?: string
   /** For `gradient`: the output element, or in words what of the output it is of. */
@@ -21,13 +23,13 @@ export interface Heading {
 
 /** An analysis for a person to read: a row for each order, then what the orders mean, then the warnings. */
 export function expansionTable(analysis: Analysis, heading: Heading): string {
-  const { model, batch, dtype, backend, target, about = 0, scaleFrom, expected, names = [] } = heading
+  const { model, batch, dtype, backend, target, about = 0, scaleFrom, expected, counted, names = [] } = heading
   const what = target === undefined ? analysis.expansion : `${analysis.expansion} (of ${targetText(target)})`
   const { standardError: errors } = analysis
   const of = analysis.expansion === 'gradient' ? 'gradient' : 'output'
   return [
     `${what} expansion of ${model}`,
-    `${plural(analysis.blocks, 'block')}, λ = ${scaleText(analysis.scale, names)}${about > 0 ? `, series about ${about}·λ` : ''}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
+    `${plural(analysis.blocks, analysis.sites === 'all' ? 'residual addition' : 'block')}, λ = ${scaleText(analysis, names)}${about > 0 ? `, series about ${about}·λ` : ''}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
     '',
     columns([
       ['order', 'norm', ...(errors ? ['± error'] : []), 'share', 'remainder', 'terms', 'chains'],
@@ -44,13 +46,14 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
     columns(
       [
         ...(scaleFrom === undefined ? [] : [['scale', scaleFrom]]),
+        ...(counted === undefined ? [] : [['counted', counted]]),
         ...(names.length === 0 ? [] : [['blocks', blockList(names)]]),
         ...(expected === undefined ? [] : [['expected', expected]]),
         ...facts(analysis, of, about),
       ],
       2,
     ),
-    `Shares are norms² over those of ${analysis.shareOf === 'all orders' ? `all orders 0 to ${analysis.blocks}` : `the orders above, 0 to ${analysis.orders}`}.`,
+    `Shares are norms² over those of ${analysis.shareOf === 'all orders' ? `all orders 0 to ${analysis.longest}` : `the orders above, 0 to ${analysis.orders}`}.`,
     ...analysis.warnings.map(warning => `Warning: ${warning}`),
   ]
     .join('\n')
@@ -61,8 +64,8 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
 function facts(analysis: Analysis, of: string, about: number): string[][] {
   const { radius, kinkRadius, resummed, bestOrder, tailNorm } = analysis
   const rows = [[of, `norm ${significant(analysis.outputNorm)}`]]
-  if (tailNorm !== null && analysis.orders < analysis.blocks) {
-    rows.push(['tail', `norm ${significant(tailNorm)} in orders ${analysis.orders + 1} to ${analysis.blocks}`])
+  if (tailNorm !== null && analysis.orders < analysis.longest) {
+    rows.push(['tail', `norm ${significant(tailNorm)} in orders ${analysis.orders + 1} to ${analysis.longest}`])
   }
   if (bestOrder !== null) {
     rows.push(['best truncation', `order ${bestOrder}, remainder ${significant(analysis.remainder[bestOrder]!, 3)}`])
@@ -96,11 +99,11 @@ function kinkText(kink: number, scale: Analysis['scale']): string {
 /** What a radius is measured in. */
 const unit = (scale: Analysis['scale']): string => (typeof scale === 'number' ? '|λ| =' : 'multiple of λ =')
 
-function scaleText(scale: Analysis['scale'], names: readonly string[]): string {
+function scaleText({ scale, sites }: Analysis, names: readonly string[]): string {
   if (typeof scale === 'number') return String(Number(scale.toPrecision(6)))
   const [least, most] = [Math.min, Math.max].map(pick => scale.reduce((a, b) => pick(a, b)))
-  const at = (value: number) => (names.length === 0 ? '' : ` (${names[scale.indexOf(value)]})`)
-  return `${significant(least!, 3)}${at(least!)} to ${significant(most!, 3)}${at(most!)} by block`
+  const at = (value: number) => (names.length === scale.length ? ` (${names[scale.indexOf(value)]})` : '')
+  return `${significant(least!, 3)}${at(least!)} to ${significant(most!, 3)}${at(most!)} by ${sites === 'all' ? 'addition' : 'block'}`
 }
 
 const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`

@@ -21,6 +21,7 @@ import { type Part, reportPage, type Section } from './page.js'
 import { heatColours, heatMap, linePlot, palette } from './plot.js'
 import { blockList, meanOrder, percent, ratioRange, significant, targetText } from './table.js'
 import { type Tokens, tokenLines } from './tokens.js'
+import { type Course, trainingParts } from './training.js'
 
 export interface ReportOptions {
   /** What the network is called in tables and legends (default: "network"). */
@@ -85,19 +86,18 @@ export const stagesOfExamine = {
 } as const
 type Stage = keyof typeof stagesOfExamine
 
-/** Takes one network apart, for a page; `report` is told how far each stage is. */
+export interface ExamineOptions extends ReportOptions {
+  readonly name: string
+  readonly orders: number
+  /** Called with the work done, of all, by stage. */
+  readonly onProgress?: (stage: Stage) => (done: number, of: number) => void
+}
+
+/** Takes one network apart, for a page. */
 export async function examine(
   tower: Tower,
   x: Tensor,
-  {
-    name,
-    orders,
-    target = 0,
-    targetName,
-    alongTarget = false,
-    tokens,
-  }: ReportOptions & { name: string; orders: number },
-  report: (stage: Stage) => (done: number, of: number) => void = () => () => {},
+  { name, orders, target = 0, targetName, alongTarget = false, tokens, onProgress = () => () => {} }: ExamineOptions,
 ): Promise<Network> {
   const direction = scope(() => {
     const output = run(tower, x)
@@ -109,7 +109,7 @@ export async function examine(
   const attributed = (by?: Parts['by']) =>
     gatedAttribution(tower, x, SHOWN, {
       by,
-      onProgress: report('attribution'),
+      onProgress: onProgress('attribution'),
       ...(alongTarget && { direction }),
     })
   const divisions = scope((): Parts['by'][] => [
@@ -118,25 +118,27 @@ export async function examine(
   ])
   const parts: Parts[] = []
   for (const by of divisions) parts.push((await attributed(by)).parts!)
-  const blocks = (stage: Stage) => (done: number) => report(stage)(done, tower.blocks.length)
+  const blocks = (stage: Stage) => (done: number) => onProgress(stage)(done, tower.blocks.length)
   return {
     name,
     blockNames: tower.names,
     target: targetText(targetName ?? (typeof target === 'number' ? target : 'a direction')),
     alongTarget,
     tokens,
-    gated: await analyse(gated(tower, x, 'all', blocks('gated'))),
-    taylor: await analyse(taylor(tower, x, orders, blocks('taylor'))),
-    moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: report('moments') }),
+    gated: await analyse(gated(tower, x, 'all', { onBlock: blocks('gated') })),
+    taylor: await analyse(taylor(tower, x, orders, { onBlock: blocks('taylor') })),
+    moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: onProgress('moments') }),
     attribution: await attributed(),
     parts,
-    paths: await pathsOf(
-      tower,
-      x,
-      { target, targetName, samples: 16, probes: 32, seed: 0 },
-      { moments: report('gradients'), samples: report('samples') },
-    ),
-    complexity: await geometricComplexity(tower, x, SHOWN, { onProgress: report('complexity') }),
+    paths: await pathsOf(tower, x, {
+      target,
+      targetName,
+      samples: 16,
+      probes: 32,
+      seed: 0,
+      onProgress: { moments: onProgress('gradients'), samples: onProgress('samples') },
+    }),
+    complexity: await geometricComplexity(tower, x, SHOWN, { onProgress: onProgress('complexity') }),
     wholeComplexity: await wholeComplexity(tower, x),
   }
 }
@@ -146,8 +148,11 @@ const colour = (i: number): string => palette[i % palette.length]!
 const byOrder = (values: ArrayLike<number | null>) =>
   Array.from(values, (v, k) => [k, v] as const).filter(([, v]) => v !== null)
 
-/** The page of networks that were examined; `inputs` says what on. */
-export function networksPage(networks: readonly Network[], { inputs }: { readonly inputs: string }): string {
+/** The page of networks that were examined; `inputs` says what on, `courses` how some of them were trained. */
+export function networksPage(
+  networks: readonly Network[],
+  { inputs, courses = [] }: { readonly inputs: string; readonly courses?: readonly Course[] },
+): string {
   const target = [...new Set(networks.map(n => n.target))].join(' and ')
   const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number | null>, log = true) =>
     linePlot({
@@ -242,6 +247,8 @@ export function networksPage(networks: readonly Network[], { inputs }: { readonl
       ],
     },
   ]
+  const training = trainingParts(courses)
+  if (training.length > 0) sections.push({ heading: 'Through training', parts: training })
   for (const n of networks) {
     const lower = n.attribution.pairs.map((row, i) => Array.from(row, (v, j) => (j > i ? v : null)))
     const maps = [

@@ -1,7 +1,6 @@
 import {
   arrayData,
   type Backend,
-  brief,
   defaultBackend,
   FormatError,
   formatSafetensors,
@@ -9,10 +8,10 @@ import {
   parseSafetensors,
   type StoredTensor,
   scope,
-  shown,
   type Tensor,
   tensor,
 } from '@unravel/tensor'
+import { brief, shown } from '@unravel/tensor/internals'
 import type { Architecture, Config, Model, Rows, TensorSpec, Tensors, TrainingPass } from './architecture.js'
 import { checkedConfig, unknownFields } from './config.js'
 import { dlibResnet } from './dlibResnet.js'
@@ -343,4 +342,12 @@ export function towerOf(model: Model, { scale, tensors = model.tensors, training
 export function parametersOf({ architecture, config, tensors }: Model): Record<string, Tensor> {
   const specs = specsOf(architecture, config)
   return Object.fromEntries(Object.entries(tensors).filter(([name]) => specs[name]!.kind === 'parameter'))
+}
+
+/** Names of the parameters that weight decay usually leaves alone: biases, norms, gains and learned scales; whatever no
+ *  initialiser draws. */
+export function undecayed({ architecture, config, tensors }: Model): ReadonlySet<string> {
+  const specs = specsOf(architecture, config)
+  const drawn = (name: string) => ['weight', 'branch', 'branch-end', 'classifier'].includes(String(specs[name]!.start))
+  return new Set(Object.keys(tensors).filter(name => specs[name]!.kind === 'parameter' && !drawn(name)))
 }

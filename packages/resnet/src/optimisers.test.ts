@@ -1,6 +1,18 @@
-import { type Dense, js, tensor } from '@unravel/tensor'
+import { js, Random, tensor, wasm } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
-import { adamw, type Optimiser, sgd } from './index.js'
+import {
+  adamw,
+  averaged,
+  averageOf,
+  initialise,
+  type Model,
+  type Optimiser,
+  resnet,
+  sgd,
+  skipInit,
+  undecayed,
+} from './index.js'
 
 describe('optimisers', () => {
   const where = { dtype: 'f64' as const, backend: js() }
@@ -33,6 +45,66 @@ describe('optimisers', () => {
     })
     expectPath(path(adamw()), want)
     expect(() => sgd({ nesterov: true })).toThrow('momentum')
+  })
+
+  it.each([js(), wasm()])('AdamW makes no step where the square of a gradient overflows (%#)', backend => {
+    const f32 = { dtype: 'f32', backend } as const
+    const optimiser = adamw({ weightDecay: 0.5 })
+    const parameters = { p: tensor([2, 2, 2, 2, 2], f32) }
+    const gradients = { p: tensor([1e25, -1e30, 1e20, 3, 1e22], f32) }
+    // 0.95·2, and where (1 − β₂)·g² is below 3.4e38 a step of 0.1 against the sign
+    const { p } = optimiser.step(parameters, gradients, optimiser.init(parameters), 0.1, 1).parameters
+    const want = [1.9, 1.9, 1.8, 1.8, 1.9]
+    ;[...p!.dataSync()].forEach((x, i) => expect(x, `gradient ${i}`).toBeCloseTo(want[i]!, 6))
+  })
+
+  it('leave the parameters that do not decay to their gradients alone', () => {
+    const undecayed = new Set(['p'])
+    expectPath(path(sgd({ weightDecay: 0.5, undecayed })), path(sgd()))
+    expectPath(path(sgd({ momentum: 0.9, weightDecay: 0.5, undecayed })), path(sgd({ momentum: 0.9 })))
+    expectPath(path(adamw({ weightDecay: 0.5, undecayed })), path(adamw({ weightDecay: 0 })))
+    expect(path(adamw({ weightDecay: 0.5, undecayed: new Set(['q']) }))).toEqual(path(adamw({ weightDecay: 0.5 })))
+    expect(sgd({ undecayed }).description).not.toBe(sgd().description)
+  })
+
+  it('decay of a resnet spares its norms, biases and learned scales', () => {
+    const config = { architecture: 'resnet' as const, block: 'basic' as const, layers: [1], widths: [4] }
+    const model = initialise(
+      resnet,
+      { ...config, stem: 'cifar', norm: 'batch', preactivation: false, classes: 2, in_channels: 3 },
+      { random: new Random(1), scale: skipInit() },
+    ) as unknown as Model
+    const spared = undecayed(model)
+    const all = Object.keys(model.tensors)
+    expect(all.filter(name => !spared.has(name) && !name.includes('running'))).toEqual([
+      'conv1.weight',
+      'layer1.0.conv1.weight',
+      'layer1.0.conv2.weight',
+      'fc.weight',
+    ])
+    expect(spared).toContain('layer1.0.scale')
+    expect(spared).toContain('bn1.weight')
+    expect(spared).toContain('fc.bias')
+  })
+
+  it('averaged keeps a·d + p·(1 − d) beside parameters that it leaves alone', () => {
+    const optimiser = averaged(sgd(), 0.5)
+    let parameters: Readonly<Record<string, ReturnType<typeof tensor> | Dense>> = { p: tensor(1, where) }
+    let state = optimiser.init(parameters)
+    let average = 1
+    ;[1, -2, 0.5, 3, 1, 1, 2, 2, 1].forEach((g, i) => {
+      const next = optimiser.step(parameters, { p: tensor(g, where) }, state, 0.1, i + 1)
+      parameters = next.parameters as typeof parameters
+      state = next.state
+      // The first steps weigh more: 2/11, 3/12, …, 1/2 from the eighth on.
+      const d = Math.min(0.5, (i + 2) / (i + 11))
+      average = d * average + (1 - d) * parameters.p!.item()
+      expect(state['average.p']!.item()).toBeCloseTo(average, 12)
+    })
+    const model = { architecture: resnet, config: {}, tensors: { ...parameters, buffer: tensor(7, where) } }
+    const mean = averageOf({ model: model as unknown as Model, optimiser: state, step: 9 })
+    expect([mean.tensors.p!.item(), mean.tensors.buffer!.item()]).toEqual([state['average.p']!.item(), 7])
+    expect(() => averaged(sgd(), 1)).toThrow('averaged: decay must be at least 0 and below 1, got 1')
   })
 
   it('refuse settings that PyTorch refuses', () => {

@@ -1,10 +1,13 @@
 import { statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Graph, type HostArray, readGraph } from '@unravel/graph'
+import type { Graph, HostArray } from '@unravel/graph'
+import { type ScaleRule, scalesOf } from '@unravel/resnet'
 import { readBytes, sourceOfFile } from '@unravel/resnet/node'
-import { type ArrayData, FormatError, parseNpy, parseNpz } from '@unravel/tensor'
+import { type ArrayData, type Backend, FormatError, parseNpy, parseNpz, type Tensor, tensor } from '@unravel/tensor'
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
+
+// The readers of graphs are imported by the commands that read one: no other waits for them.
 
 /** Whether MODEL is a file that holds a graph of operators: an ONNX file, known by its name. */
 export const isGraphFile = (io: Io, model: string): boolean =>
@@ -12,13 +15,21 @@ export const isGraphFile = (io: Io, model: string): boolean =>
 
 /** The graph in a file; weights are read from it, and from files beside it, when they are needed. Throws FileError or
  *  FormatError that names the file. */
-export function readGraphFile(io: Io, model: string): Graph {
+export async function readGraphFile(io: Io, model: string): Promise<Graph> {
+  const { readGraph } = await import('@unravel/graph')
   const path = at(io, model)
   try {
     return readGraph(sourceOfFile(path), { beside: name => sourceOfFile(join(dirname(path), name)) })
   } catch (error) {
     if (error instanceof FormatError) throw new FormatError(`${model}: ${error.message}`, { cause: error })
     throw error
+  }
+}
+
+/** Refuses options that say where weights and families of other models come from. */
+export function checkGraphOptions(options: { readonly weights?: string; readonly architecture?: string }): void {
+  for (const name of ['weights', 'architecture'] as const) {
+    if (options[name] !== undefined) throw new UsageError(`--${name} is not for an ONNX file, which has its own`)
   }
 }
 
@@ -52,4 +63,63 @@ export function readGraphInputs(io: Io, path: string, { inputs }: Graph): Record
     if (error instanceof FormatError) throw new UsageError(`${path}: ${error.message}`)
     throw error
   }
+}
+
+/** How a graph is taken apart. */
+export interface GraphChoice {
+  readonly input: string
+  readonly output?: string
+  readonly scale?: ScaleRule
+  readonly dtype: 'f32' | 'f64'
+  readonly weights?: string
+  readonly architecture?: string
+  /** What is counted; `any`: blocks, or where the network is no chain of them all residual additions. */
+  readonly sites?: 'blocks' | 'all' | 'any'
+}
+
+/** The tower of a graph, and the input that it takes. Throws UsageError, FileError, FormatError or GraphError. */
+export async function fromGraph(model: string, options: GraphChoice, backend: Backend, io: Io) {
+  checkGraphOptions(options)
+  const { GraphError, towerOfGraph, whyNoBlocks } = await import('@unravel/graph')
+  const { dtype, output, scale, sites = 'blocks' } = options
+  const graph = await readGraphFile(io, model)
+  const names = graph.outputs.map(o => `"${o.name}"`)
+  if (output === undefined && names.length > 1) {
+    throw new UsageError(`${model} has ${names.length} outputs: name one of them by --output: ${names.join(', ')}`)
+  }
+  const inputs = readGraphInputs(io, options.input, graph)
+  const scales = scale === undefined ? undefined : (n: number) => scalesOf(scale, n)
+  try {
+    const wanted = sites === 'all' ? sites : undefined
+    const found = towerOfGraph(graph, inputs, { dtype, backend, output, scales, sites: wanted })
+    const { tower, input, structure } = found
+    if (sites === 'blocks' && found.sites === 'all') {
+      throw new UsageError(`${model}: ${whyNoBlocks(structure)}; unravel expand --sites all counts the additions`)
+    }
+    const { type } = graph.inputs.find(i => i.name === input)!
+    const x = taken(inputs[input]!, type, dtype, backend)
+    const own = 'from the graph: constant factors at the ends of branches'
+    const scaleFrom = scale === undefined ? own : 'given by --scale'
+    return { tower, sites: found.sites, x, counted: countedText(found.sites, structure), scaleFrom }
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error
+    throw new UsageError(`${model}: ${error.message}`, { cause: error })
+  }
+}
+
+/** An array as the tensor that a network is expanded at. */
+function taken({ data, shape }: HostArray, type: string, dtype: 'f32' | 'f64', backend: Backend): Tensor {
+  const real = ['f64', 'f32', 'f16', 'bf16'].includes(type)
+  const values = Float64Array.from(data as ArrayLike<number>, Number)
+  return real ? tensor(values, { shape, dtype, backend }) : tensor(Int32Array.from(values), { shape, backend })
+}
+
+/** What else could be counted. */
+function countedText(
+  sites: 'blocks' | 'all',
+  { blocks, sites: all }: { readonly blocks: readonly unknown[]; readonly sites: readonly unknown[] },
+): string | undefined {
+  if (sites === 'all') return 'all residual additions, nested ones and those outside of a chain too'
+  const more = all.length - blocks.length
+  return more === 0 ? undefined : `blocks that all paths pass; --sites all counts ${more} more residual additions`
 }

@@ -1,4 +1,3 @@
-import { GraphError } from '@unravel/graph'
 import { InputError } from '@unravel/resnet'
 import { FileError } from '@unravel/resnet/node'
 import { FormatError, RuleError } from '@unravel/tensor'
@@ -53,6 +52,9 @@ function report(error: unknown, io: Io, command: Command | undefined): number {
   return 1
 }
 
+/** Known by its name: its package is imported by the commands that read graphs only. */
+const isGraphError = (error: unknown): boolean => error instanceof Error && error.name === 'GraphError'
+
 /** What the caller has to put right; undefined if the failure is the program's own. */
 function complaint(error: unknown, command: Command | undefined): string | undefined {
   if (error instanceof CommanderError) {
@@ -61,8 +63,8 @@ function complaint(error: unknown, command: Command | undefined): string | undef
       ? message
       : `${message}; unravel --help tells what there is`
   }
-  const kinds = [UsageError, FileError, FormatError, GraphError, InputError]
-  if (kinds.some(kind => error instanceof kind)) return (error as Error).message
+  const kinds = [UsageError, FileError, FormatError, InputError]
+  if (kinds.some(kind => error instanceof kind) || isGraphError(error)) return (error as Error).message
   if (error instanceof RuleError) return `${error.message}; choose another --expansion`
   if (isOutOfMemory(error)) return `not enough memory: use ${lessMemory(command)}`
   return systemError(error)

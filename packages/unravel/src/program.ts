@@ -4,6 +4,7 @@ import { complexityCommand } from './commands/complexity.js'
 import { convertCommand } from './commands/convert.js'
 import { demoCommand } from './commands/demo.js'
 import { expandCommand } from './commands/expand.js'
+import { inspectCommand } from './commands/inspect.js'
 import { lesionCommand } from './commands/lesion.js'
 import { pathsCommand } from './commands/paths.js'
 import { reportCommand } from './commands/report.js'
@@ -29,7 +30,7 @@ export function program(io: Io): Command {
   const study = (io: Io) => studyCommand(io, () => trainCommand(io))
   const commands = [
     ...[expandCommand, pathsCommand, complexityCommand, lesionCommand, sweepCommand, reportCommand, verifyCommand],
-    ...[runCommand, trainCommand, study, workerCommand, convertCommand, demoCommand],
+    ...[inspectCommand, runCommand, trainCommand, study, workerCommand, convertCommand, demoCommand],
   ]
   for (const command of commands) unravel.addCommand(command(io).copyInheritedSettings(unravel))
   return unravel

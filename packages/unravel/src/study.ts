@@ -6,6 +6,7 @@ import { type Backend, scope, Tensor, tensor } from '@unravel/tensor'
 import { Argument, type Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames } from './backends.js'
 import { UsageError } from './errors.js'
+import { fromGraph, isGraphFile } from './graphs.js'
 import { readArray, readInput } from './input.js'
 import { at, type Io } from './io.js'
 import { about, isModule, registerFrom, towerFromModule } from './modules.js'
@@ -21,6 +22,10 @@ export interface NetworkOptions {
   readonly dtype: 'f32' | 'f64'
   readonly weights?: string
   readonly architecture?: string
+  /** Of a graph: the output that is taken apart. */
+  readonly output?: string
+  /** What orders count; `any`: blocks, or of a graph that is no chain of them all residual additions. */
+  readonly sites?: 'blocks' | 'all' | 'any'
 }
 
 /** The options that every command on a model and a batch of inputs shares. */
@@ -29,7 +34,8 @@ export interface StudyOptions extends NetworkOptions {
   readonly json?: true
 }
 
-const MODEL = 'folder with config.json and model.safetensors, or a module (.mjs, .js, .ts) that exports a tower'
+const MODEL =
+  'folder with config.json and model.safetensors, ONNX file, or module (.mjs, .js, .ts) that exports a tower'
 
 /** A command with the arguments and options of a study, in the precisions that it has. */
 export function studyCommand(command: Command, dtypes: readonly ('f64' | 'f32')[] = ['f64', 'f32']): Command {
@@ -43,9 +49,10 @@ export function studyCommand(command: Command, dtypes: readonly ('f64' | 'f32')[
 export function networkCommand(command: Command, models: Argument): Command {
   return command
     .addArgument(models)
-    .option('--input <X.npy>', 'batch of inputs, batches first')
+    .option('--input <X.npy>', 'batch of inputs, batches first; of several inputs a .npz with one array for each name')
     .addOption(promptOption())
     .hook('preAction', command => checkInputs(command.opts()))
+    .option('--output <NAME>', 'output to take apart, or inner value, of an ONNX file with several outputs')
     .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
     .option('--weights <FILE.safetensors>', 'weights of a MODEL that is a module exporting a function of weights')
     .option('--architecture <MODULE>', 'module exporting an architecture for config.json to name')
@@ -85,6 +92,10 @@ export interface Study {
   readonly folder: string
   readonly tower: Tower
   readonly x: Tensor
+  /** What orders count. */
+  readonly sites: 'blocks' | 'all'
+  /** What that is, and what else could be counted, in words. */
+  readonly counted?: string | undefined
   readonly backend: Backend
   /** Where λ comes from, in words. */
   readonly scaleFrom: string
@@ -100,22 +111,22 @@ export async function readStudy(model: string, options: StudyOptions, io: Io): P
   return readNetwork(model, options, await backendNamed(options.backend, io), io)
 }
 
-/** Reads a model, a folder or a module, and inputs for it. Throws UsageError, FileError or FormatError. */
+/** Reads a model, a folder, an ONNX file or a module, and inputs for it. Throws UsageError, FileError or FormatError. */
 export async function readNetwork(folder: string, options: NetworkOptions, backend: Backend, io: Io): Promise<Study> {
-  if (options.architecture !== undefined) await registerFrom(io, options.architecture)
+  if (options.architecture !== undefined && !isGraphFile(io, folder)) await registerFrom(io, options.architecture)
   const warnings: string[] = []
   const warn = (message: string) => {
     warnings.push(message)
     io.err(`warning: ${message}\n`)
   }
-  const found = await (isModule(folder) && !isFolder(at(io, folder)) ? fromModule : fromFolder)(
-    folder,
-    options,
-    backend,
-    io,
-    warn,
-  )
-  return { ...found, folder, backend, warnings }
+  const about = { folder, backend, warnings }
+  if (isGraphFile(io, folder)) return { ...(await fromGraph(folder, { ...options, input: inputFile(folder, options) }, backend, io)), ...about }
+  if (options.output !== undefined && options.output !== 'output') {
+    throw new UsageError(`--output ${options.output}: the only output of ${folder} is called "output"`)
+  }
+  const read = isModule(folder) && !isFolder(at(io, folder)) ? fromModule : fromFolder
+  const found = await read(folder, options, backend, io, warn)
+  return { ...found, ...about, sites: options.sites === 'all' ? 'all' : 'blocks' }
 }
 
 type Found = Pick<Study, 'tower' | 'x' | 'scaleFrom' | 'text' | 'tokens'>

@@ -1,6 +1,7 @@
 import type { Target } from '@unravel/expansion'
 import { run } from '@unravel/resnet'
-import { brief, js, scope, tensor } from '@unravel/tensor'
+import { js, scope, tensor } from '@unravel/tensor'
+import { brief } from '@unravel/tensor/internals'
 import { InvalidArgumentError, Option } from 'commander'
 import { UsageError } from './errors.js'
 import { readArray } from './input.js'

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Tokens } from '@unravel/report/data'
 import { readBytes } from '@unravel/resnet/node'
-import { type Backend, brief, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, type Tensor, tensor } from '@unravel/tensor'
+import { brief } from '@unravel/tensor/internals'
 import { UsageError } from './errors.js'
 
 /** The tokenizer of a model's folder. */

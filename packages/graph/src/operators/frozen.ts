@@ -1,4 +1,5 @@
-import { apply, matmul, mul, type Op, softmax, type Tensor } from '@unravel/tensor'
+import { exp, logSoftmax, logsumexp, matmul, mul, softmax, sub, type Tensor } from '@unravel/tensor'
+import { apply, type Op } from '@unravel/tensor/internals'
 import { broadcastShape } from '../host.js'
 
 // A product of two values that both carry paths has no canonical gate. In a network that a file brings, one factor is frozen,
@@ -52,3 +53,28 @@ const patternOp: Op<{ axis: number }> = {
 /** softmax(scores) along an axis, a constant to paths. */
 export const attendedPattern = (scores: Tensor, axis: number): Tensor =>
   apply(patternOp, [scores], { axis: axis < 0 ? axis : axis - scores.rank })
+
+const logShareOp: Op<{ axis: number }> = {
+  name: 'logShare',
+  signature: '[...] -> [...]',
+  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
+  run: ([x], { axis }) => logSoftmax(x!, axis) as never,
+  body: ([x], { axis }) => logSoftmax(x!, axis),
+  gate: ([x], { axis }, at) => sub(x!, logsumexp(at.value(x!), axis, true)),
+}
+const shareOp: Op<{ axis: number }> = {
+  name: 'share',
+  signature: '[...] -> [...]',
+  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
+  run: ([x], { axis }) => softmax(x!, axis) as never,
+  body: ([x], { axis }) => softmax(x!, axis),
+  gate: ([x], attrs) => exp(apply(logShareOp, [x!], attrs)),
+}
+
+/** x − log Σ exp(x) along an axis; its gate freezes the logarithm of the sum. */
+export const logShare = (x: Tensor, axis = -1): Tensor =>
+  apply(logShareOp, [x], { axis: axis < 0 ? axis : axis - x.rank })
+
+/** softmax(x) along an axis that is no pattern of attention, such as that of a classifier's output: the exponential of `logShare`, with
+ *  its gate. */
+export const share = (x: Tensor, axis = -1): Tensor => apply(shareOp, [x], { axis: axis < 0 ? axis : axis - x.rank })

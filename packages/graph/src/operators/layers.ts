@@ -470,4 +470,5 @@ export const own: Rows = {
   Gelu: spelledGelu,
   GeluTanh: spelledGeluTanh,
   Softmax: call => call.out(attendedPattern(call.tensor(0), call.attribute('axis', -1))),
+  Branch: call => call.out(t.branch(call.tensor(0), call.attribute('scale'))),
 }

@@ -1,6 +1,7 @@
 import * as t from '@unravel/tensor'
 import { type Call, hosted, isFlow } from '../call.js'
 import { hostOf } from '../host.js'
+import { logShare, share } from './frozen.js'
 import type { Compute, Rows } from './rows.js'
 
 /** Axes of a reduction: all of them where none is named, unless `noop_with_empty_axes`; an attribute, later an input. */
@@ -115,8 +116,8 @@ export const reductions: Rows = {
   ReduceLogSumExp: reduction(t.logsumexp),
   ArgMax: extremum(t.argmax),
   ArgMin: extremum(t.argmin),
-  Softmax: { 1: flattened(t.softmax), 13: along(t.softmax) },
-  LogSoftmax: { 1: flattened(t.logSoftmax), 13: along(t.logSoftmax) },
+  Softmax: { 1: flattened(share), 13: along(share) },
+  LogSoftmax: { 1: flattened(logShare), 13: along(logShare) },
   Hardmax: { 1: flattened(x => hardmax(x, 1)), 13: along(hardmax) },
   TopK: { 1: topK(call => call.attribute('k')), 10: topK(call => call.number(1)) },
   CumSum: cumulative,

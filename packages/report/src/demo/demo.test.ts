@@ -12,6 +12,7 @@ function analysis(share: number[], remainder: number[], more: Partial<Analysis> 
     expansion: 'gated',
     blocks: 10,
     orders: share.length - 1,
+    longest: 10,
     scale: 0.1,
     norms: share.map(Math.sqrt),
     standardError: null,

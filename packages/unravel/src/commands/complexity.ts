@@ -29,9 +29,9 @@ export function complexityCommand(io: Io): Command {
       const { orders, probes, seed } = options
       const settings = { seed, ...(probes === undefined ? {} : { probes }) }
       const progress = stages(io, 'complexity', { slopes: 5, outputs: 1 })
-      const report = { slopes: progress.of('slopes'), outputs: progress.of('outputs') }
+      const onProgress = { slopes: progress.of('slopes'), outputs: progress.of('outputs') }
       const found = await reportingFallbacks(io, backend, () =>
-        complexityOf(tower, x, orders, settings, report),
+        complexityOf(tower, x, orders, { ...settings, onProgress }),
       ).finally(() => progress.stop())
       if (options.json) return io.out(json({ model: folder, ...found, ...(given && { target: targetName }) }))
       io.out(complexityTable(given ? `${folder}, ${targetName}` : folder, found))

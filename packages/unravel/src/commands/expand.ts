@@ -39,8 +39,9 @@ import { readStudy, type Study, type StudyOptions, studyCommand } from '../study
 import { type NamedTarget, readTarget, type TargetOptions, targetOptions } from '../target.js'
 import { integer, number, orders } from '../values.js'
 
-interface ExpandOptions extends StudyOptions, TargetOptions, Omit<ExpansionChoice, 'target'> {
+interface ExpandOptions extends StudyOptions, TargetOptions, Omit<ExpansionChoice, 'target' | 'sites'> {
   readonly by?: Division
+  readonly sites?: 'blocks' | 'all'
   readonly values?: true
   readonly expect?: string
   readonly out?: string
@@ -66,6 +67,12 @@ export function expandCommand(io: Io): Command {
     .option('--samples <N>', `sets drawn from towers of more than ${MAX_EXACT_BLOCKS} blocks (subsets)`, integer(2), 64)
     .option('--seed <S>', 'random seed of the drawn sets (subsets)', integer(), 0)
     .option('--expect <Y.npy>', 'expected outputs (.npy, or .npz with `output`) to compare the network with')
+    .addOption(
+      new Option(
+        '--sites <what>',
+        'unit that orders count: blocks, or all residual additions, nested ones too (default: blocks where there is a chain of them)',
+      ).choices(['blocks', 'all']),
+    )
     .option('--values', 'coefficients and output of the network in the result')
     .option('--out <FILE.npz>', 'file for values, output, norms and remainder as NumPy arrays')
     .action((model: string, options: ExpandOptions) => expand(model, options, io))
@@ -74,8 +81,12 @@ export function expandCommand(io: Io): Command {
 async function expand(folder: string, options: ExpandOptions, io: Io): Promise<void> {
   checkOptions(options, io)
   const { json, values } = options
-  const study = await readStudy(folder, options, io)
-  const { tower, x, backend, scaleFrom, warnings } = study
+  const study = await readStudy(
+    folder,
+    { ...options, sites: options.sites ?? (options.expansion === 'subsets' || options.by ? 'blocks' : 'any') },
+    io,
+  )
+  const { tower, x, backend, scaleFrom, warnings, sites, counted } = study
   checkSampling(options, tower.blocks.length)
   const expected = options.expect === undefined ? undefined : await comparison(tower, x, options.expect, io)
   const told = expected === undefined ? [] : beyond(options.expect!, expected)
@@ -83,7 +94,7 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
 
   const named = readTarget(options, study, io)
   const { target, targetName = `output ${target}` } = named
-  const choice = { ...options, target }
+  const choice = { ...options, target, sites }
   const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, choice, io))
   const { coefficients, total } = expansion
   const printed = json && values ? coefficients.size + total.size : 0
@@ -124,9 +135,10 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
       ...provenance,
       batch: x.shape[0]!,
       about: options.about,
-      names: tower.names,
+      names: sites === 'all' ? undefined : tower.names,
       ...(!ofOutput && { target: named.targetName ?? (typeof target === 'number' ? target : targetName) }),
       scaleFrom,
+      counted,
       ...(words && { expected: words }),
     }),
   )
@@ -164,7 +176,8 @@ async function tokenTables(expansion: Orders, { tokens }: Study): Promise<string
   return [tokenLines(tokens), await table(expansion, tokens)]
 }
 
-function checkOptions({ expansion, orders, about, out, by }: ExpandOptions, io: Io): void {
+function checkOptions({ expansion, orders, about, out, by, sites }: ExpandOptions, io: Io): void {
+  if (by !== undefined && sites === 'all') throw new UsageError('--by divides blocks; leave --sites all out')
   if (by !== undefined && expansion !== 'gated') throw new UsageError(`--by is for --expansion gated, not ${expansion}`)
   if (about > 0 && expansion !== 'taylor') throw new UsageError(`--about is for --expansion taylor, not ${expansion}`)
   if (expansion === 'taylor' && orders === 'all') {
@@ -172,6 +185,9 @@ function checkOptions({ expansion, orders, about, out, by }: ExpandOptions, io: 
   }
   if (expansion === 'taylor' && orders !== 'all' && orders > MAX_ORDERS) {
     throw new UsageError(`--orders ${orders}: at most ${MAX_ORDERS} orders of a Taylor series fit in memory and time`)
+  }
+  if (expansion === 'subsets' && sites === 'all') {
+    throw new UsageError('--sites all is for --expansion taylor, gated and gradient: subsets switches blocks off')
   }
   if (out !== undefined) checkWritable(at(io, out), '--out')
 }
@@ -191,7 +207,7 @@ async function expanded(tower: Tower, x: Tensor, options: ExpansionChoice, io: I
   const started = performance.now()
   const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')
   try {
-    const expansion = expandBy(options, tower, x, done => bar.update(done))
+    const expansion = expandBy(tower, x, { ...options, onBlock: done => bar.update(done) })
     const analysis = await analyse(expansion)
     return { expansion, analysis, seconds: { total: (performance.now() - started) / 1000, forward } }
   } finally {

@@ -21,9 +21,9 @@ export function pathsCommand(io: Io): Command {
       const study = await readStudy(folder, options, io)
       const { target, targetName } = readTarget(options, study, io)
       const progress = stages(io, 'paths', { moments: 2, samples: 1 })
-      const report = { moments: progress.of('moments'), samples: progress.of('samples') }
+      const onProgress = { moments: progress.of('moments'), samples: progress.of('samples') }
       const paths = await reportingFallbacks(io, study.backend, () =>
-        pathsOf(study.tower, study.x, { ...options, target, targetName }, report),
+        pathsOf(study.tower, study.x, { ...options, target, targetName, onProgress }),
       ).finally(() => progress.stop())
       const { tokens } = study
       if (options.json) return io.out(json({ model: folder, ...paths, ...(tokens && { tokens: tokens.inputs }) }))

