@@ -1,4 +1,4 @@
-import { type Block, run, type Tower } from '@unravel/resnet'
+import { type Block, type Heads, run, type Tower } from '@unravel/resnet'
 import {
   add,
   concat,
@@ -6,6 +6,7 @@ import {
   grad,
   jvp,
   keep,
+  matmul,
   mul,
   narrow,
   release,
@@ -14,12 +15,13 @@ import {
   sum,
   type Tensor,
   tensor,
+  transpose,
   vjp,
   zerosLike,
 } from '@unravel/tensor'
-import { type Dense, head, like, padded } from '@unravel/tensor/internals'
+import { addAligned, type Dense, head, like, padded } from '@unravel/tensor/internals'
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
-import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
+import { cotangentOf, embedded, gradientPaths, statesOf, type Target } from './gradient.js'
 import { lastOrder } from './orders.js'
 import { norm } from './spectrum.js'
 import { numbersOf, products, withNext } from './stacks.js'
@@ -36,12 +38,26 @@ export interface Attribution {
   /** `[blocks][blocks]`, i < j: the paths of length 2 through just blocks i and j; they sum to the total of order 2. For
    *  `taylor` the diagonal holds the second-order terms of one block with itself. */
   readonly pairs: readonly Float64Array[]
+  /** `gatedAttribution` by heads or positions. */
+  readonly parts?: Parts
+}
+
+/** The parts of what runs through each block: they and the rest sum to the block. */
+export interface Parts {
+  readonly by: 'head' | 'position'
+  /** `[orders + 1][blocks][parts]`; no parts where a block has no heads. */
+  readonly values: readonly (readonly Float64Array[])[]
+  /** `[orders + 1][blocks]`: what runs through no part: biases after the heads, MLPs beside them, blocks without heads. */
+  readonly rest: readonly Float64Array[]
 }
 
 export interface AttributionOptions {
   /** The direction, of the shape of what is expanded; default: what is expanded itself over its norm, so that the totals of
    *  all orders sum to that norm. */
   readonly direction?: Tensor
+  /** `gatedAttribution`: splits what runs through a block by the heads of its attention, or by the positions that its branch
+   *  writes to, of states `[batch, positions, width]`. */
+  readonly by?: Parts['by'] | undefined
   /** `gatedAttribution`: called with the block passes done, of all. */
   readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
@@ -64,16 +80,21 @@ function byLength(dots: Float64Array, rows: number, columns: number, orders: num
 /**
  * Blocks and pairs of the `gated` expansion, by a forward–backward pass over orders: the paths of length k through block i
  * are Σ_{a+b=k−1} (suffixes of length b)·λ_i·(A_i on prefixes of length a). 2n applications of every linear map to all
- * orders at once; memory O(n·orders·batch·width).
+ * orders at once; memory O(n·orders·batch·width). `by` splits each block's part by heads or positions.
+ *
+ * @throws RangeError where there is nothing to split by: no block with heads, or states without positions
  */
 export async function gatedAttribution(
   tower: Tower,
   x: Tensor,
   orders: number | 'all',
-  { direction, onProgress }: AttributionOptions = {},
+  { direction, by, onProgress }: AttributionOptions = {},
 ): Promise<Attribution> {
   const n = tower.blocks.length
   const most = lastOrder('gatedAttribution', orders, n)
+  if (by === 'head' && tower.blocks.every(({ heads }) => heads === undefined)) {
+    throw new RangeError('gatedAttribution by head: no block has heads of attention')
+  }
   const found = scope(() => {
     const encoded = tower.encode(x)
     const states: GatedState[] = [{ value: encoded, paths: reshape(encoded, [1, ...encoded.shape]) }]
@@ -93,10 +114,17 @@ export async function gatedAttribution(
     const dots = new Array<Tensor>(n)
     // What the suffixes that only skip make of a direction of the block's input, through its branch.
     const through = new Array<Tensor>(n)
+    const parts = new Array<PartDots>(n)
     for (let l = n - 1; l >= 0; l--) {
       const block = tower.blocks[l]!
       const { value } = states[l]!
       dots[l] = products(branches[l]!, suffixes)
+      if (by === 'position') parts[l] = { parts: positionProducts(branches[l]!, suffixes) }
+      if (by === 'head') {
+        const { heads } = block
+        parts[l] =
+          heads === undefined ? { rest: dots[l]! } : scope(() => headProducts(heads, states[l]!, suffixes, most))
+      }
       const after = suffixes
       suffixes = scope(() => {
         const skipped = block.skip === undefined ? after : frozenTransposed(block.skip, value, after)
@@ -109,9 +137,70 @@ export async function gatedAttribution(
     }
     const own = tower.blocks.map((block, l) => mul(narrow(branches[l]!, 0, 0, 1), block.scale))
     const pass = (block: Block, l: number, sent: Tensor) => frozen(block.skip!, states[l]!.value, sent)
-    return { totals, dots, pairs: scope(() => pairProducts(tower, own, through, pass)) }
+    return { totals, dots, parts, pairs: scope(() => pairProducts(tower, own, through, pass)) }
   })
-  return collected('gated', found, tower, most)
+  const whole = await collected('gated', found, tower, most)
+  return by === undefined ? whole : { ...whole, parts: await partsOf(by, found.parts, tower, most) }
+}
+
+/** Products of prefixes and suffixes of one block: of each part `[parts, rows, columns]`, and of the rest `[rows, columns]`. */
+interface PartDots {
+  readonly parts?: Tensor
+  readonly rest?: Tensor
+}
+
+/** `[parts, p, q]`: ⟨a_i, b_j⟩ over each of the parts that an axis of the entries of two stacks counts. */
+function productsApart(a: Tensor, b: Tensor, axis: number): Tensor {
+  const apart = (t: Tensor) => {
+    const others = t.shape.map((_, i) => i).filter(i => i > 0 && i !== axis)
+    return reshape(transpose(t, [axis, 0, ...others]), [t.shape[axis]!, t.shape[0]!, -1])
+  }
+  return matmul(apart(a), apart(b), false, true)
+}
+
+function positionProducts(branch: Tensor, suffixes: Tensor): Tensor {
+  if (branch.rank === 4) return productsApart(branch, suffixes, 2)
+  throw new RangeError(
+    `gatedAttribution by position wants states [batch, positions, width], the tower's are [${branch.shape.slice(1)}]`,
+  )
+}
+
+/** The same of a branch with heads: suffixes pulled back to what each head mixes meet what it makes of the prefixes. */
+function headProducts(
+  { count, mix, write, rest }: Heads,
+  { value, paths }: GatedState,
+  suffixes: Tensor,
+  orders: number,
+): PartDots {
+  const before = Math.max(0, Math.max(orders, 1) - 1)
+  const mixed = freeze(mix, value, paths, before)
+  const pulled = frozenTransposed(write, mixed.value, suffixes)
+  const apart = (t: Tensor) => reshape(t, [...t.shape.slice(0, -1), count, t.shape[t.rank - 1]! / count])
+  const parts = productsApart(apart(mixed.stack), apart(pulled), mixed.stack.rank - 1)
+  const bias = write(zerosLike(mixed.value))
+  const biases = reshape(bias, [1, ...bias.shape])
+  const beside = rest === undefined ? biases : addAligned(freeze(rest, value, paths, before).stack, biases, 0)
+  return { parts, rest: products(beside, suffixes) }
+}
+
+async function partsOf(by: Parts['by'], found: readonly PartDots[], tower: Tower, most: number): Promise<Parts> {
+  const rest = Array.from({ length: most + 1 }, () => new Float64Array(tower.blocks.length))
+  const values = rest.map(() => [] as Float64Array[])
+  for (const [l, dots] of found.entries()) {
+    const { scale } = tower.blocks[l]!
+    if (dots.rest !== undefined) {
+      const [rows, columns] = dots.rest.shape as [number, number]
+      const orders = byLength(await numbersOf(dots.rest), rows, columns, most, scale)
+      orders.forEach((value, k) => (rest[k]![l] = value))
+    }
+    const [count, rows, columns] = (dots.parts?.shape ?? [0, 0, 0]) as [number, number, number]
+    const data = dots.parts === undefined ? new Float64Array(0) : await numbersOf(dots.parts)
+    const each = Array.from({ length: count }, (_, part) =>
+      byLength(data.subarray(part * rows * columns, (part + 1) * rows * columns), rows, columns, most, scale),
+    )
+    for (const [k, ofOrder] of values.entries()) ofOrder.push(Float64Array.from(each, orders => orders[k]!))
+  }
+  return { by, values, rest }
 }
 
 /** The products of what the first `rows` blocks sent with what blocks `first`.. make of it, `[rows, columns]`; those on and
@@ -183,13 +272,13 @@ async function collected(
 }
 
 /**
- * Blocks and pairs of the `gradient` expansion of output element `target`: gradient paths of length k through block i, in
+ * Blocks and pairs of the `gradient` expansion of a target: gradient paths of length k through block i, in
  * one direction of the input.
  */
 export async function gradientAttribution(
   network: Tower,
   input: Tensor,
-  target: number,
+  target: Target,
   orders: number | 'all',
   { direction }: AttributionOptions = {},
 ): Promise<Attribution> {
@@ -198,7 +287,7 @@ export async function gradientAttribution(
   const most = lastOrder('gradientAttribution', orders, n)
   const found = scope(() => {
     const dots = new Array<Tensor>(n)
-    const seed = (output: Tensor) => oneElement(output, target)
+    const seed = (output: Tensor) => cotangentOf(output, target)
     const whole = vjp((h: Tensor) => run(tower, h), x)
     const u = direction ?? unit(whole.pullback(seed(whole.value)))
     // Tangents of u along the run by path length, before every block.

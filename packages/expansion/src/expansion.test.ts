@@ -6,13 +6,16 @@ import {
   jvp,
   memory,
   mul,
+  narrow,
   pow,
+  Random,
   reshape,
   scope,
   slice,
   sub,
   sum,
   type Tensor,
+  tanh,
   tensor,
   useBackend,
   vjp,
@@ -26,6 +29,7 @@ import {
   analyse,
   atScale,
   chainCounts,
+  cotangentOf,
   gated,
   gatedMoments,
   geometricComplexity,
@@ -293,9 +297,38 @@ describe('gradient', () => {
     expect(distance(sum(coefficients, 0), total)).toBeLessThan(1e-14)
   })
 
+  it('of a linear functional is the combination of the gradients of elements, orders and sum', () => {
+    const { tower, x } = randomTower({ depth: 3, scale: 0.5 })
+    const batch = x.shape[0]!
+    const [first, second] = [0, 1].map(element => gradient(tower, x, element, 'all'))
+    const combined = (a: number, b: number, of: 'coefficients' | 'total') =>
+      sub(mul(first![of], a), mul(second![of], -b))
+    const one = gradient(tower, x, tensor([1.5, -2], { dtype: 'f64' }), 'all')
+    for (const of of ['coefficients', 'total'] as const) {
+      expect(distance(one[of], combined(1.5, -2, of))).toBeLessThan(1e-14)
+    }
+    const each = Float64Array.from({ length: 2 * batch }, (_, i) => (i % 2 === 0 ? 1 + i : -i))
+    const found = gradient(tower, x, tensor(each, { shape: [batch, 2] }), 'all').total
+    for (let b = 0; b < batch; b++) {
+      const wanted = combined(each[2 * b]!, each[2 * b + 1]!, 'total')
+      expect(distance(narrow(found, 0, b, 1), narrow(wanted, 0, b, 1))).toBeLessThan(1e-14)
+    }
+  })
+
+  it('of a sequence: the coefficients of one position are of the last', () => {
+    const tower: Tower = { encode: h => h, blocks: [{ scale: 0.5, branch: tanh }], decode: h => h }
+    const x = new Random(2).normal([2, 3, 4], 0, 1, { dtype: 'f64' })
+    const coefficients = [0.5, 0, -1, 2]
+    const whole = tensor([...Array(8).fill(0), ...coefficients], { shape: [3, 4], dtype: 'f64' })
+    const short = gradient(tower, x, tensor(coefficients, { dtype: 'f64' }), 'all').coefficients
+    expect(short.dataSync()).toEqual(gradient(tower, x, whole, 'all').coefficients.dataSync())
+    expect(Array.from(cotangentOf(x, whole).dataSync().subarray(8, 12))).toEqual(coefficients)
+  })
+
   it('names a target outside of the output', () => {
     const { tower, x } = randomTower({ depth: 2, scale: 1 })
     expect(() => gradient(tower, x, 2, 1)).toThrow('0..1')
+    expect(() => gradient(tower, x, tensor([1, 2, 3]), 1)).toThrow(/the output's shape \[\d+,2\], got \[3\]/)
   })
 })
 

@@ -77,21 +77,21 @@ export function gradientPaths(
 }
 
 /**
- * The gradient of one output element with respect to the input, or to its embeddings where it is integer ids, by path length
- * (Veit et al., arXiv 1605.06431): the exact sum over all C(n,k) gradient paths of length k.
+ * The gradient of an output element, or of a linear functional of the output, with respect to the input, or to its embeddings
+ * where it is integer ids, by path length (Veit et al., arXiv 1605.06431): the exact sum over all C(n,k) gradient paths of
+ * length k.
  *
  * With `sites: 'all'`, and of a function that marks its branches, the length of a path is the number of all residual branches
  * that it takes, nested ones too.
  *
- * @param target index into the last axis of the output; of the last position where the output is `[batch, sequence, …]`
  * @param orders order to stop at, or 'all' for the longest path
  * @returns coefficients `[orders + 1, ...x.shape]`; `total` is the whole gradient `[...x.shape]`
- * @throws RangeError for orders that are no integer of at least 0, or a target outside the output
+ * @throws RangeError for orders that are no integer of at least 0, or a target outside of the output
  */
 export function gradient(
   network: Network,
   input: Tensor,
-  target: number,
+  target: Target,
   orders: number | 'all',
   { sites, ...options }: PathOptions & SiteOptions = {},
 ): Orders {
@@ -99,21 +99,40 @@ export function gradient(
     const { tower: whole, mark, marks, scales, longest } = counted(network, input, sites)
     const most = lastOrder('gradient', orders, longest)
     const { tower, x } = embedded(whole, input)
-    const seed = (output: Tensor) => oneElement(output, target)
+    const seed = (output: Tensor) => cotangentOf(output, target)
     const coefficients = gradientPaths(tower, x, seed, most, { mark, ...options })
     const { value, pullback } = vjp((h: Tensor) => run(tower, h), x)
     return { expansion: 'gradient' as const, coefficients, total: pullback(seed(value)), scales, marks }
   })
 }
 
-/** The cotangent that selects output element `target` of every input (at the last position of a sequence). */
-export function oneElement(output: Tensor, target: number): Tensor {
+/**
+ * What a gradient is of, for each input of a batch: an element of the last axis of the output (of the last position where the
+ * output is `[batch, sequence, …]`), or a linear functional of the output by its coefficients. These are of the output's shape,
+ * with or without the batch axis, or of its last axis alone, for the last position.
+ */
+export type Target = number | Tensor
+
+/** The cotangent of an output, of its shape, that a target stands for. Throws RangeError for a target outside of the output. */
+export function cotangentOf(output: Tensor, target: Target): Tensor {
   const width = output.shape[output.rank - 1]!
-  if (!Number.isSafeInteger(target) || target < 0 || target >= width) {
-    throw new RangeError(`gradient: the target must be an output element 0..${width - 1}, got ${target}`)
-  }
-  const data = new Float64Array(output.size)
   const each = output.size / output.shape[0]!
-  for (let i = each - width + target; i < data.length; i += each) data[i] = 1
+  const data = new Float64Array(output.size)
+  if (typeof target === 'number') {
+    if (!Number.isSafeInteger(target) || target < 0 || target >= width) {
+      throw new RangeError(`gradient: the target must be an output element 0..${width - 1}, got ${target}`)
+    }
+    for (let i = each - width + target; i < data.length; i += each) data[i] = 1
+  } else {
+    const { shape } = target
+    const fits = [output.shape, output.shape.slice(1), [width]].some(wanted => String(wanted) === String(shape))
+    if (!fits || shape.length === 0) {
+      throw new RangeError(`gradient: the target must be of the output's shape [${output.shape}], got [${shape}]`)
+    }
+    const coefficients = target.dataSync()
+    // The end of every input's output; all of it where the coefficients are of the whole batch.
+    const step = Math.max(each, coefficients.length)
+    for (let i = step - coefficients.length; i < data.length; i += step) data.set(coefficients, i)
+  }
   return tensor(data, { shape: output.shape, ...like(output) })
 }

@@ -4,13 +4,14 @@ export {
   type AttributionOptions,
   gatedAttribution,
   gradientAttribution,
+  type Parts,
   scaleGradients,
   taylorAttribution,
 } from './attribution.js'
 export { type ComplexityOptions, type Gram, geometricComplexity, orderGram } from './complexity.js'
 export { chainCounts, markedChainCounts, markedTreeCounts, treeCounts } from './counts.js'
 export { gated } from './gated.js'
-export { gradient, type PathOptions } from './gradient.js'
+export { cotangentOf, gradient, type PathOptions, type Target } from './gradient.js'
 export { groupedTaylor } from './grouped.js'
 export {
   type Damage,

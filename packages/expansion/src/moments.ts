@@ -18,7 +18,7 @@ import {
 } from '@unravel/tensor'
 import { addAligned, head, padded } from '@unravel/tensor/internals'
 import { frozen, gated } from './gated.js'
-import { embedded, gradient, gradientPaths, oneElement, statesOf } from './gradient.js'
+import { cotangentOf, embedded, gradient, gradientPaths, statesOf, type Target } from './gradient.js'
 import { checkBatch, lastOrder } from './orders.js'
 import { orderNorms } from './spectrum.js'
 import { taken, withNext } from './stacks.js'
@@ -75,18 +75,18 @@ export async function gatedMoments(
   return moments('gated', tower, x, most, sums, options, exact, pass)
 }
 
-/** The same of gradient paths of output element `target`, from the last block to the input. */
+/** The same of gradient paths of a target, from the last block to the input. */
 export async function gradientMoments(
   network: Tower,
   input: Tensor,
-  target: number,
+  target: Target,
   orders: number | 'all',
   options: MomentOptions = {},
 ): Promise<Moments> {
   const { tower, x } = embedded(network, input)
   const n = tower.blocks.length
   const most = lastOrder('gradientMoments', orders, n)
-  const seed = (output: Tensor) => oneElement(output, target)
+  const seed = (output: Tensor) => cotangentOf(output, target)
   const sums = await squares(scope(() => gradient(tower, x, target, most).coefficients))
   const exact = () => scope(() => exactGradient(tower, x, seed, most, options.onProgress))
   return moments('gradient', tower, x, most, sums, options, exact, (weights, inputs) =>

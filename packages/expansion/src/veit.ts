@@ -2,7 +2,7 @@ import type { Tower } from '@unravel/resnet'
 import { add, mul, Random, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
 import { like } from '@unravel/tensor/internals'
 import { chainCounts } from './counts.js'
-import { embedded, oneElement, statesOf } from './gradient.js'
+import { cotangentOf, embedded, statesOf, type Target } from './gradient.js'
 import { norm } from './spectrum.js'
 import { numbersOf } from './stacks.js'
 
@@ -37,7 +37,7 @@ const MAX_TOGETHER = 2 ** 23
 export async function sampleGradientPaths(
   network: Tower,
   input: Tensor,
-  target: number,
+  target: Target,
   lengths: readonly number[],
   { samples = 16, seed = 0, onProgress }: SampleOptions = {},
 ): Promise<PathSample[]> {
@@ -89,7 +89,7 @@ export async function sampleGradientPaths(
 function pulledAlong(
   tower: Tower,
   x: Tensor,
-  target: number,
+  target: Target,
   drawn: readonly Uint8Array[],
   onBlock: (done: number) => void,
 ): Tensor {
@@ -103,7 +103,7 @@ function pulledAlong(
     })
   let paths = scope(() => {
     const top = vjp(tower.decode, states[n]!)
-    const g = top.pullback(oneElement(top.value, target))
+    const g = top.pullback(cotangentOf(top.value, target))
     return mul(
       mask(g, () => 1),
       g,

@@ -15,7 +15,7 @@ import {
 } from '@unravel/tensor'
 import { gatedAttribution, runWithScales } from './attribution.js'
 import { frozen, gated } from './gated.js'
-import { embedded, gradient, oneElement, statesOf } from './gradient.js'
+import { cotangentOf, embedded, gradient, statesOf } from './gradient.js'
 import { withoutBlocks } from './lesion.js'
 import { type Derivative, differenceQuotients, type Line, watchedLine } from './quotients.js'
 import { norm } from './spectrum.js'
@@ -84,6 +84,17 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
   const tied = blocks.map((row, k) => Math.abs(row.reduce((a, b) => a + b, 0) - k * totals[k]!) / Math.max(1, k))
   const which = kept < n ? ` (orders 0 to ${kept} of ${n})` : ''
   rung(`gated: block attributions sum to k times order k${which}`, largestOf([...tied]) / largest, EXACT)
+  if (tower.blocks.some(({ heads }) => heads !== undefined)) {
+    const { parts } = await gatedAttribution(tower, x, kept, { by: 'head' })
+    const gaps = blocks.flatMap((row, k) =>
+      Array.from(row, (block, l) => parts!.values[k]![l]!.reduce((a, b) => a + b, parts!.rest[k]![l]!) - block),
+    )
+    rung(
+      `gated: heads and what is beside them sum to their block${which}`,
+      largestOf(gaps.map(Math.abs)) / largest,
+      EXACT,
+    )
+  }
 
   const depth = Math.min(4, Math.max(1, n))
   const series = taylor(tower, x, depth)
@@ -285,7 +296,7 @@ function affineRun(tower: Tower, x: Tensor, t: number): Tensor {
 function chainRule({ tower, x }: ReturnType<typeof embedded>, t: number): Tensor {
   const states = statesOf(tower, x)
   const top = vjp(tower.decode, states[states.length - 1]!)
-  let g = top.pullback(oneElement(top.value, 0))
+  let g = top.pullback(cotangentOf(top.value, 0))
   for (let l = tower.blocks.length - 1; l >= 0; l--) {
     const { skip, branch, scale } = tower.blocks[l]!
     const h = states[l]!
@@ -334,7 +345,7 @@ async function adjoints({ tower, x }: ReturnType<typeof embedded>): Promise<{
     const c = random.normal(value.shape, 0, 1, where)
     return { c, pulled: pullback(c), pushed: jvp(f, x, direction)[1] }
   })
-  const seed = scope(() => oneElement(f(x), 0))
+  const seed = scope(() => cotangentOf(f(x), 0))
   const [u, c, pulled, pushed] = await Promise.all([direction, found.c, found.pulled, found.pushed].map(numbersOf))
   return {
     adjoint: Math.abs(dot(c!, pushed!) - dot(pulled!, u!)) / (norm(c!) * norm(pushed!)),

@@ -1,7 +1,7 @@
 import { type ComplexityOptions, type Gram, gated, geometricComplexity, orderGram } from '@unravel/expansion'
 import { run, type Tower } from '@unravel/resnet'
 import type { Tensor } from '@unravel/tensor'
-import { columns, significant } from './table.js'
+import { blockList, columns, significant } from './table.js'
 
 /** The geometric complexity of a network, without taking it apart: all paths as one. */
 export async function wholeComplexity({ encode, blocks, decode }: Tower, x: Tensor): Promise<number> {
@@ -32,6 +32,7 @@ export async function complexityOf(
   const outputs = await orderGram(gated(tower, x, orders, { onBlock: done => onProgress.outputs?.(done, blocks) }))
   return {
     blocks,
+    ...(tower.names && { names: tower.names }),
     orders: found.gram.length - 1,
     complexity: found.total,
     gram: listed(found),
@@ -53,7 +54,8 @@ export function complexityTable(model: string, d: Awaited<ReturnType<typeof comp
   return (
     `geometric complexity of ${model}${kept}: ${significant(d.complexity)}${error}\n\n` +
     `mean of ⟨J_i, J_j⟩ by path lengths i and j\n${matrix(d.gram)}\n` +
-    `mean of ⟨S_i, S_j⟩ of the output, gated\n${matrix(d.output_gram)}`
+    `mean of ⟨S_i, S_j⟩ of the output, gated\n${matrix(d.output_gram)}` +
+    (d.names && d.names.length > 0 ? `\nBlocks: ${blockList(d.names)}.\n` : '')
   )
 }
 

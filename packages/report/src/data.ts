@@ -1,4 +1,11 @@
 // What is found about a network, as data, JSON documents and text: all of the package that draws nothing.
+export {
+  type AttributionHeading,
+  attributionDocument,
+  attributionTable,
+  type Division,
+  divisions,
+} from './attribution.js'
 export { type ComplexityChoice, complexityOf, complexityTable } from './complexity.js'
 export type { DemoResult, State, TowerResult, Tried } from './demo/result.js'
 export { demoTable } from './demo/table.js'
@@ -17,5 +24,7 @@ export { countingFallbacks } from './fallbacks.js'
 export { type PathsChoice, pathsOf, pathsTable } from './gradientPaths.js'
 export { type LesionChoice, lesionOf, lesionTable } from './lesion.js'
 export { type OrderRecord, orderRecordOf } from './orderRecord.js'
+export { type Projected, projected, projectedTable, projectedTower } from './projected.js'
 export { type SweepChoice, sweepOf, sweepTable } from './sweep.js'
-export { columns, count, percent, significant } from './table.js'
+export { blockList, columns, count, percent, significant } from './table.js'
+export { nextTokens, positionNorms, type Tokens, tokenLines } from './tokens.js'

@@ -1,5 +1,7 @@
 import type { Analysis } from '@unravel/expansion'
 import { z } from 'zod'
+import type { attributionDocument } from './attribution.js'
+import type { Projected } from './projected.js'
 
 /** null where a quantity does not exist or is not finite. */
 const quantity = z.number().nullable()
@@ -47,6 +49,24 @@ export const expansionDocument = z.strictObject({
       pade: z.strictObject({ remainder: quantity, numerator: z.int(), denominator: z.int() }),
     })
     .nullable(),
+  /** With --prompt: the tokens of every input, `[batch][sequence]`. */
+  tokens: z.array(z.array(z.string())).optional(),
+  /** With --target or --direction: the functional of the output in words. */
+  target: z.string().optional(),
+  /** That functional of every order, `[orders + 1][batch]`, and of the output, `[batch]`: taylor, gated and subsets. */
+  projected: z.strictObject({ orders: z.array(z.array(quantity)), output: z.array(quantity) }).optional(),
+  /** With --by: what of each order runs through blocks, heads or positions; parts and rest sum to the block. */
+  attribution: z
+    .strictObject({
+      by: z.enum(['block', 'head', 'position']),
+      along: z.string(),
+      names: z.array(z.string()),
+      totals: z.array(quantity),
+      blocks: z.array(z.array(quantity)),
+      parts: z.array(z.array(z.array(quantity))).optional(),
+      rest: z.array(z.array(quantity)).optional(),
+    })
+    .optional(),
   warnings: z.array(z.string()),
   /** Of the expansion with its checks, and of one forward pass of the network. */
   seconds: z.strictObject({ total: z.number(), forward: z.number() }),
@@ -59,6 +79,13 @@ export interface Provenance {
   readonly warnings?: readonly string[]
   /** With --expect. */
   readonly expected?: { readonly max_abs: number; readonly relative: number; readonly tolerance: number }
+  /** With --prompt. */
+  readonly tokens?: readonly (readonly string[])[] | undefined
+  /** With --target or --direction. */
+  readonly target?: string | undefined
+  readonly projected?: Projected | undefined
+  /** With --by. */
+  readonly attribution?: ReturnType<typeof attributionDocument> | undefined
   readonly model: string
   readonly dtype: 'f32' | 'f64'
   readonly backend: 'js' | 'wasm' | 'gpu'
@@ -70,7 +97,19 @@ export interface Provenance {
 /** The document of an analysis. Numbers that are not finite become null. */
 export function documentOf(
   analysis: Analysis,
-  { model, dtype, backend, seconds, arrays, warnings = [], expected }: Provenance,
+  {
+    model,
+    dtype,
+    backend,
+    seconds,
+    arrays,
+    warnings = [],
+    expected,
+    tokens,
+    target,
+    projected,
+    attribution,
+  }: Provenance,
 ): ExpansionDocument {
   const { radius, resummed } = analysis
   return {
@@ -107,6 +146,12 @@ export function documentOf(
     ...(expected && {
       expected: { ...expected, max_abs: finite(expected.max_abs), relative: finite(expected.relative) },
     }),
+    ...(tokens && { tokens: tokens.map(row => [...row]) }),
+    ...(target !== undefined && { target }),
+    ...(projected && {
+      projected: { orders: projected.orders.map(row => row.map(finite)), output: projected.output.map(finite) },
+    }),
+    ...(attribution && { attribution }),
     warnings: [...warnings, ...analysis.warnings],
     seconds: { ...seconds },
   }

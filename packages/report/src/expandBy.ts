@@ -1,4 +1,4 @@
-import { gated, gradient, longestPath, type Orders, subsets, taylor } from '@unravel/expansion'
+import { gated, gradient, longestPath, type Orders, subsets, type Target, taylor } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
 import { scope, type Tensor } from '@unravel/tensor'
 import { head } from '@unravel/tensor/internals'
@@ -10,8 +10,8 @@ export interface ExpansionChoice {
   readonly expansion: (typeof expansions)[number]
   /** `all` for all but taylor. */
   readonly orders: number | 'all'
-  /** gradient: the output element to differentiate. */
-  readonly target: number
+  /** gradient: what of the output to differentiate. */
+  readonly target: Target
   /** taylor: the series starts at this share of λ. */
   readonly about: number
   /** subsets: sets that are drawn of towers too deep for all of them, and the seed of the draw. */

@@ -1,5 +1,5 @@
 import type { Analysis } from '@unravel/expansion'
-import { columns, count, percent, significant } from './table.js'
+import { blockList, columns, count, percent, significant, targetText } from './table.js'
 
 /** What a table is headed by. */
 export interface Heading {
@@ -13,21 +13,23 @@ export interface Heading {
   readonly counted?: string | undefined
   /** How far the network's output is from one that was expected, in words. */
   readonly expected?: string
-  /** Of one output element, for `gradient`. */
-  readonly target?: number
+  /** For `gradient`: the output element, or in words what of the output it is of. */
+  readonly target?: number | string
+  /** What the blocks are called, where they have names. */
+  readonly names?: readonly string[] | undefined
   /** Multiple of λ that the series is about. */
   readonly about?: number
 }
 
 /** An analysis for a person to read: a row for each order, then what the orders mean, then the warnings. */
 export function expansionTable(analysis: Analysis, heading: Heading): string {
-  const { model, batch, dtype, backend, target, about = 0, scaleFrom, expected, counted } = heading
-  const what = target === undefined ? analysis.expansion : `${analysis.expansion} (of output ${target})`
+  const { model, batch, dtype, backend, target, about = 0, scaleFrom, expected, counted, names = [] } = heading
+  const what = target === undefined ? analysis.expansion : `${analysis.expansion} (of ${targetText(target)})`
   const { standardError: errors } = analysis
   const of = analysis.expansion === 'gradient' ? 'gradient' : 'output'
   return [
     `${what} expansion of ${model}`,
-    `${plural(analysis.blocks, analysis.sites === 'all' ? 'residual addition' : 'block')}, λ = ${scaleText(analysis)}${about > 0 ? `, series about ${about}·λ` : ''}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
+    `${plural(analysis.blocks, analysis.sites === 'all' ? 'residual addition' : 'block')}, λ = ${scaleText(analysis, names)}${about > 0 ? `, series about ${about}·λ` : ''}, ${plural(batch, 'input')}, ${dtype} on ${backend}`,
     '',
     columns([
       ['order', 'norm', ...(errors ? ['± error'] : []), 'share', 'remainder', 'terms', 'chains'],
@@ -45,6 +47,7 @@ export function expansionTable(analysis: Analysis, heading: Heading): string {
       [
         ...(scaleFrom === undefined ? [] : [['scale', scaleFrom]]),
         ...(counted === undefined ? [] : [['counted', counted]]),
+        ...(names.length === 0 ? [] : [['blocks', blockList(names)]]),
         ...(expected === undefined ? [] : [['expected', expected]]),
         ...facts(analysis, of, about),
       ],
@@ -96,10 +99,11 @@ function kinkText(kink: number, scale: Analysis['scale']): string {
 /** What a radius is measured in. */
 const unit = (scale: Analysis['scale']): string => (typeof scale === 'number' ? '|λ| =' : 'multiple of λ =')
 
-function scaleText({ scale, sites }: Analysis): string {
+function scaleText({ scale, sites }: Analysis, names: readonly string[]): string {
   if (typeof scale === 'number') return String(Number(scale.toPrecision(6)))
   const [least, most] = [Math.min, Math.max].map(pick => scale.reduce((a, b) => pick(a, b)))
-  return `${significant(least!, 3)} to ${significant(most!, 3)} by ${sites === 'all' ? 'addition' : 'block'}`
+  const at = (value: number) => (names.length === scale.length ? ` (${names[scale.indexOf(value)]})` : '')
+  return `${significant(least!, 3)}${at(least!)} to ${significant(most!, 3)}${at(most!)} by ${sites === 'all' ? 'addition' : 'block'}`
 }
 
 const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`

@@ -1,12 +1,14 @@
-import { chainCounts, effectiveLengths, gradientMoments, sampleGradientPaths } from '@unravel/expansion'
+import { chainCounts, effectiveLengths, gradientMoments, sampleGradientPaths, type Target } from '@unravel/expansion'
 import { InputError, run, type Tower } from '@unravel/resnet'
 import { scope, type Tensor } from '@unravel/tensor'
-import { columns, count, percent, significant } from './table.js'
+import { blockList, columns, count, percent, significant, targetText } from './table.js'
 
 /** Which gradient, and what is drawn to look at it. */
 export interface PathsChoice {
-  /** The output element to differentiate. */
-  readonly target: number
+  /** What of the output to differentiate. */
+  readonly target: Target
+  /** The target in words. */
+  readonly targetName?: string | undefined
   readonly samples: number
   readonly probes: number
   readonly seed: number
@@ -55,10 +57,11 @@ const halved = (error: number, m: number) => (m > 0 ? error / (2 * m) : 0)
 export async function pathsOf(
   tower: Tower,
   x: Tensor,
-  { target, samples, probes, seed, onProgress = {} }: PathsChoice,
+  { target, targetName, samples, probes, seed, onProgress = {} }: PathsChoice,
 ) {
   const width = scope(() => run(tower, x).shape.at(-1)!)
-  if (target >= width) throw new InputError(`target ${target}: the model's outputs are 0 to ${width - 1}`)
+  if (typeof target === 'number' && target >= width)
+    throw new InputError(`target ${target}: the model's outputs are 0 to ${width - 1}`)
   const n = tower.blocks.length
   const lengths = sampledLengths(n)
   const moments = await gradientMoments(tower, x, target, 'all', { probes, seed, onProgress: onProgress.moments })
@@ -86,7 +89,10 @@ export async function pathsOf(
   const rootMean = (m: number, k: number) => Math.exp((Math.log(m) - logs[k]!) / 2)
   return {
     blocks: n,
-    target,
+    ...(tower.names && { names: tower.names }),
+    /** The output element; null where it is another functional of the output. */
+    target: typeof target === 'number' ? target : null,
+    ...(targetName !== undefined && { target_name: targetName }),
     paths: counts.map(String),
     /** Lengths whose paths were sampled; what is made of samples is null at the others. */
     sampled_lengths: lengths,
@@ -118,7 +124,7 @@ export function pathsTable(model: string, d: Awaited<ReturnType<typeof pathsOf>>
   const all = d.sampled_lengths.length === d.blocks + 1
   const errors = d.single_error
   return [
-    `gradient paths of ${model}, output ${d.target}, ${d.blocks} blocks`,
+    `gradient paths of ${model}, ${targetText(d.target_name ?? d.target ?? 'a direction')}, ${d.blocks} blocks`,
     '',
     columns([
       [
@@ -145,6 +151,7 @@ export function pathsTable(model: string, d: Awaited<ReturnType<typeof pathsOf>>
         ]),
     `95 % of all paths have lengths ${range(d.effective.paths)}; of paths × norm, ${range(d.effective.paths_times_norm)}; ` +
       `of the energy of the sums, ${range(d.effective.energy)}.`,
+    ...(d.names && d.names.length > 0 ? [`Blocks: ${blockList(d.names)}.`] : []),
     `Second moments are ${d.exact ? 'exact' : 'estimated by random signs, with standard errors'}.`,
     '',
   ].join('\n')

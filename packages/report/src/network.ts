@@ -2,21 +2,25 @@ import {
   type Analysis,
   type Attribution,
   analyse,
+  cotangentOf,
   type Gram,
   gated,
   gatedAttribution,
   gatedMoments,
   geometricComplexity,
   type Moments,
+  type Parts,
+  type Target,
   taylor,
 } from '@unravel/expansion'
-import type { Tower } from '@unravel/resnet'
-import type { Tensor } from '@unravel/tensor'
+import { InputError, run, type Tower } from '@unravel/resnet'
+import { scope, type Tensor } from '@unravel/tensor'
 import { wholeComplexity } from './complexity.js'
 import { pathsOf } from './gradientPaths.js'
 import { type Part, reportPage, type Section } from './page.js'
 import { heatColours, heatMap, linePlot, palette } from './plot.js'
-import { meanOrder, percent, ratioRange, significant } from './table.js'
+import { blockList, meanOrder, percent, ratioRange, significant, targetText } from './table.js'
+import { type Tokens, tokenLines } from './tokens.js'
 import { type Course, trainingParts } from './training.js'
 
 export interface ReportOptions {
@@ -24,8 +28,14 @@ export interface ReportOptions {
   readonly name?: string
   /** Orders of the Taylor series (default 12). */
   readonly orders?: number
-  /** The output element that gradient paths are of (default 0). */
-  readonly target?: number
+  /** What of the output gradient paths are of (default: element 0). */
+  readonly target?: Target
+  /** The target in words (default: its number). */
+  readonly targetName?: string | undefined
+  /** Whether blocks and pairs are judged by what they do to the target, in place of the output along itself (the default). */
+  readonly alongTarget?: boolean
+  /** The tokens that the inputs of a language model are. */
+  readonly tokens?: Tokens | undefined
 }
 
 /**
@@ -38,11 +48,11 @@ export interface ReportOptions {
 export async function reportOf(
   tower: Tower,
   x: Tensor,
-  { name = 'network', orders = 12, target = 0 }: ReportOptions = {},
+  { name = 'network', orders = 12, ...options }: ReportOptions = {},
 ): Promise<string> {
   const batch = x.shape[0]!
-  const network = await examine(tower, x, { name, orders, target })
-  return networksPage([network], { target, inputs: batch === 1 ? 'one input' : `${batch} inputs` })
+  const network = await examine(tower, x, { name, orders, ...options })
+  return networksPage([network], { inputs: batch === 1 ? 'one input' : `${batch} inputs` })
 }
 
 /** Everything that the page shows of one network. */
@@ -50,10 +60,16 @@ export interface Network {
   readonly name: string
   /** What its blocks are called, where they have names. */
   readonly blockNames?: readonly string[] | undefined
+  /** What gradient paths are of, in words; and the attribution where it is along it. */
+  readonly target: string
+  readonly alongTarget: boolean
+  readonly tokens?: Tokens | undefined
   readonly gated: Analysis
   readonly taylor: Analysis
   readonly moments: Moments
   readonly attribution: Attribution
+  /** The same by heads and by positions, where it has them. */
+  readonly parts: readonly Parts[]
   readonly paths: Awaited<ReturnType<typeof pathsOf>>
   /** Of the paths that the page shows. */
   readonly complexity: Gram
@@ -70,7 +86,9 @@ export const stagesOfExamine = {
 } as const
 type Stage = keyof typeof stagesOfExamine
 
-export interface ExamineOptions extends Required<ReportOptions> {
+export interface ExamineOptions extends ReportOptions {
+  readonly name: string
+  readonly orders: number
   /** Called with the work done, of all, by stage. */
   readonly onProgress?: (stage: Stage) => (done: number, of: number) => void
 }
@@ -79,18 +97,42 @@ export interface ExamineOptions extends Required<ReportOptions> {
 export async function examine(
   tower: Tower,
   x: Tensor,
-  { name, orders, target, onProgress = () => () => {} }: ExamineOptions,
+  { name, orders, target = 0, targetName, alongTarget = false, tokens, onProgress = () => () => {} }: ExamineOptions,
 ): Promise<Network> {
+  const direction = scope(() => {
+    const output = run(tower, x)
+    const width = output.shape.at(-1)!
+    if (typeof target === 'number' && target >= width)
+      throw new InputError(`target ${target}: the model's outputs are 0 to ${width - 1}`)
+    return cotangentOf(output, target)
+  })
+  const attributed = (by?: Parts['by']) =>
+    gatedAttribution(tower, x, SHOWN, {
+      by,
+      onProgress: onProgress('attribution'),
+      ...(alongTarget && { direction }),
+    })
+  const divisions = scope((): Parts['by'][] => [
+    ...(tower.blocks.some(({ heads }) => heads !== undefined) ? (['head'] as const) : []),
+    ...(tokens !== undefined && tower.encode(x).rank === 3 ? (['position'] as const) : []),
+  ])
+  const parts: Parts[] = []
+  for (const by of divisions) parts.push((await attributed(by)).parts!)
   const blocks = (stage: Stage) => (done: number) => onProgress(stage)(done, tower.blocks.length)
   return {
     name,
     blockNames: tower.names,
+    target: targetText(targetName ?? (typeof target === 'number' ? target : 'a direction')),
+    alongTarget,
+    tokens,
     gated: await analyse(gated(tower, x, 'all', { onBlock: blocks('gated') })),
     taylor: await analyse(taylor(tower, x, orders, { onBlock: blocks('taylor') })),
     moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: onProgress('moments') }),
-    attribution: await gatedAttribution(tower, x, SHOWN, { onProgress: onProgress('attribution') }),
+    attribution: await attributed(),
+    parts,
     paths: await pathsOf(tower, x, {
       target,
+      targetName,
       samples: 16,
       probes: 32,
       seed: 0,
@@ -109,12 +151,9 @@ const byOrder = (values: ArrayLike<number | null>) =>
 /** The page of networks that were examined; `inputs` says what on, `courses` how some of them were trained. */
 export function networksPage(
   networks: readonly Network[],
-  {
-    target,
-    inputs,
-    courses = [],
-  }: { readonly target: number; readonly inputs: string; readonly courses?: readonly Course[] },
+  { inputs, courses = [] }: { readonly inputs: string; readonly courses?: readonly Course[] },
 ): string {
+  const target = [...new Set(networks.map(n => n.target))].join(' and ')
   const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number | null>, log = true) =>
     linePlot({
       title,
@@ -203,7 +242,7 @@ export function networksPage(
             overlay('Paths × norm of one', 'sum of norms', n => n.paths.paths_times_norm),
             overlay('Norm of their sum', 'norm of sum', n => n.paths.sum_norm),
           ],
-          caption: `Paths of the gradient of output ${target} by length. One path, times the number of paths there are, against the norm of what they really sum to: the gap between the last two is cancellation.`,
+          caption: `Paths of the gradient of ${target} by length. One path, times the number of paths there are, against the norm of what they really sum to: the gap between the last two is cancellation.`,
         },
       ],
     },
@@ -233,12 +272,14 @@ export function networksPage(
       }),
     ]
     const parts: Part[] = [
+      ...(n.tokens === undefined ? [] : [{ kind: 'code', text: tokenLines(n.tokens).trimEnd() } as const]),
+      ...(n.blockNames === undefined ? [] : [{ kind: 'text', text: `Blocks: ${blockList(n.blockNames)}.` } as const]),
       {
         kind: 'figure',
         svg: maps,
         caption:
-          'How far paths move the output along itself. Left, paths of each length (from 1, at the bottom) through each block; right, paths of length 2 through just two blocks. ' +
-          `${heatColours.above} pushes the output on, ${heatColours.below.toLowerCase()} holds it back.`,
+          `How far paths move ${n.alongTarget ? n.target : 'the output along itself'}. Left, paths of each length (from 1, at the bottom) through each block; right, paths of length 2 through just two blocks. ` +
+          `${heatColours.above} pushes ${n.alongTarget ? 'it up' : 'the output on'}, ${heatColours.below.toLowerCase()} ${n.alongTarget ? 'down' : 'holds it back'}.`,
       },
       {
         kind: 'figure',
@@ -254,6 +295,7 @@ export function networksPage(
         caption: `The mean of ⟨J_i, J_j⟩ over path lengths: its cells sum to the complexity of the paths shown, ${significant(n.complexity.total)}. ${heatColours.below} cells off the diagonal are orders that undo each other's slope.`,
       },
     ]
+    parts.splice(-1, 0, ...n.parts.map(of => partsFigure(n, of)))
     sections.push({ heading: n.name, parts })
   }
   return reportPage({
@@ -261,4 +303,31 @@ export function networksPage(
     lead: `Taken apart by the number of residual branches that a path takes, on ${inputs}.`,
     sections,
   })
+}
+
+/** What runs through each head or position of each block, all orders shown together. */
+function partsFigure({ blockNames, tokens, alongTarget, target }: Network, { by, values }: Parts): Part {
+  const named = blockNames ?? values[0]!.map((_, l) => String(l))
+  const divided = [...named.keys()].filter(l => values[0]![l]!.length > 0)
+  const sum = (l: number, p: number) => values.slice(1).reduce((total, row) => total + row[l]![p]!, 0)
+  const count = Math.max(...divided.map(l => values[0]![l]!.length))
+  // As many columns as the block with the most parts has.
+  const rows = divided.map(l => Array.from({ length: count }, (_, p) => (p < values[0]![l]!.length ? sum(l, p) : null)))
+  const svg = heatMap({
+    title: by === 'head' ? 'Heads' : 'Positions',
+    x: by,
+    y: 'block',
+    values: rows,
+    rowNames: divided.map(l => named[l]!),
+    ...(by === 'position' &&
+      tokens?.inputs.length === 1 && { columnNames: tokens.inputs[0]!.map((t, i) => `${i} ${t}`) }),
+    format: v => significant(v, 2),
+  })
+  const what =
+    by === 'head' ? 'each head of a block with attention' : 'the positions that the branch of each block writes to'
+  return {
+    kind: 'figure',
+    svg: [svg],
+    caption: `How far paths of 1 to ${values.length - 1} branches through ${what} move ${alongTarget ? target : 'the output along itself'}. Blocks are the sums of their parts.`,
+  }
 }

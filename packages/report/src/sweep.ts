@@ -2,7 +2,7 @@ import { analyse, gated, taylor } from '@unravel/expansion'
 import { InputError, type Tower, withScales } from '@unravel/resnet'
 import type { Tensor } from '@unravel/tensor'
 import { wholeComplexity } from './complexity.js'
-import { columns, meanOrder, percent, significant } from './table.js'
+import { blockList, columns, meanOrder, percent, significant } from './table.js'
 
 /** Multiples of a tower's scales, `steps` of them evenly spaced on a logarithmic axis, and orders of the series at each. */
 export interface SweepChoice {
@@ -56,11 +56,11 @@ export async function sweepOf(
     })
     onProgress(i + 1, steps)
   }
-  return { blocks: own.length, orders, points }
+  return { blocks: own.length, ...(tower.names && { names: tower.names }), orders, points }
 }
 
 /** A sweep as a table of text, headed by the network's name. */
-export function sweepTable(model: string, { orders, points }: Awaited<ReturnType<typeof sweepOf>>): string {
+export function sweepTable(model: string, { orders, points, names = [] }: Awaited<ReturnType<typeof sweepOf>>): string {
   const piecewise = points.some(p => p.kink_radius !== null)
   return `${model} at ${points.length} multiples of its scale\n\n${columns([
     [
@@ -85,5 +85,5 @@ export function sweepTable(model: string, { orders, points }: Awaited<ReturnType
       percent(p.share[0]!),
       significant(p.complexity),
     ]),
-  ])}`
+  ])}${names.length === 0 ? '' : `\nBlocks: ${blockList(names)}.\n`}`
 }

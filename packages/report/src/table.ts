@@ -13,6 +13,14 @@ export function columns(rows: readonly (readonly string[])[], left = 0): string 
   return rows.map(row => `${row.map(pad).join('   ').trimEnd()}\n`).join('')
 }
 
+/** A list of blocks by their names, a long one by its ends. */
+export const blockList = (names: readonly string[]): string =>
+  (names.length <= 8 ? names : [...names.slice(0, 4), '…', ...names.slice(-2)]).join(', ')
+
+/** What of an output a gradient is of: an element by its number, or words. */
+export const targetText = (target: number | string): string =>
+  typeof target === 'number' ? `output ${target}` : target
+
 /** `digits` significant digits: 0.03123, 12.35, 4.5e-7, 1.2e+14; NaN and infinities by name. */
 export function significant(x: number | null, digits = 4): string {
   if (x === null || Number.isNaN(x)) return '—'

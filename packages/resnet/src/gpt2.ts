@@ -12,9 +12,9 @@ import {
   selfAttention,
   type WeightStart,
 } from './layers.js'
-import { residualBlocks } from './residual.js'
+import { attending, residualBlocks } from './residual.js'
 import { scaleSchema } from './scale.js'
-import type { Tower } from './tower.js'
+import type { Heads, Tower } from './tower.js'
 
 const schema = z
   .object({
@@ -115,17 +115,18 @@ export const gpt2: Architecture<Gpt2Config> = {
     const attentionScale = (l: number) =>
       (config.scale_attn_weights ? Math.sqrt(heads / config.n_embd) : 1) /
       (config.scale_attn_by_inverse_layer_idx ? l + 1 : 1)
-    const attention = (l: number, x: Tensor) => {
-      const qkv = conv1d(tensors, `h.${l}.attn.c_attn`, x)
-      const mixed = selfAttention(qkv, heads, { causal: true, scale: attentionScale(l) })
-      return conv1d(tensors, `h.${l}.attn.c_proj`, mixed)
-    }
+    const attention = (l: number): Heads => ({
+      count: heads,
+      mix: x =>
+        selfAttention(conv1d(tensors, `h.${l}.attn.c_attn`, x), heads, { causal: true, scale: attentionScale(l) }),
+      write: mixed => conv1d(tensors, `h.${l}.attn.c_proj`, mixed),
+    })
     const mlp = (l: number, x: Tensor) =>
       conv1d(tensors, `h.${l}.mlp.c_proj`, phi(conv1d(tensors, `h.${l}.mlp.c_fc`, x)))
     const sublayers = scales.map((scale, i) => ({
       scale,
       norm: (h: Tensor) => norm(`h.${i >> 1}.ln_${(i % 2) + 1}`, h),
-      body: (x: Tensor) => (i % 2 === 0 ? attention : mlp)(i >> 1, x),
+      ...(i % 2 === 0 ? attending(attention(i >> 1)) : { body: (x: Tensor) => mlp(i >> 1, x) }),
     }))
     const { blocks, last } = residualBlocks(sublayers, config.scale, h => norm('ln_f', h))
     const embeddings = tensors['wte.weight']!

@@ -1,5 +1,4 @@
 import {
-  add,
   gather,
   linear,
   matmul,
@@ -22,10 +21,10 @@ import {
   normSpecs,
   parameter,
 } from './layers.js'
-import { residualBlocks } from './residual.js'
+import { attending, residualBlocks } from './residual.js'
 import { rope, rotary, thetaOf } from './rotary.js'
 import { scaleSchema } from './scale.js'
-import type { Tower } from './tower.js'
+import type { Heads, Tower } from './tower.js'
 
 const schema = z
   .object({
@@ -135,7 +134,7 @@ export const gptNeox: Architecture<GptNeoxConfig> = {
     const phi = namedActivations[config.hidden_act]
     const norm = (name: string, h: Tensor) => layerNormLayer(tensors, name, h, eps)
     const dense = (name: string, x: Tensor) => linearLayer(tensors, name, x)
-    const attention = (layer: string, x: Tensor) => {
+    const mixed = (layer: string, x: Tensor) => {
       const [batch, sequence] = x.shape as [number, number]
       // Heads one after the other, each with its query, key and value.
       const qkv = linear(
@@ -146,22 +145,32 @@ export const gptNeox: Architecture<GptNeoxConfig> = {
       const split = transpose(reshape(qkv, [batch, sequence, heads, 3, size]), [3, 0, 2, 1, 4])
       const part = (i: number) => reshape(narrow(split, 0, i, 1), [batch, heads, sequence, size])
       const turn = (t: Tensor) => (turned < 2 ? t : rotary(t, theta, turned))
-      const mixed = scaledDotProductAttention(turn(part(0)), turn(part(1)), part(2), { causal: true })
-      return dense(`${layer}attention.dense`, reshape(transpose(mixed, [0, 2, 1, 3]), [batch, sequence, width]))
+      const attended = scaledDotProductAttention(turn(part(0)), turn(part(1)), part(2), { causal: true })
+      return reshape(transpose(attended, [0, 2, 1, 3]), [batch, sequence, width])
     }
+    const attention = (layer: string): Heads => ({
+      count: heads,
+      mix: x => mixed(layer, x),
+      write: m => dense(`${layer}attention.dense`, m),
+    })
     const mlp = (layer: string, x: Tensor) =>
       dense(`${layer}mlp.dense_4h_to_h`, phi(dense(`${layer}mlp.dense_h_to_4h`, x)))
     const normed = (layer: string, second: boolean, h: Tensor) =>
       norm(`${layer}${second ? 'post_attention' : 'input'}_layernorm`, h)
-    const parallel = (layer: string) => (h: Tensor) =>
-      add(attention(layer, normed(layer, false, h)), mlp(layer, normed(layer, true, h)))
+    const parallel = (layer: string): Heads => ({
+      ...attention(layer),
+      mix: h => mixed(layer, normed(layer, false, h)),
+      rest: h => mlp(layer, normed(layer, true, h)),
+    })
     const sublayers = scales.map((scale, i) => {
-      if (config.use_parallel_residual) return { scale, norm: (h: Tensor) => h, body: parallel(`layers.${i}.`) }
+      if (config.use_parallel_residual) {
+        return { scale, norm: (h: Tensor) => h, ...attending(parallel(`layers.${i}.`)) }
+      }
       const [layer, second] = [`layers.${i >> 1}.`, i % 2 === 1]
       return {
         scale,
         norm: (h: Tensor) => normed(layer, second, h),
-        body: (x: Tensor) => (second ? mlp : attention)(layer, x),
+        ...(second ? { body: (x: Tensor) => mlp(layer, x) } : attending(attention(layer))),
       }
     })
     const { blocks, last } = residualBlocks(sublayers, config.scale, h => norm('final_layer_norm', h))

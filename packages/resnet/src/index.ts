@@ -66,7 +66,7 @@ export * from './scale.js'
 export { constantRate, cosine, type Schedule, stepDecay, warmUp } from './schedules.js'
 export { type Example, type StreamingOptions, streaming } from './streaming.js'
 export { type Characters, charactersOf } from './text.js'
-export { type Block, run, skip, type Tower, withScales } from './tower.js'
+export { type Block, type Heads, run, skip, type Tower, withScales } from './tower.js'
 export {
   type AccuracyOptions,
   accuracy,

@@ -18,10 +18,10 @@ import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors } from './architecture.js'
 import { depth, harmless, length, only, records, unchanged } from './config.js'
 import { checkIds, linearLayer, parameter, type WeightStart } from './layers.js'
-import { residualBlocks } from './residual.js'
+import { attending, residualBlocks } from './residual.js'
 import { rope, rotary, thetaOf } from './rotary.js'
 import { scaleSchema } from './scale.js'
-import type { Tower } from './tower.js'
+import type { Heads, Tower } from './tower.js'
 
 /** Gate functions by Hugging Face's names of activations. */
 const gates = {
@@ -224,7 +224,7 @@ export const llama: Architecture<LlamaConfig> = {
     const sublayers = scales.map((scale, i) => ({
       scale,
       norm: (h: Tensor) => norm(`model.layers.${i >> 1}.${i % 2 ? 'post_attention' : 'input'}_layernorm`, h),
-      body: (x: Tensor) => (i % 2 ? mlp : attend)(i >> 1, x),
+      ...(i % 2 ? { body: (x: Tensor) => mlp(i >> 1, x) } : attending(attend(i >> 1))),
     }))
     const { blocks, last } = residualBlocks(sublayers, config.scale, h => norm('model.norm', h))
     return {
@@ -243,13 +243,13 @@ export const llama: Architecture<LlamaConfig> = {
 }
 
 /** Causal self-attention of layer l on x [batch, sequence, hidden_size]. */
-function attentionOf(config: LlamaConfig, tensors: Tensors): (l: number, x: Tensor) => Tensor {
+function attentionOf(config: LlamaConfig, tensors: Tensors): (l: number) => Heads {
   const { num_attention_heads: heads, rms_norm_eps: eps } = config
   const size = headSize(config)
   const groups = config.num_key_value_heads ?? heads
   const theta = thetaOf(config)
   const scale = config.attention_multiplier ?? 1 / Math.sqrt(size)
-  return (l, x) => {
+  const mix = (l: number, x: Tensor) => {
     const [batch, sequence] = x.shape as [number, number]
     const prefix = `model.layers.${l}.self_attn.`
     // [batch, groups, heads of a group, sequence, size]
@@ -271,12 +271,13 @@ function attentionOf(config: LlamaConfig, tensors: Tensors): (l: number, x: Tens
         ...(seen < sequence ? { mask: banded(sequence, seen, x) } : {}),
       },
     )
-    return linearLayer(
-      tensors,
-      `${prefix}o_proj`,
-      reshape(transpose(mixed, [0, 3, 1, 2, 4]), [batch, sequence, heads * size]),
-    )
+    return reshape(transpose(mixed, [0, 3, 1, 2, 4]), [batch, sequence, heads * size])
   }
+  return l => ({
+    count: heads,
+    mix: x => mix(l, x),
+    write: mixed => linearLayer(tensors, `model.layers.${l}.self_attn.o_proj`, mixed),
+  })
 }
 
 /** 1 where key j is one of the last `window` up to query i, else 0: [sequence, sequence], beside a causal mask. */

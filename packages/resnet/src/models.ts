@@ -319,7 +319,16 @@ export function towerOf(model: Model, { scale, tensors = model.tensors, training
   const names = scaleNames(model)
   const blocks = tower.blocks.map((block, l): Block => {
     const learned = tensors[names[l]!]
-    return learned === undefined ? block : { ...block, branch: h => mul(block.branch(h), learned) }
+    if (learned === undefined) return block
+    const times = (f: (h: Tensor) => Tensor) => (h: Tensor) => mul(f(h), learned)
+    const { branch, heads } = block
+    if (heads === undefined) return { ...block, branch: times(branch) }
+    const { write, rest } = heads
+    return {
+      ...block,
+      branch: times(branch),
+      heads: { ...heads, write: times(write), ...(rest && { rest: times(rest) }) },
+    }
   })
   return {
     encode: x => tower.encode(x),

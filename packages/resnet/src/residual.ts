@@ -1,6 +1,6 @@
-import { mul, type Tensor } from '@unravel/tensor'
+import { add, mul, type Tensor } from '@unravel/tensor'
 import type { ScaleRule } from './scale.js'
-import type { Block } from './tower.js'
+import type { Block, Heads } from './tower.js'
 
 /** Scale rules that change more of a block than λ. */
 const forms = ['deep-norm', 'fixup', 'nf'] as const
@@ -12,6 +12,21 @@ export interface Sublayer {
   readonly scale: number
   norm(h: Tensor): Tensor
   body(x: Tensor): Tensor
+  /** The parts of a body with attention. */
+  readonly heads?: Heads
+}
+
+/** A body that attends, of its parts. */
+export const attending = (heads: Heads): Pick<Sublayer, 'body' | 'heads'> => {
+  const { mix, write, rest } = heads
+  return { heads, body: x => (rest === undefined ? write(mix(x)) : add(write(mix(x)), rest(x))) }
+}
+
+/** The heads of body ∘ norm. */
+const headsAfter = (norm: (h: Tensor) => Tensor, heads: Heads | undefined): Pick<Block, 'heads'> => {
+  if (heads === undefined) return {}
+  const { count, mix, write, rest } = heads
+  return { heads: { count, write, mix: h => mix(norm(h)), ...(rest && { rest: h => rest(norm(h)) }) } }
 }
 
 /** Blocks, and the norm of what they put out, with which the decoder starts. */
@@ -31,15 +46,19 @@ export function residualBlocks(
   last: (h: Tensor) => Tensor,
 ): Normed {
   if (rule?.rule !== 'deep-norm') {
-    return { blocks: sublayers.map(({ scale, norm, body }) => ({ scale, branch: h => body(norm(h)) })), last }
+    const blocks = sublayers.map(
+      ({ scale, norm, body, heads }): Block => ({ scale, branch: h => body(norm(h)), ...headsAfter(norm, heads) }),
+    )
+    return { blocks, last }
   }
   const alpha = deepNormAlpha(sublayers.length)
   const normed = (l: number) => (h: Tensor) => (l === 0 ? h : sublayers[l - 1]!.norm(h))
   return {
-    blocks: sublayers.map(({ scale, body }, l) => ({
+    blocks: sublayers.map(({ scale, body, heads }, l) => ({
       scale,
       branch: h => body(normed(l)(h)),
       skip: h => mul(normed(l)(h), alpha),
+      ...headsAfter(normed(l), heads),
     })),
     last: normed(sublayers.length),
   }

@@ -1,5 +1,16 @@
 import { addScaled, release, scope, type Tensor } from '@unravel/tensor'
 
+/** The attention of a branch, head by head: branch(h) = write(mix(h)) + rest(h). */
+export interface Heads {
+  readonly count: number
+  /** What the heads read and mix, side by side: `[batch, positions, count·size]`. */
+  mix(h: Tensor): Tensor
+  /** An affine map of that into the state. */
+  write(mixed: Tensor): Tensor
+  /** What else the branch adds, such as a parallel MLP. */
+  rest?(h: Tensor): Tensor
+}
+
 /** One residual block h ↦ skip(h) + λ·branch(h). */
 export interface Block {
   /** The residual branch F, learned scalars included, λ not. */
@@ -8,6 +19,8 @@ export interface Block {
   skip?(h: Tensor): Tensor
   /** λ, the scale of the branch. */
   readonly scale: number
+  /** The parts of a branch with attention, for attribution to its heads. */
+  readonly heads?: Heads | undefined
 }
 
 /**

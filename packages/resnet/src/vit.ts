@@ -13,9 +13,9 @@ import {
   parameter,
   selfAttention,
 } from './layers.js'
-import { residualBlocks } from './residual.js'
+import { attending, residualBlocks } from './residual.js'
 import { scaleSchema } from './scale.js'
-import type { Tower } from './tower.js'
+import type { Heads, Tower } from './tower.js'
 
 /** One number for a square, or [height, width]. */
 const size = z.union([length, z.tuple([length, length])], { error: 'expected a positive integer or two' })
@@ -251,13 +251,16 @@ export const vit: Architecture<VitConfig> = {
     const dense = (name: string, x: Tensor) => linearLayer(tensors, name, x)
     const phi = namedActivations[config.act_layer ?? 'gelu']
     const gamma = (name: string, y: Tensor) => (tensors[name] === undefined ? y : mul(y, tensors[name]))
-    const attention = (block: string, x: Tensor) => {
+    const attention = (block: string): Heads => {
       const norms = config.qk_norm && {
         queries: (q: Tensor) => norm(`${block}attn.q_norm`, q),
         keys: (k: Tensor) => norm(`${block}attn.k_norm`, k),
       }
-      const mixed = selfAttention(dense(`${block}attn.qkv`, x), heads, norms ? { norms } : {})
-      return gamma(`${block}ls1.gamma`, dense(`${block}attn.proj`, mixed))
+      return {
+        count: heads,
+        mix: x => selfAttention(dense(`${block}attn.qkv`, x), heads, norms ? { norms } : {}),
+        write: mixed => gamma(`${block}ls1.gamma`, dense(`${block}attn.proj`, mixed)),
+      }
     }
     const mlp = (block: string, x: Tensor) =>
       gamma(`${block}ls2.gamma`, dense(`${block}mlp.fc2`, phi(dense(`${block}mlp.fc1`, x))))
@@ -268,7 +271,7 @@ export const vit: Architecture<VitConfig> = {
       return {
         scale,
         norm: (h: Tensor) => norm(`${block}norm${(i % 2) + 1}`, h),
-        body: (x: Tensor) => (i % 2 === 0 ? attention : mlp)(block, x),
+        ...(i % 2 === 0 ? attending(attention(block)) : { body: (x: Tensor) => mlp(block, x) }),
       }
     })
     const { blocks, last } = residualBlocks(sublayers, config.scale, h => (normed && !afterwards ? norm('norm', h) : h))

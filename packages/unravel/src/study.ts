@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
-import { run, type ScaleRule, scalesOf, type Tower, towerOf, withScales } from '@unravel/resnet'
+import type { Tokens } from '@unravel/report/data'
+import { type Model, run, type ScaleRule, scalesOf, type Tower, towerOf, withScales } from '@unravel/resnet'
 import { readModel } from '@unravel/resnet/node'
 import { type Backend, scope, Tensor, tensor } from '@unravel/tensor'
 import { Argument, type Command, Option } from 'commander'
@@ -9,11 +10,14 @@ import { fromGraph, isGraphFile } from './graphs.js'
 import { readArray, readInput } from './input.js'
 import { at, type Io } from './io.js'
 import { about, isModule, registerFrom, towerFromModule } from './modules.js'
+import { promptIds, readText, type Text, tokensOf } from './text.js'
 import { scale } from './values.js'
 
 /** Which network, and what it is looked at with. */
 export interface NetworkOptions {
-  readonly input: string
+  /** File of the inputs; absent where prompts stand for it. */
+  readonly input?: string
+  readonly prompt?: readonly string[]
   readonly scale?: ScaleRule
   readonly dtype: 'f32' | 'f64'
   readonly weights?: string
@@ -45,15 +49,40 @@ export function studyCommand(command: Command, dtypes: readonly ('f64' | 'f32')[
 export function networkCommand(command: Command, models: Argument): Command {
   return command
     .addArgument(models)
-    .requiredOption(
-      '--input <X.npy>',
-      'batch of inputs, batches first; of several inputs a .npz with one array for each name',
-    )
+    .option('--input <X.npy>', 'batch of inputs, batches first; of several inputs a .npz with one array for each name')
+    .addOption(promptOption())
+    .hook('preAction', command => checkInputs(command.opts()))
     .option('--output <NAME>', 'output to take apart, or inner value, of an ONNX file with several outputs')
     .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
     .option('--weights <FILE.safetensors>', 'weights of a MODEL that is a module exporting a function of weights')
     .option('--architecture <MODULE>', 'module exporting an architecture for config.json to name')
 }
+
+export const promptOption = () =>
+  new Option(
+    '--prompt <text>',
+    'text in place of --input, for a MODEL with tokenizer.json; several times: a batch of equally many tokens',
+  )
+    .argParser((text: string, before: readonly string[] = []) => [...before, text])
+    .conflicts('input')
+
+/** Throws UsageError where the options name no inputs. */
+export function checkInputs({ input, prompt }: Pick<NetworkOptions, 'input' | 'prompt'>): void {
+  if (input !== undefined || prompt !== undefined) return
+  throw new UsageError("required option '--input <X.npy>' not specified, nor --prompt for a model with tokenizer.json")
+}
+
+/** The file of the inputs. Throws UsageError where prompts stand for it, for a model without a tokenizer. */
+export function inputFile(model: string, { input }: Pick<NetworkOptions, 'input'>): string {
+  if (input !== undefined) return input
+  throw new UsageError(`--prompt: ${model} has no tokenizer.json; give ids or numbers by --input X.npy`)
+}
+
+/** Where the inputs are from, in words. */
+export const inputsText = ({ input, prompt = [] }: Pick<NetworkOptions, 'input' | 'prompt'>): string =>
+  input !== undefined
+    ? `the inputs of ${input}`
+    : `the prompt${prompt.length === 1 ? '' : 's'} ${prompt.map(text => JSON.stringify(text)).join(', ')}`
 
 /** The networks that `report` takes. */
 export const modelsArgument = () => new Argument('<MODEL...>', `one or more models: each a ${MODEL}`)
@@ -72,6 +101,9 @@ export interface Study {
   readonly scaleFrom: string
   /** What was assumed or passed over when the model was read; told on standard error already. */
   readonly warnings: readonly string[]
+  /** The tokenizer of the folder, where it has one, and what the inputs are by it. */
+  readonly text?: Text | undefined
+  readonly tokens?: Tokens | undefined
 }
 
 /** Reads what the options name. Throws UsageError, FileError or FormatError. */
@@ -88,7 +120,7 @@ export async function readNetwork(folder: string, options: NetworkOptions, backe
     io.err(`warning: ${message}\n`)
   }
   const about = { folder, backend, warnings }
-  if (isGraphFile(io, folder)) return { ...(await fromGraph(folder, options, backend, io)), ...about }
+  if (isGraphFile(io, folder)) return { ...(await fromGraph(folder, { ...options, input: inputFile(folder, options) }, backend, io)), ...about }
   if (options.output !== undefined && options.output !== 'output') {
     throw new UsageError(`--output ${options.output}: the only output of ${folder} is called "output"`)
   }
@@ -97,7 +129,7 @@ export async function readNetwork(folder: string, options: NetworkOptions, backe
   return { ...found, ...about, sites: options.sites === 'all' ? 'all' : 'blocks' }
 }
 
-type Found = Pick<Study, 'tower' | 'x' | 'scaleFrom'>
+type Found = Pick<Study, 'tower' | 'x' | 'scaleFrom' | 'text' | 'tokens'>
 type Warn = (message: string) => void
 
 async function fromFolder(
@@ -113,19 +145,47 @@ async function fromFolder(
   }
   const onWarning = (message: string) => warn(`${folder}: ${message}`)
   const model = readModel(at(io, folder), { dtype, backend, onWarning })
-  const x = readInput(io, options.input, model, dtype, backend)
+  const { x, ...words } = await inputsOf(folder, model, options, backend, io, onWarning)
   const tower = scaled(folder, () => towerOf(model, scale === undefined ? {} : { scale }))
-  if (scale !== undefined) return { tower, x, scaleFrom: 'given by --scale' }
+  if (scale !== undefined) return { tower, x, ...words, scaleFrom: 'given by --scale' }
   const { scale: rule } = model.config
-  if (rule !== undefined) return { tower, x, scaleFrom: `from config.json, rule ${rule.rule}` }
+  if (rule !== undefined) return { tower, x, ...words, scaleFrom: `from config.json, rule ${rule.rule}` }
   if (model.architecture.scale !== undefined)
-    return { tower, x, scaleFrom: 'from config.json, its residual multiplier' }
+    return { tower, x, ...words, scaleFrom: 'from config.json, its residual multiplier' }
   if (tower.blocks.length > 0) {
     onWarning(
       'config.json has no "scale", so λ = 1 is assumed: of a network that was trained at another, give it by --scale or in config.json',
     )
   }
-  return { tower, x, scaleFrom: 'assumed, as config.json has none' }
+  return { tower, x, ...words, scaleFrom: 'assumed, as config.json has none' }
+}
+
+/** The inputs of a model in a folder, from a file or from prompts, and the tokens that they are. */
+async function inputsOf(
+  folder: string,
+  model: Model,
+  options: NetworkOptions,
+  backend: Backend,
+  io: Io,
+  warn: Warn,
+): Promise<Pick<Study, 'x' | 'text' | 'tokens'>> {
+  const { prompt, dtype } = options
+  const takesIds = model.architecture.input(model.config).kind === 'ids'
+  const text = takesIds
+    ? await readText(folder, at(io, folder)).catch(error => {
+        if (prompt !== undefined || !(error instanceof UsageError)) throw error
+        warn(`tokens have no names: ${error.message}`)
+        return undefined
+      })
+    : undefined
+  if (prompt !== undefined && !takesIds) {
+    throw new UsageError(`--prompt: ${folder} takes no text, but numbers; give them by --input X.npy`)
+  }
+  const x =
+    prompt !== undefined && text !== undefined
+      ? promptIds(prompt, text, backend)
+      : readInput(io, inputFile(folder, options), model, dtype, backend)
+  return { x, ...(text && { text, tokens: tokensOf(x, text) }) }
 }
 
 async function fromModule(path: string, options: NetworkOptions, backend: Backend, io: Io, warn: Warn): Promise<Found> {
@@ -148,12 +208,13 @@ async function inputTaken(
   backend: Backend,
   io: Io,
 ): Promise<Tensor> {
-  const { data, shape, dtype: stored } = readArray(io, options.input)
+  const input = inputFile(path, options)
+  const { data, shape, dtype: stored } = readArray(io, input)
   const { dtype } = options
   const dtypes = stored === 'i32' ? [stored] : ([dtype, dtype === 'f64' ? 'f32' : 'f64'] as const)
   const made = dtypes.map(dtype => tensor(data, { shape, backend, dtype }))
   const attempts = made.map(x =>
-    about(`${path} on ${options.input}, ${x.dtype}[${x.shape}]`, () =>
+    about(`${path} on ${input}, ${x.dtype}[${x.shape}]`, () =>
       scope(() => {
         const y: unknown = run(tower, x)
         if (!(y instanceof Tensor) || y.rank === 0) throw new TypeError('the tower gives no tensor with a batch axis')
@@ -163,12 +224,6 @@ async function inputTaken(
   const taken = (await Promise.allSettled(attempts)).findIndex(({ status }) => status === 'fulfilled')
   if (taken < 0) await attempts[0]
   return made[taken]!
-}
-
-/** Throws UsageError where a network has no output element of that number. */
-export function checkTarget(target: number, tower: Tower, x: Tensor): void {
-  const width = scope(() => run(tower, x).shape.at(-1)!)
-  if (target >= width) throw new UsageError(`--target ${target}: the model's outputs are 0 to ${width - 1}`)
 }
 
 const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory()

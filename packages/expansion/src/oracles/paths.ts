@@ -1,7 +1,7 @@
 import { run, skip, type Tower } from '@unravel/resnet'
 import { addScaled, gated as freeze, mul, reshape, type Tensor, vjp } from '@unravel/tensor'
 import { frozen } from '../gated.js'
-import { oneElement, statesOf } from '../gradient.js'
+import { cotangentOf, statesOf, type Target } from '../gradient.js'
 import { withoutBlocks } from '../lesion.js'
 
 /** What passes through the branches of one set of blocks and skips all others. */
@@ -39,10 +39,10 @@ export function gatedPaths(tower: Tower, x: Tensor): Path[] {
 }
 
 /** Every gradient path of output element `target`, one by one: `[batch, ...input]` each. */
-export function gradientPaths(tower: Tower, x: Tensor, target: number): Path[] {
+export function gradientPaths(tower: Tower, x: Tensor, target: Target): Path[] {
   const states = statesOf(tower, x)
   const top = vjp(tower.decode, states[states.length - 1]!)
-  const seed = top.pullback(oneElement(top.value, target))
+  const seed = top.pullback(cotangentOf(top.value, target))
   return powerSet(tower.blocks.length).map(set => {
     let g = seed
     for (let l = tower.blocks.length - 1; l >= 0; l--) {

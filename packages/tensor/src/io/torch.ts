@@ -12,8 +12,9 @@ import { crc32, type ZipEntry, zipEntries } from './zip.js'
 // keys of the storages) and the storages, each after its number of elements. Tensors are calls of a rebuilding function
 // with a storage, named by a persistent id, an offset, sizes and strides in elements.
 
+/** Names from the file may hold anything, and the message is one line. */
 const fail = (message: string): never => {
-  throw new FormatError(`torch: ${message}`)
+  throw new FormatError(`torch: ${message.replace(/[\p{Cc}\u2028\u2029]/gu, '\ufffd')}`)
 }
 
 /** Classes of storages, and dtypes of untyped ones. */

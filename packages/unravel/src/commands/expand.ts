@@ -1,12 +1,29 @@
-import { type Analysis, analyse, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type Orders } from '@unravel/expansion'
 import {
+  type Analysis,
+  analyse,
+  cotangentOf,
+  gatedAttribution,
+  MAX_EXACT_BLOCKS,
+  MAX_SAMPLED_ORDERS,
+  type Orders,
+} from '@unravel/expansion'
+import {
+  attributionDocument,
+  attributionTable,
+  type Division,
+  divisions,
   documentOf,
   type ExpansionChoice,
   expandBy,
   expansions,
   expansionTable,
   nestedLists,
+  nextTokens,
+  positionNorms,
+  projected,
+  projectedTable,
   significant,
+  tokenLines,
 } from '@unravel/report/data'
 import { run, type Tower } from '@unravel/resnet'
 import { writeFileAtomically } from '@unravel/resnet/node'
@@ -18,10 +35,12 @@ import { checkWritable } from '../files.js'
 import { readArray, readArrayNamed } from '../input.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
-import { checkTarget, readStudy, type StudyOptions, studyCommand } from '../study.js'
+import { readStudy, type Study, type StudyOptions, studyCommand } from '../study.js'
+import { type NamedTarget, readTarget, type TargetOptions, targetOptions } from '../target.js'
 import { integer, number, orders } from '../values.js'
 
-interface ExpandOptions extends StudyOptions, Omit<ExpansionChoice, 'sites'> {
+interface ExpandOptions extends StudyOptions, TargetOptions, Omit<ExpansionChoice, 'target' | 'sites'> {
+  readonly by?: Division
   readonly sites?: 'blocks' | 'all'
   readonly values?: true
   readonly expect?: string
@@ -34,11 +53,16 @@ const MAX_ORDERS = 1000
 const MAX_PRINTED = 2 ** 24
 
 export function expandCommand(io: Io): Command {
-  return studyCommand(new Command('expand'))
+  const command = studyCommand(new Command('expand'))
+  const targets = targetOptions('output to differentiate (gradient) or to follow through the orders (the others)')
+  for (const option of targets) command.addOption(option)
+  return command
     .description('Expansion of a network on a batch of inputs by the number of residual branches on a path.')
     .addOption(new Option('--expansion <name>', 'kind of expansion').choices(expansions).default('taylor'))
     .option('--orders <K>', `last order kept: at most ${MAX_ORDERS} for taylor; 'all' for the others`, orders, 8)
-    .option('--target <I>', 'output element to differentiate (gradient)', integer(), 0)
+    .addOption(
+      new Option('--by <part>', 'parts that paths run through, as a table of their own (gated)').choices(divisions),
+    )
     .option('--about <t>', 'start of the series at t·λ, 0 ≤ t < 1 (taylor)', number({ from: 0, below: 1 }), 0)
     .option('--samples <N>', `sets drawn from towers of more than ${MAX_EXACT_BLOCKS} blocks (subsets)`, integer(2), 64)
     .option('--seed <S>', 'random seed of the drawn sets (subsets)', integer(), 0)
@@ -46,7 +70,7 @@ export function expandCommand(io: Io): Command {
     .addOption(
       new Option(
         '--sites <what>',
-        'what orders count: blocks, or all residual additions, nested ones too (default: blocks where there is a chain of them)',
+        'unit that orders count: blocks, or all residual additions, nested ones too (default: blocks where there is a chain of them)',
       ).choices(['blocks', 'all']),
     )
     .option('--values', 'coefficients and output of the network in the result')
@@ -57,19 +81,21 @@ export function expandCommand(io: Io): Command {
 async function expand(folder: string, options: ExpandOptions, io: Io): Promise<void> {
   checkOptions(options, io)
   const { json, values } = options
-  const { tower, x, backend, scaleFrom, warnings, sites, counted } = await readStudy(
+  const study = await readStudy(
     folder,
-    { ...options, sites: options.sites ?? (options.expansion === 'subsets' ? 'blocks' : 'any') },
+    { ...options, sites: options.sites ?? (options.expansion === 'subsets' || options.by ? 'blocks' : 'any') },
     io,
   )
+  const { tower, x, backend, scaleFrom, warnings, sites, counted } = study
   checkSampling(options, tower.blocks.length)
   const expected = options.expect === undefined ? undefined : await comparison(tower, x, options.expect, io)
   const told = expected === undefined ? [] : beyond(options.expect!, expected)
   for (const warning of told) io.err(`warning: ${warning}\n`)
 
-  const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () =>
-    expanded(tower, x, { ...options, sites }, io),
-  )
+  const named = readTarget(options, study, io)
+  const { target, targetName = `output ${target}` } = named
+  const choice = { ...options, target, sites }
+  const { expansion, analysis, seconds } = await reportingFallbacks(io, backend, () => expanded(tower, x, choice, io))
   const { coefficients, total } = expansion
   const printed = json && values ? coefficients.size + total.size : 0
   if (printed > MAX_PRINTED) {
@@ -78,6 +104,9 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
   if (options.out !== undefined) writeFileAtomically(at(io, options.out), await archive(expansion, analysis))
   const dtype = x.dtype === 'i32' ? options.dtype : x.dtype
   const provenance = { model: folder, dtype, backend: backend.name, seconds }
+  const ofOutput = options.expansion !== 'gradient'
+  const through = named.given && ofOutput ? await projected(expansion, target) : undefined
+  const divided = options.by && (await attributed(options, study, named, io))
   const words = expected && expectedText(options.expect!, expected)
   if (json) {
     for (const warning of analysis.warnings) io.err(`warning: ${warning}\n`)
@@ -86,26 +115,70 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
       output: nestedLists(await total.data(), total.shape),
     }
     io.out(
-      `${JSON.stringify(documentOf(analysis, { ...provenance, ...(arrays && { arrays }), ...(expected && { expected }), warnings: [...warnings, ...told] }))}\n`,
+      `${JSON.stringify(
+        documentOf(analysis, {
+          ...provenance,
+          ...(arrays && { arrays }),
+          ...(expected && { expected }),
+          ...(options.prompt && { tokens: study.tokens?.inputs }),
+          ...(named.given && { target: targetName }),
+          ...(through && { projected: through }),
+          ...(divided && { attribution: attributionDocument(divided.attribution, divided.heading) }),
+          warnings: [...warnings, ...told],
+        }),
+      )}\n`,
     )
     return
   }
-  const target = options.expansion === 'gradient' ? { target: options.target } : {}
   io.out(
     expansionTable(analysis, {
       ...provenance,
       batch: x.shape[0]!,
       about: options.about,
-      ...target,
+      names: sites === 'all' ? undefined : tower.names,
+      ...(!ofOutput && { target: named.targetName ?? (typeof target === 'number' ? target : targetName) }),
       scaleFrom,
       counted,
       ...(words && { expected: words }),
     }),
   )
+  if (through) io.out(`\n${projectedTable(targetName, through)}`)
+  if (divided) io.out(`\n${attributionTable(divided.attribution, divided.heading)}`)
+  for (const part of await tokenTables(expansion, study)) io.out(`\n${part}`)
   if (values) io.out(`\n${await valuesText(expansion)}`)
 }
 
-function checkOptions({ expansion, orders, about, out, sites }: ExpandOptions, io: Io): void {
+/** What runs through each part of the network, along the target where one is given, else along the output itself. */
+async function attributed({ by, orders }: ExpandOptions, study: Study, named: NamedTarget, io: Io) {
+  const { tower, x, tokens, folder } = study
+  const { target, targetName = `output ${target}`, given } = named
+  const direction = given ? scope(() => cotangentOf(run(tower, x), target)) : undefined
+  const bar = progressBar(io, `by ${by}`, 2 * tower.blocks.length, 'block passes')
+  const onProgress = (done: number) => bar.update(done)
+  const attribution = await gatedAttribution(tower, x, orders, {
+    onProgress,
+    ...(direction && { direction }),
+    ...(by !== 'block' && { by }),
+  })
+    .catch(error => {
+      const nothing = error instanceof RangeError && error.message.startsWith('gatedAttribution by ')
+      throw nothing ? new UsageError(`${folder}: ${error.message.replace(/^gatedAttribution by/, '--by')}`) : error
+    })
+    .finally(() => bar.stop())
+  const names = tower.names ?? tower.blocks.map((_, l) => String(l))
+  return { attribution, heading: { by: by!, along: given ? targetName : 'the output itself', names, tokens } }
+}
+
+/** What the expansion of a language model says of tokens; nothing where they have no names. */
+async function tokenTables(expansion: Orders, { tokens }: Study): Promise<string[]> {
+  if (tokens === undefined) return []
+  const table = expansion.expansion === 'gradient' ? positionNorms : nextTokens
+  return [tokenLines(tokens), await table(expansion, tokens)]
+}
+
+function checkOptions({ expansion, orders, about, out, by, sites }: ExpandOptions, io: Io): void {
+  if (by !== undefined && sites === 'all') throw new UsageError('--by divides blocks; leave --sites all out')
+  if (by !== undefined && expansion !== 'gated') throw new UsageError(`--by is for --expansion gated, not ${expansion}`)
   if (about > 0 && expansion !== 'taylor') throw new UsageError(`--about is for --expansion taylor, not ${expansion}`)
   if (expansion === 'taylor' && orders === 'all') {
     throw new UsageError(`--orders all: a Taylor series has no last order; give a number up to ${MAX_ORDERS}`)
@@ -129,8 +202,7 @@ function checkSampling({ expansion, orders }: ExpandOptions, blocks: number): vo
 }
 
 /** The expansion that the options name, and what it says. */
-async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io) {
-  if (options.expansion === 'gradient') checkTarget(options.target, tower, x)
+async function expanded(tower: Tower, x: Tensor, options: ExpansionChoice, io: Io) {
   const forward = secondsOfForward(tower, x)
   const started = performance.now()
   const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')

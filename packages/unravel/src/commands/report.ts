@@ -7,21 +7,23 @@ import { checkWritable } from '../files.js'
 import { at, type Io } from '../io.js'
 import { stages } from '../progress.js'
 import { METRICS, ORDERS, type StepRecord, stepRecords } from '../records.js'
-import { checkTarget, modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
+import { inputsText, modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
+import { readTarget, type TargetOptions, targetOptions } from '../target.js'
 import { integer } from '../values.js'
 
-interface ReportOptions extends NetworkOptions {
+interface ReportOptions extends NetworkOptions, TargetOptions {
   readonly orders: number
-  readonly target: number
   readonly backend: BackendName
   readonly out: string
 }
 
 export function reportCommand(io: Io): Command {
-  return networkCommand(new Command('report'), modelsArgument())
+  const command = networkCommand(new Command('report'), modelsArgument())
+  for (const option of targetOptions('output of the gradient paths, and of the attribution to blocks'))
+    command.addOption(option)
+  return command
     .description('HTML page that takes one or more networks apart, with plots and how to read them.')
     .option('--orders <K>', 'orders of the Taylor series', integer(1, 1000), 12)
-    .option('--target <I>', 'output element of the gradient paths', integer(), 0)
     .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .option('--out <FILE.html>', 'file of the page', 'report.html')
     .action(async (folders: readonly string[], options: ReportOptions) => {
@@ -31,23 +33,24 @@ export function reportCommand(io: Io): Command {
       const networks = await reportingFallbacks(io, backend, async () => {
         const found: Network[] = []
         for (const [i, name] of namesOf(folders).entries()) {
-          const { tower, x } = await readNetwork(folders[i]!, { ...options, dtype: 'f64' }, backend, io)
-          checkTarget(options.target, tower, x)
+          const study = await readNetwork(folders[i]!, { ...options, dtype: 'f64' }, backend, io)
+          const { tower, x, tokens } = study
+          const { target, targetName, given: alongTarget } = readTarget(options, study, io)
           precisions.add(x.dtype === 'f32' ? 'f32' : 'f64')
           const progress = stages(io, name, stagesOfExamine)
-          found.push(
-            await examine(tower, x, { ...options, name, onProgress: progress.of }).finally(() => progress.stop()),
-          )
+          const { orders } = options
+          const choice = { name, orders, target, targetName, alongTarget, tokens, onProgress: progress.of }
+          found.push(await examine(tower, x, choice).finally(() => progress.stop()))
         }
         return found
       })
-      const inputs = `the inputs of ${options.input}, in ${[...precisions].join(' and ')}`
+      const inputs = `${inputsText(options)}, in ${[...precisions].join(' and ')}`
       const courses = namesOf(folders).map((name, i) => {
         const file = (record: string) => join(at(io, folders[i]!), record)
         const losses = stepRecords<StepRecord & { loss: number }>(file(METRICS))
         return { name, losses, orders: stepRecords<OrderRecord>(file(ORDERS)) }
       })
-      writeFileAtomically(at(io, options.out), networksPage(networks, { target: options.target, inputs, courses }))
+      writeFileAtomically(at(io, options.out), networksPage(networks, { inputs, courses }))
       io.out(`report: ${options.out}\n`)
     })
 }

@@ -8,10 +8,11 @@ import { UsageError } from '../errors.js'
 import { checkWritable } from '../files.js'
 import { checkGraphOptions, isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
 import { at, type Io } from '../io.js'
-import { json, readNetwork } from '../study.js'
+import { checkInputs, inputFile, json, promptOption, readNetwork } from '../study.js'
 
 interface RunOptions {
-  readonly input: string
+  readonly input?: string
+  readonly prompt?: readonly string[]
   readonly output?: string
   readonly out?: string
   readonly dtype: 'f32' | 'f64'
@@ -33,7 +34,9 @@ export function runCommand(io: Io): Command {
         'ONNX file, model.json of TensorFlow.js, folder with config.json and model.safetensors, or module that exports a tower',
       ),
     )
-    .requiredOption('--input <X.npy>', 'input; of several, a .npz with one array for each name')
+    .option('--input <X.npy>', 'input; of several, a .npz with one array for each name')
+    .addOption(promptOption())
+    .hook('preAction', command => checkInputs(command.opts()))
     .option('--out <Y.npz>', 'file for the outputs, as NumPy arrays under their names')
     .option('--output <NAME>', 'output to compute, or any inner value of the graph in a file (default: every output)')
     .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(['f64', 'f32']).default('f64'))
@@ -75,7 +78,7 @@ async function evaluated(
   checkGraphOptions(options)
   const { evaluate } = await import('@unravel/graph')
   const graph = await readGraphFile(io, model)
-  const inputs = readGraphInputs(io, options.input, graph)
+  const inputs = readGraphInputs(io, inputFile(model, options), graph)
   const { dtype, output } = options
   return evaluate(graph, inputs, { dtype, backend, ...(output !== undefined && { outputs: [output] }) })
 }

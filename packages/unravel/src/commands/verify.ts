@@ -1,5 +1,5 @@
 import { verify } from '@unravel/expansion'
-import { columns } from '@unravel/report/data'
+import { blockList, columns } from '@unravel/report/data'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
@@ -30,7 +30,16 @@ export function verifyCommand(io: Io): Command {
         error === null ? 'not run' : error <= tolerance ? 'holds' : 'FAILS'
       if (options.json) {
         const list = rungs.map(r => ({ ...r, passed: r.error === null ? null : r.error <= r.tolerance }))
-        io.out(json({ model: folder, blocks: tower.blocks.length, rungs: list, passed: failed.length === 0 }))
+        const { names } = tower
+        io.out(
+          json({
+            model: folder,
+            blocks: tower.blocks.length,
+            ...(names && { names }),
+            rungs: list,
+            passed: failed.length === 0,
+          }),
+        )
       } else {
         const rows = rungs.map(({ name, error, tolerance, note }) => [
           name,
@@ -38,7 +47,7 @@ export function verifyCommand(io: Io): Command {
           error === null ? (note ?? '') : `error ${error.toExponential(1)}, tolerance ${tolerance.toExponential(0)}`,
         ])
         io.out(
-          `verification of ${folder}, ${tower.blocks.length} blocks, f64 on ${backend.name}\n\n${columns(rows, 3)}\n` +
+          `verification of ${folder}, ${tower.blocks.length} blocks, f64 on ${backend.name}\n${tower.names?.length ? `blocks: ${blockList(tower.names)}\n` : ''}\n${columns(rows, 3)}\n` +
             `${rungs.length - failed.length - unchecked} of ${rungs.length} checks hold` +
             `${unchecked === 0 ? '' : `; ${unchecked} could not be run on this network, for the reasons above`}.\n`,
         )

@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Tokens } from '@unravel/report/data'
+import { readBytes } from '@unravel/resnet/node'
+import { type Backend, type Tensor, tensor } from '@unravel/tensor'
+import { brief } from '@unravel/tensor/internals'
+import { UsageError } from './errors.js'
+
+/** The tokenizer of a model's folder. */
+export interface Text {
+  /** Ids of a prompt, with the special tokens that the tokenizer adds. */
+  ids(prompt: string): readonly number[]
+  /** Ids of a piece of text, without these. Throws UsageError where the vocabulary lacks a part of it. */
+  pieces(text: string): readonly number[]
+  /** The token of an id, in quotes. */
+  name(id: number): string
+}
+
+/** The tokenizer of a folder with tokenizer.json; undefined where there is none. Throws UsageError naming the file. */
+export async function readText(folder: string, path: string): Promise<Text | undefined> {
+  const file = 'tokenizer.json'
+  if (!existsSync(join(path, file))) return undefined
+  const parsed = (name: string): object => {
+    try {
+      return JSON.parse(Buffer.from(readBytes(join(path, name))).toString('utf8'))
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      throw new UsageError(`${join(folder, name)} is not JSON: ${error.message}`)
+    }
+  }
+  const settings = existsSync(join(path, 'tokenizer_config.json')) ? parsed('tokenizer_config.json') : {}
+  const { Tokenizer } = await import('@huggingface/tokenizers')
+  const made = parsed(file)
+  try {
+    return textOf(new Tokenizer(made, settings))
+  } catch (error) {
+    throw new UsageError(`${join(folder, file)}: ${(error as Error).message}; give ids by --input in place of prompts`)
+  }
+}
+
+type Tokenizer = InstanceType<typeof import('@huggingface/tokenizers').Tokenizer>
+
+function textOf(tokenizer: Tokenizer): Text {
+  const checked = (ids: readonly (number | undefined)[], text: string): readonly number[] => {
+    if (ids.every(id => id !== undefined)) return ids as number[]
+    throw new UsageError(`${JSON.stringify(text)}: the tokenizer has no tokens for a part of it`)
+  }
+  return {
+    ids: prompt => checked(tokenizer.encode(prompt).ids, prompt),
+    pieces(text) {
+      const ids = checked(tokenizer.encode(text, { add_special_tokens: false }).ids, text)
+      const unknown = tokenizer.model?.unk_token_id
+      if (unknown !== undefined && ids.includes(unknown) && text !== tokenizer.id_to_token(unknown)) {
+        throw new UsageError(`${JSON.stringify(text)}: the tokenizer has no tokens for a part of it`)
+      }
+      return ids
+    },
+    name(id) {
+      const token = tokenizer.id_to_token(id)
+      if (token === undefined) return `#${id}`
+      const text = tokenizer.decode([id], { clean_up_tokenization_spaces: false })
+      // Decoders of the ▁ kind drop the space before the first token of a text; bytes of a character have no text alone.
+      if (text.includes('\ufffd')) return JSON.stringify(token)
+      return JSON.stringify(token.startsWith('▁') && !text.startsWith(' ') ? ` ${text}` : text)
+    },
+  }
+}
+
+/** Prompts as ids `[prompts, tokens]`. Throws UsageError unless they have equally many tokens. */
+export function promptIds(prompts: readonly string[], text: Text, backend: Backend): Tensor {
+  const ids = prompts.map(prompt => text.ids(prompt))
+  const length = ids[0]!.length
+  if (ids.some(row => row.length !== length)) {
+    const listed = prompts.map((prompt, i) => `${ids[i]!.length} of ${JSON.stringify(brief(prompt))}`).join(', ')
+    throw new UsageError(
+      `--prompt: the prompts of a batch must have equally many tokens, got ${listed}; give them equal lengths, or run each by itself`,
+    )
+  }
+  if (length === 0) throw new UsageError('--prompt: the prompt has no tokens; give some text')
+  return tensor(Int32Array.from(ids.flat()), { shape: [prompts.length, length], backend })
+}
+
+/** What the ids of a batch `[batch, sequence]` stand for. */
+export function tokensOf(ids: Tensor, text: Text): Tokens {
+  const [batch, sequence] = ids.shape as [number, number]
+  const data = ids.dense()[0]!.dataSync()
+  const name = (id: number) => text.name(id)
+  const inputs = Array.from({ length: batch }, (_, b) =>
+    Array.from(data.subarray(b * sequence, (b + 1) * sequence), id => name(Number(id))),
+  )
+  return { inputs, name }
+}
