@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expansionDocument } from '@unravel/report'
+import { type ArrayData, formatSafetensors, parseSafetensors } from '@unravel/tensor'
 import { type Browser, chromium, type Page } from 'playwright'
 import { build, type PreviewServer, preview } from 'vite'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -100,6 +101,45 @@ it('takes a network of one’s own, and finds what an independent program found'
   }
 })
 const blocks = (name: string): number => JSON.parse(readFileSync(oracle(name, 'expected.json'), 'utf8')).blocks
+
+it('opens a folder as it was written: dropped on the page, chosen, in shards', async () => {
+  await page.locator('[name=expansion]').selectOption('gated')
+  const root = await page.context().newCDPSession(page)
+  const drop = async (...paths: string[]) => {
+    const data = { items: [], files: paths, dragOperationsMask: 1 }
+    for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+      await root.send('Input.dispatchDragEvent', { type, x: 50, y: 50, data })
+    }
+  }
+  const folder = oracle('granite-tiny', '.')
+  await drop(folder)
+  const { blocks } = JSON.parse(readFileSync(oracle('granite-tiny', 'expected.json'), 'utf8'))
+  await table(new RegExp(`^gated expansion of granite-tiny and input.npy\\n${blocks} blocks`))
+  const dropped = (await saved()).norms
+
+  // The same weights in two shards, dropped file by file, and then as a folder without inputs.
+  const shards = join(scratch, 'shards')
+  mkdirSync(shards)
+  const { tensors } = parseSafetensors(readFileSync(oracle('granite-tiny', 'model.safetensors')))
+  const map: Record<string, string> = {}
+  const parts: Record<string, ArrayData>[] = [{}, {}]
+  for (const [i, [name, stored]] of [...tensors].entries()) {
+    parts[i % 2]![name] = stored.read('f64')
+    map[name] = `model-${i % 2}.safetensors`
+  }
+  for (const [i, part] of parts.entries())
+    writeFileSync(join(shards, `model-${i}.safetensors`), formatSafetensors(part))
+  writeFileSync(join(shards, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }))
+  copyFileSync(oracle('granite-tiny', 'config.json'), join(shards, 'config.json'))
+  await drop(...readdirSync(shards).map(name => join(shards, name)), oracle('granite-tiny', 'input.npy'))
+  await table(/^gated expansion of model-0.safetensors and input.npy/)
+  expect((await saved()).norms).toEqual(dropped)
+  await page.setInputFiles('#folder', shards)
+  await table(/^gated expansion of shards and drawn inputs\n.* 1 input,/)
+  rmSync(join(shards, 'model-1.safetensors'))
+  await drop(shards)
+  await expect.poll(() => text('error')).toMatch(/missing: model-1\.safetensors/)
+})
 
 it('says what is wrong with files, and goes on', async () => {
   const [config, weights, input] = files('mlp-tanh') as [string, string, string]

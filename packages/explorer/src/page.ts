@@ -112,7 +112,7 @@ function ask(): void {
   stale = false
   const network = networkOf()
   if (network === null) {
-    status.textContent = 'Choose the three files of a network.'
+    status.textContent = 'Choose the files of a network, or its folder.'
     return
   }
   if (!form.reportValidity()) return
@@ -205,29 +205,57 @@ function halt(): void {
   status.textContent = 'Stopped.'
 }
 
-async function take(files: Iterable<File>): Promise<void> {
+/** Weights as the folders of torch, Hugging Face and timm have them. */
+const isWeights = (name: string): boolean => /\.(safetensors|bin|pt|pth|index\.json)$/.test(name)
+
+/** Takes the files of a folder, called by its name, or files that were chosen one by one. */
+async function take(files: Iterable<File>, folder?: string): Promise<void> {
   const all = [...files]
-  const named = (end: string) => all.find(file => file.name.endsWith(end))
-  const [config, weights, input] = [named('.json'), named('.safetensors'), named('.npy')]
-  const missing = [
-    ...(config ? [] : ['config.json']),
-    ...(weights ? [] : ['model.safetensors']),
-    ...(input ? [] : ['a .npy of inputs']),
-  ]
-  if (!config || !weights || !input) return fail(`missing: ${missing.join(', ')}; choose all three files at once`)
-  const bytes = async (file: File) => new Uint8Array(await file.arrayBuffer())
+  const named = (wanted: (name: string) => boolean) => all.find(file => wanted(file.name))
+  const config = named(name => name === 'config.json') ?? named(name => name.endsWith('.json') && !isWeights(name))
+  const weights = all.filter(file => isWeights(file.name))
+  const input = named(name => name.endsWith('.npy'))
+  const missing = [...(config ? [] : ['config.json']), ...(weights.length > 0 ? [] : ['model.safetensors'])]
+  if (!config || missing.length > 0) return fail(`missing: ${missing.join(', ')}; choose all three files at once`)
+  // One file of weights by itself may be called anything.
+  const [only] = weights
+  const usual = weights.length === 1 && only!.name.endsWith('.safetensors') ? 'model.safetensors' : undefined
   own = {
     kind: 'own',
-    name: `${weights.name} and ${input.name}`,
+    name: `${folder ?? only!.name} and ${input === undefined ? 'drawn inputs' : input.name}`,
     config: await config.text(),
-    weights: await bytes(weights),
-    input: await bytes(input),
+    files: new Map(weights.map(file => [usual ?? file.name, file])),
+    ...(input !== undefined && { input: new Uint8Array(await input.arrayBuffer()) }),
   }
   held = ''
-  element('chosen').textContent = all.map(file => file.name).join(', ')
+  element('chosen').textContent = [config, ...weights, ...(input ? [input] : [])].map(file => file.name).join(', ')
   form.querySelector<HTMLSelectElement>('[name=network]')!.value = 'own'
   form.querySelector<HTMLSelectElement>('[name=scale]')!.value = 'own'
   ask()
+}
+
+/** Files of what was dropped: of folders those that lie in them, without deeper ones. */
+async function dropped(items: DataTransferItemList): Promise<{ files: File[]; folder: string | undefined }> {
+  // The list is empty as soon as the event is over.
+  const entries = [...items].map(item => item.webkitGetAsEntry()).filter(entry => entry !== null)
+  const fileOf = (entry: FileSystemFileEntry) => new Promise<File>((done, failed) => entry.file(done, failed))
+  const files: File[] = []
+  for (const entry of entries) {
+    if (entry.isFile) files.push(await fileOf(entry as FileSystemFileEntry))
+    else for (const inner of await entriesOf(entry as FileSystemDirectoryEntry)) files.push(await fileOf(inner))
+  }
+  return { files, folder: entries.find(entry => entry.isDirectory)?.name }
+}
+
+/** The files in a folder; browsers list at most a hundred entries at a time. */
+async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemFileEntry[]> {
+  const reader = folder.createReader()
+  const found: FileSystemEntry[] = []
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((done, failed) => reader.readEntries(done, failed))
+    if (some.length === 0) return found.filter(entry => entry.isFile) as FileSystemFileEntry[]
+    found.push(...some)
+  }
 }
 
 function download(): void {
@@ -245,10 +273,18 @@ element<HTMLInputElement>('files').addEventListener('change', event => {
   const { files } = event.target as HTMLInputElement
   if (files !== null && files.length > 0) void take(files)
 })
+element<HTMLInputElement>('folder').addEventListener('change', event => {
+  const { files } = event.target as HTMLInputElement
+  const own = [...(files ?? [])].filter(file => file.webkitRelativePath.split('/').length === 2)
+  if (own.length > 0) void take(own, own[0]!.webkitRelativePath.split('/')[0])
+})
 document.addEventListener('dragover', event => event.preventDefault())
 document.addEventListener('drop', event => {
   event.preventDefault()
-  if (event.dataTransfer !== null) void take(event.dataTransfer.files)
+  if (event.dataTransfer === null) return
+  dropped(event.dataTransfer.items)
+    .then(({ files, folder }) => take(files, folder))
+    .catch(error => fail(`what was dropped could not be read: ${error instanceof Error ? error.message : error}`))
 })
 recall()
 ask()

@@ -12,15 +12,18 @@ import {
   initialise,
   inputFrom,
   type Model,
+  type ModelFiles,
   modelFrom,
   residualMlp,
   run,
   type ScaleRule,
   scalesOf,
   scalesOfModel,
+  storedTensors,
+  tensorsIn,
   towerOf,
 } from '@unravel/resnet'
-import { type Backend, js, Random, scope, type Tensor, wasm } from '@unravel/tensor'
+import { type Backend, js, Random, scope, type Tensor, tensor, wasm } from '@unravel/tensor'
 
 /** A tower of which every weight is drawn from a seed, and a batch of inputs drawn likewise. */
 export interface DrawnNetwork {
@@ -32,13 +35,14 @@ export interface DrawnNetwork {
   readonly seed: number
 }
 
-/** A trained network: the two files of its folder, and a batch of inputs as .npy. */
+/** A network of one's own: the files of its folder by name, and a batch of inputs as .npy. */
 export interface OwnNetwork {
   readonly kind: 'own'
   readonly name: string
   readonly config: string
-  readonly weights: Uint8Array
-  readonly input: Uint8Array
+  readonly files: ReadonlyMap<string, Blob>
+  /** Absent: inputs are drawn. */
+  readonly input?: Uint8Array
 }
 
 export type Network = DrawnNetwork | OwnNetwork
@@ -128,8 +132,12 @@ export class Study {
 
 function make(network: Network, dtype: 'f32' | 'f64', backend: Backend): { model: Model; x: Tensor } {
   if (network.kind === 'own') {
-    const model = modelFrom(network.config, network.weights, { dtype, backend })
-    return { model, x: inputFrom(network.input, model, { dtype, backend }) }
+    const model = modelFrom(network.config, storedTensors(filesOf(network.files)), { dtype, backend })
+    const { input } = network
+    return {
+      model,
+      x: input === undefined ? drawnInput(model, dtype, backend) : inputFrom(input, model, { dtype, backend }),
+    }
   }
   const { depth, width, activation, norm, seed } = network
   const { input, output, inputs } = DRAWN
@@ -146,6 +154,45 @@ function make(network: Network, dtype: 'f32' | 'f64', backend: Backend): { model
   })
   const model = initialise(residualMlp, config, { random, dtype, backend })
   return { model, x: random.normal([inputs, input], 0, 1, { dtype, backend }) }
+}
+
+/** In workers alone, and so not in the types of a page. */
+declare class FileReaderSync {
+  readAsText(file: Blob): string
+  readAsArrayBuffer(file: Blob): ArrayBuffer
+}
+
+/** Files that are read where they lie, piece by piece: a worker may wait for them. */
+function filesOf(files: ReadonlyMap<string, Blob>): ModelFiles {
+  const reader = new FileReaderSync()
+  const get = (name: string) => {
+    const file = files.get(name)
+    if (file === undefined) throw new RangeError(`missing: ${name}; choose all files of the folder at once`)
+    return file
+  }
+  return {
+    names: [...files.keys()],
+    text: name => reader.readAsText(get(name)),
+    tensors(name) {
+      const file = get(name)
+      const read = (begin: number, end: number) => new Uint8Array(reader.readAsArrayBuffer(file.slice(begin, end)))
+      return tensorsIn(name, { size: file.size, read })
+    },
+  }
+}
+
+/** Positions, and sides of an image, where a network leaves them open. */
+const OPEN = { sequence: 8, side: 64 }
+
+/** One input of a network, drawn from a seed: ids of its vocabulary, or normal numbers. */
+function drawnInput(model: Model, dtype: 'f32' | 'f64', backend: Backend): Tensor {
+  const { shape, kind } = model.architecture.input(model.config)
+  const random = new Random(0)
+  const sizes = shape.map(n => (typeof n === 'number' ? n : kind === 'ids' ? OPEN.sequence : OPEN.side))
+  if (kind === 'real') return random.normal([1, ...sizes], 0, 1, { dtype, backend })
+  const { vocab_size: vocabulary } = model.config as unknown as { readonly vocab_size: number }
+  const ids = Int32Array.from(random.permutation(vocabulary).subarray(0, sizes[0]!))
+  return tensor(ids, { shape: [1, ids.length], backend })
 }
 
 const devices = new Map<string, Backend>()

@@ -1,5 +1,5 @@
 import { gated, gradient, longestPath, type Orders, subsets, type Target, taylor } from '@unravel/expansion'
-import type { Tower } from '@unravel/resnet'
+import { run, type Tower } from '@unravel/resnet'
 import { scope, type Tensor } from '@unravel/tensor'
 import { head } from '@unravel/tensor/internals'
 
@@ -41,7 +41,9 @@ export function expandBy(
     const of = (k: number | 'all') =>
       expansion === 'gated' ? gated(tower, x, k, { onBlock, sites }) : gradient(tower, x, target, k, { onBlock, sites })
     const state = scope(() => tower.encode(x)).size
-    const tooMany = (n + 1) * Math.max(x.size, state) > MAX_NUMBERS || n * (n + 1) * state > MAX_WORK
+    // Orders of logits over a vocabulary are far larger than the states that they are made of.
+    const size = expansion === 'gated' ? scope(() => run(tower, x).size) : x.size
+    const tooMany = (n + 1) * Math.max(size, state) > MAX_NUMBERS || n * (n + 1) * state > MAX_WORK
     if (orders === 'all' || orders >= n || tooMany) return of(orders)
     const { coefficients: all, ...rest } = of('all')
     return { ...rest, all, coefficients: head(all, orders + 1) }

@@ -79,3 +79,4 @@ export {
   train,
 } from './train.js'
 export { type VitConfig, vit } from './vit.js'
+export { type ModelFiles, storedTensors, tensorsIn } from './weights.js'

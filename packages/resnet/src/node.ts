@@ -21,8 +21,8 @@ import {
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { type ByteSource, FormatError, parseSafetensors, parseTorch, type StoredTensor } from '@unravel/tensor'
-import { bounded, brief, shown } from '@unravel/tensor/internals'
+import { type ByteSource, FormatError, type StoredTensor } from '@unravel/tensor'
+import { bounded } from '@unravel/tensor/internals'
 import type { Model } from './architecture.js'
 import {
   type Checkpoint,
@@ -38,6 +38,7 @@ import type { Optimiser } from './optimisers.js'
 import { parsePng } from './png.js'
 import { type Characters, charactersOf } from './text.js'
 import type { TrainingState } from './train.js'
+import { MissingWeights, storedTensors, tensorsIn } from './weights.js'
 
 /** A file or folder that cannot be read or written; the message names it and what to do. */
 export class FileError extends Error {
@@ -207,14 +208,20 @@ function withWeights<T>(folder: string, use: (weights: ReadonlyMap<string, Store
     return attempt('read', path, () => {
       const file = openSync(path, 'r')
       open.push(file)
-      const source = fileSource(file)
-      const parse = () => (name.endsWith('.safetensors') ? parseSafetensors(source) : parseTorch(source)).tensors
-      // The usual file goes by its format.
-      return name === 'model.safetensors' ? parse() : about(name, parse)
+      return tensorsIn(name, fileSource(file))
     })
   }
   try {
-    return use(storedTensors(folder, tensorsOf))
+    return use(
+      storedTensors({
+        names: readdirSync(folder),
+        text: name => Buffer.from(readBytes(join(folder, name))).toString('utf8'),
+        tensors: tensorsOf,
+      }),
+    )
+  } catch (error) {
+    if (!(error instanceof MissingWeights)) throw error
+    throw new FileError(`cannot read ${folder}: ${error.message}`)
   } finally {
     for (const file of open) closeSync(file)
   }
@@ -235,57 +242,6 @@ const fileSource = (file: number): ByteSource => ({
     return bytes
   },
 })
-
-/** The tensors of a folder's weights: one file, shards with an index, or a state dict of torch.save. */
-function storedTensors(
-  folder: string,
-  tensorsOf: (name: string) => ReadonlyMap<string, StoredTensor>,
-): ReadonlyMap<string, StoredTensor> {
-  for (const name of ['model.safetensors', 'pytorch_model.bin']) {
-    if (existsSync(join(folder, name))) return tensorsOf(name)
-    const index = `${name}.index.json`
-    if (existsSync(join(folder, index))) return sharded(folder, index, tensorsOf)
-  }
-  const saved = readdirSync(folder).filter(name => /\.(pt|pth)$/.test(name))
-  if (saved.length === 1) return tensorsOf(saved[0]!)
-  const found = saved.length === 0 ? 'there is no' : `${brief(saved.join(', '))} are several, and there is no`
-  throw new FileError(
-    `cannot read ${folder}: ${found} model.safetensors (nor model.safetensors.index.json with its shards, pytorch_model.bin, or one .pt or .pth)`,
-  )
-}
-
-/** The tensors that an index names, each from the shard that it names. Throws FormatError where a shard lacks one. */
-function sharded(
-  folder: string,
-  index: string,
-  tensorsOf: (name: string) => ReadonlyMap<string, StoredTensor>,
-): ReadonlyMap<string, StoredTensor> {
-  const text = Buffer.from(readBytes(join(folder, index))).toString('utf8')
-  return about(index, () => {
-    let map: unknown
-    try {
-      map = (JSON.parse(text) as { weight_map?: unknown } | null)?.weight_map
-    } catch (error) {
-      throw new FormatError(`it is not JSON (${(error as Error).message})`)
-    }
-    const entries = typeof map === 'object' && map !== null ? Object.entries(map) : []
-    const shards = new Map<string, ReadonlyMap<string, StoredTensor>>()
-    const tensors = new Map<string, StoredTensor>()
-    for (const [name, shard] of entries) {
-      if (typeof shard !== 'string' || shard !== basename(shard)) {
-        throw new FormatError(
-          `tensor ${shown(name)} is in ${shown(shard)}; expected the name of a file beside the index`,
-        )
-      }
-      if (!shards.has(shard)) shards.set(shard, tensorsOf(shard))
-      const tensor = shards.get(shard)!.get(name)
-      if (tensor === undefined) throw new FormatError(`${shown(shard)} has no tensor ${shown(name)}`)
-      tensors.set(name, tensor)
-    }
-    if (tensors.size === 0) throw new FormatError('it has no weight_map of names to files')
-    return tensors
-  })
-}
 
 /** Writes a model's folder, weights first, so that a folder with a config.json is complete. */
 export function writeModel(folder: string, model: Model): void {

@@ -120,7 +120,8 @@ export async function readNetwork(folder: string, options: NetworkOptions, backe
     io.err(`warning: ${message}\n`)
   }
   const about = { folder, backend, warnings }
-  if (isGraphFile(io, folder)) return { ...(await fromGraph(folder, { ...options, input: inputFile(folder, options) }, backend, io)), ...about }
+  if (isGraphFile(io, folder))
+    return { ...(await fromGraph(folder, { ...options, input: inputFile(folder, options) }, backend, io)), ...about }
   if (options.output !== undefined && options.output !== 'output') {
     throw new UsageError(`--output ${options.output}: the only output of ${folder} is called "output"`)
   }
