@@ -97,38 +97,54 @@ async function bundle(folder) {
 }
 
 /**
- * Lets bundles that a page loads beside each other use the same tensors: each holds the packages that it depends on, and
- * the first one to be loaded is every other one's too.
+ * Lets bundles that a page loads beside each other use the same tensors: each holds the packages that it depends on, all their
+ * entries, and the first one to be loaded is every other one's too.
  */
 const sharedPackages = {
   name: 'shared-packages',
-  // Other entries, such as the kernels one by one, hold nothing that two bundles would have to share.
-  resolveId: (id, importer) => (/^@unravel\/[^/]+$/.test(id) && !importer?.startsWith('\0') ? `\0${id}` : null),
+  // Entries of packages that no page loads, such as the kernels one by one, hold nothing that two bundles would have to share.
+  resolveId: (id, importer) => (sources.has(id) && !importer?.startsWith('\0') ? `\0${id}` : null),
   async load(id) {
-    if (!id.startsWith('\0@unravel/')) return null
     const name = id.slice(1)
-    const folder = folders.find(folder => manifest(folder).name === name)
-    const { version, main } = manifest(folder)
-    const file = join(root, folder, main)
+    if (!id.startsWith('\0') || !sources.has(name)) return null
+    const { folder, file } = sources.get(name)
+    const { version, name: owner } = manifest(folder)
+    const siblings = [...sources].filter(([, entry]) => entry.folder === folder)
     const names = Object.keys(await import(file))
     return [
-      `import * as own from ${JSON.stringify(file)}`,
-      `const shared = (globalThis[Symbol.for(${JSON.stringify(`${name}@${version}`)})] ??= own)`,
-      `export const { ${names.join(', ')} } = shared`,
+      ...siblings.map(([, entry], i) => `import * as own${i} from ${JSON.stringify(entry.file)}`),
+      `const own = { ${siblings.map(([sibling], i) => `${JSON.stringify(sibling)}: own${i}`).join(', ')} }`,
+      `const shared = (globalThis[Symbol.for(${JSON.stringify(`${owner}@${version}`)})] ??= own)`,
+      `export const { ${names.join(', ')} } = shared[${JSON.stringify(name)}]`,
     ].join('\n')
   },
 }
 
-/** dist/browser.js: the package and all that it needs in one file, for pages without a bundler. */
+/** The files in dist/ of what a bundle shares: the main entry of every package, and entries that pages load. */
+const sources = new Map(
+  folders.flatMap(folder => {
+    const { name, exports: entries } = manifest(folder)
+    return Object.entries(entries).flatMap(([path, entry]) =>
+      path === '.' || entries[`${path}/browser`] !== undefined
+        ? [[name + path.slice(1), { folder, file: join(root, folder, entry.default) }]]
+        : [],
+    )
+  }),
+)
+
+/** dist/browser.js: the package and all that it needs in one file, for pages without a bundler. The same of other entries. */
 async function bundleForBrowsers(folder) {
-  const build = await rolldown({
-    input: { browser: manifest(folder).name },
-    platform: 'browser',
-    plugins: [sharedPackages],
-  })
-  await build.write({ dir: join(root, folder, 'dist'), format: 'esm', minify: true, sourcemap: true })
-  await build.close()
+  const { name, exports: entries } = manifest(folder)
+  for (const [path, entry] of Object.entries(entries).filter(([path]) => path.endsWith('/browser'))) {
+    const build = await rolldown({
+      input: join(name, path.slice(0, -'/browser'.length)),
+      platform: 'browser',
+      plugins: [sharedPackages],
+    })
+    await build.write({ file: join(root, folder, entry.default), format: 'esm', minify: true, sourcemap: true })
+    await build.close()
+  }
 }
 
 await Promise.all(folders.map(bundle))
-await Promise.all(folders.filter(folder => manifest(folder).exports['./browser']).map(bundleForBrowsers))
+await Promise.all(folders.map(bundleForBrowsers))

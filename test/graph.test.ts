@@ -38,9 +38,9 @@ const total = ({ coefficients }: Orders): Tensor => sum(coefficients, 0)
 const lenses = (found: GraphTower, x: Tensor): Record<'gated' | 'gradient' | 'taylor', Orders> => {
   const { tower, sites } = found
   return {
-    gated: gated(tower, x, 'all', undefined, { sites }),
-    gradient: gradient(tower, x, 1, 'all', undefined, { sites }),
-    taylor: taylor(tower, x, 5, undefined, { sites }),
+    gated: gated(tower, x, 'all', { sites }),
+    gradient: gradient(tower, x, 1, 'all', { sites }),
+    taylor: taylor(tower, x, 5, { sites }),
   }
 }
 
@@ -134,7 +134,7 @@ describe('nested blocks', () => {
       ...[[0.2, 2], [0.2, 2], [0.2, 1]],
       ...[[0.2, 2], [0.2, 2], [0.2, 1], [1, 0]],
     ]) // biome-ignore format: the blocks of one in a row
-    const { scales, marks } = gated(tower, x, 'all', undefined, { sites })
+    const { scales, marks } = gated(tower, x, 'all', { sites })
     expect(scales.map(s => Math.round(s * 1e6) / 1e6)).toEqual([0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 1])
     // The trunk, through any of two blocks, each of any of two inner ones.
     expect(marks!.last).toEqual([-1, 6])

@@ -11,19 +11,8 @@ import {
   towerOf,
   vit,
 } from '@unravel/resnet'
-import {
-  concat,
-  js,
-  mul,
-  narrow,
-  type Op,
-  opTable,
-  type Paths,
-  Random,
-  type Series,
-  type Tensor,
-  tensor,
-} from '@unravel/tensor'
+import { concat, js, mul, narrow, Random, type Tensor, tensor } from '@unravel/tensor'
+import { type Op, opTable, type Paths, type Series } from '@unravel/tensor/internals'
 import { describe, expect, test } from 'vitest'
 
 type Config = Model['config']

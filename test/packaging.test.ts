@@ -36,7 +36,8 @@ const tarballs: Record<string, string> = {}
 /** One line for every package and entry point, that uses something of it. */
 const program = `
 import { js, wasm } from '@unravel/kernels'
-import { add, grad, sum, tanh, tensor, type Tensor, useBackend } from '@unravel/tensor'
+import { add, grad, series, sum, tanh, tensor, type Tensor, useBackend } from '@unravel/tensor'
+import { Dense, Series } from '@unravel/tensor/internals'
 import { type Config, run, type Tower } from '@unravel/resnet'
 import { GraphError } from '@unravel/graph'
 import { gated, taylor } from '@unravel/expansion'
@@ -47,15 +48,19 @@ const x = tensor([[1, 2]], { dtype: 'f64' })
 const orders: number[] = [...taylor(tower, x, 1).coefficients.dataSync()]
 const slope: Tensor = grad(h => sum(tanh(h)))(tensor([0, 0]))
 const slopes: number = slope.dataSync().map(v => v + 1).reduce((a, b) => a + b)
+const dense: boolean[] = [x, slope].map(t => t instanceof Dense)
+let inside: boolean | undefined
+series(t => { inside = t instanceof Series; return t }, x, 0)
 const config: Config = { architecture: 'residual-mlp' }
-console.log(JSON.stringify([slopes, config.architecture, expansionDocument.safeParse({}).success, js().name, ...orders, ...run(tower, x).dataSync(), gated(tower, x, 'all').coefficients.shape, new GraphError('none').name]))
+console.log(JSON.stringify([slopes, config.architecture, expansionDocument.safeParse({}).success, js().name, ...orders, ...run(tower, x).dataSync(), gated(tower, x, 'all').coefficients.shape, new GraphError('none').name, ...dense, inside]))
 `
 const stripped = (text: string) =>
   text
     .replace(/, type \w+|type \w+, /g, '')
     .replace(/(const \w+): [\w[\]]+ =/g, '$1 =')
+    .replace('let inside: boolean | undefined', 'let inside')
     .replace('(h: Tensor)', 'h')
-const answer = '[4,"residual-mlp",false,"js",1,2,1,1.5,2,3.5,[2,1,2],"GraphError"]'
+const answer = '[4,"residual-mlp",false,"js",1,2,1,1.5,2,3.5,[2,1,2],"GraphError",true,true,true]'
 
 beforeAll(async () => {
   await exec(process.execPath, [join(root, 'kernels/scripts/build-wasm.mjs')])
@@ -184,7 +189,7 @@ describe('the packed packages', () => {
           readFileSync(join(project, 'node_modules', name, 'package.json'), 'utf8'),
         ) as { exports: Record<string, { types?: string }> }
         return Object.entries(entries).flatMap(([entry, { types }]) =>
-          types === undefined || entry === './browser'
+          types === undefined || entry.endsWith('/browser')
             ? []
             : [[join(name, entry), join(project, 'node_modules', name, types)] as const],
         )
@@ -241,15 +246,15 @@ describe('the packed packages', () => {
     async () => {
       const site = join(project, 'site')
       mkdirSync(site)
-      const modules = ['tensor', 'resnet', 'graph', 'expansion']
-      for (const name of modules) {
-        const { exports: entries } = manifest(`packages/${name}`)
-        copyFileSync(
-          join(project, 'node_modules/@unravel', name, entries['./browser'].default),
-          join(site, `${name}.js`),
-        )
+      const imports: Record<string, string> = {}
+      for (const [i, folder] of folders.entries()) {
+        for (const [entry, { default: file }] of Object.entries<{ default: string }>(manifest(folder).exports)) {
+          if (!entry.endsWith('/browser')) continue
+          const name = join(names[i]!, entry.slice(0, -'/browser'.length))
+          imports[name] = `./${name.replaceAll('/', '-')}.js`
+          copyFileSync(join(project, 'node_modules', names[i]!, file), join(site, imports[name]!))
+        }
       }
-      const imports = Object.fromEntries(modules.map(name => [`@unravel/${name}`, `./${name}.js`]))
       const parts = stripped(program)
         .split('\n')
         .filter(line => !/'(@unravel\/kernels|unravel\/report)'/.test(line))
@@ -274,7 +279,7 @@ describe('the packed packages', () => {
         await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`)
         await expect
           .poll(async () => `${await page.title()}${complaints}`)
-          .toBe('[4,"residual-mlp",2,1,2,1,1.5,2,3.5,[2,1,2],"GraphError"]')
+          .toBe('[4,"residual-mlp",2,1,2,1,1.5,2,3.5,[2,1,2],"GraphError",true,true,true]')
       } finally {
         await browser.close()
         server.close()

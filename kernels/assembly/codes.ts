@@ -43,6 +43,7 @@ export enum ZipCode {
   greater,
   greaterEqual,
   pow,
+  through,
 }
 
 /** Reductions. A mean has the number of its sum, and 4. */

@@ -130,9 +130,19 @@ export function expm1(x: v128): v128 {
   return select(v128.or(tiny, nan(x)), x, select(f64x2.gt(x, c(37)), exp(x), moderate))
 }
 
-export function tanh(x: v128): v128 {
+/** e^(2|x|) − 1, of 20 beyond 20 */
+export function expm1Twice(x: v128): v128 {
   const a = f64x2.pmin(c(20), f64x2.abs(x))
-  const e = expm1Moderate(f64x2.add(a, a))
+  return expm1Moderate(f64x2.add(a, a))
+}
+
+export function tanh(x: v128): v128 {
+  return tanhFrom(x, expm1Twice(x))
+}
+
+/** tanh x from e = expm1Twice(x) @inline */
+export function tanhFrom(x: v128, e: v128): v128 {
+  const a = f64x2.pmin(c(20), f64x2.abs(x))
   // e/(e + 2) where that is small, 1 − 2/(e + 2) elsewhere
   const small = f64x2.lt(a, c(0.55))
   const q = f64x2.div(select(small, e, c(2)), f64x2.add(e, c(2)))
@@ -153,6 +163,13 @@ export function sech2(x: v128): v128 {
   const e = exp(f64x2.mul(f64x2.abs(x), c(-2)))
   const d = f64x2.add(c(1), e)
   return f64x2.div(f64x2.mul(c(4), e), f64x2.mul(d, d))
+}
+
+/** 1/cosh² x from e = expm1Twice(x) @inline */
+export function sech2From(x: v128, e: v128): v128 {
+  if (v128.any_true(f64x2.gt(f64x2.abs(x), c(20)))) return sech2(x)
+  const d = f64x2.add(c(2), e)
+  return f64x2.div(f64x2.mul(c(4), f64x2.add(c(1), e)), f64x2.mul(d, d))
 }
 
 /** 2/(2i + 3) @inline */

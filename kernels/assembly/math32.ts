@@ -266,3 +266,29 @@ function geluAnywhere(x: v128): v128 {
   const tail = geluTail(a, select(near, at(NEAR, 0), at(FAR, 0)), select(near, nearPart(a), farPart(a)), sum)
   return select(nan(x), x, geluFrom(x, a, twice(tail, sum)))
 }
+
+/** The derivative of gelu, Φ(x) + xΦ′(x). With q as in gelu and E = e^(−a²/2) it is E·(q/a − a/√2π) at −a, and 1 less that at a;
+ *  close to 0 it is ½ + x·(p + E/√2π), Φ(x) = ½ + x·p. */
+export function geluSlope(x: v128): v128 {
+  const a = f32x4.pmin(c(15), f32x4.abs(x))
+  const sum = nearest(halfSquare(a))
+  const high = highPart(a)
+  const k = f32x4.sub(sum, at(LN2, 3))
+  const main = mad(k, at(LN2, 1), halfSquare(a))
+  const low = f32x4.mul(f32x4.mul(f32x4.sub(a, high), f32x4.add(a, high)), c(-0.5))
+  const power = expNear(f32x4.add(main, mad(k, at(LN2, 2), low)))
+  // 13
+  const e = beyond(x, 0x41500000) ? twice(power, sum) : scaled(power, sum)
+  let q = f32x4.add(at(NEAR, 0), nearPart(a))
+  // 2.5
+  if (beyond(x, 0x40200000)) q = select(f32x4.lt(a, c(2.5)), q, f32x4.add(at(FAR, 0), farPart(a)))
+  const left = f32x4.mul(e, mad(a, c(-0.3989422804014327), f32x4.div(q, a)))
+  const far = select(f32x4.lt(x, c(0)), left, f32x4.sub(c(1), left))
+  const z = f32x4.mul(x, x)
+  let p = mad(at(PHI, 4), z, at(PHI, 3))
+  p = mad(p, z, at(PHI, 2))
+  p = mad(p, z, at(PHI, 1))
+  p = mad(p, z, at(PHI, 0))
+  const near = mad(x, mad(e, c(0.3989422804014327), p), c(0.5))
+  return select(nan(x), x, select(f32x4.lt(a, c(0.75)), near, far))
+}

@@ -10,7 +10,7 @@
 // Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 13.
 
 import { SeriesCode } from './codes'
-import { exp, gaussian, log, normalCdf, sech2, sigmoid, tanh } from './math'
+import { exp, expm1Twice, gaussian, log, normalCdf, sech2From, sigmoid, tanhFrom } from './math'
 import { pow } from './power'
 import { fma, tailMask } from './simd'
 import { toeplitz } from './toeplitz'
@@ -279,9 +279,10 @@ export function series<T>(
       }
       case SeriesCode.tanh: {
         for (let h: usize = 0; h < 4; h++) {
-          const y0 = tanh(at(jx, 0, h))
-          put(y, 0, h, y0)
-          put(w, 0, h, f64x2.neg(sech2(at(jx, 0, h))))
+          const x0 = at(jx, 0, h)
+          const e = expm1Twice(x0)
+          put(y, 0, h, tanhFrom(x0, e))
+          put(w, 0, h, f64x2.neg(sech2From(x0, e)))
         }
         tangent(jx, y, w, orders, stored)
         break

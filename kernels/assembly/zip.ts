@@ -31,6 +31,9 @@ export function zip<T>(
       case ZipCode.mul:
         row<T>(ZipCode.mul, n, a, aStep, b, bStep, out)
         break
+      case ZipCode.through:
+        row<T>(ZipCode.through, n, a, aStep, b, bStep, out)
+        break
       case ZipCode.div:
         isFloat<T>() ? row<T>(ZipCode.div, n, a, aStep, b, bStep, out) : quotients(n, a, aStep, b, bStep, out)
         break
@@ -130,6 +133,7 @@ function value<T>(op: i32, x: v128, y: v128): v128 {
   if (op === ZipCode.add) return v128.add<T>(x, y)
   if (op === ZipCode.sub) return v128.sub<T>(x, y)
   if (op === ZipCode.mul) return v128.mul<T>(x, y)
+  if (op === ZipCode.through) return v128.and(v128.mul<T>(x, y), v128.ne<T>(y, v128.splat<T>(0)))
   if (op === ZipCode.div) return isFloat<T>() ? v128.div<T>(x, y) : x
   // x where it is larger (smaller) or NaN, else y, which may be NaN
   if (op === ZipCode.maximum) return v128.bitselect(x, y, v128.or(v128.gt<T>(x, y), v128.ne<T>(x, x)))

@@ -83,7 +83,7 @@ export const MAP_GRAD_OPS = [
 ] as const satisfies readonly MapOp[]
 export type MapGradOp = (typeof MAP_GRAD_OPS)[number]
 
-/** Elementwise functions of two arguments. Comparisons give 0/1. */
+/** Elementwise functions of two arguments. Comparisons give 0/1; `through` is a·b, and 0 where b is 0, for infinite a too. */
 export const ZIP_OPS = [
   'add',
   'sub',
@@ -98,6 +98,7 @@ export const ZIP_OPS = [
   'lessEqual',
   'greater',
   'greaterEqual',
+  'through',
 ] as const
 export type ZipOp = (typeof ZIP_OPS)[number]
 

@@ -1,19 +1,5 @@
-import {
-  apply,
-  type Dense,
-  js,
-  logSoftmax,
-  mul,
-  type Op,
-  opTable,
-  Random,
-  series,
-  softmax,
-  stack,
-  type Tensor,
-  tensor,
-  vjp,
-} from '@unravel/tensor'
+import { js, logSoftmax, mul, Random, series, softmax, stack, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { apply, type Dense, type Op, opTable } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { type Case, cases, type Domain } from '../conformance/cases.js'
 import { type Backend, device, expectClose, modes, wasm } from './devices.js'

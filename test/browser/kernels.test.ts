@@ -337,7 +337,7 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
       const kind = (v: number) => (Number.isFinite(v) ? 'finite' : String(v))
       expect([name, args[0], got[0]!.map(kind)]).toEqual([name, args[0], want[0]!.map(kind)])
     }
-    for (const op of ['add', 'mul', 'maximum', 'minimum', 'equal', 'notEqual', 'less', 'greaterEqual']) {
+    for (const op of ['add', 'mul', 'maximum', 'minimum', 'equal', 'notEqual', 'less', 'greaterEqual', 'through']) {
       await check('zip', [is(op), is([n]), a, is([1]), b, is([1]), out(n)])
     }
     for (const op of ['exp', 'tanh', 'relu', 'sigmoid', 'erf', 'gelu', 'log', 'softplus', 'abs', 'silu']) {

@@ -1,5 +1,6 @@
 import { bareJs } from '@unravel/kernels'
-import { adamwUpdate, apply, type Op, opTable, Random, sgdUpdate, tensor, useBackend } from '@unravel/tensor'
+import { adamwUpdate, Random, sgdUpdate, tensor, useBackend } from '@unravel/tensor'
+import { apply, type Op, opTable } from '@unravel/tensor/internals'
 import { expect, it } from 'vitest'
 import { cases } from './cases.js'
 

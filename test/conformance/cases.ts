@@ -1,4 +1,5 @@
-import { mul, type Op, sigmoid, type Tensor } from '@unravel/tensor'
+import { mul, sigmoid, type Tensor } from '@unravel/tensor'
+import type { Op } from '@unravel/tensor/internals'
 
 /** Random numbers that suit an op: where its derivatives exist and are of moderate size. */
 export type Domain = 'real' | 'positive' | 'distinct' | 'mask' | 'softmax' | 'logSoftmax' | { readonly ids: number }
@@ -201,6 +202,7 @@ export const cases: Record<string, readonly Case[]> = {
   step: each(distinct(2, 3)),
   stopGradient: smooth,
   sub: pairs,
+  through: [{ inputs: [real(2, 3), real(3)], paths: [0] }],
   sum: axes(
     { axes: [-2], keepdims: false },
     { axes: [-3, -1], keepdims: true },

@@ -2,19 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { type Backend, type DType, js, wasm } from '@unravel/kernels'
 import {
   add,
-  apply,
   backendOf,
-  type Dense,
-  Gating,
   gated,
   gradcheck,
   jvp,
   logSoftmax,
   memory,
   mul,
-  type Op,
-  opTable,
-  Paths,
   Random,
   RuleError,
   reshape,
@@ -27,6 +21,7 @@ import {
   tensor,
   vjp,
 } from '@unravel/tensor'
+import { apply, type Dense, Gating, type Op, opTable, Paths } from '@unravel/tensor/internals'
 import { describe, expect, it, vi } from 'vitest'
 import { Heap } from '../../kernels/src/wasm/memory.js'
 import { type Case, cases, type Domain } from './cases.js'

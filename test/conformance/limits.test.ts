@@ -1,20 +1,7 @@
 import { type Backend, js, wasm } from '@unravel/kernels'
 import * as ops from '@unravel/tensor'
-import {
-  Gating,
-  grad,
-  jvp,
-  max,
-  maximum,
-  min,
-  minimum,
-  pow,
-  series,
-  sum,
-  type Tensor,
-  tensor,
-  vjp,
-} from '@unravel/tensor'
+import { grad, jvp, max, maximum, min, minimum, pow, series, sum, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { type Dense, Gating } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 
 // Values and derivatives where functions saturate, meet NaN, ±Inf or ±0, tie, or have a kink.
@@ -111,7 +98,7 @@ const TAYLOR: Record<string, readonly (readonly number[])[]> = {
 }
 
 describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
-  const make = (x: ops.Dense | number | readonly number[] | readonly (readonly number[])[]) =>
+  const make = (x: Dense | number | readonly number[] | readonly (readonly number[])[]) =>
     tensor(x as number[], { dtype, backend })
   const [eps, least] = dtype === 'f32' ? [2 ** -24, 2 ** -126] : [2 ** -53, 2 ** -1022]
 
@@ -225,6 +212,56 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
         ),
       ),
     ).toEqual([3, 2])
+  })
+
+  it('a closed gate lets nothing through, not even an infinite path sum', () => {
+    for (const name of ['relu', 'gelu', 'geluTanh', 'silu', 'mish', 'hardSwish', 'relu6']) {
+      const at = new Gating(1, 2)
+      const x = at.paths(make([-Infinity, 2]), make([[3, 1.5], [-Infinity, 0.5]])) // biome-ignore format: one line an order
+      const y = named[name]!(x)
+      expect(numbers(at.value(y))[0], name).toBeCloseTo(0, 15)
+      const stack = numbers(at.stack(y))
+      expect(
+        [stack[0], stack[2]].map(v => Math.abs(v!)),
+        name,
+      ).toEqual([0, 0])
+      const slope = numbers(grad((v: Tensor) => sum(named[name]!(v)))(make([-Infinity])))
+      expect(slope.map(Math.abs), name).toEqual([0])
+      const orders = numbers(series(named[name]!, make([[-Infinity], [1], [2]]), 2))
+      expect(orders.map(Math.abs), name).toEqual([0, 0, 0].slice(0, orders.length))
+      expect(stack[1]! + stack[3]!, name).toBeCloseTo(numbers(at.value(y))[1]!, 6)
+    }
+  })
+
+  it.each([
+    // Values and slopes at −∞ and at +∞.
+    ['relu', 0, 0, Infinity, 1],
+    ['relu6', 0, 0, 6, 0],
+    ['gelu', 0, 0, Infinity, 1],
+    ['geluTanh', 0, 0, Infinity, 1],
+    ['silu', 0, 0, Infinity, 1],
+    ['mish', 0, 0, Infinity, 1],
+    ['hardSwish', 0, 0, Infinity, 1],
+    ['hardSigmoid', 0, 0, 1, 0],
+    ['hardTanh', -1, 0, 1, 0],
+    ['sigmoid', 0, 0, 1, 0],
+    ['tanh', -1, 0, 1, 0],
+    ['erf', -1, 0, 1, 0],
+    ['softsign', -1, 0, 1, 0],
+    ['softplus', 0, 0, Infinity, 1],
+    ['logSigmoid', -Infinity, 1, 0, 0],
+    ['elu', -1, 0, Infinity, 1],
+    ['celu', -1, 0, Infinity, 1],
+    ['leakyRelu', -Infinity, 0.01, Infinity, 1],
+  ] as const)('%s has its limits at infinity, in both modes', (name, left, leftSlope, right, rightSlope) => {
+    const f = named[name]!
+    const x = make([-Infinity, Infinity])
+    const close = (got: readonly number[], want: readonly number[]) =>
+      got.forEach((v, i) => expect(Math.abs(v - want[i]!) < 1e-6 || v === want[i], `${v} for ${want[i]}`).toBe(true))
+    close(numbers(f(x)), [left, right])
+    close(numbers(jvp(f, x, make([1, 1]))[1]), [leftSlope, rightSlope])
+    close(numbers(grad((v: Tensor) => sum(f(v)))(x)), [leftSlope, rightSlope])
+    close(numbers(series(f, make([[-Infinity, Infinity], [1, 1], [0, 0]]), 2)).slice(0, 4), [left, right, leftSlope, rightSlope]) // biome-ignore format: one line
   })
 
   it('a tie is shared in both modes, and NaN makes value and derivatives NaN', () => {

@@ -1,6 +1,5 @@
 import { type Backend, type DType, js, wasm } from '@unravel/kernels'
 import {
-  apply,
   batchNorm,
   conv2d,
   crossEntropy,
@@ -8,13 +7,10 @@ import {
   gated,
   gatedProduct,
   layerNorm,
-  leaves,
   linear,
   mse,
-  type Op,
   ones,
   onesLike,
-  opTable,
   reshape,
   rmsNorm,
   scaledDotProductAttention,
@@ -25,6 +21,7 @@ import {
   vjp,
   zeros,
 } from '@unravel/tensor'
+import { apply, leaves, type Op, opTable } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { type Case, cases } from './cases.js'
 

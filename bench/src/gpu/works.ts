@@ -1,5 +1,6 @@
 import { taylor } from '@unravel/expansion'
-import { type Backend, conv2d, type Dense, matmul, slice, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, conv2d, matmul, slice, type Tensor, tensor } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { dispose, inputOf, towerOf, trainer, transposed } from '../peers/unravel.js'
 import type { Contender, Values } from '../types.js'
 import type { ConvWork, Floats, Matmul, TaylorWork, TrainingWork } from '../works.js'

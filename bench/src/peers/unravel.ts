@@ -6,7 +6,6 @@ import {
   addScaled,
   type Backend,
   conv2d,
-  type Dense,
   exp,
   gelu,
   js,
@@ -25,6 +24,7 @@ import {
   valueAndGrad,
   wasm,
 } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { kernelsOf } from '../replay.js'
 import type { Contender } from '../types.js'
 import type { ConvWork, Floats, Net, RowsWork, TrainingWork, Work } from '../works.js'

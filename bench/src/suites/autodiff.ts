@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { add, type Dense, scope, tensor, vjp } from '@unravel/tensor'
+import { add, scope, tensor, vjp } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { against } from '../check.js'
 import { itsKernels, ours, variantOf } from '../peers/unravel.js'
 import { taylorArrays, trainingStep } from '../reference.js'

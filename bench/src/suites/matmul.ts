@@ -77,6 +77,9 @@ export const matmul: Suite = {
       n => () =>
         product(`matmul-${n}-f64`, matmulWork('f64', n, n, n), ['ours', 'ours plain'], n > 256 ? SLOW_CPU : {}),
     ),
+    // Sums of many terms: they are taken in pieces, so that their error stays.
+    () =>
+      product('matmul-long-k', matmulWork('f32', 16, quick ? 2 ** 14 : 2 ** 18, 16), ['ours', 'ours plain'], SLOW_CPU),
     () => layouts(64, 256, 256),
     () => layouts(512, 512, 512),
     () => plainTypescript(256),

@@ -1,6 +1,7 @@
 import { gated } from '@unravel/expansion'
 import type { Buffer } from '@unravel/kernels'
-import { add, type Dense, jvp, linear, mul, scope, type Tensor, tanh, tensor } from '@unravel/tensor'
+import { add, jvp, linear, mul, scope, type Tensor, tanh, tensor } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { against } from '../check.js'
 import { inputOf, ours, towerOf, variantOf } from '../peers/unravel.js'
 import { addProduct, taylorArrays, towerStates } from '../reference.js'

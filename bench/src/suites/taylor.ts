@@ -104,8 +104,10 @@ function working(of: Net, orders: number): number {
   const x = inputOf(of, backend)
   const before = memory(backend).bytes
   let most = 0
-  const { coefficients, total } = expand(tower, x, orders, () => {
-    most = Math.max(most, memory(backend).bytes - before)
+  const { coefficients, total } = expand(tower, x, orders, {
+    onBlock: () => {
+      most = Math.max(most, memory(backend).bytes - before)
+    },
   })
   for (const t of [coefficients, total, x, ...tower.weights.flat()]) for (const d of t.dense()) d.dispose()
   return most / 1024

@@ -79,6 +79,7 @@ const zips: Record<ZipOp, string> = {
   lessEqual: compare('p <= q'),
   greater: compare('p > q'),
   greaterEqual: compare('p >= q'),
+  through: 'if (q === 0.0) { return 0.0; }\nreturn p * q;',
 }
 
 /** The element of every buffer that meets element i of the result: `a_`, `b_`, … */

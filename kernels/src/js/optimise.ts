@@ -29,8 +29,9 @@ function density(x: number): number {
 export function mapGrad(op: MapGradOp, v: TypedArray, gy: TypedArray, gx: TypedArray): void {
   const d = derivatives[op]
   const n = v.length
-  for (let from = 0; from < gy.length; from += n) {
-    for (let i = 0; i < n; i++) gx[from + i] = gy[from + i]! * d(v[i]!)
+  for (let i = 0; i < n; i++) {
+    const slope = d(v[i]!)
+    for (let j = i; j < gy.length; j += n) gx[j] = gy[j]! * slope
   }
 }
 
@@ -66,6 +67,7 @@ export function adamw(
     const square = beta2 * v[i]! + (1 - beta2) * gradient * gradient
     mOut[i] = mean
     vOut[i] = square
-    pOut[i] = shrink * p[i]! - (rate * mean) / (Math.sqrt(square) * correction + eps)
+    // The square as it is stored: one that overflows makes the update 0.
+    pOut[i] = shrink * p[i]! - (rate * mean) / (Math.sqrt(vOut[i]!) * correction + eps)
   }
 }

@@ -107,6 +107,13 @@ const loops: Record<ZipOp, Loop> = {
       out[to + i] = p >= q ? 1 : 0
     }
   },
+  through: (n, a, aFrom, aStep, b, bFrom, bStep, out, to) => {
+    for (let i = 0; i < n; i++) {
+      const p = a[aFrom + i * aStep]!
+      const q = b[bFrom + i * bStep]!
+      out[to + i] = q === 0 ? 0 : p * q
+    }
+  },
 }
 
 /** p^q modulo 2^32, cut to an integer where q < 0. */
@@ -118,10 +125,13 @@ function integerPower(p: number, q: number): number {
 }
 
 /** Products of i32, whose low bits f64 would round away. */
+function integerProducts(...[n, a, aFrom, aStep, b, bFrom, bStep, out, to]: Parameters<Loop>): void {
+  for (let i = 0; i < n; i++) out[to + i] = Math.imul(a[aFrom + i * aStep]!, b[bFrom + i * bStep]!)
+}
+
 const integerLoops: Partial<Record<ZipOp, Loop>> = {
-  mul: (n, a, aFrom, aStep, b, bFrom, bStep, out, to) => {
-    for (let i = 0; i < n; i++) out[to + i] = Math.imul(a[aFrom + i * aStep]!, b[bFrom + i * bStep]!)
-  },
+  mul: integerProducts,
+  through: integerProducts,
   pow: (n, a, aFrom, aStep, b, bFrom, bStep, out, to) => {
     for (let i = 0; i < n; i++) out[to + i] = integerPower(a[aFrom + i * aStep]!, b[bFrom + i * bStep]!)
   },

@@ -39,6 +39,7 @@ const ZIP: Record<ZipOp, (a: number, b: number) => number> = {
   lessEqual: (a, b) => Number(a <= b),
   greater: (a, b) => Number(a > b),
   greaterEqual: (a, b) => Number(a >= b),
+  through: (a, b) => (b === 0 ? 0 : a * b),
 }
 
 /** Calls `f` for every product x·w → y of a convolution, by flat indices. */

@@ -125,8 +125,8 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
       expansion: kind,
       scale:
         typeof scale === 'number'
-          ? String(scale)
-          : `(${scale.slice(0, 3).join(', ')}${scales.length > 3 ? ', …' : ''})`,
+          ? brief(scale)
+          : `(${scale.slice(0, 3).map(brief).join(', ')}${scales.length > 3 ? ', …' : ''})`,
       longest,
       norms,
       outputNorm,
@@ -141,6 +141,8 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
     }),
   }
 }
+
+const brief = (scale: number): string => String(Number(scale.toPrecision(4)))
 
 /** Remainders of the two resummed values; the Padé degrees are the diagonal ones that the orders allow. */
 function resummed(c: Float64Array, output: Float64Array, rows: number, batch: number): Analysis['resummed'] {

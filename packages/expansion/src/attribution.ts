@@ -3,15 +3,12 @@ import {
   add,
   backendOf,
   concat,
-  type Dense,
   gated as freeze,
   grad,
-  head,
   jvp,
   keep,
   mul,
   narrow,
-  padded,
   release,
   reshape,
   scope,
@@ -21,6 +18,7 @@ import {
   vjp,
   zerosLike,
 } from '@unravel/tensor'
+import { type Dense, head, padded } from '@unravel/tensor/internals'
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
 import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { lastOrder } from './orders.js'
@@ -221,9 +219,11 @@ export async function gradientAttribution(
       own.push(sent)
     })
     const pulled = new Array<Tensor>(n)
-    const paths = gradientPaths(tower, x, seed, Math.max(most, 1), {}, (l, _after, through) => {
-      dots[l] = keep(products(tangents[l]!, through))
-      pulled[l] = keep(mul(narrow(through, 0, 0, 1), tower.blocks[l]!.scale))
+    const paths = gradientPaths(tower, x, seed, Math.max(most, 1), {
+      visit: (l, _after, through) => {
+        dots[l] = keep(products(tangents[l]!, through))
+        pulled[l] = keep(mul(narrow(through, 0, 0, 1), tower.blocks[l]!.scale))
+      },
     })
     const pass = (block: Block, l: number, sent: Tensor) => tangentsOf(block.skip!, states[l]!, sent)
     const pairs = scope(() => pairProducts(tower, own, pulled, pass))

@@ -3,7 +3,7 @@ import { run } from '@unravel/resnet'
 import { backendOf, Random, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
 import { embedded, gradientPaths } from './gradient.js'
 import { checkBatch, lastOrder, type Orders } from './orders.js'
-import { numbersOf, products } from './stacks.js'
+import { products, taken } from './stacks.js'
 
 /** A Gram matrix by order. */
 export interface Gram {
@@ -74,7 +74,7 @@ export async function geometricComplexity(
       for (let c = 0; c < count; c++) {
         for (let b = 0; b < batch; b++) cotangents[(c * batch + b) * outputs + first + c] = 1
       }
-      add(flat, await numbersOf(scope(() => gramOf(cotangents, count))))
+      add(flat, await taken(scope(() => gramOf(cotangents, count))))
     }
     return { gram: table(flat), total: whole(flat), standardError: null }
   }
@@ -87,7 +87,7 @@ export async function geometricComplexity(
   for (let p = 0; p < count; p++) {
     const signs = Float64Array.from(random.uniform([batch * outputs], -1, 1).dataSync(), u => (u < 0 ? -1 : 1))
     const flat = new Float64Array(rows * rows)
-    add(flat, await numbersOf(scope(() => gramOf(signs, 1))))
+    add(flat, await taken(scope(() => gramOf(signs, 1))))
     samples.push(flat)
   }
   const estimate = (values: readonly number[]) => {
@@ -107,7 +107,7 @@ export async function geometricComplexity(
 export async function orderGram({ coefficients }: Orders): Promise<Gram> {
   checkBatch('orderGram', coefficients)
   const [rows, batch] = coefficients.shape as [number, number]
-  const flat = (await numbersOf(scope(() => products(coefficients, coefficients)))).map(v => v / batch)
+  const flat = (await taken(scope(() => products(coefficients, coefficients)))).map(v => v / batch)
   const gram = Array.from({ length: rows }, (_, i) => flat.slice(i * rows, (i + 1) * rows))
   return { gram, total: flat.reduce((a, b) => a + b, 0), standardError: null }
 }

@@ -2,7 +2,6 @@ import { type Block, residualMlp, run, type Tower } from '@unravel/resnet'
 import {
   add,
   gradcheck,
-  head,
   js,
   jvp,
   memory,
@@ -20,6 +19,7 @@ import {
   wasm,
   zerosLike,
 } from '@unravel/tensor'
+import { head } from '@unravel/tensor/internals'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -320,6 +320,18 @@ describe('any tower', () => {
     }
   })
 
+  it('tells onBlock of every block done, beside other options', () => {
+    const { tower, x } = odd([0.3, -0.2, 0.1])
+    const told = (expand: (onBlock: (done: number) => void) => void) => {
+      const done: number[] = []
+      expand(d => done.push(d))
+      return done
+    }
+    expect(told(onBlock => taylor(tower, x, 2, { about: 0.5, onBlock }))).toEqual([1, 2, 3])
+    expect(told(onBlock => gated(tower, x, 'all', { weights: [1, 1, 1], onBlock }))).toEqual([1, 2, 3])
+    expect(told(onBlock => gradient(tower, x, 0, 'all', { weights: [1, 1, 1], onBlock }))).toEqual([1, 2, 3])
+  })
+
   it('measures nothing of an empty batch, and says so', async () => {
     const { tower, x } = odd([0.3, -0.2, 0.1])
     const nobody = slice(x, [0], [0])
@@ -352,8 +364,10 @@ describe('depth', () => {
             const { tower, x } = randomTower({ depth, scale: 1 / depth, width: 3 })
             const weights = memory(backend).bytes
             let most = 0
-            const { coefficients, total } = taylor(tower, x, 64, () => {
-              most = Math.max(most, memory(backend).bytes - weights)
+            const { coefficients, total } = taylor(tower, x, 64, {
+              onBlock: () => {
+                most = Math.max(most, memory(backend).bytes - weights)
+              },
             })
             reserved.push(most)
             expect(coefficients.shape[0]).toBe(65)

@@ -1,17 +1,16 @@
 import { type Block, run } from '@unravel/resnet'
 import {
-  addAligned,
   addScaled,
   gated as freeze,
   type Mark,
   narrow,
-  padded,
   release,
   reshape,
   scope,
   type Tensor,
   vjp,
 } from '@unravel/tensor'
+import { addAligned, padded } from '@unravel/tensor/internals'
 import type { PathOptions } from './gradient.js'
 import { lastOrder, type Orders } from './orders.js'
 import { counted, type Network, type SiteOptions } from './sites.js'
@@ -31,9 +30,10 @@ export function gatedStep(
   weight = 1,
   mark?: Mark,
 ): GatedState & { readonly branch: Tensor } {
-  const skipped = block.skip === undefined ? { value, stack: paths } : freeze(block.skip, value, paths, orders, mark)
+  const skipped =
+    block.skip === undefined ? { value, stack: paths } : freeze(block.skip, value, paths, orders, { mark })
   // Paths of length k through the branch come from paths of length k − 1 before it.
-  const branch = freeze(block.branch, value, paths, Math.max(0, orders - 1), mark)
+  const branch = freeze(block.branch, value, paths, Math.max(0, orders - 1), { mark })
   return {
     value: addScaled(skipped.value, branch.value, block.scale),
     paths:
@@ -62,8 +62,7 @@ export function gated(
   network: Network,
   x: Tensor,
   orders: number | 'all',
-  onBlock?: (done: number) => void,
-  { weights, sites }: PathOptions & SiteOptions = {},
+  { weights, sites, onBlock }: PathOptions & SiteOptions = {},
 ): Orders {
   return scope(() => {
     const { tower, mark, marks, scales, longest, output } = counted(network, x, sites)
@@ -79,7 +78,7 @@ export function gated(
       release(before.value, before.paths)
       onBlock?.(l + 1)
     })
-    const coefficients = padded(freeze(tower.decode, state.value, state.paths, most, mark).stack, most + 1)
+    const coefficients = padded(freeze(tower.decode, state.value, state.paths, most, { mark }).stack, most + 1)
     return { expansion: 'gated' as const, coefficients, total: output ?? run(tower, x), scales, marks }
   })
 }

@@ -1,18 +1,6 @@
 import { run, skip, type Tower } from '@unravel/resnet'
-import {
-  addAligned,
-  addScaled,
-  backendOf,
-  head,
-  type Mark,
-  padded,
-  release,
-  reshape,
-  scope,
-  type Tensor,
-  tensor,
-  vjp,
-} from '@unravel/tensor'
+import { addScaled, backendOf, type Mark, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { addAligned, head, padded } from '@unravel/tensor/internals'
 import { lastOrder, type Orders } from './orders.js'
 import { counted, type Network, type SiteOptions } from './sites.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
@@ -25,6 +13,10 @@ export interface PathOptions {
   /** What the marks inside of the network's maps do; nothing but multiply where it is absent. */
   readonly mark?: Mark | undefined
 }
+
+/** Told, before block l is passed, of the stack of cotangents after it and of what comes of it through the branch alone, λ_l
+ *  not included. */
+type Visit = (l: number, after: Tensor, through: Tensor, h: Tensor) => void
 
 /** The network from its embeddings on, for one that begins with integer ids, which have no gradient. */
 export function embedded(tower: Tower, x: Tensor): { readonly tower: Tower; readonly x: Tensor } {
@@ -48,8 +40,6 @@ export function statesOf(tower: Tower, x: Tensor): Tensor[] {
  * all cotangents travel as one stack: n block-vjps in all. Memory O(n·batch·width) for the run.
  *
  * @param seed the cotangents `[lead..., ...output]`, from the output
- * @param visit told, before block l is passed, of the stack of cotangents after it and what comes of it through the branch
- *   alone, λ_l not included
  * @returns `[orders + 1, lead..., ...x]`
  */
 export function gradientPaths(
@@ -57,8 +47,7 @@ export function gradientPaths(
   x: Tensor,
   seed: (output: Tensor) => Tensor,
   orders: number,
-  { onBlock, weights, mark }: PathOptions = {},
-  visit?: (l: number, after: Tensor, through: Tensor, h: Tensor) => void,
+  { onBlock, weights, mark, visit }: PathOptions & { readonly visit?: Visit } = {},
 ): Tensor {
   return scope(() => {
     const states = statesOf(tower, x)
@@ -104,7 +93,6 @@ export function gradient(
   input: Tensor,
   target: number,
   orders: number | 'all',
-  onBlock?: (done: number) => void,
   { sites, ...options }: PathOptions & SiteOptions = {},
 ): Orders {
   return scope(() => {
@@ -112,7 +100,7 @@ export function gradient(
     const most = lastOrder('gradient', orders, longest)
     const { tower, x } = embedded(whole, input)
     const seed = (output: Tensor) => oneElement(output, target)
-    const coefficients = gradientPaths(tower, x, seed, most, { onBlock, mark, ...options })
+    const coefficients = gradientPaths(tower, x, seed, most, { mark, ...options })
     const { value, pullback } = vjp((h: Tensor) => run(tower, h), x)
     return { expansion: 'gradient' as const, coefficients, total: pullback(seed(value)), scales, marks }
   })

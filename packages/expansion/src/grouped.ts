@@ -1,5 +1,6 @@
 import type { Tower } from '@unravel/resnet'
-import { mul, padded, scope, series, type Tensor, tensor, trimmedSeries } from '@unravel/tensor'
+import { mul, scope, series, type Tensor, tensor } from '@unravel/tensor'
+import { padded, trimmedSeries } from '@unravel/tensor/internals'
 import { runWithScales } from './attribution.js'
 import { checkOrders } from './orders.js'
 

@@ -29,6 +29,6 @@ export { componentwisePade, type PadeSum, vectorEpsilon } from './resummation.js
 export { longestPath, type Network, type SiteOptions } from './sites.js'
 export { bestTruncation, orderNorms, remainders, shares } from './spectrum.js'
 export { dropoutMean, MAX_EXACT_BLOCKS, MAX_SAMPLED_ORDERS, type SubsetOptions, subsets } from './subsets.js'
-export { taylor } from './taylor.js'
+export { type TaylorOptions, taylor } from './taylor.js'
 export { effectiveLengths, type PathSample, pathShare, type SampleOptions, sampleGradientPaths } from './veit.js'
 export { type Rung, type VerifyOptions, verify } from './verify.js'

@@ -1,4 +1,5 @@
-import { type SelectionObserver, sub, type Tensor, tapesRecording } from '@unravel/tensor'
+import { sub, type Tensor } from '@unravel/tensor'
+import { type SelectionObserver, tapesRecording } from '@unravel/tensor/internals'
 
 const compared = new Set(['less', 'lessEqual', 'greater', 'greaterEqual'])
 

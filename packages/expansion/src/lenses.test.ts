@@ -185,7 +185,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
         for (const flipped of powerSet(n)) {
           const weights = Array.from({ length: n }, (_, i) => (flipped.has(i) ? -1 : 1))
           const sign = [...set].reduce((s, i) => s * weights[i]!, 1)
-          const sums = rows(gated(tower, x, 'all', undefined, { weights }).coefficients)
+          const sums = rows(gated(tower, x, 'all', { weights }).coefficients)
           total = plus(total, sums[set.size]!, sign / 2 ** n)
         }
         return { set, value: total }
@@ -235,7 +235,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
         // Without a block there are no paths through it.
         for (let i = 0; i < n; i++) {
           const weights = Array.from({ length: n }, (_, l) => (l === i ? 0 : 1))
-          const without = rows(gradient(tower, x, 1, 'all', undefined, { weights }).coefficients)
+          const without = rows(gradient(tower, x, 1, 'all', { weights }).coefficients)
           without.forEach((order, k) => {
             expect(Math.abs(blocks[k]![i]! - (totals[k]! - dot(order, unit)))).toBeLessThan(1e-12 * norm(g))
           })
@@ -291,10 +291,8 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
         for (const kind of ['gated', 'gradient'] as const) {
           const pass = (weights: readonly number[]) =>
             rows(
-              (kind === 'gated'
-                ? gated(tower, x, 'all', undefined, { weights })
-                : gradient(tower, x, 0, 'all', undefined, { weights })
-              ).coefficients,
+              (kind === 'gated' ? gated(tower, x, 'all', { weights }) : gradient(tower, x, 0, 'all', { weights }))
+                .coefficients,
             )
           // Averaging over all signs is exact.
           const want = new Float64Array(n + 1)
@@ -425,12 +423,12 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
     it('about a run at part of λ adds up to the network, and converges where the one about 0 does not', () => {
       const { tower, x } = randomTower({ activation: 'tanh', depth: 12, scale: 0.4 })
       const from = (about: number) => {
-        const found = taylor(tower, x, 20, undefined, { about })
+        const found = taylor(tower, x, 20, { about })
         return gap(values(atScale(found, 1)), values(found.total))
       }
       expect(from(0.8)).toBeLessThan(1e-6)
       expect(from(0.8)).toBeLessThan(1e-2 * from(0))
-      const found = taylor(tower, x, 8, undefined, { about: 0.5 })
+      const found = taylor(tower, x, 8, { about: 0.5 })
       const part = {
         encode: tower.encode,
         decode: tower.decode,
@@ -438,7 +436,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
       }
       expect(gap(rows(found.coefficients)[0]!, values(run(part, x)))).toBeLessThan(1e-14)
       expect(gap(values(atScale(found, 0.5)), values(run(part, x)))).toBeLessThan(1e-14)
-      expect(() => taylor(tower, x, 2, undefined, { about: 1 })).toThrow('about must be at least 0 and below 1')
+      expect(() => taylor(tower, x, 2, { about: 1 })).toThrow('about must be at least 0 and below 1')
     })
 
     it('about a run at part of λ has its radius from there on, and no gates where the network has none', async () => {
@@ -456,7 +454,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
         [0, 1, 0.5],
         [0.5, 0.75, 1 / 3],
       ] as const) {
-        const { radius, warnings } = await analyse(taylor(tower, x, 20, undefined, { about }))
+        const { radius, warnings } = await analyse(taylor(tower, x, 20, { about }))
         expect(radius!.estimate).toBeCloseTo(estimate, 6)
         expect(radius!.ratio).toBeCloseTo(ratio, 6)
         expect(warnings).toEqual([])

@@ -1,14 +1,11 @@
 import type { Block, Tower } from '@unravel/resnet'
 import {
-  addAligned,
   addScaled,
   concat,
   eye,
   gated as freeze,
-  head,
   mul,
   narrow,
-  padded,
   Random,
   release,
   reshape,
@@ -19,11 +16,12 @@ import {
   transpose,
   vjp,
 } from '@unravel/tensor'
+import { addAligned, head, padded } from '@unravel/tensor/internals'
 import { frozen, gated } from './gated.js'
 import { embedded, gradient, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { checkBatch, lastOrder } from './orders.js'
 import { orderNorms } from './spectrum.js'
-import { numbersOf, withNext } from './stacks.js'
+import { taken, withNext } from './stacks.js'
 
 /** Single paths and their sums, by length k = 0..orders; means over the batch. */
 export interface Moments {
@@ -70,10 +68,11 @@ export async function gatedMoments(
 ): Promise<Moments> {
   const n = tower.blocks.length
   const most = lastOrder('gatedMoments', orders, n)
-  const pass = (weights?: readonly number[], inputs = x) => gated(tower, inputs, most, undefined, { weights })
-  const sums = await squares(pass().coefficients)
+  const pass = (weights: readonly number[] | undefined, inputs: Tensor) =>
+    scope(() => gated(tower, inputs, most, { weights }).coefficients)
+  const sums = await squares(pass(undefined, x))
   const exact = () => scope(() => exactGated(tower, x, most, options.onProgress))
-  return moments('gated', tower, x, most, sums, options, exact, (w, inputs) => pass(w, inputs).coefficients)
+  return moments('gated', tower, x, most, sums, options, exact, pass)
 }
 
 /** The same of gradient paths of output element `target`, from the last block to the input. */
@@ -88,18 +87,18 @@ export async function gradientMoments(
   const n = tower.blocks.length
   const most = lastOrder('gradientMoments', orders, n)
   const seed = (output: Tensor) => oneElement(output, target)
-  const sums = await squares(gradient(tower, x, target, most).coefficients)
+  const sums = await squares(scope(() => gradient(tower, x, target, most).coefficients))
   const exact = () => scope(() => exactGradient(tower, x, seed, most, options.onProgress))
   return moments('gradient', tower, x, most, sums, options, exact, (weights, inputs) =>
     gradientPaths(tower, inputs, seed, most, { weights }),
   )
 }
 
-/** Σ of squares of each order over a batch, and its mean over the batch. */
+/** Σ of squares of each order over a batch, and its mean over the batch; the coefficients are freed. */
 async function squares(coefficients: Tensor): Promise<Float64Array> {
   checkBatch('moments', coefficients)
   const [rows, batch] = coefficients.shape as [number, number]
-  const norms = orderNorms(await numbersOf(coefficients), rows, batch, coefficients.size / rows / batch)
+  const norms = orderNorms(await taken(coefficients), rows, batch, coefficients.size / rows / batch)
   return norms.map(x => x * x)
 }
 
@@ -118,7 +117,7 @@ async function moments(
     ...{ expansion, moment, standardError, norms },
     coherence: sums.map((s, k) => (moment[k] === 0 ? Number.NaN : s / moment[k]!)),
   })
-  if (exact) return of(await numbersOf(recursion()), null)
+  if (exact) return of(await taken(recursion()), null)
   if (!Number.isSafeInteger(probes) || probes < 2) {
     throw new RangeError(`moments: probes must be an integer of at least 2, got ${probes}`)
   }
@@ -131,9 +130,7 @@ async function moments(
   for (let i = 1; i <= probes; i++) {
     const signs = [...random.uniform([n], -1, 1).dataSync()].map(u => (u < 0 ? -1 : 1))
     const places = seen < batch ? random.permutation(batch).slice(0, seen) : undefined
-    const paths = scope(() => pass(signs, places === undefined ? x : rowsOf(x, places)))
-    const found = await squares(paths)
-    paths.dispose()
+    const found = await squares(scope(() => pass(signs, places === undefined ? x : rowsOf(x, places))))
     onProgress?.(i, probes)
     found.forEach((value, k) => {
       const gap = value - mean[k]!

@@ -1,4 +1,5 @@
-import { reshape, type SelectionObserver, scope, type Tensor, trimmedSeries } from '@unravel/tensor'
+import { reshape, scope, type Tensor } from '@unravel/tensor'
+import { type SelectionObserver, trimmedSeries } from '@unravel/tensor/internals'
 import { norm } from './spectrum.js'
 
 /** Values of a function on a line, and whether the gates of its network are there as they are at 0. */
@@ -95,7 +96,7 @@ export function watchedLine(at: (t: number) => Application): Line {
     }
     scope(() => {
       const { f, h } = at(t)
-      trimmedSeries(f, reshape(h, [1, ...h.shape]), 0, observer)
+      trimmedSeries(f, reshape(h, [1, ...h.shape]), 0, { observer })
     })
     return gates
   }

@@ -6,7 +6,6 @@ import {
   branch,
   concat,
   grad,
-  head,
   jvp,
   matmul,
   mul,
@@ -21,6 +20,7 @@ import {
   tanh,
   tensor,
 } from '@unravel/tensor'
+import { head } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { analyse, gated, gradient, markedChainCounts, markedTreeCounts, taylor } from './index.js'
 import { powerSet } from './oracles/paths.js'
@@ -181,7 +181,7 @@ describe.each(Object.entries(networks))('%s', (_, network) => {
       expect(apart(entry(coefficients, k), values(g(tensor(0, f64))).map(v => v / factorial))).toBeLessThan(1e-11) // biome-ignore format: short
     }
     // About half of the scales, the same series elsewhere: its orders are the derivatives there.
-    const half = taylor(f, x, 1, undefined, { about: 0.5 }).coefficients
+    const half = taylor(f, x, 1, { about: 0.5 }).coefficients
     const [value, slope] = jvp(at, tensor(0.5, f64), tensor(0.5, f64))
     expect(apart(entry(half, 0), values(value))).toBeLessThan(1e-13)
     expect(apart(entry(half, 1), values(slope))).toBeLessThan(1e-12)
@@ -204,10 +204,10 @@ describe('marks in a row', () => {
   const asFunction = (h: Tensor) =>
     tower.decode(tower.blocks.reduce((s, b) => add(s, branch(b.branch(s), b.scale)), tower.encode(h)))
   const lenses = [
-    (n: Tower | typeof asFunction, sites?: 'all') => gated(n, input, 'all', undefined, { sites }),
-    (n: Tower | typeof asFunction, sites?: 'all') => gated(n, input, 3, undefined, { sites }),
-    (n: Tower | typeof asFunction, sites?: 'all') => gradient(n, input, 1, 'all', undefined, { sites }),
-    (n: Tower | typeof asFunction, sites?: 'all') => taylor(n, input, 8, undefined, { sites }),
+    (n: Tower | typeof asFunction, sites?: 'all') => gated(n, input, 'all', { sites }),
+    (n: Tower | typeof asFunction, sites?: 'all') => gated(n, input, 3, { sites }),
+    (n: Tower | typeof asFunction, sites?: 'all') => gradient(n, input, 1, 'all', { sites }),
+    (n: Tower | typeof asFunction, sites?: 'all') => taylor(n, input, 8, { sites }),
   ]
 
   it('give the orders of the tower, counted as blocks, as all branches, and as a function', async () => {
@@ -239,10 +239,10 @@ describe('marks in a row', () => {
     }
     const flat = marked(nested)
     const pairs = [
-      [gated(outer, x, 'all', undefined, { sites: 'all' }), gated(flat, x, 'all')],
-      [gradient(outer, x, 2, 'all', undefined, { sites: 'all' }), gradient(flat, x, 2, 'all')],
-      [taylor(outer, x, 7, undefined, { sites: 'all' }), taylor(flat, x, 7)],
-      [taylor(outer, x, 7, undefined, { sites: 'all', about: 0.25 }), taylor(flat, x, 7, undefined, { about: 0.25 })],
+      [gated(outer, x, 'all', { sites: 'all' }), gated(flat, x, 'all')],
+      [gradient(outer, x, 2, 'all', { sites: 'all' }), gradient(flat, x, 2, 'all')],
+      [taylor(outer, x, 7, { sites: 'all' }), taylor(flat, x, 7)],
+      [taylor(outer, x, 7, { sites: 'all', about: 0.25 }), taylor(flat, x, 7, { about: 0.25 })],
     ] as const
     for (const [a, b] of pairs) expect(apart(values(a.coefficients), values(b.coefficients))).toBeLessThan(1e-12)
     const blocks = gated(outer, x, 'all')

@@ -1,17 +1,6 @@
 import { run, type Tower } from '@unravel/resnet'
-import {
-  addAligned,
-  affine,
-  branch,
-  head,
-  type Mark,
-  type Marks,
-  marksOf,
-  narrow,
-  scope,
-  type Tensor,
-  zerosLike,
-} from '@unravel/tensor'
+import { affine, branch, type Mark, type Marks, marksOf, narrow, scope, type Tensor, zerosLike } from '@unravel/tensor'
+import { addAligned, head } from '@unravel/tensor/internals'
 
 /**
  * What can be expanded: a tower, or any function of a batch that marks the ends of its residual branches (`branch` of

@@ -1,17 +1,5 @@
-import {
-  abs,
-  addScaled,
-  concat,
-  head,
-  matmul,
-  max,
-  narrow,
-  padded,
-  reshape,
-  scope,
-  type Tensor,
-  zerosLike,
-} from '@unravel/tensor'
+import { abs, addScaled, concat, matmul, max, narrow, reshape, scope, type Tensor, zerosLike } from '@unravel/tensor'
+import { head, padded } from '@unravel/tensor/internals'
 
 // Stacks `[orders, ...item]` that any pass may make, of traced tensors too.
 
@@ -26,6 +14,15 @@ export const products = (a: Tensor, b: Tensor): Tensor =>
   matmul(reshape(a, [a.shape[0]!, -1]), reshape(b, [b.shape[0]!, -1]), false, true)
 
 export const numbersOf = async (t: Tensor): Promise<Float64Array> => Float64Array.from(await t.data())
+
+/** The numbers of tensors that nobody needs any more: they are freed. */
+export async function taken(t: Tensor): Promise<Float64Array> {
+  try {
+    return await numbersOf(t)
+  } finally {
+    t.dispose()
+  }
+}
 
 /** Orders of a long stack are looked at again after this many blocks. */
 export const BLOCKS_BETWEEN_TRIMS = 8

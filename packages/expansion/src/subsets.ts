@@ -3,7 +3,6 @@ import {
   add,
   addScaled,
   concat,
-  head,
   mul,
   narrow,
   Random,
@@ -15,6 +14,7 @@ import {
   type Tensor,
   zerosLike,
 } from '@unravel/tensor'
+import { head } from '@unravel/tensor/internals'
 import { lastOrder, type Orders } from './orders.js'
 
 /** Every subset of this many blocks is run; of more, subsets are sampled. */

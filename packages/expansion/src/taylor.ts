@@ -1,8 +1,15 @@
 import { run } from '@unravel/resnet'
-import { addAligned, head, padded, release, reshape, scope, type Tensor, trimmedSeries } from '@unravel/tensor'
+import { release, reshape, scope, type Tensor } from '@unravel/tensor'
+import { addAligned, head, padded, trimmedSeries } from '@unravel/tensor/internals'
+import type { PathOptions } from './gradient.js'
 import { KinkFinder } from './kink.js'
 import { checkOrders, type Orders } from './orders.js'
 import { counted, type Network, type SiteOptions } from './sites.js'
+
+export interface TaylorOptions extends SiteOptions, Pick<PathOptions, 'onBlock'> {
+  /** Start of the series: t in [0, 1) expands about t·λ (default 0). */
+  readonly about?: number | undefined
+}
 
 /**
  * The Residual Expansion Theorem to any order (Dherin & Munn, arXiv 2510.03470): the power series in λ, about λ = 0,
@@ -21,15 +28,13 @@ import { counted, type Network, type SiteOptions } from './sites.js'
  * With `sites: 'all'`, and of a function that marks its branches, z stands at the end of every residual branch, nested ones
  * too.
  *
- * @param onBlock called with the number of blocks done
  * @throws RangeError when `orders` is not an integer of at least 0, or `about` outside of [0, 1)
  */
 export function taylor(
   network: Network,
   x: Tensor,
   orders: number,
-  onBlock?: (done: number) => void,
-  { about = 0, sites }: SiteOptions & { readonly about?: number } = {},
+  { about = 0, sites, onBlock }: TaylorOptions = {},
 ): Orders {
   checkOrders('taylor', orders)
   if (!(about >= 0 && about < 1)) throw new RangeError(`taylor: about must be at least 0 and below 1, got ${about}`)
@@ -37,7 +42,7 @@ export function taylor(
   return scope(() => {
     const { tower, mark, marks, scales, output } = counted(network, x, sites, about)
     const expand = (f: (h: Tensor) => Tensor, h: Tensor, order: number) =>
-      trimmedSeries(f, h, order, kinks.observer, mark)
+      trimmedSeries(f, h, order, { observer: kinks.observer, mark })
     const encoded = tower.encode(x)
     let h = reshape(encoded, [1, ...encoded.shape])
     tower.blocks.forEach((block, l) => {

@@ -62,7 +62,7 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
   const output = await numbersOf(scope(() => run(tower, x)))
   const size = norm(output)
 
-  const all = gated(tower, x, 'all', done => within(0, 2)(done, n))
+  const all = gated(tower, x, 'all', { onBlock: done => within(0, 2)(done, n) })
   const orders = await split(all.coefficients)
   const largest = largestOf([size, ...orders.map(o => norm(o))])
   rung('gated: orders sum to the output', distance(total(orders), output) / largest, EXACT)
@@ -144,7 +144,7 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
   } else for (const name of [sums, pairs]) skip(name, `${n} blocks have too many sets to run`)
   stage(7)
 
-  const paths = gradient(tower, x, 0, 'all', done => within(7, 2)(done, n))
+  const paths = gradient(tower, x, 0, 'all', { onBlock: done => within(7, 2)(done, n) })
   const parts = await split(paths.coefficients)
   const slope = await numbersOf(paths.total)
   const most = largestOf([norm(slope), ...parts.map(o => norm(o))])

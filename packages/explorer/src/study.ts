@@ -95,9 +95,9 @@ export class Study {
       await y.data()
       dispose([y])
     })
-    const choice: ExpansionChoice = { ...question, about: 0, samples: 64, seed: 0 }
+    const choice: ExpansionChoice = { ...question, about: 0, samples: 64, seed: 0, onBlock: done => onBlock(done, n) }
     const work = async () => {
-      const found = scope(() => expandBy(choice, tower, x, done => onBlock(done, n)))
+      const found = scope(() => expandBy(tower, x, choice))
       const analysis = await analyse(found)
       dispose([found.coefficients, found.total, ...(found.standardError ? [found.standardError] : [])])
       return analysis

@@ -1,6 +1,5 @@
 import {
   type Backend,
-  type Dense,
   defaultBackend,
   FormatError,
   js,
@@ -12,6 +11,7 @@ import {
   type Tensor,
   tensor,
 } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { Call, flowOf, hosted, isFlow, loaded, type Run, shapeOf, type Value } from './call.js'
 import { GraphError } from './errors.js'
 import type { ElementType, Graph, HostArray, Node } from './graph.js'

@@ -1,4 +1,5 @@
-import { broadcastTo, FormatError, fromBfloat, fromHalf, js, type Tensor, tensor } from '@unravel/tensor'
+import { broadcastTo, FormatError, js, type Tensor, tensor } from '@unravel/tensor'
+import { fromBfloat, fromHalf } from '@unravel/tensor/internals'
 import type { ElementType, HostArray, HostData } from './graph.js'
 
 // Integers, booleans and constants in memory. Integer arithmetic is exact and wraps as the element type does; what moves

@@ -1,4 +1,5 @@
-import { type ByteSource, sourceOf } from '@unravel/tensor'
+import type { ByteSource } from '@unravel/tensor'
+import { sourceOf } from '@unravel/tensor/internals'
 import type { Graph } from './graph.js'
 import { readOnnx } from './onnx/read.js'
 

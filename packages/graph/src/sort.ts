@@ -1,4 +1,4 @@
-import { shown } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import { type Attribute, type Graph, isGraph, type Node } from './graph.js'
 
 /** Values of the graph around it that a graph reads. */

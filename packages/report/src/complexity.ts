@@ -15,17 +15,21 @@ export async function wholeComplexity({ encode, blocks, decode }: Tower, x: Tens
 
 type Progress = (done: number, of: number) => void
 
+export interface ComplexityChoice extends Omit<ComplexityOptions, 'onProgress'> {
+  /** Called with the work done, of all, by what is computed. */
+  readonly onProgress?: { readonly slopes?: Progress; readonly outputs?: Progress } | undefined
+}
+
 /** Geometric complexity as a Gram matrix over path lengths, and that of the gated orders of the output. */
 export async function complexityOf(
   tower: Tower,
   x: Tensor,
   orders: number | 'all',
-  choice: Omit<ComplexityOptions, 'onProgress'> = {},
-  report: { readonly slopes?: Progress; readonly outputs?: Progress } = {},
+  { onProgress = {}, ...choice }: ComplexityChoice = {},
 ) {
-  const found = await geometricComplexity(tower, x, orders, { ...choice, onProgress: report.slopes })
+  const found = await geometricComplexity(tower, x, orders, { ...choice, onProgress: onProgress.slopes })
   const blocks = tower.blocks.length
-  const outputs = await orderGram(gated(tower, x, orders, done => report.outputs?.(done, blocks)))
+  const outputs = await orderGram(gated(tower, x, orders, { onBlock: done => onProgress.outputs?.(done, blocks) }))
   return {
     blocks,
     orders: found.gram.length - 1,

@@ -1,5 +1,5 @@
 // What is found about a network, as data, JSON documents and text: all of the package that draws nothing.
-export { complexityOf, complexityTable } from './complexity.js'
+export { type ComplexityChoice, complexityOf, complexityTable } from './complexity.js'
 export type { DemoResult, State, TowerResult, Tried } from './demo/result.js'
 export { demoTable } from './demo/table.js'
 export { inWords } from './demo/words.js'
@@ -16,5 +16,6 @@ export { expansionTable, type Heading } from './expansionTable.js'
 export { countingFallbacks } from './fallbacks.js'
 export { type PathsChoice, pathsOf, pathsTable } from './gradientPaths.js'
 export { type LesionChoice, lesionOf, lesionTable } from './lesion.js'
+export { type OrderRecord, orderRecordOf } from './orderRecord.js'
 export { type SweepChoice, sweepOf, sweepTable } from './sweep.js'
 export { columns, count, percent, significant } from './table.js'

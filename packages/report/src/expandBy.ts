@@ -1,6 +1,7 @@
 import { gated, gradient, longestPath, type Orders, subsets, taylor } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
-import { head, scope, type Tensor } from '@unravel/tensor'
+import { scope, type Tensor } from '@unravel/tensor'
+import { head } from '@unravel/tensor/internals'
 
 export const expansions = ['taylor', 'gated', 'gradient', 'subsets'] as const
 
@@ -18,6 +19,8 @@ export interface ExpansionChoice {
   readonly seed: number
   /** All but subsets: what orders count (default: blocks). */
   readonly sites?: 'blocks' | 'all' | undefined
+  /** Called with the number of blocks done. */
+  readonly onBlock?: ((done: number) => void) | undefined
 }
 
 /** The most numbers of all orders together, and times blocks, that are computed for the shares of a few. */
@@ -25,19 +28,18 @@ const MAX_NUMBERS = 2 ** 24
 const MAX_WORK = 2 ** 31
 
 /**
- * The expansion of that name; `onBlock` is told how many blocks are done. Of gated and gradient all orders are computed
+ * The expansion of that name. Of gated and gradient all orders are computed
  * where they are not too many, so that the share of an order does not depend on how many are asked for.
  */
 export function expandBy(
-  { expansion, orders, target, about, samples, seed, sites }: ExpansionChoice,
   tower: Tower,
   x: Tensor,
-  onBlock: (done: number) => void,
+  { expansion, orders, target, about, samples, seed, sites, onBlock }: ExpansionChoice,
 ): Orders {
   if (expansion === 'gated' || expansion === 'gradient') {
     const n = longestPath(tower, x, sites)
     const of = (k: number | 'all') =>
-      expansion === 'gated' ? gated(tower, x, k, onBlock, { sites }) : gradient(tower, x, target, k, onBlock, { sites })
+      expansion === 'gated' ? gated(tower, x, k, { onBlock, sites }) : gradient(tower, x, target, k, { onBlock, sites })
     const state = scope(() => tower.encode(x)).size
     const tooMany = (n + 1) * Math.max(x.size, state) > MAX_NUMBERS || n * (n + 1) * state > MAX_WORK
     if (orders === 'all' || orders >= n || tooMany) return of(orders)
@@ -45,8 +47,8 @@ export function expandBy(
     return { ...rest, all, coefficients: head(all, orders + 1) }
   }
   if (expansion === 'subsets') {
-    const onProgress = (done: number, of: number) => onBlock(Math.round((done / of) * tower.blocks.length))
+    const onProgress = (done: number, of: number) => onBlock?.(Math.round((done / of) * tower.blocks.length))
     return subsets(tower, x, orders, { samples, seed, onProgress })
   }
-  return taylor(tower, x, orders as number, onBlock, { about, sites })
+  return taylor(tower, x, orders as number, { about, onBlock, sites })
 }

@@ -10,9 +10,11 @@ export interface PathsChoice {
   readonly samples: number
   readonly probes: number
   readonly seed: number
+  /** Called with the work done, of all, by what is computed. */
+  readonly onProgress?: { readonly moments?: Progress; readonly samples?: Progress } | undefined
 }
 
-type Report = (done: number, of: number) => void
+type Progress = (done: number, of: number) => void
 
 /** Lengths whose paths are sampled: every one of towers of so many blocks, so many of deeper ones. */
 const MAX_LENGTHS = 200
@@ -53,15 +55,18 @@ const halved = (error: number, m: number) => (m > 0 ? error / (2 * m) : 0)
 export async function pathsOf(
   tower: Tower,
   x: Tensor,
-  { target, samples, probes, seed }: PathsChoice,
-  report: { readonly moments?: Report; readonly samples?: Report } = {},
+  { target, samples, probes, seed, onProgress = {} }: PathsChoice,
 ) {
   const width = scope(() => run(tower, x).shape.at(-1)!)
   if (target >= width) throw new InputError(`target ${target}: the model's outputs are 0 to ${width - 1}`)
   const n = tower.blocks.length
   const lengths = sampledLengths(n)
-  const moments = await gradientMoments(tower, x, target, 'all', { probes, seed, onProgress: report.moments })
-  const sampled = await sampleGradientPaths(tower, x, target, lengths, { samples, seed, onProgress: report.samples })
+  const moments = await gradientMoments(tower, x, target, 'all', { probes, seed, onProgress: onProgress.moments })
+  const sampled = await sampleGradientPaths(tower, x, target, lengths, {
+    samples,
+    seed,
+    onProgress: onProgress.samples,
+  })
   const counts = chainCounts(n, n)
   const logs = counts.map(logOf)
   const at = new Map(sampled.map(s => [s.length, s]))

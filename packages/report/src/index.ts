@@ -3,7 +3,15 @@ export * from './data.js'
 export { demoReport } from './demo/report.js'
 export { figureScript } from './figureScript.js'
 export { glossary, type Term, termsIn } from './glossary.js'
-export { examine, type Network, networksPage, type ReportOptions, reportOf, stagesOfExamine } from './network.js'
+export {
+  type ExamineOptions,
+  examine,
+  type Network,
+  networksPage,
+  type ReportOptions,
+  reportOf,
+  stagesOfExamine,
+} from './network.js'
 export { type Part, type Report, reportPage, type Section } from './page.js'
 export {
   type Axis,
@@ -16,3 +24,4 @@ export {
   linePlot,
   palette,
 } from './plot.js'
+export { type Course, trainingParts } from './training.js'

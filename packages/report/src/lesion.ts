@@ -10,6 +10,8 @@ export interface LesionChoice {
   readonly seed: number
   /** Class numbers of the inputs `[batch]`, for accuracy and loss. */
   readonly labels?: Tensor | undefined
+  /** Called with the runs done, of all. */
+  readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
 
 const mean = (values: readonly (number | null)[]): number | null =>
@@ -39,12 +41,7 @@ const countsTo = (n: number) =>
   Array.from({ length: n + 1 }, (_, m) => m).filter(m => m <= 10 || m === n || m % Math.ceil((n - 10) / 10) === 0)
 
 /** What is left of a network without each block, without random sets of blocks, and with random pairs swapped. */
-export async function lesionOf(
-  tower: Tower,
-  x: Tensor,
-  { draws, seed, labels }: LesionChoice,
-  onProgress?: (done: number, of: number) => void,
-) {
+export async function lesionOf(tower: Tower, x: Tensor, { draws, seed, labels, onProgress }: LesionChoice) {
   const counts = countsTo(tower.blocks.length)
   const found = await lesion(tower, x, counts, { draws, seed, onProgress, ...(labels && { labels }) })
   return {

@@ -17,6 +17,7 @@ import { pathsOf } from './gradientPaths.js'
 import { type Part, reportPage, type Section } from './page.js'
 import { heatColours, heatMap, linePlot, palette } from './plot.js'
 import { meanOrder, percent, ratioRange, significant } from './table.js'
+import { type Course, trainingParts } from './training.js'
 
 export interface ReportOptions {
   /** What the network is called in tables and legends (default: "network"). */
@@ -69,28 +70,33 @@ export const stagesOfExamine = {
 } as const
 type Stage = keyof typeof stagesOfExamine
 
-/** Takes one network apart, for a page; `report` is told how far each stage is. */
+export interface ExamineOptions extends Required<ReportOptions> {
+  /** Called with the work done, of all, by stage. */
+  readonly onProgress?: (stage: Stage) => (done: number, of: number) => void
+}
+
+/** Takes one network apart, for a page. */
 export async function examine(
   tower: Tower,
   x: Tensor,
-  { name, orders, target }: Required<ReportOptions>,
-  report: (stage: Stage) => (done: number, of: number) => void = () => () => {},
+  { name, orders, target, onProgress = () => () => {} }: ExamineOptions,
 ): Promise<Network> {
-  const blocks = (stage: Stage) => (done: number) => report(stage)(done, tower.blocks.length)
+  const blocks = (stage: Stage) => (done: number) => onProgress(stage)(done, tower.blocks.length)
   return {
     name,
     blockNames: tower.names,
-    gated: await analyse(gated(tower, x, 'all', blocks('gated'))),
-    taylor: await analyse(taylor(tower, x, orders, blocks('taylor'))),
-    moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: report('moments') }),
-    attribution: await gatedAttribution(tower, x, SHOWN, { onProgress: report('attribution') }),
-    paths: await pathsOf(
-      tower,
-      x,
-      { target, samples: 16, probes: 32, seed: 0 },
-      { moments: report('gradients'), samples: report('samples') },
-    ),
-    complexity: await geometricComplexity(tower, x, SHOWN, { onProgress: report('complexity') }),
+    gated: await analyse(gated(tower, x, 'all', { onBlock: blocks('gated') })),
+    taylor: await analyse(taylor(tower, x, orders, { onBlock: blocks('taylor') })),
+    moments: await gatedMoments(tower, x, 'all', { probes: 32, onProgress: onProgress('moments') }),
+    attribution: await gatedAttribution(tower, x, SHOWN, { onProgress: onProgress('attribution') }),
+    paths: await pathsOf(tower, x, {
+      target,
+      samples: 16,
+      probes: 32,
+      seed: 0,
+      onProgress: { moments: onProgress('gradients'), samples: onProgress('samples') },
+    }),
+    complexity: await geometricComplexity(tower, x, SHOWN, { onProgress: onProgress('complexity') }),
     wholeComplexity: await wholeComplexity(tower, x),
   }
 }
@@ -100,10 +106,14 @@ const colour = (i: number): string => palette[i % palette.length]!
 const byOrder = (values: ArrayLike<number | null>) =>
   Array.from(values, (v, k) => [k, v] as const).filter(([, v]) => v !== null)
 
-/** The page of networks that were examined; `inputs` says what on. */
+/** The page of networks that were examined; `inputs` says what on, `courses` how some of them were trained. */
 export function networksPage(
   networks: readonly Network[],
-  { target, inputs }: { readonly target: number; readonly inputs: string },
+  {
+    target,
+    inputs,
+    courses = [],
+  }: { readonly target: number; readonly inputs: string; readonly courses?: readonly Course[] },
 ): string {
   const overlay = (title: string, name: string, of: (n: Network) => ArrayLike<number | null>, log = true) =>
     linePlot({
@@ -198,6 +208,8 @@ export function networksPage(
       ],
     },
   ]
+  const training = trainingParts(courses)
+  if (training.length > 0) sections.push({ heading: 'Through training', parts: training })
   for (const n of networks) {
     const lower = n.attribution.pairs.map((row, i) => Array.from(row, (v, j) => (j > i ? v : null)))
     const maps = [

@@ -100,6 +100,22 @@ test('a curve of 1e-200 beside one of 1 leaves a logarithmic axis of sixteen pow
   expect(ticks(plot({ name: 'y', log: true, min: 1e-200 }))).toContain('10⁻²⁰⁰')
 })
 
+test('a curve that is lost in rounding after a twentieth of its orders fills the figure', () => {
+  const points = Array.from({ length: 1001 }, (_, k) => [k, 10 ** (-k / 3)] as const)
+  const y = { name: 'norm', log: true }
+  const svg = linePlot({ title: 't', x: { name: 'k' }, y, curves: [{ name: 'c', color: palette[0], points }] })
+  const ticks = [...svg.matchAll(/>(\d[\d,]*)<\/text>/g)].map(match => Number(match[1]!.replace(',', '')))
+  // 16 powers of ten are 48 orders.
+  expect(Math.max(...ticks)).toBe(50)
+})
+
+test('long names of cells leave out what all of them share', () => {
+  const names = Array.from({ length: 3 }, (_, l) => `blocks.${l}.attn`)
+  const svg = heatMap({ title: 't', x: 'x', y: 'y', values: [[1, 2, 3]], columnNames: names, format: String })
+  expect(svg).toContain('>2.attn<')
+  expect(svg).not.toContain('>blocks.2.attn<')
+})
+
 test('figures carry their numbers as CSV, at full precision', () => {
   const data = (svg: string) => /<metadata title="[^"]*">(.*)<\/metadata><\/svg>$/s.exec(svg.trim())![1]!.split('\n')
   expect(data(line)).toEqual([

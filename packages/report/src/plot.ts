@@ -91,11 +91,12 @@ export function linePlot({ title, x, y, curves, width = 430, height = 320 }: Lin
   }))
   const told = curves.map(curve => ({ ...curve, points: thinned(curve.points, TOLD_GROUPS) }))
   const numbers = [[x.name, ...curves.map(curve => curve.name)], ...byX(told)]
+  const axes = visible(x, y, curves)
   return svg(width, height, numbers, {
     ...frame(title),
     legend: { ...legend, data: curves.map(curve => curve.name) },
-    xAxis: { ...axis(x), nameLocation: 'middle', nameGap: 28 },
-    yAxis: { ...axis(floored(y, curves)), nameLocation: 'middle', nameGap: 48, nameRotate: 90 },
+    xAxis: { ...axis(axes.x), nameLocation: 'middle', nameGap: 28 },
+    yAxis: { ...axis(axes.y), nameLocation: 'middle', nameGap: 48, nameRotate: 90 },
     series,
   })
 }
@@ -186,7 +187,7 @@ export function heatMap(map: HeatMap): string {
   const category = (name: string, n: number, names: readonly string[] | undefined, first = 0) => ({
     type: 'category' as const,
     name,
-    data: names?.slice(0, n) ?? labels(n, first),
+    data: names === undefined ? labels(n, first) : brief(names.slice(0, n)),
     ...lines,
     ...(names && { axisLabel: { ...lines.axisLabel, width: 46, overflow: 'truncate' as const } }),
     splitLine: { show: false },
@@ -232,6 +233,15 @@ export function heatMap(map: HeatMap): string {
     series: [{ type: 'heatmap', silent: true, data }],
     ...(few ? {} : { graphic: [image()] }),
   })
+}
+
+/** Names, without the part before a point that all of them share where they are longer than a label may be. */
+function brief(names: readonly string[]): readonly string[] {
+  if (names.every(name => name.length <= 8)) return names
+  const parts = names.map(name => name.split('.'))
+  let shared = 0
+  while (parts.every(p => shared < p.length - 1 && p[shared] === parts[0]![shared])) shared++
+  return parts.map(p => p.slice(shared).join('.'))
 }
 
 type Cells = HeatMap['values']
@@ -351,14 +361,23 @@ function powerOfTen(value: number): string {
   return `10${exponent < 0 ? '⁻' : ''}${digits.join('')}`
 }
 
-/** A logarithmic axis shows sixteen powers of ten below the largest value: what is smaller is rounding, and would hide the rest. */
-function floored(y: Axis, curves: readonly Curve[]): Axis {
-  if (!y.log || y.min !== undefined) return y
-  const shown = curves.flatMap(({ points }) =>
-    points.map(([, v]) => v ?? Number.NaN).filter(v => v > 0 && v < Infinity),
-  )
-  const floor = shown.reduce((a, b) => Math.max(a, b), 0) * 1e-16
-  return shown.some(v => v < floor) ? { ...y, min: floor } : y
+/** A logarithmic axis shows sixteen powers of ten below the largest value: what is smaller is rounding, and would hide the rest.
+ *  Where less than half of x has something to show, the other axis ends there. */
+function visible(x: Axis, y: Axis, curves: readonly Curve[]): { x: Axis; y: Axis } {
+  if (!y.log || y.min !== undefined) return { x, y }
+  const points = curves.flatMap(curve => curve.points.filter(([, v]) => v !== null && v > 0 && v < Infinity))
+  const floor = points.reduce((most, [, v]) => Math.max(most, v!), 0) * 1e-16
+  if (points.every(([, v]) => v! >= floor)) return { x, y }
+  const last = (of: typeof points) => of.reduce((most, [at]) => Math.max(most, at), 0)
+  const end = last(points.filter(([, v]) => v! >= floor))
+  const cut = !x.log && x.max === undefined && 2 * end < last(points)
+  return { x: cut ? { ...x, max: roundedUp(end) } : x, y: { ...y, min: floor } }
+}
+
+/** The next multiple of half the power of ten below. */
+function roundedUp(value: number): number {
+  const step = 10 ** Math.floor(Math.log10(Math.max(value, 1))) / 2
+  return Math.ceil(value / step) * step
 }
 
 type Cell = string | number | null | undefined

@@ -10,6 +10,8 @@ export interface SweepChoice {
   readonly to: number
   readonly steps: number
   readonly orders: number
+  /** Called with the scales done, of all; fractions of a scale as its blocks are done. */
+  readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
 
 /**
@@ -20,8 +22,7 @@ export interface SweepChoice {
 export async function sweepOf(
   tower: Tower,
   x: Tensor,
-  { from, to, steps, orders }: SweepChoice,
-  onProgress: (done: number, of: number) => void = () => {},
+  { from, to, steps, orders, onProgress = () => {} }: SweepChoice,
 ) {
   if (!(from < to)) throw new InputError(`from ${from} must be below to ${to}`)
   const own = tower.blocks.map(b => b.scale)
@@ -37,8 +38,8 @@ export async function sweepOf(
       own.map(s => s * factor),
     )
     const blocks = (half: number) => (done: number) => onProgress(i + (half + done / own.length) / 2, steps)
-    const series = await analyse(taylor(scaled, x, orders, blocks(0)))
-    const run = await analyse(gated(scaled, x, 'all', blocks(1)))
+    const series = await analyse(taylor(scaled, x, orders, { onBlock: blocks(0) }))
+    const run = await analyse(gated(scaled, x, 'all', { onBlock: blocks(1) }))
     const complexity = await wholeComplexity(scaled, x)
     points.push({
       factor,

@@ -2,16 +2,15 @@ import {
   arrayData,
   type Backend,
   backendOf,
-  brief,
   defaultBackend,
   FormatError,
   formatSafetensors,
   parseSafetensors,
   scope,
-  shown,
   type Tensor,
   tensor,
 } from '@unravel/tensor'
+import { brief, shown } from '@unravel/tensor/internals'
 import type { Model } from './architecture.js'
 import { type LoadOptions, parametersOf } from './models.js'
 import type { Optimiser } from './optimisers.js'

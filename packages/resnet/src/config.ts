@@ -1,4 +1,4 @@
-import { shown } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import { z } from 'zod'
 import type { Architecture, Config } from './architecture.js'
 import { isForm } from './residual.js'

@@ -1,4 +1,5 @@
-import { type Backend, brief, type DType, FormatError, Random, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, type DType, FormatError, Random, type Tensor, tensor } from '@unravel/tensor'
+import { brief } from '@unravel/tensor/internals'
 import { type IdxArray, parseIdx } from './idx.js'
 
 /** Examples with labels. An input is (raw − mean)/deviation of its stored numbers. */

@@ -1,4 +1,5 @@
-import { type Dense, FormatError, js, memory, tensor, wasm } from '@unravel/tensor'
+import { FormatError, js, memory, tensor, wasm } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import {
   InputError,

@@ -1,4 +1,5 @@
-import { brief, FormatError } from '@unravel/tensor'
+import { FormatError } from '@unravel/tensor'
+import { brief } from '@unravel/tensor/internals'
 
 /** An array of an IDX file; integers of more than 8 bits and reals come as f64. */
 export interface IdxArray {

@@ -43,5 +43,13 @@ export { type ResnetConfig, resnet } from './resnet.js'
 export * from './scale.js'
 export { constantRate, cosine, type Schedule, stepDecay, warmUp } from './schedules.js'
 export { type Block, run, skip, type Tower, withScales } from './tower.js'
-export { accuracy, type StepMetrics, type TrainingState, type TrainOptions, type TrainResult, train } from './train.js'
+export {
+  type AccuracyOptions,
+  accuracy,
+  type StepMetrics,
+  type TrainingState,
+  type TrainOptions,
+  type TrainResult,
+  train,
+} from './train.js'
 export { type VitConfig, vit } from './vit.js'

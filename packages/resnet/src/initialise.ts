@@ -1,7 +1,6 @@
 import {
   type Backend,
   concat,
-  type Dense,
   type DType,
   defaultBackend,
   full,
@@ -15,6 +14,7 @@ import {
   transpose,
   zeros,
 } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import type { Architecture, Config, Model, TensorSpec } from './architecture.js'
 import { checkedConfig } from './config.js'
 import { specsOf } from './models.js'

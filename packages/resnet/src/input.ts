@@ -1,4 +1,5 @@
-import { type Backend, brief, defaultBackend, FormatError, parseNpy, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, defaultBackend, FormatError, parseNpy, type Tensor, tensor } from '@unravel/tensor'
+import { brief } from '@unravel/tensor/internals'
 import type { Model } from './architecture.js'
 import { checkFinite } from './finite.js'
 

@@ -1,7 +1,6 @@
 import {
   type ArrayData,
   arrayData,
-  type Dense,
   FormatError,
   formatSafetensors,
   js,
@@ -10,6 +9,7 @@ import {
   tensor,
   wasm,
 } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import {
   initialise,

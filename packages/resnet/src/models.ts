@@ -1,7 +1,6 @@
 import {
   arrayData,
   type Backend,
-  brief,
   defaultBackend,
   FormatError,
   formatSafetensors,
@@ -9,10 +8,10 @@ import {
   parseSafetensors,
   type StoredTensor,
   scope,
-  shown,
   type Tensor,
   tensor,
 } from '@unravel/tensor'
+import { brief, shown } from '@unravel/tensor/internals'
 import type { Architecture, Config, Model, Rows, TensorSpec, Tensors, TrainingPass } from './architecture.js'
 import { checkedConfig, unknownFields } from './config.js'
 import { dlibResnet } from './dlibResnet.js'

@@ -21,16 +21,8 @@ import {
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import {
-  type ByteSource,
-  bounded,
-  brief,
-  FormatError,
-  parseSafetensors,
-  parseTorch,
-  type StoredTensor,
-  shown,
-} from '@unravel/tensor'
+import { type ByteSource, FormatError, parseSafetensors, parseTorch, type StoredTensor } from '@unravel/tensor'
+import { bounded, brief, shown } from '@unravel/tensor/internals'
 import type { Model } from './architecture.js'
 import {
   type Checkpoint,

@@ -1,4 +1,5 @@
-import { type Dense, js, tensor } from '@unravel/tensor'
+import { js, tensor, wasm } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { adamw, type Optimiser, sgd } from './index.js'
 
@@ -33,6 +34,17 @@ describe('optimisers', () => {
     })
     expectPath(path(adamw()), want)
     expect(() => sgd({ nesterov: true })).toThrow('momentum')
+  })
+
+  it.each([js(), wasm()])('AdamW makes no step where the square of a gradient overflows (%#)', backend => {
+    const f32 = { dtype: 'f32', backend } as const
+    const optimiser = adamw({ weightDecay: 0.5 })
+    const parameters = { p: tensor([2, 2, 2, 2, 2], f32) }
+    const gradients = { p: tensor([1e25, -1e30, 1e20, 3, 1e22], f32) }
+    // 0.95·2, and where (1 − β₂)·g² is below 3.4e38 a step of 0.1 against the sign
+    const { p } = optimiser.step(parameters, gradients, optimiser.init(parameters), 0.1, 1).parameters
+    const want = [1.9, 1.9, 1.8, 1.8, 1.9]
+    ;[...p!.dataSync()].forEach((x, i) => expect(x, `gradient ${i}`).toBeCloseTo(want[i]!, 6))
   })
 
   it('refuse settings that PyTorch refuses', () => {

@@ -1,4 +1,5 @@
-import { add, avgPool2d, type ConvOptions, conv2d, maxPool2d, mean, mul, shown, type Tensor } from '@unravel/tensor'
+import { add, avgPool2d, type ConvOptions, conv2d, maxPool2d, mean, mul, type Tensor } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors, TrainingPass } from './architecture.js'
 import { harmless, hasClassifier, labelCount, length, only, records, unchanged } from './config.js'

@@ -1,14 +1,5 @@
-import {
-  type Backend,
-  type Dense,
-  formatSafetensors,
-  js,
-  memory,
-  mul,
-  parseSafetensors,
-  Random,
-  wasm,
-} from '@unravel/tensor'
+import { type Backend, formatSafetensors, js, memory, mul, parseSafetensors, Random, wasm } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import {
   accuracy,
@@ -102,7 +93,7 @@ describe.each(backends)('train on $name', backend => {
     expect(ended).toBe('done')
     expect(state.step).toBe(150)
     expect(losses[149]!).toBeLessThan(losses[0]! / 2)
-    expect(await accuracy(state.model, data, 100)).toBeGreaterThan(0.9)
+    expect(await accuracy(state.model, data, { batchSize: 100 })).toBeGreaterThan(0.9)
   })
 
   it.each([
@@ -287,7 +278,7 @@ describe('train', () => {
     for (const batchSize of [2.5, Number.NaN]) await refused({ batchSize }, `1 to 240 examples, got ${batchSize}`)
     for (const clipNorm of [0, -1, Number.NaN]) await refused({ clipNorm }, `clipNorm must be above 0, got ${clipNorm}`)
     for (const batchSize of [0, -1, 1.5, Number.NaN]) {
-      await expect(accuracy(fresh(js()), data, batchSize)).rejects.toThrow(`at least 1 example, got ${batchSize}`)
+      await expect(accuracy(fresh(js()), data, { batchSize })).rejects.toThrow(`at least 1 example, got ${batchSize}`)
     }
   })
 
@@ -388,7 +379,7 @@ describe('train', () => {
       'blocks.0.norm: expected more than 1 value per channel when training, got a batch [1, 6]',
     )
     expect(bytes(model)).toEqual(before)
-    expect(await accuracy(model, data, 1)).toBe(await accuracy(model, data, 240))
+    expect(await accuracy(model, data, { batchSize: 1 })).toBe(await accuracy(model, data, { batchSize: 240 }))
     expect((await train(model, { ...one, batchSize: 2 })).ended).toBe('done')
     expect((await train(fresh(js(), { norm: 'layer' }), one)).ended).toBe('done')
   })

@@ -296,12 +296,18 @@ const recorder = (seen: Record<string, Tensor>): TrainingPass => ({
   },
 })
 
+export interface AccuracyOptions {
+  /** Examples that go through the network together (default 512). */
+  readonly batchSize?: number
+  /** Called with the examples done, of all. */
+  readonly onProgress?: (done: number, of: number) => void
+}
+
 /** The share of examples whose largest output is their label; NaN of none. Throws RangeError as `train` does. */
 export async function accuracy(
   model: Model,
   data: Dataset,
-  batchSize = 512,
-  onProgress?: (done: number, of: number) => void,
+  { batchSize = 512, onProgress }: AccuracyOptions = {},
 ): Promise<number> {
   checkDataset(data)
   if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {

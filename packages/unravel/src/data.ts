@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { batchOf, type Dataset } from '@unravel/resnet'
 import { FileError, mnistFolder, readIdxFolder, writeFileAtomically } from '@unravel/resnet/node'
-import { arrayData, formatNpy, scope } from '@unravel/tensor'
+import { arrayData, type Backend, formatNpy, scope } from '@unravel/tensor'
 import { at, type Io } from './io.js'
 
 /** Where Debian's package dataset-fashion-mnist puts its files. */
@@ -43,12 +43,22 @@ function stateOf(folder: string): string {
 /** The files that writeSample makes: inputs, and the class numbers of them. */
 export const sampleNames = ['sample.npy', 'labels.npy'] as const
 
-/** Writes the first examples into a folder: inputs, standardised as the model sees them, as a .npy batch
- *  `[count, elements]`, and their class numbers `[count]`. */
-export function writeSample(folder: string, data: Dataset, count = 16): void {
-  const indices = Array.from({ length: Math.min(count, data.size) }, (_, i) => i)
+/** Examples of a sample. */
+const SAMPLE = 16
+
+/** The first examples: inputs, standardised as the model sees them, as a batch `[count, elements]`, and class numbers
+ *  `[count]`. */
+export const sampleOf = (data: Dataset, backend?: Backend) =>
+  batchOf(
+    data,
+    Array.from({ length: Math.min(SAMPLE, data.size) }, (_, i) => i),
+    { backend },
+  )
+
+/** Writes the sample of a set into a folder as .npy files. */
+export function writeSample(folder: string, data: Dataset): void {
   const files = scope(() => {
-    const { x, labels } = batchOf(data, indices)
+    const { x, labels } = sampleOf(data)
     return [x, labels].map(t => formatNpy(arrayData(t)))
   })
   for (const [i, name] of sampleNames.entries()) writeFileAtomically(join(folder, name), files[i]!)

@@ -1,4 +1,4 @@
-import { bounded } from '@unravel/tensor'
+import { bounded } from '@unravel/tensor/internals'
 import type { Command } from 'commander'
 
 /** Something wrong with what the caller gave: reported in one line, exit status 2. */

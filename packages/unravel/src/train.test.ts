@@ -145,6 +145,66 @@ describe('a run', () => {
   })
 })
 
+describe('--expand-every', () => {
+  const argv = [...small, '--steps', '7', '--expand-every', '3', '--out']
+  const lines = (file: string) =>
+    readFileSync(join(folder, file), 'utf8')
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+
+  test('records what expand and complexity give of the network of that step', async () => {
+    expect(await run([...argv.with(argv.indexOf('7'), '6'), 'spectra'])).toMatchObject({ status: 0 })
+    expect(readdirSync(join(folder, 'spectra')).sort()).toEqual([...written, 'metrics.jsonl', 'orders.jsonl'].sort())
+    const [first, last] = lines('spectra/orders.jsonl')
+    expect([first.step, last.step]).toEqual([3, 6])
+    expect(first.gated.norms).not.toEqual(last.gated.norms)
+    const json = async (...command: string[]) =>
+      JSON.parse((await run([...command, 'spectra', '--input', 'spectra/sample.npy', '--json'])).stdout)
+    const gated = await json('expand', '--expansion', 'gated', '--orders', 'all')
+    const mean = gated.share.reduce((sum: number, share: number, k: number) => sum + k * share, 0)
+    expect(last.gated).toEqual({ share: gated.share, norms: gated.norms, mean_order: expect.closeTo(mean, 12) })
+    expect(last.complexity).toBeCloseTo((await json('complexity', '--orders', 'all')).complexity, 10)
+    const { radius, remainder } = await json('expand')
+    expect(last.taylor).toEqual({ radius, best_remainder: Math.min(...remainder) })
+    expect(last.coherence).toHaveLength(4)
+    expect(last.coherence[0]).toBeCloseTo(1, 12)
+    expect(lines('spectra/metrics.jsonl')).toHaveLength(6)
+  })
+
+  test('changes nothing of the training, and resumes to the same lines', async () => {
+    await run([...argv, 'expanded'])
+    await run([...small, '--steps', '7', '--out', 'plain'])
+    expect(weights('expanded').equals(weights('plain'))).toBe(true)
+    const parts = [...argv, 'expanded-parts', '--checkpoint', 'expanded.ckpt']
+    expect(await run(parts, 'step 4 of 7')).toMatchObject({ status: 130 })
+    expect(await run([...parts, '--resume'])).toMatchObject({ status: 0 })
+    const read = (name: string) => readFileSync(join(folder, name, 'orders.jsonl'), 'utf8')
+    expect(read('expanded-parts')).toBe(read('expanded'))
+    // Lines of another run do not stay beside a model that they are not of.
+    await run([...small, '--steps', '1', '--out', 'expanded'])
+    expect(readdirSync(join(folder, 'expanded'))).not.toContain('orders.jsonl')
+  })
+
+  test('report draws the spectra of several networks beside their losses', async () => {
+    await run([...argv, 'one'])
+    await run([...argv, 'other', '--scale', '1/n'])
+    const argvOfReport = ['report', 'one', 'other', '--input', 'one/sample.npy', '--out', 'two.html']
+    expect(await run(argvOfReport)).toMatchObject({ status: 0 })
+    const html = readFileSync(join(folder, 'two.html'), 'utf8')
+    const titles = [...html.matchAll(/<metadata title="([^"]*)">/g)].map(([, title]) => title)
+    expect(titles).toEqual(
+      expect.arrayContaining([
+        ...['Training loss', 'Mean order', 'Radius of convergence', 'Geometric complexity'],
+        ...['one', 'other'].flatMap(name => [`${name}: share of each order`, `${name}: coherence of paths`]),
+      ]),
+    )
+    writeFileSync(join(folder, 'one/orders.jsonl'), 'notes\n')
+    const broken = await run(argvOfReport)
+    expect(broken).toMatchObject({ status: 2, stderr: expect.stringMatching(/one\/orders\.jsonl: line 1 is not/) })
+  })
+})
+
 test('checkpoint and metrics may lie in the folder that the run makes', async () => {
   const inside = ['--checkpoint', 'new/run.ckpt', '--metrics', 'new/run.jsonl']
   expect(await run([...small, '--steps', '2', '--out', 'new', ...inside])).toMatchObject({ status: 0 })

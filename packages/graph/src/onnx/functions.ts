@@ -1,4 +1,4 @@
-import { shown } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import { type Attribute, type Constant, type Graph, isConstant, isGraph, type Node } from '../graph.js'
 import { hostOf } from '../host.js'
 import { fail } from './protobuf.js'

@@ -1,4 +1,5 @@
-import { FormatError, sourceOf, useBackend, wasm } from '@unravel/tensor'
+import { FormatError, useBackend, wasm } from '@unravel/tensor'
+import { sourceOf } from '@unravel/tensor/internals'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { GraphError } from '../errors.js'
 import { evaluate } from '../evaluate.js'

@@ -1,4 +1,5 @@
-import { type ByteSource, shown } from '@unravel/tensor'
+import type { ByteSource } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import type { Attribute, Constant, Dimension, Graph, Node, ValueInfo } from '../graph.js'
 import { hostOf } from '../host.js'
 import { sorted } from '../sort.js'

@@ -1,4 +1,5 @@
-import { type ByteSource, shown } from '@unravel/tensor'
+import type { ByteSource } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import type { Constant, ElementType, HostArray } from '../graph.js'
 import { arrayOfType, bytesOf, decoded, elementsOf } from '../host.js'
 import { type Field, fail, type Protobuf } from './protobuf.js'

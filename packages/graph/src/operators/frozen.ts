@@ -1,4 +1,5 @@
-import { apply, exp, logSoftmax, logsumexp, matmul, mul, type Op, softmax, sub, type Tensor } from '@unravel/tensor'
+import { exp, logSoftmax, logsumexp, matmul, mul, softmax, sub, type Tensor } from '@unravel/tensor'
+import { apply, type Op } from '@unravel/tensor/internals'
 import { broadcastShape } from '../host.js'
 
 // A product of two values that both carry paths has no canonical gate. In a network that a file brings, one factor is frozen,

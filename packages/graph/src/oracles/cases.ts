@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fromBfloat, sourceOf } from '@unravel/tensor'
+import { fromBfloat, sourceOf } from '@unravel/tensor/internals'
 import { hosted } from '../call.js'
 import { Evaluator } from '../evaluate.js'
 import type { Graph, HostArray } from '../graph.js'

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type Backend, type Dense, readNpy, type Tensor } from '@unravel/tensor'
+import { type Backend, readNpy, type Tensor } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import type { Model } from '../architecture.js'
 import { modelFrom } from '../models.js'
 

@@ -5,7 +5,6 @@ import {
   argmax,
   cos,
   crossEntropy,
-  type Dense,
   DisposedError,
   exp,
   eye,
@@ -15,7 +14,6 @@ import {
   gradcheck,
   jvp,
   keep,
-  leaves,
   linear,
   matmul,
   mean,
@@ -37,12 +35,12 @@ import {
   type Tensor,
   tanh,
   tensor,
-  trimmedSeries,
   valueAndGrad,
   vjp,
   wasm,
   zeros,
 } from '../index.js'
+import { type Dense, leaves, trimmedSeries } from '../internals.js'
 
 const f64 = { dtype: 'f64' } as const
 const at = (x: number) => tensor(x, f64)

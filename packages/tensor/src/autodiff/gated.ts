@@ -81,7 +81,7 @@ export function gated(
   value: Tensor,
   stack: Tensor,
   order: number,
-  mark?: Mark,
+  { mark }: { readonly mark?: Mark | undefined } = {},
 ): { value: Tensor; stack: Tensor } {
   checkOrder('gated', order)
   if (stack.rank !== value.rank + 1 || !sameShape(stack.shape.slice(1), value.shape) || stack.shape[0] === 0) {

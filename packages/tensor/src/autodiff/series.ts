@@ -151,8 +151,7 @@ export function trimmedSeries<T extends Tree = Tensor>(
   f: (x: T) => Tensor,
   coefficients: T,
   order: number,
-  observer?: SelectionObserver,
-  mark?: Mark,
+  { observer, mark }: { readonly observer?: SelectionObserver; readonly mark?: Mark | undefined } = {},
 ): Tensor {
   checkOrder('series', order)
   return atFreshLevel(level => {

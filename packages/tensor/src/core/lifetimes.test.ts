@@ -2,12 +2,10 @@ import { DisposedError as OfBuffers } from '@unravel/kernels'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
   add,
-  addAligned,
   addScaled,
   affine,
   broadcastTo,
   concat,
-  type Dense,
   DisposedError,
   exp,
   gated,
@@ -39,6 +37,7 @@ import {
   vjp,
   wasm,
 } from '../index.js'
+import { addAligned, type Dense } from '../internals.js'
 
 const read = (t: Tensor) => [...t.dataSync()]
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import * as unravel from '../index.js'
-import { type Backend, type Dense, type DType, grad, js, mul, sum, type Tensor, tensor, wasm } from '../index.js'
+import { type Backend, type DType, grad, js, mul, sum, type Tensor, tensor, wasm } from '../index.js'
+import type { Dense } from '../internals.js'
 
 type Stored = { shape: number[]; data: (number | string)[]; whole: boolean }
 interface Case {

@@ -17,6 +17,7 @@ import { negOp } from './arithmetic/neg.js'
 import { signOp, stepOp } from './arithmetic/sign.js'
 import { subOp } from './arithmetic/sub.js'
 import { meanSquareOp, sumSquaresOp } from './arithmetic/sumSquares.js'
+import { throughOp } from './arithmetic/through.js'
 import { absOp } from './functions/abs.js'
 import { clipOp, hardSigmoidOp, hardSwishOp } from './functions/clip.js'
 import { mapGradOp } from './functions/elementwise.js'
@@ -80,6 +81,7 @@ export const opTable: readonly Op<any>[] = [
   lessEqualOp,
   greaterOp,
   greaterEqualOp,
+  throughOp,
   clipOp,
   concatOp,
   conv2dOp,

@@ -23,9 +23,9 @@ export function complexityCommand(io: Io): Command {
       const { orders, probes, seed } = options
       const settings = { seed, ...(probes === undefined ? {} : { probes }) }
       const progress = stages(io, 'complexity', { slopes: 5, outputs: 1 })
-      const report = { slopes: progress.of('slopes'), outputs: progress.of('outputs') }
+      const onProgress = { slopes: progress.of('slopes'), outputs: progress.of('outputs') }
       const found = await reportingFallbacks(io, backend, () =>
-        complexityOf(tower, x, orders, settings, report),
+        complexityOf(tower, x, orders, { ...settings, onProgress }),
       ).finally(() => progress.stop())
       io.out(options.json ? json({ model: folder, ...found }) : complexityTable(folder, found))
     })

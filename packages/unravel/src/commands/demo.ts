@@ -25,7 +25,8 @@ import {
   train,
 } from '@unravel/resnet'
 import { makeFolder, writeFileAtomically, writeModel } from '@unravel/resnet/node'
-import { type Backend, type Dense, Random } from '@unravel/tensor'
+import { type Backend, Random } from '@unravel/tensor'
+import type { Dense } from '@unravel/tensor/internals'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { datasetNamed, sampleNames, writeSample } from '../data.js'

@@ -135,7 +135,7 @@ async function expanded(tower: Tower, x: Tensor, options: ExpandOptions, io: Io)
   const started = performance.now()
   const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')
   try {
-    const expansion = expandBy(options, tower, x, done => bar.update(done))
+    const expansion = expandBy(tower, x, { ...options, onBlock: done => bar.update(done) })
     const analysis = await analyse(expansion)
     return { expansion, analysis, seconds: { total: (performance.now() - started) / 1000, forward } }
   } finally {

@@ -1,6 +1,7 @@
 import { lesionOf, lesionTable } from '@unravel/report/data'
 import { run } from '@unravel/resnet'
-import { brief, scope, type Tensor, tensor } from '@unravel/tensor'
+import { scope, type Tensor, tensor } from '@unravel/tensor'
+import { brief } from '@unravel/tensor/internals'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
@@ -27,7 +28,7 @@ export function lesionCommand(io: Io): Command {
       const labels = options.labels === undefined ? undefined : readLabels(options.labels, study, io)
       const progress = stages(io, 'lesion', { runs: 1 })
       const found = await reportingFallbacks(io, study.backend, () =>
-        lesionOf(study.tower, study.x, { ...options, labels }, progress.of('runs')),
+        lesionOf(study.tower, study.x, { ...options, labels, onProgress: progress.of('runs') }),
       ).finally(() => progress.stop())
       io.out(options.json ? json({ model: folder, ...found }) : lesionTable(folder, found))
     })

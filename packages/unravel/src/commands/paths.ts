@@ -19,9 +19,9 @@ export function pathsCommand(io: Io): Command {
       const study = await readStudy(folder, options, io)
       checkTarget(options.target, study.tower, study.x)
       const progress = stages(io, 'paths', { moments: 2, samples: 1 })
-      const report = { moments: progress.of('moments'), samples: progress.of('samples') }
+      const onProgress = { moments: progress.of('moments'), samples: progress.of('samples') }
       const paths = await reportingFallbacks(io, study.backend, () =>
-        pathsOf(study.tower, study.x, options, report),
+        pathsOf(study.tower, study.x, { ...options, onProgress }),
       ).finally(() => progress.stop())
       io.out(options.json ? json({ model: folder, ...paths }) : pathsTable(folder, paths))
     })

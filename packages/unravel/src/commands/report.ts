@@ -1,11 +1,12 @@
-import { basename } from 'node:path'
-import { examine, type Network, networksPage, stagesOfExamine } from '@unravel/report'
+import { basename, join } from 'node:path'
+import { examine, type Network, networksPage, type OrderRecord, stagesOfExamine } from '@unravel/report'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { checkWritable } from '../files.js'
 import { at, type Io } from '../io.js'
 import { stages } from '../progress.js'
+import { METRICS, ORDERS, type StepRecord, stepRecords } from '../records.js'
 import { checkTarget, modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
 import { integer } from '../values.js'
 
@@ -34,12 +35,19 @@ export function reportCommand(io: Io): Command {
           checkTarget(options.target, tower, x)
           precisions.add(x.dtype === 'f32' ? 'f32' : 'f64')
           const progress = stages(io, name, stagesOfExamine)
-          found.push(await examine(tower, x, { ...options, name }, progress.of).finally(() => progress.stop()))
+          found.push(
+            await examine(tower, x, { ...options, name, onProgress: progress.of }).finally(() => progress.stop()),
+          )
         }
         return found
       })
       const inputs = `the inputs of ${options.input}, in ${[...precisions].join(' and ')}`
-      writeFileAtomically(at(io, options.out), networksPage(networks, { target: options.target, inputs }))
+      const courses = namesOf(folders).map((name, i) => {
+        const file = (record: string) => join(at(io, folders[i]!), record)
+        const losses = stepRecords<StepRecord & { loss: number }>(file(METRICS))
+        return { name, losses, orders: stepRecords<OrderRecord>(file(ORDERS)) }
+      })
+      writeFileAtomically(at(io, options.out), networksPage(networks, { target: options.target, inputs, courses }))
       io.out(`report: ${options.out}\n`)
     })
 }

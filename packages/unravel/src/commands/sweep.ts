@@ -29,7 +29,7 @@ export function sweepCommand(io: Io): Command {
       }
       const bar = progressBar(io, 'sweep', options.steps, 'scales')
       const found = await reportingFallbacks(io, backend, () =>
-        sweepOf(tower, x, options, done => bar.update(done)),
+        sweepOf(tower, x, { ...options, onProgress: done => bar.update(done) }),
       ).finally(() => bar.stop())
       io.out(options.json ? json({ model: folder, ...found }) : sweepTable(folder, found))
     })

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { percent, significant } from '@unravel/report/data'
 import {
@@ -26,15 +26,7 @@ import {
   train,
   warmUp,
 } from '@unravel/resnet'
-import {
-  jsonLines,
-  makeFolder,
-  modelFileNames,
-  readCheckpoint,
-  writeCheckpoint,
-  writeFileAtomically,
-  writeModel,
-} from '@unravel/resnet/node'
+import { makeFolder, modelFileNames, readCheckpoint, writeCheckpoint, writeModel } from '@unravel/resnet/node'
 import { type Backend, Random } from '@unravel/tensor'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
@@ -43,7 +35,9 @@ import { Interrupted, oneLine, UsageError } from '../errors.js'
 import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar, timeLeft } from '../progress.js'
+import { METRICS, ORDERS, stepWriter } from '../records.js'
 import { programLine } from '../shell.js'
+import { expandedAt } from '../spectra.js'
 import { integer, number, presetNames, scalePreset } from '../values.js'
 
 interface TrainOptions {
@@ -75,6 +69,7 @@ interface TrainOptions {
   readonly resume?: true
   readonly anyBackend?: true
   readonly metrics?: string
+  readonly expandEvery?: number
   readonly json?: true
 }
 
@@ -140,7 +135,15 @@ export function trainCommand(io: Io): Command {
     .option('--checkpoint-every <n>', 'steps between two checkpoints', integer(1), 500)
     .option('--resume', 'continuation from the checkpoint')
     .option('--any-backend', 'continuation on another backend too, which rounds differently')
-    .option('--metrics <FILE.jsonl>', 'file for one line of JSON per step')
+    .option(
+      '--metrics <FILE.jsonl>',
+      `file for one line of JSON per step (default: ${METRICS} in the folder with --expand-every, else none)`,
+    )
+    .option(
+      '--expand-every <n>',
+      `steps between two order spectra of the network on held-out inputs, lines of ${ORDERS} in the folder`,
+      integer(1),
+    )
     .option('--json', 'one JSON document about how the run ended, in place of text')
     .action((options: TrainOptions) => runTraining(options, io))
 }
@@ -149,8 +152,8 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   const signal = io.interruption()
   const preset = presetOf(options)
   const checkpoint = options.checkpoint && at(io, options.checkpoint)
-  const metrics = options.metrics && at(io, options.metrics)
   const out = at(io, options.out)
+  const metrics = options.metrics ? at(io, options.metrics) : options.expandEvery && join(out, METRICS)
   if (checkpoint) checkWritable(checkpoint, '--checkpoint', out)
   if (metrics) checkWritable(metrics, '--metrics', out)
   checkResumption(options, checkpoint)
@@ -167,12 +170,14 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   }
 
   await reportingFallbacks(io, backend, async () => {
-    const undo = makeFolder(out, [...modelFileNames, ...sampleNames])
-    const { fresh, plan, from, write } = undoing(undo, () => {
+    const undo = makeFolder(out, [...modelFileNames, ...sampleNames, ORDERS])
+    const { fresh, plan, from, write, spectra } = undoing(undo, () => {
       const fresh = freshModel(options, preset, data.train, backend)
       const plan = planOf(options, data.train)
       const from = options.resume && checkpoint ? resumed(checkpoint, fresh, plan, options, backend, io) : undefined
-      return { fresh, plan, from, write: metrics ? metricsWriter(metrics, from?.step ?? 0) : () => {} }
+      const step = from?.step ?? 0
+      const write = metrics ? stepWriter(metrics, `--metrics ${metrics}`, step) : () => {}
+      return { fresh, plan, from, write, spectra: spectraWriter(options, out, step, data.test, backend) }
     })
     let loss: number | null = null
     const record = (step: StepMetrics): void => {
@@ -184,7 +189,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
     await new Promise(resolve => setImmediate(resolve))
     const started = performance.now()
     const state = await trained(fresh, plan, from, {
-      ...{ options, data: data.train, checkpoint, record, lastLoss, signal, io },
+      ...{ options, data: data.train, checkpoint, record, spectra, lastLoss, signal, io },
       validation: firstExamples(data.test, VALIDATED),
     })
     await conclude(state, lastLoss(), (performance.now() - started) / 1000, options, data.test, io)
@@ -287,6 +292,7 @@ interface Setting {
   readonly validation: Dataset
   readonly checkpoint: string | undefined
   readonly record: (metrics: StepMetrics) => void
+  readonly spectra: (state: TrainingState) => Promise<void>
   /** Of the last step's batch; null before the first. */
   readonly lastLoss: () => number | null
   readonly signal: AbortSignal
@@ -295,7 +301,7 @@ interface Setting {
 
 /** Trains to the end, or throws Interrupted or, once the last sound model is written, UsageError. */
 async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined, setting: Setting) {
-  const { options, data, checkpoint, record, signal, io } = setting
+  const { options, data, checkpoint, record, spectra, signal, io } = setting
   const { steps, optimiser, schedule, run } = plan
   const save = (state: TrainingState) => checkpoint && writeCheckpoint(checkpoint, state, optimiser, run)
   const show = progressOf(io, steps, setting.validation)
@@ -311,6 +317,7 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
     ...(from === undefined ? {} : { from }),
     async onStep(metrics, state) {
       record(metrics)
+      await spectra(state)
       await show.step(metrics, state)
       if (state.step % options.checkpointEvery === 0) save(state)
     },
@@ -331,21 +338,24 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
   return result.state
 }
 
-/** Writes one line a step; on resumption the lines up to step `from` stay. */
-function metricsWriter(path: string, from: number): (metrics: StepMetrics) => void {
-  const earlier = from > 0 && existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []
-  // A run that was killed may have cut its last line short: whatever follows the last newline.
-  const kept = earlier.slice(0, -1).filter((line, i) => stepOf(line, `--metrics ${path}: line ${i + 1}`) <= from)
-  if (kept.length > 0) writeFileAtomically(path, kept.map(line => `${line}\n`).join(''))
-  return jsonLines(path, { append: kept.length > 0 })
-}
-
-function stepOf(line: string, where: string): number {
-  try {
-    const { step } = JSON.parse(line) as StepMetrics
-    if (Number.isSafeInteger(step)) return step
-  } catch {} // told below
-  throw new UsageError(`${where} is not one of a training run; name another file`)
+/** Records the order spectrum of the network every so many steps, on the inputs of its sample; on resumption the lines up to
+ *  step `from` stay, of another run none. */
+function spectraWriter(
+  { expandEvery }: TrainOptions,
+  out: string,
+  from: number,
+  test: Dataset,
+  backend: Backend,
+): (state: TrainingState) => Promise<void> {
+  const path = join(out, ORDERS)
+  if (expandEvery === undefined) {
+    if (from === 0) rmSync(path, { force: true })
+    return async () => {}
+  }
+  const write = stepWriter(path, path, from)
+  return async ({ model, step }) => {
+    if (step % expandEvery === 0) write(await expandedAt(step, model, test, backend))
+  }
 }
 
 /** Test examples on which accuracy is shown during training, about twenty times. */
@@ -414,11 +424,11 @@ async function conclude(
   writeModel(folder, state.model)
   writeSample(folder, test)
   const bar = progressBar(io, 'test', test.size, 'examples')
-  const right = await accuracy(state.model, test, undefined, done => bar.update(done)).finally(() => bar.stop())
+  const begin = performance.now()
+  const right = await accuracy(state.model, test, { onProgress: done => bar.update(done) }).finally(() => bar.stop())
   if (options.json) return io.out(documentOf(state, 'done', loss, right))
-  io.out(
-    `test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${seconds.toFixed(1)} s)\n`,
-  )
+  const times = `${seconds.toFixed(1)} s of training, ${((performance.now() - begin) / 1000).toFixed(1)} s of testing`
+  io.out(`test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${times})\n`)
   const [sample, labels] = sampleNames.map(name => join(options.out, name)) as [string, string]
   io.out(`go on with: ${programLine('expand', options.out, '--input', sample, '--expansion', 'gated')}\n`)
   io.out(`        or: ${programLine('lesion', options.out, '--input', sample, '--labels', labels)}\n`)

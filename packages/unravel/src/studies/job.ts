@@ -1,6 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { OrderRecord } from '@unravel/report/data'
 import type { Io } from '../io.js'
+import { ORDERS, stepRecords } from '../records.js'
 import { argumentsOf, type Job } from './plan.js'
 
 /** Numbers of a job that depend on its configuration alone: no times, no paths. */
@@ -16,7 +18,7 @@ export interface JobResult {
   readonly gated: Spectrum | null
   readonly taylor: (Spectrum & { readonly radius: unknown; readonly best_remainder: number | null }) | null
   /** Lines of `orders.jsonl`. */
-  readonly orders: readonly unknown[]
+  readonly orders: readonly OrderRecord[]
 }
 
 interface Spectrum {
@@ -76,14 +78,14 @@ export async function runJob(
     return {
       result: {
         ...{ ended, steps, loss, test_accuracy },
-        losses: lossCurve(linesOf<{ step: number; loss: number }>(metrics)),
+        losses: lossCurve(stepRecords<{ step: number; loss: number }>(metrics)),
         gated: gated && spectrumOf(gated.document),
         taylor: taylor && {
           ...spectrumOf(taylor.document),
           radius: taylor.document.radius,
           best_remainder: smallest(taylor.document.remainder),
         },
-        orders: every.length > 0 ? linesOf(join(model, 'orders.jsonl')) : [],
+        orders: every.length > 0 ? stepRecords<OrderRecord>(join(model, ORDERS)) : [],
       },
     }
   } finally {
@@ -129,12 +131,6 @@ async function documentFrom<T>(
     .replace(/^unravel: /, '')
   return { error: message === '' ? `unravel ${argv[0]} ended with status ${status}` : message }
 }
-
-const linesOf = <T>(file: string): T[] =>
-  readFileSync(file, 'utf8')
-    .split('\n')
-    .filter(line => line !== '')
-    .map(line => JSON.parse(line) as T)
 
 function lossCurve(metrics: readonly { step: number; loss: number }[]): { step: number; loss: number }[] {
   const every = Math.ceil(metrics.length / POINTS)

@@ -7,6 +7,7 @@ import {
   reportPage,
   type Section,
   significant,
+  trainingParts,
 } from '@unravel/report'
 import type { JobResult, Row } from './job.js'
 import type { Setting, Study } from './plan.js'
@@ -97,6 +98,7 @@ export function studyPage(study: Study, rows: readonly Row[]): string {
         },
       ],
     },
+    ...orderSections(names, groups),
     { heading: 'Jobs', parts: [jobTable(study, rows)] },
   ]
   return reportPage({
@@ -224,6 +226,16 @@ function losses(names: readonly string[], groups: readonly Group[]): string {
   })
 }
 
+/** Order spectra through training, where the study records them: of every setting at its largest value, the first seed. */
+function orderSections(names: readonly string[], groups: readonly Group[]): Section[] {
+  const courses = names.flatMap(name => {
+    const first = largestOf(name, groups)?.results[0]
+    return first === undefined ? [] : [{ name, losses: first.losses, orders: first.orders }]
+  })
+  const parts = chunks(courses).flatMap(some => trainingParts(some))
+  return parts.length === 0 ? [] : [{ heading: 'Orders through training', parts }]
+}
+
 function jobTable({ varied }: Study, rows: readonly Row[]): Part {
   return {
     kind: 'table',
@@ -245,8 +257,8 @@ const spansDecades = (values: readonly number[]): boolean => {
   return positive.length === values.length && Math.max(...positive) >= 10 * Math.min(...positive)
 }
 
-/** Names in lists that a plot can tell apart; at least one list. */
-function chunks(names: readonly string[]): string[][] {
-  const lists = Math.max(1, Math.ceil(names.length / MAX_CURVES))
-  return Array.from({ length: lists }, (_, i) => names.slice(i * MAX_CURVES, (i + 1) * MAX_CURVES))
+/** Curves in lists that a plot can tell apart; at least one list. */
+function chunks<T>(curves: readonly T[]): T[][] {
+  const lists = Math.max(1, Math.ceil(curves.length / MAX_CURVES))
+  return Array.from({ length: lists }, (_, i) => curves.slice(i * MAX_CURVES, (i + 1) * MAX_CURVES))
 }

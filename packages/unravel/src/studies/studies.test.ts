@@ -241,6 +241,17 @@ describe('unravel study', () => {
     expect(readdirSync(join(folder, 'fails', 'jobs'))).toEqual([`${good.id}.json`])
   })
 
+  test('expand.every records the spectra of every network through its training, and the page draws them', async () => {
+    write('every.json', { train: settings, grid: { depth: [2, 3] }, expand: { orders: 3, every: 2 } })
+    expect(await run('study', 'every.json', '--out', 'every')).toMatchObject({ status: 0 })
+    for (const { result, train } of lines(read('every', 'results.jsonl')).map(line => JSON.parse(line))) {
+      expect(result.orders.map((record: { step: number }) => record.step)).toEqual([2, 4])
+      expect(result.orders[1].gated.share).toEqual(result.gated.share)
+      expect(result.orders[1].coherence).toHaveLength(train.depth + 1)
+    }
+    expect(read('every', 'report.html')).toContain('Orders through training')
+  })
+
   test('a network that diverges is a result', async () => {
     write('diverges.json', {
       train: { ...settings, depth: 300, scale: 1, activation: 'relu', lr: 10, optimizer: 'sgd' },

@@ -4,12 +4,11 @@ import { affine } from '../arithmetic/affine.js'
 import { greater, greaterEqual, less, lessEqual } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { maximum } from '../arithmetic/maximum.js'
-import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
 import { where } from '../structure/where.js'
 import type { Operand } from '../structure/zipped.js'
 import { abs } from './abs.js'
-import { composite } from './composite.js'
+import { composite, gatedUnit } from './composite.js'
 import { quotient } from './elementwise.js'
 
 interface Bounds {
@@ -82,7 +81,7 @@ export function hardSigmoid(x: Tensor): Tensor {
 
 export const hardSwishOp = composite({
   name: 'hardSwish',
-  body: x => mul(x, hardSigmoid(x)),
+  body: x => gatedUnit(x, hardSigmoid, 4),
   secant: x => hardSigmoid(x),
 })
 

@@ -1,6 +1,10 @@
 import { apply, commonDType } from '../../core/op.js'
 import type { Dense, Op, Tensor } from '../../core/tensor.js'
+import { greater } from '../arithmetic/compare.js'
+import { maximum, minimum } from '../arithmetic/maximum.js'
 import { mul } from '../arithmetic/mul.js'
+import { through } from '../arithmetic/through.js'
+import { where } from '../structure/where.js'
 
 /** An elementwise function φ that is written in other ops, and its gate as a whole. */
 interface Composite<A> {
@@ -10,6 +14,12 @@ interface Composite<A> {
   secant(x: Tensor, attrs: A): Tensor
   /** φ(0), which joins the bias of the gated op. */
   atZero?(attrs: A): number
+}
+
+/** x·gate(x), of a gate that is 0 left of −limit and 1 right of limit: 0 and x there, so that no infinity meets a 0. */
+export function gatedUnit(x: Tensor, gate: (x: Tensor) => Tensor, limit: number): Tensor {
+  const inner = minimum(maximum(x, -limit), limit)
+  return where(greater(x, limit), x, mul(inner, gate(inner)))
 }
 
 /** Derivatives and series go through the body; paths see the secant gate of the whole. */
@@ -22,9 +32,9 @@ export function composite<A = void>(phi: Composite<A>): Op<A> {
     body: ([x], attrs) => phi.body(x!, attrs),
     gate([x], attrs, at) {
       const run = at.value(x!)
-      const through = mul(at.stack(x!), phi.secant(run, attrs))
+      const sums = through(at.stack(x!), phi.secant(run, attrs))
       const bias = phi.atZero?.(attrs) ?? 0
-      return at.paths(apply(self, [run], attrs), bias === 0 ? through : at.addToOrder0(through, bias))
+      return at.paths(apply(self, [run], attrs), bias === 0 ? sums : at.addToOrder0(sums, bias))
     },
   }
   return self

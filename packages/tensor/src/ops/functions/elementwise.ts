@@ -11,6 +11,7 @@ import { equal } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { maximum, minimum } from '../arithmetic/maximum.js'
 import { mul } from '../arithmetic/mul.js'
+import { through } from '../arithmetic/through.js'
 import { where } from '../structure/where.js'
 
 /** Derivatives that are functions of y, which mapGrad takes; the others take x. */
@@ -43,9 +44,9 @@ export function elementwise(phi: Elementwise): Op {
             if (run instanceof Dense) run.compute()
             const y = apply(self, [run], undefined)
             const gate = (phi.secant as (x: Tensor, y: Tensor) => Tensor)(run, y)
-            const through = mul(at.stack(x!), gate)
+            const sums = through(at.stack(x!), gate)
             const bias = phi.atZero ?? 0
-            return at.paths(y, bias === 0 ? through : at.addToOrder0(through, bias))
+            return at.paths(y, bias === 0 ? sums : at.addToOrder0(sums, bias))
           },
   }
   return self

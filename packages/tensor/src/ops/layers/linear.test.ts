@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import {
   add,
   type Backend,
-  type Dense,
   js,
   linear,
   Random,
@@ -15,6 +14,7 @@ import {
   valueAndGrad,
   wasm,
 } from '../../index.js'
+import type { Dense } from '../../internals.js'
 
 /** A backend that writes down which kernels ran. */
 function spied(backend: Backend): { backend: Backend; calls: string[] } {

@@ -1,0 +1,26 @@
+// What the other packages of this project need of this one. Nothing here is stable: names, signatures and meanings change in
+// any release. Users import '@unravel/tensor'.
+export { Gating, Paths } from './autodiff/gated.js'
+export type { Orders } from './autodiff/orders.js'
+export { Expansion, type SelectionObserver, Series, trimmedSeries } from './autodiff/series.js'
+export type { Deferred } from './core/deferred.js'
+export { tapesRecording } from './core/levels.js'
+export { apply } from './core/op.js'
+export {
+  type Applied,
+  Dense,
+  type Elementwise,
+  type GateContext,
+  type Op,
+  type OrdersContext,
+  type SeriesContext,
+  type Stacked,
+} from './core/tensor.js'
+export { leaves } from './core/tree.js'
+export { bounded, brief, shown } from './io/errors.js'
+export { fromBfloat, fromHalf } from './io/numbers.js'
+export { sourceOf } from './io/source.js'
+export { addAligned } from './ops/arithmetic/addAligned.js'
+export { padded } from './ops/structure/concat.js'
+export { head } from './ops/structure/slice.js'
+export { opTable } from './ops/table.js'
