@@ -222,15 +222,16 @@ export function towerOfGraph(
   const one = ofOutput(whole, output)
   const { input, graph, structure } = streamOf(one, inputs, options)
   const { blocks, sites, cuts } = structure
-  if (sites.length === 0) throw new GraphError(`${one.name || 'the network'} ${whyNoSites(structure)}`)
+  if (sites.length === 0) throw new GraphError(whyNoSites(structure))
   const kind = wanted ?? (blocks.length > 0 ? 'blocks' : 'all')
   if (kind === 'blocks' && blocks.length === 0) throw new GraphError(whyNoBlocks(structure))
   const target = one.outputs[0]!.name
   const flow = new Flow(graph)
   const first = Math.min(...sites.map(site => flow.place(site.from)!))
-  // Additions before the chain are part of its encoder, where nothing is counted.
-  const chained =
-    blocks.length > 0 && (kind === 'blocks' || sites.every(s => flow.place(s.sum)! >= flow.place(blocks[0]!.to)!))
+  // Additions between the blocks are part of the skip and of the branch after them, and those before of the encoder, where nothing is
+  // counted: a chain counts all of them where all are blocks, or inside of branches.
+  const onChain = new Set(blocks.map(block => block.to))
+  const chained = blocks.length > 0 && (kind === 'blocks' || sites.every(s => s.level > 0 || onChain.has(s.sum)))
   const start = chained ? blocks[0]!.from : cuts.findLast(cut => flow.place(cut)! <= first)!
   const own = (kind === 'blocks' ? blocks : sites).map(site => site.scale)
   const given = scales?.(own.length) ?? own
@@ -304,7 +305,7 @@ const some = (names: readonly string[]): string =>
 export const whyNoBlocks = ({ cuts, sites }: Structure): string =>
   `no chain of residual blocks: no residual addition is a value that all paths pass; residual additions: ${some(sites.map(s => s.sum))}; values that all paths pass: ${some(cuts)}`
 export const whyNoSites = ({ cuts }: Structure): string =>
-  `has no residual addition (two operands, one computed from the other); values that all paths pass: ${some(cuts)}`
+  `no residual addition of two values of which one is computed from the other; values that all paths pass: ${some(cuts)}`
 
 /** A marked graph and what runs it, for one shape of the input. */
 interface Variant {
