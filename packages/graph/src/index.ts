@@ -17,6 +17,7 @@ export { isConstant, isGraph } from './graph.js'
 export { type Unsupported, unsupported } from './operators/table.js'
 export { type ReadOptions, readGraph } from './read.js'
 export { frozenFactors, recognised } from './recognise.js'
+export { type GraphResnet, resnetIn } from './resnet.js'
 export { cuts, type Site, type SkipKind, sitesOf } from './sites.js'
 export {
   countsOf,
