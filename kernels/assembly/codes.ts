@@ -26,6 +26,9 @@ export enum MapCode {
   geluTanh,
   sin,
   cos,
+  asin,
+  acos,
+  atan,
 }
 
 /** Functions of two arguments. */

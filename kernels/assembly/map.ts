@@ -5,7 +5,7 @@ import { MapCode } from './codes'
 import { erf, exp, expm1, gelu, geluTanh, log, log1p, normalCdf, sigmoid, silu, softplus, tanh } from './math'
 import { exp as exp4, gelu as gelu4, log as log4, sigmoid as sigmoid4, tanh as tanh4 } from './math32'
 import { storePartial } from './simd'
-import { cos, sin } from './trig'
+import { acos, asin, atan, cos, sin } from './trig'
 import { load2, store2 } from './wide'
 
 export function map<T>(op: i32, n: usize, x: usize, out: usize): void {
@@ -56,6 +56,12 @@ export function map<T>(op: i32, n: usize, x: usize, out: usize): void {
       return each<T>(sin, n, x, out)
     case MapCode.cos:
       return each<T>(cos, n, x, out)
+    case MapCode.asin:
+      return each<T>(asin, n, x, out)
+    case MapCode.acos:
+      return each<T>(acos, n, x, out)
+    case MapCode.atan:
+      return each<T>(atan, n, x, out)
   }
 }
 

@@ -32,6 +32,16 @@ const COS = memory.data<f64>([
   0.041666666666666664, -0.001388888888888889, 2.48015873015873e-5, -2.755731922398589e-7, 2.08767569878681e-9,
   -1.1470745597729725e-11, 4.779477332387385e-14, -1.5619206968586225e-16,
 ])
+/** atan(k/4), k = 0..4, in two parts each */
+const ATAN = memory.data<f64>([
+  0.0, 0.0, 0.24497866312686414, 1.0698755618734451e-17, 0.4636476090008061, 2.2698777452961687e-17, 0.6435011087932844,
+  1.5834785051444286e-17, 0.7853981633974483, 3.061616997868383e-17,
+])
+/** ±1/k, k = 3, 5, …, 17 */
+const ODD = memory.data<f64>([
+  -0.3333333333333333, 0.2, -0.14285714285714285, 0.1111111111111111, -0.09090909090909091, 0.07692307692307693,
+  -0.06666666666666667, 0.058823529411764705,
+])
 
 /** @inline */
 function c(x: f64): v128 {
@@ -168,4 +178,43 @@ function reduce(x: f64): f64 {
   reducedLow = negative ? -rest : rest
   reducedQuarter = x < 0 ? -quarter : quarter
   return negative ? -y : y
+}
+
+/** Table entry k of each lane, from two parts `part` apart. @inline */
+function entry(table: usize, k0: i64, k1: i64, part: usize): v128 {
+  const first = v128.load64_splat(table + ((<usize>k0) << 4) + part)
+  return f64x2.replace_lane(first, 1, load<f64>(table + ((<usize>k1) << 4) + part))
+}
+
+/** atan u = atan(k/4) + atan t with t = (u − k/4)/(1 + u·k/4), |t| ≤ 1/8, for u = |x| ≤ 1; beyond, π/2 − atan(1/|x|). */
+export function atan(x: v128): v128 {
+  const a = f64x2.abs(x)
+  const far = f64x2.gt(a, c(1))
+  const u = select(far, f64x2.div(c(1), a), a)
+  const shifted = f64x2.add(f64x2.mul(u, c(4)), c(ROUND))
+  const k0 = i64x2.extract_lane(shifted, 0) & 7
+  const k1 = i64x2.extract_lane(shifted, 1) & 7
+  const at4 = f64x2.mul(f64x2.sub(shifted, c(ROUND)), c(0.25))
+  const t = f64x2.div(f64x2.sub(u, at4), f64x2.add(c(1), f64x2.mul(u, at4)))
+  const z = f64x2.mul(t, t)
+  const z2 = f64x2.mul(z, z)
+  const p0 = mad(mad(at(ODD, 3), z, at(ODD, 2)), z2, mad(at(ODD, 1), z, at(ODD, 0)))
+  const p1 = mad(mad(at(ODD, 7), z, at(ODD, 6)), z2, mad(at(ODD, 5), z, at(ODD, 4)))
+  const rest = f64x2.mul(f64x2.mul(t, z), mad(p1, f64x2.mul(z2, z2), p0))
+  const low = f64x2.add(f64x2.add(rest, entry(ATAN, k0, k1, 8)), t)
+  const y = f64x2.add(entry(ATAN, k0, k1, 0), low)
+  const beyond = f64x2.sub(c(1.5707963267948966), f64x2.sub(y, c(6.123233995736766e-17)))
+  const nan = f64x2.ne(x, x)
+  return select(nan, x, v128.or(select(far, beyond, y), v128.and(x, c(-0.0))))
+}
+
+/** asin x = atan(x/√((1 − x)(1 + x))) */
+export function asin(x: v128): v128 {
+  return atan(f64x2.div(x, f64x2.sqrt(f64x2.mul(f64x2.sub(c(1), x), f64x2.add(c(1), x)))))
+}
+
+/** acos x = 2 atan √((1 − x)/(1 + x)) */
+export function acos(x: v128): v128 {
+  const y = atan(f64x2.sqrt(f64x2.div(f64x2.sub(c(1), x), f64x2.add(c(1), x))))
+  return f64x2.add(y, y)
 }

@@ -10,7 +10,7 @@ import { load } from './wasm/load.js'
 /** Largest errors in f64: what the README promises. */
 const BOUND: Record<MapOp, number | ((x: number) => number)> = {
   ...{ abs: 0, neg: 0, relu: 0, sign: 0, step: 0, reciprocal: 0.5, sqrt: 0.5, square: 0.5, rsqrt: 1.5 },
-  ...{ exp: 2, expm1: 2, log: 2, log1p: 2, tanh: 2.5, erf: 2, sin: 1, cos: 1 },
+  ...{ exp: 2, expm1: 2, log: 2, log1p: 2, tanh: 2.5, erf: 2, sin: 1, cos: 1, asin: 2.5, acos: 2.5, atan: 1 },
   ...{ sigmoid: 3, softplus: 3, silu: 4, normalCdf: 6 },
   // Left of −37.5, gelu is −38 times a subnormal number, and carries 38 times its rounding. The exponent of geluTanh, up to
   // 745, is rounded before exp.
@@ -58,7 +58,13 @@ function points(count: number, leastExponent: number, mostExponent: number): num
 const between = (from: number, to: number, count: number): number[] =>
   Array.from({ length: count }, (_, i) => from + ((to - from) * (i + Math.SQRT1_2)) / count)
 
+/** Where arcsine and arccosine are steep, and between. */
+const NEAR_ONE = [...[1, 1e-3, 1e-9, 2 ** -53].flatMap(d => [1 - d, d - 1]), ...between(-1, 1, 400)]
+
 const EDGES: Partial<Record<MapOp, readonly number[]>> = {
+  acos: NEAR_ONE,
+  asin: NEAR_ONE,
+  atan: [0.125, 0.375, 0.625, 0.875, 8 / 7, 1.6, 8 / 3, 8, ...between(-1.2, 1.2, 200)],
   exp: [709.78, 709.79, 710, -708.4, -709, -744, -745.13, -745.14, -746],
   expm1: [709.78, -37, -40, -745],
   tanh: [-0.20969609598776617, 0.2746, 0.549, 0.55, 0.551, 19.06, 22, ...between(-0.56, 0.56, 200)],
@@ -80,6 +86,9 @@ const LIMITS: Record<
   readonly [minusInf: number, inf: number, minusZero: number, minusHuge: number, huge: number]
 > = {
   abs: [Infinity, Infinity, 0, 1e300, 1e300],
+  acos: [NaN, NaN, Math.PI / 2, NaN, NaN],
+  asin: [NaN, NaN, -0, NaN, NaN],
+  atan: [-Math.PI / 2, Math.PI / 2, -0, -Math.PI / 2, Math.PI / 2],
   cos: [NaN, NaN, 1, Math.cos(1e300), Math.cos(1e300)],
   erf: [-1, 1, -0, -1, 1],
   exp: [0, Infinity, 1, 0, Infinity],
@@ -111,7 +120,9 @@ const domain = (op: MapOp) => (x: number) =>
       ? x > -1
       : op === 'reciprocal'
         ? x !== 0
-        : true
+        : op === 'asin' || op === 'acos'
+          ? Math.abs(x) <= 1
+          : true
 
 describe.each(backends)('on %s', (name, backend) => {
   it.each(MAP_OPS)('%s in f64 is within its bound, subnormals included', op => {

@@ -43,6 +43,9 @@ export interface Buffer {
  *  `step` is the derivative of relu, 1 where x > 0, else 0; `geluTanh` is the tanh approximation of gelu. */
 export const MAP_OPS = [
   'abs',
+  'acos',
+  'asin',
+  'atan',
   'cos',
   'erf',
   'exp',

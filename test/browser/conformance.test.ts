@@ -30,6 +30,7 @@ function sample(
     const ids = random.uniform(shape, 0, domain.ids, where).dataSync().map(Math.floor)
     return tensor(Int32Array.from(ids), { shape, dtype: 'i32', backend })
   }
+  if (domain === 'unit') return make(random.uniform(shape, -0.9, 0.9, where).dataSync())
   if (domain === 'positive') return make(random.uniform(shape, 0.5, 2, where).dataSync())
   if (domain === 'mask') return make(random.uniform(shape, 0, 2, where).dataSync().map(Math.floor))
   if (domain === 'distinct') {

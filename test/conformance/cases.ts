@@ -2,7 +2,15 @@ import { mul, sigmoid, type Tensor } from '@unravel/tensor'
 import type { Op } from '@unravel/tensor/internals'
 
 /** Random numbers that suit an op: where its derivatives exist and are of moderate size. */
-export type Domain = 'real' | 'positive' | 'distinct' | 'mask' | 'softmax' | 'logSoftmax' | { readonly ids: number }
+export type Domain =
+  | 'real'
+  | 'unit'
+  | 'positive'
+  | 'distinct'
+  | 'mask'
+  | 'softmax'
+  | 'logSoftmax'
+  | { readonly ids: number }
 
 export interface Case {
   readonly inputs: readonly { readonly shape: readonly number[]; readonly domain: Domain }[]
@@ -12,6 +20,8 @@ export interface Case {
 }
 
 const real = (...shape: number[]) => ({ shape, domain: 'real' as const })
+/** Between −1 and 1 */
+const unit = (...shape: number[]) => ({ shape, domain: 'unit' as const })
 const positive = (...shape: number[]) => ({ shape, domain: 'positive' as const })
 const distinct = (...shape: number[]) => ({ shape, domain: 'distinct' as const })
 const mask = (...shape: number[]) => ({ shape, domain: 'mask' as const })
@@ -62,6 +72,7 @@ const box = { begin: [1, 0], size: [2, 2], step: [1, 2], from: [4, 3] }
 /** For every op by name the inputs it is tried on. */
 export const cases: Record<string, readonly Case[]> = {
   abs: each(distinct(2, 3)),
+  acos: each(unit(2, 3), unit()),
   add: pairs,
   addAligned: [
     { inputs: [real(3, 2), real(2, 2)], attrs: { offset: 1, scale: 0.5, rank: 1 } },
@@ -73,6 +84,8 @@ export const cases: Record<string, readonly Case[]> = {
   affine: [{ inputs: [real(2, 3)], attrs: { scale: -1.5, shift: 0.5 } }],
   argmax: [{ inputs: [distinct(2, 3)], attrs: { axis: -2 } }],
   argsort: [{ inputs: [distinct(2, 3)], attrs: { axis: -2, descending: true } }],
+  asin: each(unit(2, 3), unit()),
+  atan: smooth,
   avgPool2d: [{ inputs: [real(2, 1, 4, 5)], attrs: window }],
   avgPool2dGrad: [{ inputs: [real(2, 1, 3, 2)], attrs: window }],
   batchNorm: [{ inputs: [real(2, 3, 2), real(3), real(3), real(3), positive(3)], attrs: { eps: 1e-3 } }],
@@ -176,6 +189,16 @@ export const cases: Record<string, readonly Case[]> = {
   rmsNorm: [{ inputs: [real(2, 4), real(4)], attrs: { eps: 1e-3 } }],
   rsqrt: each(positive(2, 3)),
   scaledDotProductAttention: [
+    {
+      inputs: [real(2, 3, 2), real(3, 2), real(3, 4), real(3, 3)],
+      attrs: { causal: 'lowerRight', scale: 1, biased: true },
+      paths: [2],
+    },
+    {
+      inputs: [real(2, 2), real(3, 2), real(3, 4), mask(2, 3), real(2, 3)],
+      attrs: { causal: false, scale: 1, biased: true },
+      paths: [2],
+    },
     { inputs: [real(2, 3, 2), real(2, 3, 2), real(2, 3, 2)], attrs: { causal: 'lowerRight', scale: 0.7 }, paths: [2] },
     { inputs: [real(2, 2), real(3, 2), real(3, 4)], attrs: { causal: false, scale: 1 }, paths: [2] },
     { inputs: [real(4, 2), real(2, 2), real(2, 1)], attrs: { causal: 'lowerRight', scale: 1 }, paths: [2] },

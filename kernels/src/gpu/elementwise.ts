@@ -10,6 +10,9 @@ const SLOPE = (2 * Math.sqrt(2 / Math.PI)).toFixed(12)
 /** What a thread returns for its `v`. */
 export const maps: Record<MapOp, string> = {
   abs: 'return Math.abs(v);',
+  acos: 'return 2.0 * arctangent(Math.sqrt((1.0 - v) / (1.0 + v)));',
+  asin: 'return arctangent(v / Math.sqrt((1.0 - v) * (1.0 + v)));',
+  atan: 'return arctangent(v);',
   cos: 'return sine(v, 1.0);',
   erf: 'return erfOf(v);',
   exp: 'return expOf(v);',

@@ -96,6 +96,26 @@ if (m === 1.0 || m === 3.0) { y = ${horner(
 if (m > 1.5) { y = 0.0 - y; }
 return y;`,
   ),
+  // atan a = π/4 + atan((a − 1)/(a + 1)), of 1/a where a > 1; then |t| ≤ tan(π/8), by Taylor's series.
+  define(
+    'arctangent',
+    'x',
+    `if (isNan(x) > 0.5) { return x; }
+const a = Math.abs(x);
+let u = a;
+if (a > 1.0) { u = 1.0 / a; }
+let t = u;
+if (u > 0.4142135623730951) { t = (u - 1.0) / (u + 1.0); }
+const z = t * t;
+let y = t * ${horner(
+      [1, -3, 5, -7, 9, -11, 13, -15, 17].map(n => 1 / n),
+      'z',
+    )};
+if (u > 0.4142135623730951) { y = 0.7853981633974483 + y; }
+if (a > 1.0) { y = 1.5707963267948966 - y; }
+if (x < 0.0) { y = 0.0 - y; }
+return y;`,
+  ),
   define(
     'expMinusOne',
     'x',

@@ -10,6 +10,15 @@ const loops: Record<MapOp, Loop> = {
   abs: (x, out) => {
     for (let i = 0; i < out.length; i++) out[i] = Math.abs(x[i]!)
   },
+  acos: (x, out) => {
+    for (let i = 0; i < out.length; i++) out[i] = Math.acos(x[i]!)
+  },
+  asin: (x, out) => {
+    for (let i = 0; i < out.length; i++) out[i] = Math.asin(x[i]!)
+  },
+  atan: (x, out) => {
+    for (let i = 0; i < out.length; i++) out[i] = Math.atan(x[i]!)
+  },
   cos: (x, out) => {
     for (let i = 0; i < out.length; i++) out[i] = Math.cos(x[i]!)
   },

@@ -57,6 +57,7 @@ function log(x: bigint, start: number): bigint {
 
 function sqrt(x: bigint): bigint {
   const square = x << P
+  if (square === 0n) return 0n
   let y = 1n << BigInt(Math.ceil(square.toString(16).length * 2 + 1))
   for (;;) {
     const next = (y + square / y) >> 1n
@@ -83,6 +84,21 @@ function sine(x: bigint, quarters: bigint): bigint {
   const turn = (((k + quarters) % 4n) + 4n) % 4n
   const value = alternating(r, turn % 2n === 0n ? 1n : 0n)
   return turn >= 2n ? -value : value
+}
+
+/** Angle of the point (c, s) of the unit circle, in (−π, π]: Newton's step from an approximation, sin(θ − near) of the rest. */
+function angle(s: bigint, c: bigint, near: number): bigint {
+  const at = fromNumber(near)
+  const [sinAt, cosAt] = [sine(at, 0n), sine(at, 1n)]
+  // δ = θ − near is below 2^−40: δ = sin δ + sin³δ/6 + 3 sin⁵δ/40 + …
+  const d = mul(s, cosAt) - mul(c, sinAt)
+  let sum = 0n
+  let term = d
+  for (let k = 1n; abs(term) > 1n; k += 2n) {
+    sum += term / k
+    term = (mul(mul(term, d), d) * k) / (k + 1n)
+  }
+  return at + sum
 }
 
 /** 2/√π Σ (−1)^k x^(2k+1) / (k! (2k+1)) */
@@ -114,6 +130,12 @@ function tanh(x: bigint): bigint {
 /** φ(x) for finite x in its domain, as a count of 2^−P. */
 export const exact: Record<MapOp, (x: bigint, near: number) => bigint> = {
   abs: x => abs(x),
+  acos: (x, near) => angle(sqrt(ONE - mul(x, x)), x, Math.acos(near)),
+  asin: (x, near) => angle(x, sqrt(ONE - mul(x, x)), Math.asin(near)),
+  atan: (x, near) => {
+    const c = div(ONE, sqrt(ONE + mul(x, x)))
+    return angle(mul(x, c), c, Math.atan(near))
+  },
   cos: x => sine(x, 1n),
   erf: x => (abs(x) > 8n << P ? (x < 0n ? -ONE : ONE) : erf(x)),
   exp,

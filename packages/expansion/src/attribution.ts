@@ -1,7 +1,6 @@
 import { type Block, run, type Tower } from '@unravel/resnet'
 import {
   add,
-  backendOf,
   concat,
   gated as freeze,
   grad,
@@ -18,7 +17,7 @@ import {
   vjp,
   zerosLike,
 } from '@unravel/tensor'
-import { type Dense, head, padded } from '@unravel/tensor/internals'
+import { type Dense, head, like, padded } from '@unravel/tensor/internals'
 import { frozen, frozenTransposed, type GatedState, gatedStep } from './gated.js'
 import { embedded, gradientPaths, oneElement, statesOf } from './gradient.js'
 import { lastOrder } from './orders.js'
@@ -251,12 +250,12 @@ export async function taylorAttribution(
   const n = tower.blocks.length
   const { first, second, zeroth } = scope(() => {
     const v = direction ?? unit(run(tower, x))
-    const like = { dtype: v.dtype, backend: backendOf(v) } as const
+    const where = like(v)
     const f = (scales: readonly Tensor[]) => sum(mul(v, runWithScales(tower, x, scales)))
-    const zeros = tower.blocks.map(() => tensor(0, like))
+    const zeros = tower.blocks.map(() => tensor(0, where))
     const slopes = grad(f)
     const along = (i: number) => {
-      const tangent = tower.blocks.map((_, j) => tensor(i === j ? 1 : 0, like))
+      const tangent = tower.blocks.map((_, j) => tensor(i === j ? 1 : 0, where))
       return scope(() => {
         const [, d] = jvp(
           (s: readonly Tensor[]) =>
@@ -322,8 +321,8 @@ export function runWithScales(tower: Tower, x: Tensor, scales: readonly Tensor[]
 export async function scaleGradients(tower: Tower, x: Tensor, direction: Tensor): Promise<Float64Array> {
   if (tower.blocks.length === 0) return new Float64Array(0)
   const found = scope(() => {
-    const like = { dtype: direction.dtype, backend: backendOf(direction) } as const
-    const at = tower.blocks.map((b: Block) => tensor(b.scale, like) as Dense)
+    const where = like(direction)
+    const at = tower.blocks.map((b: Block) => tensor(b.scale, where) as Dense)
     const slopes = grad((s: readonly Tensor[]) => sum(mul(direction, runWithScales(tower, x, s))))(at)
     return concat(
       slopes.map((t: Tensor) => reshape(t, [1])),

@@ -1,6 +1,6 @@
 import { run, skip, type Tower } from '@unravel/resnet'
-import { addScaled, backendOf, type Mark, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
-import { addAligned, head, padded } from '@unravel/tensor/internals'
+import { addScaled, type Mark, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { addAligned, head, like, padded } from '@unravel/tensor/internals'
 import { lastOrder, type Orders } from './orders.js'
 import { counted, type Network, type SiteOptions } from './sites.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
@@ -115,5 +115,5 @@ export function oneElement(output: Tensor, target: number): Tensor {
   const data = new Float64Array(output.size)
   const each = output.size / output.shape[0]!
   for (let i = each - width + target; i < data.length; i += each) data[i] = 1
-  return tensor(data, { shape: output.shape, dtype: output.dtype, backend: backendOf(output) })
+  return tensor(data, { shape: output.shape, ...like(output) })
 }

@@ -1,4 +1,5 @@
-import { backendOf, type Marks, matmul, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
+import { type Marks, matmul, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 
 /** What an expansion gives: totals by order, and what they should sum to. */
 export interface Orders {
@@ -55,6 +56,6 @@ export function atScale(orders: Orders, factor: number): Tensor {
   const { coefficients: c, about = 0 } = orders
   const step = (factor - about) / (1 - about)
   const powers = Float64Array.from({ length: c.shape[0]! }, (_, k) => step ** k)
-  const weights = tensor(powers, { shape: [1, powers.length], dtype: c.dtype, backend: backendOf(c) })
+  const weights = tensor(powers, { shape: [1, powers.length], ...like(c) })
   return scope(() => reshape(matmul(weights, reshape(c, [powers.length, -1])), c.shape.slice(1)))
 }

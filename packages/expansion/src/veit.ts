@@ -1,5 +1,6 @@
 import type { Tower } from '@unravel/resnet'
-import { add, backendOf, mul, Random, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { add, mul, Random, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { chainCounts } from './counts.js'
 import { embedded, oneElement, statesOf } from './gradient.js'
 import { norm } from './spectrum.js'
@@ -98,8 +99,7 @@ function pulledAlong(
   const mask = (h: Tensor, value: (path: Uint8Array) => number) =>
     tensor(Float64Array.from(drawn, value), {
       shape: [drawn.length, ...h.shape.map(() => 1)],
-      dtype: h.dtype,
-      backend: backendOf(h),
+      ...like(h),
     })
   let paths = scope(() => {
     const top = vjp(tower.decode, states[n]!)

@@ -50,5 +50,5 @@ export function expandBy(
     const onProgress = (done: number, of: number) => onBlock?.(Math.round((done / of) * tower.blocks.length))
     return subsets(tower, x, orders, { samples, seed, onProgress })
   }
-  return taylor(tower, x, orders as number, { about, onBlock, sites })
+  return taylor(tower, x, orders as number, { about, sites, onBlock })
 }

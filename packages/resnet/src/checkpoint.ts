@@ -23,11 +23,15 @@ export type RunDescription = Readonly<Record<string, string | number>>
 export interface Checkpoint extends TrainingState {
   /** What computed it, as `arithmeticOf` names it; undefined in checkpoints of versions that did not record it. */
   readonly backend: string | undefined
+  /** The number of steps that its run was to have, where the description of runs tells it as "steps". */
+  readonly planned: number | undefined
 }
 
 export interface CheckpointOptions extends Pick<LoadOptions, 'backend'> {
   /** Go on from a checkpoint that another backend wrote too; the numbers then round otherwise than in one run. */
   readonly anyBackend?: boolean
+  /** Go on from a checkpoint of a run of another number of steps, too. */
+  readonly moreSteps?: boolean
 }
 
 /** What decides how a backend rounds: its name, and the build of WebAssembly (`wasm relaxed`). Threads do not. */
@@ -64,11 +68,11 @@ export function parseCheckpoint(
   model: Model,
   optimiser: Optimiser,
   run: RunDescription,
-  { backend = defaultBackend(), anyBackend = false }: CheckpointOptions = {},
+  { backend = defaultBackend(), anyBackend = false, moreSteps = false }: CheckpointOptions = {},
 ): Checkpoint {
   const { tensors, metadata } = parseSafetensors(bytes)
   for (const [key, want] of Object.entries(describe(model, optimiser, run))) {
-    if (metadata[key] !== want) {
+    if (metadata[key] !== want && !(moreSteps && key === 'steps')) {
       throw new FormatError(
         `the checkpoint is of another run: ${key} is ${brief(metadata[key] ?? 'missing', 400)} there and ${brief(want, 400)} here`,
       )
@@ -84,6 +88,7 @@ export function parseCheckpoint(
   const step = Number(metadata.step)
   if (!Number.isSafeInteger(step) || step < 0)
     throw new FormatError(`the checkpoint has no step (${shown(metadata.step)})`)
+  const planned = metadata.steps === undefined ? undefined : Number(metadata.steps)
   const take = (prefix: string, like: Readonly<Record<string, Tensor>>) =>
     Object.fromEntries(
       Object.entries(like).map(([name, t]) => {
@@ -99,5 +104,5 @@ export function parseCheckpoint(
     model: take('model', model.tensors),
     optimiser: take('optimiser', optimiser.init(parametersOf(model))),
   }))
-  return { model: { ...model, tensors: taken.model }, optimiser: taken.optimiser, step, backend: there }
+  return { model: { ...model, tensors: taken.model }, optimiser: taken.optimiser, step, backend: there, planned }
 }

@@ -1,23 +1,51 @@
-import { type Backend, type DType, FormatError, Random, type Tensor, tensor } from '@unravel/tensor'
-import { brief } from '@unravel/tensor/internals'
-import { type IdxArray, parseIdx } from './idx.js'
+import { type Backend, type DType, defaultBackend, FormatError, Random, type Tensor, tensor } from '@unravel/tensor'
+import { brief, type Dense } from '@unravel/tensor/internals'
+import { type Augmentation, augmentation, type Change, type Stored } from './augment.js'
+import { parseIdx } from './idx.js'
 
-/** Examples with labels. An input is (raw − mean)/deviation of its stored numbers. */
-export interface Dataset {
+/** The examples of one step as plain arrays, which nobody need free. */
+export interface Batch {
+  /** `[batch, ...]`, row-major: numbers as the model sees them, or ids (Int32Array) of models that take ids. */
+  readonly inputs: Float32Array | Float64Array | Int32Array
+  /** The class of every example, or of every position of every sequence. */
+  readonly labels: Int32Array
+  /** Shape of `inputs` (default: `[labels.length, …]`, every example one vector). */
+  readonly shape?: readonly number[]
+}
+
+/**
+ * What a network is trained on: the batches of one step after the other, the same on every iteration. One that ends begins again;
+ * one that never ends need not. To resume at step s, s batches are passed over, or `from` gives those from step s on at once.
+ */
+export type Dataset = (Iterable<Batch> | AsyncIterable<Batch>) & {
+  readonly from?: (step: number) => Iterable<Batch> | AsyncIterable<Batch>
+}
+
+/** Examples in memory. An input is (raw − mean)/deviation of its stored numbers; ids (Int32Array) are taken as they are. */
+export interface Examples {
   /** `[size, ...shape]`, row-major. */
-  readonly inputs: Uint8Array | Float32Array | Float64Array
+  readonly inputs: Stored
   /** Shape of one example. */
   readonly shape: readonly number[]
+  /** One an example, or one for every position of a sequence. */
   readonly labels: Int32Array
   readonly size: number
   readonly classes: number
-  readonly mean: number
-  readonly deviation: number
+  /** One number, or one for each of the channels, the first axis of `shape`. */
+  readonly mean: number | readonly number[]
+  readonly deviation: number | readonly number[]
+}
+
+export interface InMemoryOptions {
+  readonly batchSize: number
+  /** Of the order of examples, and of what changes them. */
+  readonly seed: number
+  readonly augment?: Augmentation | undefined
 }
 
 /** A dataset of an IDX file of inputs and one of labels. Standardised by `like` (the training set), or by itself.
  *  Throws FormatError when they do not belong together. */
-export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Dataset): Dataset {
+export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Examples): Examples {
   const x = parseIdx(inputs)
   const y = parseIdx(answers)
   const size = x.shape[0] ?? 0
@@ -38,7 +66,7 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Data
   if (broken >= 0) throw new FormatError(`idx: label ${y.data[broken]} of example ${broken} is no integer`)
   const labels = Int32Array.from(y.data)
   const classes = like?.classes ?? labels.reduce((m, v) => Math.max(m, v), 0) + 1
-  const { mean, deviation } = like ?? moments(x)
+  const { mean, deviation } = like ?? momentsOf({ inputs: x.data, shape })
   const dataset = {
     inputs: x.data,
     shape,
@@ -53,55 +81,137 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Data
   return dataset
 }
 
-/** Mean and standard deviation of all numbers; deviation 1 where they are all equal. */
-function moments({ data }: IdxArray): { mean: number; deviation: number } {
-  let sum = 0
-  for (let i = 0; i < data.length; i++) sum += data[i]!
-  const mean = sum / data.length
-  let squares = 0
-  for (let i = 0; i < data.length; i++) squares += (data[i]! - mean) ** 2
-  return { mean, deviation: Math.sqrt(squares / data.length) || 1 }
+/** Mean and standard deviation of the stored numbers, of images [channels, height, width] those of each channel; deviation 1
+ *  where they are all equal. */
+export function momentsOf({ inputs, shape }: Pick<Examples, 'inputs' | 'shape'>): Pick<Examples, 'mean' | 'deviation'> {
+  const channels = shape.length === 3 ? shape[0]! : 1
+  const each = elementsOf({ shape }) / channels
+  const sums = (mean: Float64Array | undefined) => {
+    const found = new Float64Array(channels)
+    for (let at = 0, c = 0; at < inputs.length; at += each, c = (c + 1) % channels) {
+      let sum = found[c]!
+      if (mean === undefined) for (let i = at; i < at + each; i++) sum += inputs[i]!
+      else for (let i = at, m = mean[c]!; i < at + each; i++) sum += (inputs[i]! - m) ** 2
+      found[c] = sum
+    }
+    return found
+  }
+  const count = inputs.length / channels
+  const mean = sums(undefined).map(sum => sum / count)
+  const deviation = sums(mean).map(sum => Math.sqrt(sum / count) || 1)
+  return channels === 1 ? { mean: mean[0]!, deviation: deviation[0]! } : { mean: [...mean], deviation: [...deviation] }
 }
 
-/** Throws RangeError where the arrays of a dataset do not hold what its sizes say, or labels that are no integers: what is
+/** Elements of one example. */
+const elementsOf = ({ shape }: Pick<Examples, 'shape'>): number => shape.reduce((a, b) => a * b, 1)
+
+/** Throws RangeError where the arrays of examples do not hold what their sizes say, or labels that are no integers: what is
  *  missing would be read as NaN and as label 0, and fractions would be cut off. */
-export function checkDataset({ inputs, labels, shape, size }: Dataset): void {
-  const numbers = size * shape.reduce((a, b) => a * b, 1)
-  if (inputs.length !== numbers || labels.length !== size) {
+export function checkExamples(data: Examples): void {
+  const { inputs, labels, shape, size, mean, deviation } = data
+  const numbers = size * elementsOf(data)
+  const ids = inputs instanceof Int32Array
+  if (inputs.length !== numbers || (labels.length !== size && !(ids && labels.length === numbers))) {
     throw new RangeError(
       `the dataset has ${inputs.length} numbers and ${labels.length} labels; ` +
         `size ${size} of shape [${shape}] makes it ${numbers} numbers and ${size} labels`,
     )
   }
-  for (let i = 0; i < size; i++) {
+  for (const [name, moments] of Object.entries({ mean, deviation })) {
+    if (typeof moments !== 'number' && moments.length !== shape[0]) {
+      throw new RangeError(
+        `the dataset has ${moments.length} numbers in ${name}; expected one, or ${shape[0]}, one for each channel`,
+      )
+    }
+  }
+  for (let i = 0; i < labels.length; i++) {
     if (!Number.isInteger(labels[i])) throw new RangeError(`label ${labels[i]} of example ${i} is no integer`)
   }
 }
 
-export interface Batch {
-  /** `[batch, elements of an example]` */
-  readonly x: Tensor
-  /** i32 `[batch]` */
-  readonly labels: Tensor
+/** The examples at `indices`, standardised, each as one vector: `x` [batch, elements], `labels` i32 [batch] (or, of sequences,
+ *  [batch, positions]). */
+export function batchOf(
+  data: Examples,
+  indices: ArrayLike<number>,
+  where: { readonly dtype?: DType; readonly backend?: Backend | undefined } = {},
+): { readonly x: Tensor; readonly labels: Tensor } {
+  const { dtype = 'f32', backend = defaultBackend() } = where
+  return batchTensors(arraysOf(data, indices), { dtype, backend })
 }
 
-/** The examples at `indices`, standardised, each as one vector. */
-export function batchOf(
-  { inputs, labels, shape, mean, deviation }: Dataset,
-  indices: ArrayLike<number>,
-  where: { readonly dtype?: DType; readonly backend?: Backend } = {},
-): Batch {
-  const n = shape.reduce((a, b) => a * b, 1)
-  const x = where.dtype === 'f64' ? new Float64Array(indices.length * n) : new Float32Array(indices.length * n)
-  const y = new Int32Array(indices.length)
-  const scale = 1 / deviation
-  for (let i = 0; i < indices.length; i++) {
-    const from = indices[i]! * n
-    for (let j = 0; j < n; j++) x[i * n + j] = (inputs[from + j]! - mean) * scale
-    y[i] = labels[indices[i]!]!
+/** A batch as tensors: `x` [batch, elements] of the dtype, or i32 ids; i32 labels. */
+export function batchTensors(
+  { inputs, labels, shape }: Batch,
+  { dtype, backend }: { readonly dtype: DType; readonly backend: Backend },
+): { readonly x: Dense; readonly labels: Dense } {
+  const batch = shape?.[0] ?? labels.length
+  const positions = labels.length / batch
+  return {
+    x: tensor(inputs, {
+      shape: [batch, inputs.length / batch],
+      dtype: inputs instanceof Int32Array ? 'i32' : dtype,
+      backend,
+    }),
+    labels: tensor(labels, {
+      shape: Number.isInteger(positions) && positions > 1 ? [batch, positions] : [labels.length],
+      dtype: 'i32',
+      backend,
+    }),
   }
-  const backend = where.backend === undefined ? {} : { backend: where.backend }
-  return { x: tensor(x, { shape: [indices.length, n], ...backend }), labels: tensor(y, { dtype: 'i32', ...backend }) }
+}
+
+/** The examples at `indices`, standardised; `change` rewrites the raw numbers of one of them into those that are seen. */
+function arraysOf(
+  { inputs, labels, shape, size, mean, deviation }: Examples,
+  indices: ArrayLike<number>,
+  change?: Change,
+): Batch {
+  const n = elementsOf({ shape })
+  const positions = labels.length / size
+  const y = new Int32Array(indices.length * positions)
+  const ids = inputs instanceof Int32Array
+  const x = ids ? new Int32Array(indices.length * n) : new Float64Array(indices.length * n)
+  const means = typeof mean === 'number' ? [mean] : mean
+  const deviations = typeof deviation === 'number' ? [deviation] : deviation
+  const channels = Math.max(means.length, deviations.length)
+  const each = n / channels
+  for (let i = 0; i < indices.length; i++) {
+    const at = indices[i]!
+    y.set(labels.subarray(at * positions, (at + 1) * positions), i * positions)
+    const own = inputs.subarray(at * n, (at + 1) * n)
+    if (ids) {
+      x.set(own, i * n)
+      continue
+    }
+    const raw = change === undefined ? own : change(own, i)
+    for (let c = 0; c < channels; c++) {
+      const m = means[c % means.length]!
+      const scale = 1 / deviations[c % deviations.length]!
+      for (let j = c * each; j < (c + 1) * each; j++) x[i * n + j] = (raw[j]! - m) * scale
+    }
+  }
+  return { inputs: x, labels: y, shape: [indices.length, ...shape] }
+}
+
+/**
+ * Examples in memory as a dataset without end: every epoch is a new permutation, made of the seed and the epoch's number alone,
+ * and what does not fill a batch is left out of its epoch.
+ *
+ * @throws RangeError for arrays that are not of the examples' sizes, a batch larger than the data, and augmentation of what is no
+ *   image [height, width] or [channels, height, width]
+ */
+export function inMemory(data: Examples, { batchSize, seed, augment = {} }: InMemoryOptions): Required<Dataset> {
+  checkExamples(data)
+  if (!(Number.isSafeInteger(batchSize) && batchSize >= 1 && batchSize <= data.size)) {
+    throw new RangeError(`train: a batch must hold 1 to ${data.size} examples, got ${batchSize}`)
+  }
+  const indices = batchIndices(data.size, batchSize, seed)
+  const changes = augment.flip || augment.crop ? augmentation(data, augment, { batchSize, seed }) : () => undefined
+  function* from(first: number) {
+    for (let step = first; ; step++) yield arraysOf(data, indices(step), changes(step))
+  }
+  return { from, [Symbol.iterator]: () => from(0) } as Required<Dataset>
 }
 
 /** The indices of batch `step` of endless training: every epoch is a new permutation, made of the seed and the epoch's

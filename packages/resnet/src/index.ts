@@ -8,6 +8,7 @@ export {
   type Tensors,
   type TrainingPass,
 } from './architecture.js'
+export type { Augmentation, Stored } from './augment.js'
 export {
   arithmeticOf,
   type Checkpoint,
@@ -16,7 +17,18 @@ export {
   parseCheckpoint,
   type RunDescription,
 } from './checkpoint.js'
-export { type Batch, batchIndices, batchOf, type Dataset, datasetFrom } from './dataset.js'
+export { type CifarPart, cifarFrom, parseCifar } from './cifar.js'
+export {
+  type Batch,
+  batchIndices,
+  batchOf,
+  type Dataset,
+  datasetFrom,
+  type Examples,
+  type InMemoryOptions,
+  inMemory,
+  momentsOf,
+} from './dataset.js'
 export { isDlibNetwork, modelFromDlib } from './dlib.js'
 export { type DlibResnetConfig, dlibResnet } from './dlibResnet.js'
 export { type Gpt2Config, gpt2 } from './gpt2.js'
@@ -35,17 +47,22 @@ export {
   scalesOfModel,
   type TowerOptions,
   towerOf,
+  undecayed,
 } from './models.js'
-export { type AdamWOptions, adamw, type Named, type Optimiser, type SgdOptions, sgd } from './optimisers.js'
+export { type AdamWOptions, adamw, averaged, type Named, type Optimiser, type SgdOptions, sgd } from './optimisers.js'
 export type { Form } from './residual.js'
 export { type Activation, activations, type ResidualMlpConfig, residualMlp } from './residualMlp.js'
 export { type ResnetConfig, resnet } from './resnet.js'
 export * from './scale.js'
 export { constantRate, cosine, type Schedule, stepDecay, warmUp } from './schedules.js'
+export { type Example, type StreamingOptions, streaming } from './streaming.js'
+export { type Characters, charactersOf } from './text.js'
 export { type Block, run, skip, type Tower, withScales } from './tower.js'
 export {
   type AccuracyOptions,
   accuracy,
+  averageOf,
+  examplesFor,
   type StepMetrics,
   type TrainingState,
   type TrainOptions,

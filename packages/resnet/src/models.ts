@@ -334,3 +334,11 @@ export function parametersOf({ architecture, config, tensors }: Model): Record<s
   const specs = specsOf(architecture, config)
   return Object.fromEntries(Object.entries(tensors).filter(([name]) => specs[name]!.kind === 'parameter'))
 }
+
+/** Names of the parameters that weight decay usually leaves alone: biases, norms, gains and learned scales; whatever no
+ *  initialiser draws. */
+export function undecayed({ architecture, config, tensors }: Model): ReadonlySet<string> {
+  const specs = specsOf(architecture, config)
+  const drawn = (name: string) => ['weight', 'branch', 'branch-end', 'classifier'].includes(String(specs[name]!.start))
+  return new Set(Object.keys(tensors).filter(name => specs[name]!.kind === 'parameter' && !drawn(name)))
+}

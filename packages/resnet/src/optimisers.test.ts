@@ -1,7 +1,18 @@
-import { js, tensor, wasm } from '@unravel/tensor'
+import { js, Random, tensor, wasm } from '@unravel/tensor'
 import type { Dense } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
-import { adamw, type Optimiser, sgd } from './index.js'
+import {
+  adamw,
+  averaged,
+  averageOf,
+  initialise,
+  type Model,
+  type Optimiser,
+  resnet,
+  sgd,
+  skipInit,
+  undecayed,
+} from './index.js'
 
 describe('optimisers', () => {
   const where = { dtype: 'f64' as const, backend: js() }
@@ -18,21 +29,20 @@ describe('optimisers', () => {
   }
   const expectPath = (got: number[], want: number[]) => want.forEach((x, i) => expect(got[i]).toBeCloseTo(x, 12))
 
-  it('are what their formulas say', () => {
+  it('step as those of PyTorch', () => {
     expectPath(path(sgd()), [0.9, 1.1, 1.05])
     // v: 1, −1.1, −0.49
     expectPath(path(sgd({ momentum: 0.9 })), [0.9, 1.01, 1.059])
     // steps: 1 + 0.9·1, −2 + 0.9·(−1.1), 0.5 + 0.9·(−0.49)
     expectPath(path(sgd({ momentum: 0.9, nesterov: true })), [0.81, 1.109, 1.1031])
     expectPath(path(sgd({ weightDecay: 0.5 })), [0.85, 1.0075, 0.907125])
-    let [p, m, v] = [1, 0, 0]
-    const want = [1, -2, 0.5].map((g, i) => {
-      m = 0.9 * m + 0.1 * g
-      v = 0.999 * v + 0.001 * g * g
-      p = p * (1 - 0.1 * 0.01) - (0.1 * (m / (1 - 0.9 ** (i + 1)))) / (Math.sqrt(v / (1 - 0.999 ** (i + 1))) + 1e-8)
-      return p
-    })
-    expectPath(path(adamw()), want)
+    // torch.optim.AdamW and SGD of PyTorch 1.13, in f64
+    expectPath(path(adamw()), [0.899000001, 0.9347113534710749, 0.9474457083193505])
+    const far = adamw({ beta1: 0.5, beta2: 0.75, eps: 0.1, weightDecay: 0.3 })
+    expectPath(path(far), [0.879090909090909, 0.9099424955776683, 0.892966289954908])
+    const both = { momentum: 0.9, weightDecay: 0.5 }
+    expectPath(path(sgd(both)), [0.85, 0.8725, 0.799125])
+    expectPath(path(sgd({ ...both, nesterov: true })), [0.715, 0.905575, 0.748237875])
     expect(() => sgd({ nesterov: true })).toThrow('momentum')
   })
 
@@ -45,6 +55,55 @@ describe('optimisers', () => {
     const { p } = optimiser.step(parameters, gradients, optimiser.init(parameters), 0.1, 1).parameters
     const want = [1.9, 1.9, 1.8, 1.8, 1.9]
     ;[...p!.dataSync()].forEach((x, i) => expect(x, `gradient ${i}`).toBeCloseTo(want[i]!, 6))
+  })
+
+  it('leave the parameters that do not decay to their gradients alone', () => {
+    const undecayed = new Set(['p'])
+    expectPath(path(sgd({ weightDecay: 0.5, undecayed })), path(sgd()))
+    expectPath(path(sgd({ momentum: 0.9, weightDecay: 0.5, undecayed })), path(sgd({ momentum: 0.9 })))
+    expectPath(path(adamw({ weightDecay: 0.5, undecayed })), path(adamw({ weightDecay: 0 })))
+    expect(path(adamw({ weightDecay: 0.5, undecayed: new Set(['q']) }))).toEqual(path(adamw({ weightDecay: 0.5 })))
+    expect(sgd({ undecayed }).description).not.toBe(sgd().description)
+  })
+
+  it('decay of a resnet spares its norms, biases and learned scales', () => {
+    const config = { architecture: 'resnet' as const, block: 'basic' as const, layers: [1], widths: [4] }
+    const model = initialise(
+      resnet,
+      { ...config, stem: 'cifar', norm: 'batch', preactivation: false, classes: 2, in_channels: 3 },
+      { random: new Random(1), scale: skipInit() },
+    ) as unknown as Model
+    const spared = undecayed(model)
+    const all = Object.keys(model.tensors)
+    expect(all.filter(name => !spared.has(name) && !name.includes('running'))).toEqual([
+      'conv1.weight',
+      'layer1.0.conv1.weight',
+      'layer1.0.conv2.weight',
+      'fc.weight',
+    ])
+    expect(spared).toContain('layer1.0.scale')
+    expect(spared).toContain('bn1.weight')
+    expect(spared).toContain('fc.bias')
+  })
+
+  it('averaged keeps a·d + p·(1 − d) beside parameters that it leaves alone', () => {
+    const optimiser = averaged(sgd(), 0.5)
+    let parameters: Readonly<Record<string, ReturnType<typeof tensor> | Dense>> = { p: tensor(1, where) }
+    let state = optimiser.init(parameters)
+    let average = 1
+    ;[1, -2, 0.5, 3, 1, 1, 2, 2, 1].forEach((g, i) => {
+      const next = optimiser.step(parameters, { p: tensor(g, where) }, state, 0.1, i + 1)
+      parameters = next.parameters as typeof parameters
+      state = next.state
+      // The first steps weigh more: 2/11, 3/12, …, 1/2 from the eighth on.
+      const d = Math.min(0.5, (i + 2) / (i + 11))
+      average = d * average + (1 - d) * parameters.p!.item()
+      expect(state['average.p']!.item()).toBeCloseTo(average, 12)
+    })
+    const model = { architecture: resnet, config: {}, tensors: { ...parameters, buffer: tensor(7, where) } }
+    const mean = averageOf({ model: model as unknown as Model, optimiser: state, step: 9 })
+    expect([mean.tensors.p!.item(), mean.tensors.buffer!.item()]).toEqual([state['average.p']!.item(), 7])
+    expect(() => averaged(sgd(), 1)).toThrow('averaged: decay must be at least 0 and below 1, got 1')
   })
 
   it('refuse settings that PyTorch refuses', () => {

@@ -1,4 +1,4 @@
-import { adamwUpdate, addScaled, scope, sgdUpdate, type Tensor, zerosLike } from '@unravel/tensor'
+import { adamwUpdate, addScaled, mul, scope, sgdUpdate, type Tensor, zerosLike } from '@unravel/tensor'
 
 /** Named tensors: parameters, gradients, and what an optimiser remembers. */
 export type Named = Readonly<Record<string, Tensor>>
@@ -57,7 +57,16 @@ function remembered(state: Named, key: string, name: string): Tensor {
   return found
 }
 
-export interface SgdOptions {
+/** Parameters that weight decay leaves alone (default: none); see `undecayed`. */
+interface Decay {
+  readonly undecayed?: ReadonlySet<string> | undefined
+}
+
+/** How a description tells them. */
+const except = (undecayed: ReadonlySet<string> | undefined): string =>
+  undecayed === undefined ? '' : ` except=${undecayed.size}`
+
+export interface SgdOptions extends Decay {
   readonly momentum?: number
   readonly nesterov?: boolean
   /** L2: added to the gradient. */
@@ -66,15 +75,16 @@ export interface SgdOptions {
 
 /** Stochastic gradient descent as PyTorch has it: v ← μv + (g + wd·p); p ← p − lr·v, or with Nesterov's momentum
  *  p ← p − lr·(g + wd·p + μv). Throws RangeError for negative settings and for Nesterov without momentum. */
-export function sgd({ momentum = 0, nesterov = false, weightDecay = 0 }: SgdOptions = {}): Optimiser {
-  checkSettings('sgd', { momentum, weightDecay })
+export function sgd({ momentum = 0, nesterov = false, weightDecay: decay = 0, undecayed }: SgdOptions = {}): Optimiser {
+  checkSettings('sgd', { momentum, weightDecay: decay })
   if (nesterov && momentum === 0) throw new RangeError('sgd: nesterov wants a momentum above 0')
   return {
-    description: `sgd momentum=${momentum} nesterov=${nesterov} weightDecay=${weightDecay}`,
+    description: `sgd momentum=${momentum} nesterov=${nesterov} weightDecay=${decay}${except(undecayed)}`,
     init: parameters => (momentum === 0 ? {} : zerosFor(['velocity'], parameters)),
     step: (parameters, gradients, state, learningRate) =>
       each(parameters, (name, p): { p: Tensor; state: Named } => {
         const g = gradients[name]!
+        const weightDecay = undecayed?.has(name) ? 0 : decay
         if (momentum === 0) {
           return { p: addScaled(p, weightDecay === 0 ? g : addScaled(g, p, weightDecay), -learningRate), state: {} }
         }
@@ -85,7 +95,7 @@ export function sgd({ momentum = 0, nesterov = false, weightDecay = 0 }: SgdOpti
   }
 }
 
-export interface AdamWOptions {
+export interface AdamWOptions extends Decay {
   readonly beta1?: number
   readonly beta2?: number
   readonly eps?: number
@@ -96,20 +106,58 @@ export interface AdamWOptions {
 /** AdamW (Loshchilov & Hutter 2019) as PyTorch has it: p ← p(1 − lr·wd) − lr·m̂/(√v̂ + eps), with bias-corrected
  *  moments m ← β₁m + (1 − β₁)g and v ← β₂v + (1 − β₂)g². Throws RangeError for β outside of [0, 1) and other settings
  *  below 0. */
-export function adamw({ beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWOptions = {}): Optimiser {
+export function adamw({
+  beta1 = 0.9,
+  beta2 = 0.999,
+  eps = 1e-8,
+  weightDecay = 0.01,
+  undecayed,
+}: AdamWOptions = {}): Optimiser {
   checkSettings('adamw', { beta1, beta2 }, 1)
   checkSettings('adamw', { eps, weightDecay })
   return {
-    description: `adamw beta1=${beta1} beta2=${beta2} eps=${eps} weightDecay=${weightDecay}`,
+    description: `adamw beta1=${beta1} beta2=${beta2} eps=${eps} weightDecay=${weightDecay}${except(undecayed)}`,
     init: parameters => zerosFor(['mean', 'square'], parameters),
     step: (parameters, gradients, state, learningRate, t) =>
       each(parameters, (name, p) => {
         const rate = learningRate / (1 - beta1 ** t)
         const correction = 1 / Math.sqrt(1 - beta2 ** t)
-        const settings = { beta1, beta2, eps, rate, correction, shrink: 1 - learningRate * weightDecay }
+        const settings = {
+          beta1,
+          beta2,
+          eps,
+          rate,
+          correction,
+          shrink: undecayed?.has(name) ? 1 : 1 - learningRate * weightDecay,
+        }
         const before = [remembered(state, 'mean', name), remembered(state, 'square', name)] as const
         const [next, mean, square] = adamwUpdate(p, gradients[name]!, ...before, settings)
         return { p: next, state: { mean, square } }
       }),
+  }
+}
+
+/**
+ * An optimiser that also keeps an exponential moving average of the parameters (Polyak & Juditsky 1992), a ← d·a + (1 − d)·p with
+ * d = min(decay, (1 + t)/(10 + t)) after step t, so that the first weights do not linger: `average.NAME` of its state, of which
+ * `averageOf` makes a model. Training itself stays as it is. Throws RangeError for a decay outside of [0, 1).
+ */
+export function averaged(optimiser: Optimiser, decay: number): Optimiser {
+  checkSettings('averaged', { decay }, 1)
+  return {
+    description: `${optimiser.description} average=${decay}`,
+    init: parameters => ({
+      ...optimiser.init(parameters),
+      ...Object.fromEntries(Object.entries(parameters).map(([name, p]) => [`average.${name}`, mul(p, 1)])),
+    }),
+    step(parameters, gradients, state, learningRate, t) {
+      const next = optimiser.step(parameters, gradients, state, learningRate, t)
+      const d = Math.min(decay, (1 + t) / (10 + t))
+      const averages = each(next.parameters, (name, p) => ({
+        p,
+        state: { average: addScaled(mul(remembered(state, 'average', name), d), p, 1 - d) },
+      }))
+      return { parameters: next.parameters, state: { ...next.state, ...averages.state } }
+    },
   }
 }

@@ -9,7 +9,7 @@ import {
   constant,
   constantRate,
   cosine,
-  type Dataset,
+  type Examples,
   formatCheckpoint,
   initialise,
   inverseDepth,
@@ -31,7 +31,7 @@ import {
 const backends: Backend[] = [js(), wasm()]
 
 /** Points of the plane, labelled by quadrant. */
-function quadrants(size: number): Dataset {
+function quadrants(size: number): Examples {
   const inputs = Float64Array.from(new Random(1).normal([size, 2], 0, 1, { dtype: 'f64', backend: js() }).dataSync())
   const label = (i: number) => (inputs[2 * i]! > 0 ? 1 : 0) + (inputs[2 * i + 1]! > 0 ? 2 : 0)
   return {
@@ -391,7 +391,7 @@ describe('train', () => {
     }
     const config = resnet.schema.parse(family)
     const model = initialise(resnet, config, { random: new Random(3), backend: js() })
-    const images = (side: number): Dataset => ({
+    const images = (side: number): Examples => ({
       ...{ labels: Int32Array.of(0, 1), shape: [3, side, side], size: 2, classes: 4, mean: 0, deviation: 1 },
       inputs: Float32Array.from({ length: 6 * side * side }, (_, i) => Math.sin(i)),
     })

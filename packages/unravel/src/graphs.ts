@@ -9,9 +9,9 @@ import { at, type Io } from './io.js'
 
 // The readers of graphs are imported by the commands that read one: no other waits for them.
 
-/** Whether MODEL is a file that holds a graph of operators: an ONNX file, known by its name. */
+/** Whether MODEL is a file that holds a graph of operators: an ONNX file or the model.json of tfjs, known by its name. */
 export const isGraphFile = (io: Io, model: string): boolean =>
-  /\.onnx$/i.test(model) && statSync(at(io, model), { throwIfNoEntry: false })?.isDirectory() !== true
+  /\.(onnx|json)$/i.test(model) && statSync(at(io, model), { throwIfNoEntry: false })?.isDirectory() !== true
 
 /** The graph in a file; weights are read from it, and from files beside it, when they are needed. Throws FileError or
  *  FormatError that names the file. */
@@ -29,7 +29,7 @@ export async function readGraphFile(io: Io, model: string): Promise<Graph> {
 /** Refuses options that say where weights and families of other models come from. */
 export function checkGraphOptions(options: { readonly weights?: string; readonly architecture?: string }): void {
   for (const name of ['weights', 'architecture'] as const) {
-    if (options[name] !== undefined) throw new UsageError(`--${name} is not for an ONNX file, which has its own`)
+    if (options[name] !== undefined) throw new UsageError(`--${name} is not for a file of a graph, which has its own`)
   }
 }
 

@@ -83,5 +83,5 @@ test('mistakes are told in one line', async () => {
   expect(await bad(model, '--input', input, '--output', 'logits')).toContain('no value called "logits"')
   expect(await bad('no.onnx', '--input', input)).toContain('no.onnx: onnx: ')
   expect(await bad('none.onnx', '--input', input)).toContain('there is no such file')
-  expect(await bad(model, '--input', input, '--weights', 'w')).toContain('--weights is not for an ONNX file')
+  expect(await bad(model, '--input', input, '--weights', 'w')).toContain('--weights is not for a file of a graph')
 })

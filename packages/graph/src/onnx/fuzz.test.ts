@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { GraphError } from '../errors.js'
 import { evaluate } from '../evaluate.js'
 import { folded } from '../fold.js'
+import { generator, MUTATIONS, mutated } from '../oracles/fuzz.js'
 import { bytes, functionField, int, modelOf, type NodeSpec } from '../oracles/onnx.js'
 import { readGraph } from '../read.js'
 import { recognised } from '../recognise.js'
@@ -10,9 +11,6 @@ import { recognised } from '../recognise.js'
 beforeAll(() => {
   useBackend(wasm())
 })
-
-/** How many mutations of every file; FUZZ=20000 runs them all. */
-const MUTATIONS = Number(process.env.FUZZ ?? 200)
 
 const node = (
   op: string,
@@ -82,34 +80,6 @@ const files: Readonly<Record<string, Uint8Array>> = {
       ...bytes(8, [...bytes(1, 'here'), ...int(2, 1)]),
     ],
   ),
-}
-
-/** A generator of numbers that repeat (mulberry32). */
-function generator(seed: number): (below: number) => number {
-  let state = seed
-  return below => {
-    state = (state + 0x6d2b79f5) | 0
-    let z = Math.imul(state ^ (state >>> 15), state | 1)
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61)
-    return ((z ^ (z >>> 14)) >>> 0) % below
-  }
-}
-
-/** One file changed: bytes replaced, cut out, repeated or set to what lengths and tags are mistaken for. */
-function mutated(file: Uint8Array, next: (below: number) => number): Uint8Array {
-  let out = [...file]
-  for (let i = 0, times = 1 + next(4); i < times; i++) {
-    const at = next(out.length)
-    const n = 1 + next(8)
-    const how = next(6)
-    if (how === 0) out[at] = next(256)
-    else if (how === 1) out[at] = [0, 1, 0x7f, 0x80, 0xff, 10, 18][next(7)]!
-    else if (how === 2) out.splice(at, n)
-    else if (how === 3) out.splice(at, 0, ...out.slice(next(out.length)).slice(0, n))
-    else if (how === 4) out = out.slice(0, Math.max(1, at))
-    else out[at] = (out[at]! + (next(2) === 0 ? 1 : 255)) & 255
-  }
-  return Uint8Array.from(out)
 }
 
 describe.each(Object.entries(files))('%s', (_, file) => {

@@ -1,6 +1,8 @@
 import { useBackend, wasm } from '@unravel/tensor'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { cases, installed, operatorsOf, outside, refusal, worst } from '../oracles/cases.js'
+import { layers } from '../tfjs/layers.js'
+import { operators as tfjs } from '../tfjs/operators.js'
 import { operators, whyNot } from './table.js'
 
 if (!installed) console.log("ONNX's tests of operators did not run: install them (apt-get install libonnx-testdata)")
@@ -37,6 +39,17 @@ function table(rows: readonly (readonly string[])[]): string {
   return [line(rows[0]!), line(widths.map(w => '-'.repeat(w))), ...rows.slice(1).map(line)].join('\n')
 }
 
+/** Names in lines of at most 128 characters. */
+function listed(names: readonly string[]): string {
+  const lines = ['']
+  for (const name of [...names].sort()) {
+    const word = `\`${name}\`, `
+    if (lines.at(-1)!.length + word.length > 128) lines.push('')
+    lines.push(lines.pop()! + word)
+  }
+  return lines.map(line => line.trimEnd()).join('\n').replace(/,$/, '') // biome-ignore format: short
+}
+
 function document(): string {
   const known = Object.entries(operators).filter(([domain]) => domain !== 'unravel')
   const passed = new Map<string, number>()
@@ -60,7 +73,9 @@ function document(): string {
   })
   const byName = (a: readonly string[], b: readonly string[]) => (a[0]! < b[0]! ? -1 : 1)
   const strings = cases.filter(one => operatorsOf(one).length === 0).length
-  return `# Operators of ONNX files
+  return `# Operators
+
+## Of ONNX files
 
 Made by the test of the operators (\`vitest run packages/graph/src/operators/cases.test.ts -u\`), which runs ONNX's own tests of
 operators (release 1.12, Debian's \`libonnx-testdata\`) where they are installed.
@@ -75,12 +90,25 @@ optional values for inputs or outputs. The others need an operator of the second
 "from 1, 13" means that the operator has had another meaning since version 13 of the vocabulary, and that both are computed. A
 case counts for every operator in it.
 
-## Computed
+### Computed
 
 ${table([['operator', 'versions', 'cases'], ...rows.sort(byName)])}
 
-## Not computed
+### Not computed
 
 ${table([['operator', 'why', 'cases'], ...missing.sort(byName)])}
+
+## Of tfjs models
+
+Each is tested against TensorFlow.js 4.22, which runs the same file. What has no row is refused when the network is to run, by one
+message that names all of it and, where the operator has a row that does not cover the node, says why.
+
+### Operators of graph models
+
+${listed(Object.keys(tfjs))}
+
+### Layers
+
+${listed(Object.keys(layers))}
 `
 }

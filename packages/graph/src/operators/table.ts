@@ -31,6 +31,10 @@ export function computeOf({ op, domain, version }: Pick<Node, 'op' | 'domain' | 
 /** Why an operator has no row. */
 const reasons: Readonly<Record<string, string>> = {
   ...reason('it is recurrent: a step in time is no residual step', ['RNN', 'LSTM', 'GRU']),
+  ...reason('it is recurrent: a step in time is no residual step', ['SimpleRNN', 'ConvLSTM2D', 'Bidirectional']),
+  ...reason('it decides by data what is computed', ['Switch', 'Merge', 'Enter', 'Exit', 'NextIteration', 'LoopCond']),
+  ...reason('it decides by data what is computed', ['If', 'StatelessIf', 'While', 'StatelessWhile']),
+  ...reason('it draws random numbers', ['RandomStandardNormal', 'RandomUniformInt', 'TruncatedNormal']),
   ...reason('it draws random numbers', ['Bernoulli', 'Multinomial', 'RandomNormal', 'RandomNormalLike']),
   ...reason('it draws random numbers', ['RandomUniform', 'RandomUniformLike']),
   ...reason('it computes with strings', ['StringNormalizer', 'TfIdfVectorizer', 'StringConcat', 'StringSplit']),
@@ -44,13 +48,13 @@ const reasons: Readonly<Record<string, string>> = {
   ]),
   ...reason('it makes sequences or optional values', ['SplitToSequence', 'ConcatFromSequence', 'Optional']),
   ...reason('it makes sequences or optional values', ['OptionalGetElement', 'OptionalHasElement']),
-  ...reason('no kernel computes inverse trigonometric functions', ['Acos', 'Asin', 'Atan']),
   ...reason('no kernel factorises matrices', ['Det']),
   ...reason('it reads at places that are computed from data', ['GridSample', 'AffineGrid', 'DeformConv']),
   ...reason('it selects boxes after a network, which no derivative passes', [
     'NonMaxSuppression',
     'RoiAlign',
     'MaxRoiPool',
+    ...['NonMaxSuppressionV2', 'NonMaxSuppressionV3', 'NonMaxSuppressionV4', 'NonMaxSuppressionV5', 'CropAndResize'],
   ]),
   ...reason('it is of signal processing', [
     'DFT',
@@ -67,7 +71,7 @@ function reason(why: string, ops: readonly string[]): Record<string, string> {
 }
 
 /** Why a node is not computed; undefined where it is. */
-export function whyNot(node: Pick<Node, 'op' | 'domain' | 'version'>): string | undefined {
+export function whyNot(node: Pick<Node, 'op' | 'domain' | 'version'> & Partial<Node>): string | undefined {
   if (computeOf(node) !== undefined) return undefined
   const { op, domain, version } = node
   const rows = Object.hasOwn(operators, domain) ? operators[domain]! : {}
@@ -75,7 +79,10 @@ export function whyNot(node: Pick<Node, 'op' | 'domain' | 'version'>): string | 
     return `it is computed from version ${Math.min(...Object.keys(rows[op]!).map(Number))} on; the file has ${version}`
   }
   if (domain.startsWith('ai.onnx.preview.training')) return 'it trains'
-  return (domain === '' && Object.hasOwn(reasons, op) && reasons[op]) || 'no row of the table computes it'
+  const own = node.attributes?.why
+  if (typeof own === 'string') return own
+  const listed = (domain === '' || domain === 'tfjs') && Object.hasOwn(reasons, op)
+  return (listed && reasons[op]) || 'no row of the table computes it'
 }
 
 export interface Unsupported {

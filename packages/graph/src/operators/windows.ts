@@ -1,7 +1,7 @@
 import * as t from '@unravel/tensor'
 import { type Call, shapeOf, type Value } from '../call.js'
 import type { HostArray } from '../graph.js'
-import { elementsOf, hostOf } from '../host.js'
+import { affordable, elementsOf, hostOf } from '../host.js'
 import type { Compute, Rows } from './rows.js'
 
 // Convolutions and pools over any number of axes. One and two axes have kernels; over more of them a convolution is a sum over
@@ -40,6 +40,7 @@ function windowsOf(call: Call, spatial: readonly number[], kernel: readonly numb
     const [less, more] = [Math.floor(total / 2), Math.ceil(total / 2)]
     return auto === 'SAME_UPPER' ? [less, more] : [more, less]
   })
+  affordable([...call.shape(0).slice(0, 2), ...spatial.map((length, d) => length + pads[d]![0] + pads[d]![1])])
   return { kernel, strides, dilations, pads }
 }
 
@@ -173,6 +174,8 @@ const convTranspose: Compute = call => {
     return auto === 'SAME_UPPER' ? [less, rest] : [rest, less]
   })
   const at: Windows = { kernel, strides, dilations, pads }
+  const whole = spatial.map((n, d) => (n - 1) * strides[d]! + dilations[d]! * (kernel[d]! - 1) + 1 + more[d]!)
+  affordable([x.shape[0]!, w.shape[1]!, ...whole.map((n, d) => n + Math.max(0, -pads[d]![1]))])
   return call.out(transposed(x, w, call.optional(2), at, call.attribute('group', 1), more))
 }
 

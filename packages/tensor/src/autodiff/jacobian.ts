@@ -1,6 +1,6 @@
 import { eye } from '../core/create.js'
 import { ShapeError } from '../core/errors.js'
-import { backendOf } from '../core/op.js'
+import { like } from '../core/op.js'
 import { scope } from '../core/scope.js'
 import type { Tensor } from '../core/tensor.js'
 import { leaves, type Mapped, mapTree, type Tree } from '../core/tree.js'
@@ -28,7 +28,7 @@ export function jacobian<T extends Tree = Tensor, V extends Tree = Tensor>(
       }
       const { value: all, pullback } = vjp(flat, inputs)
       if (all.dtype === 'i32') throw new ShapeError({ name: 'jacobian', signature: 'a function to f32 or f64' }, [all])
-      const rows = pullback(eye(all.size, { dtype: all.dtype, backend: backendOf(all) }))
+      const rows = pullback(eye(all.size, like(all)))
       let begin = 0
       return mapTree(t => {
         const own = begin

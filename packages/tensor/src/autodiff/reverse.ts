@@ -3,7 +3,7 @@ import { onesLike, zeros } from '../core/create.js'
 import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel, tapesRecording, whileRecording } from '../core/levels.js'
-import { alias, applyAs } from '../core/op.js'
+import { alias, applyAs, like } from '../core/op.js'
 import { allOrNothing } from '../core/owner.js'
 import { release, scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
@@ -208,8 +208,6 @@ function traced<T extends Tree, Aux>(
     }
   })
 }
-
-const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.backend })
 
 /**
  * A function that gives `[value, gradient, aux]` of a scalar function with respect to its first argument, a tree of

@@ -5,7 +5,7 @@ import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { kernelOf } from '../core/kernels.js'
 import { atFreshLevel } from '../core/levels.js'
-import { alias, apply, applyAs, backendOf, commonDType } from '../core/op.js'
+import { alias, apply, applyAs, commonDType, like } from '../core/op.js'
 import { scope } from '../core/scope.js'
 import { sameShape, sizeOf } from '../core/shape.js'
 import {
@@ -106,7 +106,7 @@ export class Series extends Tensor {
   }
   /** Coefficient k, of the series' shape. */
   at(k: number): Tensor {
-    if (k >= this.stored) return zeros(this.shape, { dtype: this.dtype, backend: backendOf(this) })
+    if (k >= this.stored) return zeros(this.shape, like(this))
     return reshape(slice(this.stack, [k], [k + 1]), this.shape)
   }
   override dense(): readonly Dense[] {

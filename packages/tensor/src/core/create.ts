@@ -1,6 +1,6 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
 import { arrayOf, checkedDType, checkScalar, dtypeOf, isOf, kindOf } from './dtype.js'
-import { backendOf } from './op.js'
+import { like } from './op.js'
 import { checkedShape, sizeOf } from './shape.js'
 import { allocate, type Dense, defaultBackend, fromData, Tensor } from './tensor.js'
 
@@ -65,7 +65,6 @@ export function full(shape: Shape, value: number, { dtype = 'f32', backend = def
 export const zeros = (shape: Shape, where?: Where): Dense => full(shape, 0, where)
 export const ones = (shape: Shape, where?: Where): Dense => full(shape, 1, where)
 
-const like = (t: Tensor): Where => ({ dtype: t.dtype, backend: backendOf(t) })
 export const zerosLike = (t: Tensor): Dense => full(t.shape, 0, like(t))
 export const onesLike = (t: Tensor): Dense => full(t.shape, 1, like(t))
 /** A tensor [] of one number, of the dtype and on the backend of `t`. Throws RangeError for a number that is no i32 beside

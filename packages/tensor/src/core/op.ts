@@ -41,6 +41,9 @@ function mixed(name: string, inputs: readonly Tensor[]): BackendError {
 
 export const backendOf = (t: Tensor): Backend => t.backend
 
+/** Dtype and backend of a tensor, for one that is made to meet it. */
+export const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.backend })
+
 /** The common dtype of the inputs, which must be one of `allowed`. */
 export function commonDType(
   op: { readonly name: string; readonly signature: string },

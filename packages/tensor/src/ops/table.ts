@@ -19,6 +19,7 @@ import { subOp } from './arithmetic/sub.js'
 import { meanSquareOp, sumSquaresOp } from './arithmetic/sumSquares.js'
 import { throughOp } from './arithmetic/through.js'
 import { absOp } from './functions/abs.js'
+import { acosOp, asinOp, atanOp } from './functions/arc.js'
 import { clipOp, hardSigmoidOp, hardSwishOp } from './functions/clip.js'
 import { mapGradOp } from './functions/elementwise.js'
 import { erfOp, erfSlopeOp } from './functions/erf.js'
@@ -69,6 +70,9 @@ export const opTable: readonly Op<any>[] = [
   addAlignedOp,
   addScaledOp,
   affineOp,
+  asinOp,
+  acosOp,
+  atanOp,
   attentionOp,
   batchNormOp,
   batchNormTrainingOp,

@@ -15,7 +15,7 @@ import {
   accuracy,
   batchOf,
   cosine,
-  type Dataset,
+  type Examples,
   initialise,
   type Model,
   residualMlp,
@@ -88,7 +88,7 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
   const backend = await backendNamed(options.backend, io)
   const folder = at(io, options.out)
   const undo = makeFolder(folder, ['report.html'])
-  const data = parted(undoing(undo, () => datasetNamed('mnist', io)))
+  const data = parted(undoing(undo, () => datasetNamed({ data: 'mnist' }, io)))
   const setting: Setting = { options, data, backend, io, signal }
   const results: TowerResult[] = []
   const { demoReport } = await reportingFallbacks(io, backend, async () => {
@@ -127,7 +127,7 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
 
 interface Setting {
   readonly options: DemoOptions
-  readonly data: { readonly train: Dataset; readonly held: Dataset; readonly test: Dataset }
+  readonly data: { readonly train: Examples; readonly held: Examples; readonly test: Examples }
   readonly backend: Backend
   readonly io: Io
   readonly signal: AbortSignal
@@ -164,7 +164,7 @@ async function trainedTower(tower: (typeof towers)[number], setting: Setting): P
 
   const folder = join(at(io, options.out), tower.folder)
   writeModel(folder, best.model)
-  writeSample(folder, data.test)
+  writeSample(folder, best.model, data.test)
   const trained = await stateOf(best.model, setting)
   const end = best.divergedAt === null ? `test accuracy ${percent(trained.accuracy)}` : 'diverged'
   io.err(`λ = ${tower.name}: ${runs.length} runs in ${seconds.toFixed(0)} s; at rate ${best.rate} ${end}\n`)
@@ -211,7 +211,7 @@ async function trainedAt(
 }
 
 /** The last training images as a set of their own. */
-function parted({ train, test }: { train: Dataset; test: Dataset }): Setting['data'] {
+function parted({ train, test }: { train: Examples; test: Examples }): Setting['data'] {
   const size = train.size - HELD_OUT
   const each = train.shape.reduce((a, b) => a * b, 1)
   const part = (from: number, to: number) => ({

@@ -34,18 +34,17 @@ export function lesionCommand(io: Io): Command {
     })
 }
 
-/** Class numbers `[batch]` for the inputs of a study. */
+/** Class numbers for the inputs of a study: one for each vector of logits, `[batch]` or `[batch, sequence]`. */
 function readLabels(path: string, { tower, x, backend }: Study, io: Io): Tensor {
   const { shape, type, dtype, data } = readArray(io, path)
   const classes = scope(() => run(tower, x)).shape
   const fail = (message: string): never => {
     throw new UsageError(`${path}: ${message}`)
   }
-  if (classes.length !== 2) fail('labels are for models with one vector of logits for each input')
+  const [rows, count] = [classes.slice(0, -1), classes.at(-1)!]
+  if (classes.length < 2) fail('labels are for models whose outputs are vectors of logits')
   if (type.startsWith('f')) fail(`labels are integers (i4 or i8), got ${dtype}`)
-  if (shape.length !== 1 || shape[0] !== x.shape[0])
-    fail(`expected [${x.shape[0]}] labels, got [${brief(shape.join(', '))}]`)
-  for (const label of data)
-    if (label < 0 || label >= classes[1]!) fail(`label ${label} is outside 0..${classes[1]! - 1}`)
+  if (String(shape) !== String(rows)) fail(`expected [${rows.join(', ')}] labels, got [${brief(shape.join(', '))}]`)
+  for (const label of data) if (label < 0 || label >= count) fail(`label ${label} is outside 0..${count - 1}`)
   return tensor(data, { shape, backend })
 }

@@ -30,12 +30,12 @@ export function runCommand(io: Io): Command {
     .addArgument(
       new Argument(
         '<MODEL>',
-        'ONNX file, folder with config.json and model.safetensors, or module that exports a tower',
+        'ONNX file, model.json of TensorFlow.js, folder with config.json and model.safetensors, or module that exports a tower',
       ),
     )
     .requiredOption('--input <X.npy>', 'input; of several, a .npz with one array for each name')
     .option('--out <Y.npz>', 'file for the outputs, as NumPy arrays under their names')
-    .option('--output <NAME>', 'output to compute, or any inner value of an ONNX file (default: every output)')
+    .option('--output <NAME>', 'output to compute, or any inner value of the graph in a file (default: every output)')
     .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(['f64', 'f32']).default('f64'))
     .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')

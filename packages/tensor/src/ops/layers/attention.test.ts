@@ -5,6 +5,7 @@ import {
   grad,
   js,
   jvp,
+  mul,
   Random,
   reshape,
   scaledDotProductAttention,
@@ -146,5 +147,49 @@ describe.each([js(), wasm()])('attention on $name', backend => {
       )
     expect([...f(mask).dataSync()]).toEqual([5, 5])
     expect([...grad((m: Tensor) => sum(f(m)))(mask).dataSync()]).toEqual([0, 0])
+  })
+
+  it('adds a bias to the scores, as PyTorch adds a mask of floats', () => {
+    // F.scaled_dot_product_attention of PyTorch 2 by its definition: softmax(Q Kᵀ·scale + bias) V
+    const { q, k, v } = of(3, 4)
+    const bias = Array.from({ length: 3 }, (_, i) => [0.5 * i, -1, Number.NEGATIVE_INFINITY, 2 - i])
+    const hidden = [...bias.slice(0, 2), new Array<number>(4).fill(Number.NEGATIVE_INFINITY)]
+    const by = (bias: number[][], x: Inputs) =>
+      rows(x.q).map((row, i) => {
+        const weights = rows(x.k).map((key, j) =>
+          Math.exp(0.7 * (row[0]! * key[0]! + row[1]! * key[1]!) + bias[i]![j]!),
+        )
+        const total = weights.reduce((a, b) => a + b, 0)
+        return [0, 1, 2].map(d =>
+          total === 0 ? 0 : weights.reduce((s, w, j) => s + (w * rows(x.v)[j]![d]!) / total, 0),
+        )
+      })
+    const close = (got: Tensor, want: number[][]) =>
+      got.dataSync().forEach((y, i) => expect(y).toBeCloseTo(want.flat()[i]!, 12))
+    for (const b of [bias, hidden]) close(attend({ bias: tensor(b, where) })({ q, k, v }), by(b, { q, k, v }))
+    const mask = [1, 1, 1, 0]
+    const both = bias.map(row => row.map((y, j) => (mask[j] === 1 ? y : Number.NEGATIVE_INFINITY)))
+    close(attend({ bias: tensor(bias, where), mask: tensor([mask], where) })({ q, k, v }), by(both, { q, k, v }))
+    const past = both.map((row, i) => row.map((y, j) => (j <= i + 1 ? y : Number.NEGATIVE_INFINITY)))
+    const all: Options = { bias: tensor(bias, where), mask: tensor([mask], where), causal: true }
+    close(attend(all)({ q, k, v }), by(past, { q, k, v }))
+
+    // One bias for all queries, differentiated; hidden keys and rows have no slope.
+    const slope = (b: number[][]) =>
+      grad((t: Tensor) => sum(mul(attend({ bias: t })({ q, k, v }), weights)))(tensor(b, where))
+    const weights = tensor([[1, -2, 0.5]], where)
+    const total = (b: number[][]) => by(b, { q, k, v }).reduce((s, r) => s + r[0]! - 2 * r[1]! + 0.5 * r[2]!, 0)
+    for (const b of [bias, hidden]) {
+      slope(b)
+        .dataSync()
+        .forEach((g, e) => {
+          const at = (h: number) => total(b.map((r, i) => r.map((y, j) => (4 * i + j === e ? y + h : y))))
+          expect(g).toBeCloseTo((at(1e-5) - at(-1e-5)) / 2e-5, 8)
+        })
+    }
+    expect(
+      [...attend({ bias: tensor([[Number.NaN, 0, 0, 0]], where) })({ q, k, v }).dataSync()].every(Number.isNaN),
+    ).toBe(true)
+    expect(() => attend({ bias: tensor([[0, 0]], where) })({ q, k, v })).toThrow('the bias does not broadcast')
   })
 })

@@ -3,6 +3,7 @@ import { ShapeError } from '../../core/errors.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { broadcastShapes, sameShape } from '../../core/shape.js'
 import { type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
+import { add } from '../arithmetic/add.js'
 import { greater, notEqual } from '../arithmetic/compare.js'
 import { matmul } from '../arithmetic/matmul.js'
 import { mul } from '../arithmetic/mul.js'
@@ -18,13 +19,25 @@ export type Alignment = 'lowerRight' | 'upperLeft'
 interface Attrs {
   readonly causal: Alignment | false
   readonly scale: number
+  /** The last input is added to the scores; another fourth one is a mask. */
+  readonly biased?: boolean
+}
+
+type Inputs = readonly [q: Tensor, k: Tensor, v: Tensor, ...rest: Tensor[]]
+
+/** The inputs that may be absent. */
+function optional(
+  [, , , ...rest]: Inputs,
+  { biased }: Attrs,
+): { mask?: Tensor | undefined; bias?: Tensor | undefined } {
+  return biased ? { mask: rest[rest.length - 2], bias: rest[rest.length - 1] } : { mask: rest[0] }
 }
 
 export const attentionOp: Op<Attrs> = {
   name: 'scaledDotProductAttention',
-  signature: '[...,m,k], [...,n,k], [...,n,v], [...,m,n] -> [...,m,v]',
-  infer(inputs) {
-    const [q, k, v, mask] = inputs as [Tensor, Tensor, Tensor, Tensor?]
+  signature: '[...,m,k], [...,n,k], [...,n,v], [...,m,n], [...,m,n] -> [...,m,v]',
+  infer(inputs, attrs) {
+    const [q, k, v] = inputs as Inputs
     const last = (t: Tensor, i: number) => t.shape[t.rank - i]
     const matrices = [q, k, v].every(t => t.rank >= 2)
     if (!matrices || last(q, 1) !== last(k, 1) || last(k, 2) !== last(v, 2)) throw new ShapeError(attentionOp, inputs)
@@ -32,37 +45,51 @@ export const attentionOp: Op<Attrs> = {
     const batch = scores && broadcastShapes(scores, lead(v))
     if (batch === null) throw new ShapeError(attentionOp, inputs, 'the batch axes do not broadcast')
     const seen = [...scores!, last(q, 2)!, last(k, 2)!]
-    if (mask !== undefined && !sameShape(broadcastShapes(mask.shape, seen) ?? [], seen)) {
-      throw new ShapeError(attentionOp, inputs, `the mask does not broadcast to the scores [${seen}]`)
+    for (const [name, t] of Object.entries(optional(inputs as Inputs, attrs))) {
+      if (t !== undefined && !sameShape(broadcastShapes(t.shape, seen) ?? [], seen)) {
+        throw new ShapeError(attentionOp, inputs, `the ${name} does not broadcast to the scores [${seen}]`)
+      }
     }
     return { shape: [...batch, last(q, 2)!, last(v, 1)!], dtype: commonDType(attentionOp, inputs) }
   },
-  run: ([q, k, v, mask], attrs) => matmul(pattern(q!, k!, mask, attrs), v!) as Dense,
+  run: ([q, k, v, ...rest], attrs) => attend([q!, k!, v!, ...rest], attrs) as Dense,
   // The pattern of the run is frozen: attention is linear in the values.
-  gate([q, k, v, mask], attrs, at) {
-    return matmul(pattern(at.value(q!), at.value(k!), mask && at.value(mask), attrs), v!)
-  },
-  body: ([q, k, v, mask], attrs) => matmul(pattern(q!, k!, mask, attrs), v!),
+  gate: ([q, k, v, ...rest], attrs, at) =>
+    attend([at.value(q!), at.value(k!), v!, ...rest.map(t => at.value(t))], attrs),
+  body: (inputs, attrs) => attend(inputs as Inputs, attrs),
 }
 
 const lead = (t: Tensor) => t.shape.slice(0, -2)
 
-/** softmax(scale · Q Kᵀ) over the keys that a query sees; zeros where it sees none. */
-function pattern(q: Tensor, k: Tensor, mask: Tensor | undefined, { causal, scale }: Attrs): Tensor {
-  const scores = mul(matmul(q, k, false, true), scale)
-  const seen = visible(scores, mask, causal)
+const attend = (inputs: Inputs, attrs: Attrs): Tensor => matmul(pattern(inputs, attrs), inputs[2])
+
+/** softmax(scale · Q Kᵀ + bias) over the keys that a query sees; zeros where it sees none. */
+function pattern(inputs: Inputs, attrs: Attrs): Tensor {
+  const [q, k] = inputs
+  const { causal, scale } = attrs
+  const { mask, bias } = optional(inputs, attrs)
+  const products = mul(matmul(q, k, false, true), scale)
+  const scores = bias === undefined ? products : add(products, bias)
+  // −Inf in the bias hides a key; NaN does not, and shows in the result.
+  const shown = [mask && notEqual(stopGradient(mask), 0), bias && notEqual(stopGradient(bias), -Infinity)]
+  const seen = visible(scores, shown, causal)
   if (seen === undefined) return softmax(scores)
   const [m, n] = scores.shape.slice(-2) as [number, number]
-  const all = mask === undefined && (causal === 'upperLeft' || m <= n)
+  const all = mask === undefined && bias === undefined && (causal === 'upperLeft' || m <= n)
   if (all) return softmax(where(seen, scores, -Infinity))
   // A row of −Inf alone has no softmax: a row that sees nothing is one of zeros, times zero.
   const some = greater(sum(seen, -1, true), 0)
   return mul(softmax(where(seen, scores, where(some, -Infinity, 0))), some)
 }
 
-/** 1 where a query sees a key, else 0; undefined where all see all. */
-function visible(scores: Tensor, mask: Tensor | undefined, causal: Alignment | false): Tensor | undefined {
-  const chosen = mask && notEqual(stopGradient(mask), 0)
+/** 1 where a query sees a key, else 0; undefined where all see all. `shown` are 1 where a mask and a bias let it. */
+function visible(
+  scores: Tensor,
+  shown: readonly (Tensor | undefined)[],
+  causal: Alignment | false,
+): Tensor | undefined {
+  const given = shown.filter(t => t !== undefined)
+  const chosen = given.length === 2 ? mul(given[0]!, given[1]!) : given[0]
   if (causal === false) return chosen
   const [m, n] = scores.shape.slice(-2) as [number, number]
   const last = causal === 'lowerRight' ? n - m : 0
@@ -74,22 +101,29 @@ function visible(scores: Tensor, mask: Tensor | undefined, causal: Alignment | f
 }
 
 /**
- * softmax(Q Kᵀ · scale) V for queries [...,m,k], keys [...,n,k] and values [...,n,v]; leading axes (batch, heads)
+ * softmax(Q Kᵀ · scale + bias) V for queries [...,m,k], keys [...,n,k] and values [...,n,v]; leading axes (batch, heads)
  * broadcast. `causal` lets a query see keys up to its own position: `true` is 'lowerRight', where the last query meets the
  * last key; 'upperLeft', PyTorch's `is_causal`, lets the first query meet the first key. A query sees the keys where
- * `mask`, of the dtype of the queries and broadcasting to [...,m,n], is not 0. The result of a query that sees no key is 0.
- * Default scale 1/√k. Series follow the pattern; paths see it frozen.
+ * `mask`, of the dtype of the queries and broadcasting to [...,m,n], is not 0. `bias`, of the same dtype and shapes, is added to
+ * the scores and differentiated, as PyTorch's `attn_mask` of floats; −Infinity in it hides a key. The result of a query that sees
+ * no key is 0. Default scale 1/√k. Series follow the pattern; paths see it frozen.
  */
 export function scaledDotProductAttention(
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  options: { readonly causal?: boolean | Alignment; readonly mask?: Tensor; readonly scale?: number } = {},
+  options: {
+    readonly causal?: boolean | Alignment
+    readonly mask?: Tensor
+    readonly bias?: Tensor
+    readonly scale?: number
+  } = {},
 ): Tensor {
-  const { mask, scale = 1 / Math.sqrt(q.shape[q.rank - 1] ?? 1) } = options
+  const { mask, bias, scale = 1 / Math.sqrt(q.shape[q.rank - 1] ?? 1) } = options
   const causal = options.causal === true ? 'lowerRight' : (options.causal ?? false)
   if (causal !== false && causal !== 'lowerRight' && causal !== 'upperLeft') {
     throw new RangeError(`scaledDotProductAttention: causal is true, false, 'lowerRight' or 'upperLeft', got ${causal}`)
   }
-  return apply(attentionOp, mask === undefined ? [q, k, v] : [q, k, v, mask], { causal, scale })
+  const rest = [mask, bias].filter(t => t !== undefined)
+  return apply(attentionOp, [q, k, v, ...rest], { causal, scale, ...(bias !== undefined && { biased: true }) })
 }

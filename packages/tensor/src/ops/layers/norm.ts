@@ -3,7 +3,7 @@ import { vjp } from '../../autodiff/reverse.js'
 import { full } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, backendOf, commonDType } from '../../core/op.js'
+import { apply, commonDType, like } from '../../core/op.js'
 import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mean } from '../arithmetic/mean.js'
@@ -123,4 +123,4 @@ export function rmsNorm(x: Tensor, weight?: Tensor, eps = 1e-5): Tensor {
   return apply(rmsNormOp, [x, weight ?? filled(x, 1)], { eps })
 }
 
-const filled = (x: Tensor, value: number) => full(x.shape.slice(-1), value, { dtype: x.dtype, backend: backendOf(x) })
+const filled = (x: Tensor, value: number) => full(x.shape.slice(-1), value, like(x))

@@ -1,6 +1,6 @@
 import { zeros } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply, backendOf, commonDType } from '../../core/op.js'
+import { alias, apply, commonDType, like } from '../../core/op.js'
 import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { expandDims, reshape } from './reshape.js'
@@ -78,7 +78,7 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
 export function padded(stack: Tensor, n: number): Tensor {
   const missing = n - stack.shape[0]!
   if (missing <= 0) return stack
-  const nothing = zeros([missing, ...stack.shape.slice(1)], { dtype: stack.dtype, backend: backendOf(stack) })
+  const nothing = zeros([missing, ...stack.shape.slice(1)], like(stack))
   return concat([stack, nothing], 0)
 }
 
