@@ -7,6 +7,7 @@ import {
   concat,
   mul,
   narrow,
+  Random,
   readNpy,
   type StoredTensor,
   sub,
@@ -16,6 +17,7 @@ import {
   useBackend,
   wasm,
 } from '@unravel/tensor'
+import { sourceOf } from '@unravel/tensor/internals'
 import { beforeAll, describe, expect, test } from 'vitest'
 
 // Towers in graphs that other tools wrote: packages/graph/fixtures/record.py exports the networks, with random weights.
@@ -231,4 +233,20 @@ test('of several inputs that with blocks is expanded, the others are constants',
   expect(apart(run(found.tower, x), mul(plain, factors))).toBeLessThan(1e-14)
   const orders = gated(found.tower, x, 'all')
   expect(apart(total(orders), orders.total)).toBeLessThan(1e-13)
+})
+
+test('the additions of a layers model are called as its layers', () => {
+  const folder = 'node_modules/@upscalerjs/esrgan-slim/models/x2'
+  const graph = readGraph(read(`${folder}/model.json`), { beside: name => sourceOf(read(`${folder}/${name}`)) })
+  const x = new Random(1).uniform([1, 6, 5, 3], 0, 255, { dtype: 'f64' })
+  const { structure, tower } = towerOfGraph(graph, { LR: x }, { sites: 'all' })
+  expect(structure.sites.map(s => [s.name, s.kind, s.level])).toEqual([
+    ['LRL_1', 'identity', 1],
+    ['LRL_2', 'identity', 1],
+    ['FDF', 'identity', 0],
+  ])
+  expect(structure.blocks.map(b => b.name)).toEqual(['FDF'])
+  const found = gated(tower, x, 'all', { sites: 'all' })
+  expect(found.scales.length).toBe(3)
+  expect(apart(total(found), found.total)).toBeLessThan(1e-12)
 })

@@ -13,8 +13,10 @@ export type SkipKind = 'identity' | 'projection' | 'nonlinear'
 export interface Site {
   /** The node that adds. */
   readonly node: string
-  /** The value that it makes, which is what the addition is called. */
+  /** The value that it makes. */
   readonly sum: string
+  /** What the addition is called: the value that it makes, by the name that the file has for it. */
+  readonly name: string
   /** The value that the skip and the branch both come from. */
   readonly from: string
   /** The operand that skips. */
@@ -238,6 +240,7 @@ export function sitesIn(flow: Flow): Site[] {
     const factors = branches.map(name => flow.factor(name))
     const scale = factors.every(f => f === factors[0]) ? factors[0]! : 1
     found.set(sum, {
+      name: sum,
       node: node.name,
       sum,
       operands,

@@ -84,7 +84,7 @@ function structureIn(flow: Flow): Structure {
   const blocks = chain.map(
     ({ start, site }): GraphBlock => ({
       ...part(start, site.sum),
-      ...{ name: site.sum, site, skip: kindOf(start, site.skip), scale: site.scale },
+      ...{ name: site.name, site, skip: kindOf(start, site.skip), scale: site.scale },
     }),
   )
   if (blocks.length === 0) return { cuts, sites, blocks, encoder: null, decoder: null }
@@ -129,7 +129,7 @@ export function looked(
   inputs: Readonly<Record<string, Given>>,
   { output, ...options }: EvaluateOptions & { readonly output?: string | undefined } = {},
 ): { readonly structure: Structure; readonly input: string } {
-  return streamOf(output === undefined ? live(whole) : ofOutput(whole, output), inputs, options)
+  return streamOf(whole, output === undefined ? live(whole) : ofOutput(whole, output), inputs, options)
 }
 
 /** The graph for inputs of these shapes, its spelled-out composites recognised: what structure is looked for in. */
@@ -220,17 +220,18 @@ export function towerOfGraph(
   { output, sites: wanted, scales, ...options }: TowerOptions = {},
 ): GraphTower {
   const one = ofOutput(whole, output)
-  const { input, graph, structure } = streamOf(one, inputs, options)
+  const { input, graph, structure } = streamOf(whole, one, inputs, options)
   const { blocks, sites, cuts } = structure
-  if (sites.length === 0) throw new GraphError(`${one.name || 'the network'} ${whyNoSites(structure)}`)
+  if (sites.length === 0) throw new GraphError(whyNoSites(structure))
   const kind = wanted ?? (blocks.length > 0 ? 'blocks' : 'all')
   if (kind === 'blocks' && blocks.length === 0) throw new GraphError(whyNoBlocks(structure))
   const target = one.outputs[0]!.name
   const flow = new Flow(graph)
   const first = Math.min(...sites.map(site => flow.place(site.from)!))
-  // Additions before the chain are part of its encoder, where nothing is counted.
-  const chained =
-    blocks.length > 0 && (kind === 'blocks' || sites.every(s => flow.place(s.sum)! >= flow.place(blocks[0]!.to)!))
+  // Additions between the blocks are part of the skip and of the branch after them, and those before of the encoder, where nothing is
+  // counted: a chain counts all of them where all are blocks, or inside of branches.
+  const onChain = new Set(blocks.map(block => block.to))
+  const chained = blocks.length > 0 && (kind === 'blocks' || sites.every(s => s.level > 0 || onChain.has(s.sum)))
   const start = chained ? blocks[0]!.from : cuts.findLast(cut => flow.place(cut)! <= first)!
   const own = (kind === 'blocks' ? blocks : sites).map(site => site.scale)
   const given = scales?.(own.length) ?? own
@@ -280,15 +281,39 @@ function ofInput(graph: Graph, inputs: Readonly<Record<string, Given>>, input: s
   return { ...graph, constants, inputs: graph.inputs.filter(i => !others.includes(i)) }
 }
 
+/** What was found by the names of the file: a reader that turns the axes of a value, or gives a layer's name to what its last operator
+ *  makes, makes copies of values under names that theirs begin with. */
+function named(structure: Structure, { nodes }: Graph): Structure {
+  const copies = new Map<string, string>()
+  for (const { op, domain, inputs, outputs } of nodes) {
+    const [from, to] = [inputs[0], outputs[0]]
+    if (domain === '' && (op === 'Identity' || op === 'Transpose') && from?.startsWith(`${to}/`)) copies.set(from, to!)
+  }
+  const nameOf = (value: string) => {
+    let name = value
+    for (let next = copies.get(name); next !== undefined; next = copies.get(name)) name = next
+    return name
+  }
+  const renamed = (site: Site): Site => ({ ...site, name: nameOf(site.sum) })
+  const { encoder, decoder } = structure
+  return {
+    ...structure,
+    encoder: encoder && { ...encoder, to: nameOf(encoder.to) },
+    decoder: decoder && { ...decoder, from: nameOf(decoder.from) },
+    sites: structure.sites.map(renamed),
+    blocks: structure.blocks.map(block => ({ ...block, name: nameOf(block.site.sum), site: renamed(block.site) })),
+  }
+}
+
 /** The input to expand: the first of those that give most blocks, or else most additions. */
-function streamOf(graph: Graph, inputs: Readonly<Record<string, Given>>, options: EvaluateOptions) {
+function streamOf(whole: Graph, graph: Graph, inputs: Readonly<Record<string, Given>>, options: EvaluateOptions) {
   const read = new Set(graph.nodes.flatMap(readsOf))
   const candidates = graph.inputs.filter(i => read.has(i.name))
   if (candidates.length === 0) throw new GraphError('the output depends on no input')
   const found = candidates.map(({ name }) => {
     const own = candidates.length === 1 ? graph : ofInput(graph, inputs, name)
     const ready = prepared(own, inputs, options)
-    return { input: name, graph: ready, structure: structureOf(ready) }
+    return { input: name, graph: ready, structure: named(structureOf(ready), whole) }
   })
   const size = ({ structure: { blocks, sites } }: (typeof found)[number]) => [blocks.length, sites.length] as const
   return found.reduce((best, next) => {
@@ -302,9 +327,9 @@ const some = (names: readonly string[]): string =>
 
 /** Why a network without blocks has none. */
 export const whyNoBlocks = ({ cuts, sites }: Structure): string =>
-  `no chain of residual blocks: no residual addition is a value that all paths pass; residual additions: ${some(sites.map(s => s.sum))}; values that all paths pass: ${some(cuts)}`
+  `no chain of residual blocks: no residual addition is a value that all paths pass; residual additions: ${some(sites.map(s => s.name))}; values that all paths pass: ${some(cuts)}`
 export const whyNoSites = ({ cuts }: Structure): string =>
-  `has no residual addition (two operands, one computed from the other); values that all paths pass: ${some(cuts)}`
+  `no residual addition of two values of which one is computed from the other; values that all paths pass: ${some(cuts)}`
 
 /** A marked graph and what runs it, for one shape of the input. */
 interface Variant {

@@ -78,3 +78,39 @@ test('convert leaves what is in the way alone', async () => {
   expect(err).toMatch(/^unravel: cannot make .*taken: [^\n]+\n$/)
   expect(readFileSync(join(folder, 'taken'), 'utf8')).toBe('text')
 })
+
+test.each(['resnet-9', 'resnet-13-unfolded'])(
+  'convert writes the ResNet of %s.onnx, with the same orders',
+  async name => {
+    const torch = join(import.meta.dirname, '../../graph/fixtures/torch')
+    const file = join(torch, `${name}.onnx`)
+    const { status, stdout, stderr } = await unravel('convert', file, '--out', name)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toContain('resnet of 3 blocks: 8 convolutions')
+    const config = JSON.parse(readFileSync(join(folder, name, 'config.json'), 'utf8'))
+    expect(config).toMatchObject({ block: 'basic', layers: [1, 2], widths: [4, 6], stem: 'imagenet', classes: 5 })
+    expect(config.norm).toBe(name === 'resnet-9' ? 'none' : 'batch')
+    for (const expansion of ['gated', 'taylor']) {
+      const [theirs, ours] = await Promise.all(
+        [file, name].map(async model => {
+          const argv = ['--input', join(torch, 'resnet.input.npy'), '--expansion', expansion, '--json', '--values']
+          const { stdout } = await unravel('expand', model, ...argv)
+          return expansionDocument.parse(JSON.parse(stdout))
+        }),
+      )
+      const [a, b] = [theirs!, ours!].map(d => (d.values as number[][][]).flat(2))
+      const apart = Math.hypot(...a!.map((v, i) => v - b![i]!))
+      expect(apart).toBeLessThan(1e-9 * Math.hypot(...b!))
+    }
+  },
+)
+
+test('convert refuses what is no ResNet, and leaves nothing', async () => {
+  const torch = join(import.meta.dirname, '../../graph/fixtures/torch')
+  for (const name of ['mobilenetv3-14', 'vit-12', 'esrgan-13']) {
+    const { status, stderr } = await unravel('convert', join(torch, `${name}.onnx`), '--out', 'none')
+    expect({ status, lines: stderr.trim().split('\n').length }).toEqual({ status: 2, lines: 1 })
+    expect(stderr).toContain('only ResNets as torchvision has them are converted from ONNX: ')
+    expect(existsSync(join(folder, 'none'))).toBe(false)
+  }
+})

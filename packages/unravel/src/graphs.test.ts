@@ -108,7 +108,7 @@ describe('inspect', () => {
   test('prints the document and ends with 2 where nothing can be expanded, and why', async () => {
     const plain = written('plain.onnx', [node('MatMul', ['x', 'w'], 'h'), node('Tanh', ['h'], 'y')], [x], ['y'])
     const none = await unravel('inspect', plain, '--json')
-    expect(none.stderr).toContain('plain.onnx: has no residual addition')
+    expect(none.stderr).toContain('plain.onnx: no residual addition')
     expect([none.status, JSON.parse(none.stdout).sites]).toEqual([2, []])
     const lstm = written('lstm.onnx', [node('LSTM', ['x', 'w', 'w'], 'h'), node('Add', ['h', 'x'], 'y')], [x], ['y'])
     const refused = await unravel('inspect', lstm, '--json')
@@ -204,6 +204,22 @@ describe('expand', () => {
     expect(await complaint('expand', model, '--input', input, '--expansion', 'subsets', '--sites', 'all')).toContain(
       '--sites all is for',
     )
+  })
+
+  test('counts every addition once, also one that is between blocks', async () => {
+    const nodes = [
+      ...[node('MatMul', ['x', 'w'], 'a'), node('Tanh', ['a'], 'b'), node('Add', ['x', 'b'], 'first')],
+      ...[node('Sigmoid', ['first'], 'c'), node('MatMul', ['c', 'w'], 'd'), node('Add', ['d', 'c'], 'between')],
+      ...[node('Mul', ['first', 'between'], 'e'), node('MatMul', ['e', 'w'], 'f'), node('Tanh', ['f'], 'g')],
+      node('Add', ['g', 'e'], 'y'),
+    ]
+    const model = written('between.onnx', nodes, [x], ['y'])
+    const argv = ['expand', model, '--input', rows('x.npy', [1, -2, 0.5]), '--expansion', 'gradient']
+    expect(await documentOf(...argv)).toMatchObject({ sites: 'blocks', blocks: 2, chains: ['1', '2', '1'] })
+    const all = await documentOf(...argv, '--sites', 'all')
+    // Through the first or not; straight on, or aside and there through the one between or not; through the last or not.
+    expect(all).toMatchObject({ sites: 'all', blocks: 3, chains: ['1', '3', '3', '1'] })
+    expect(all.remainder.at(-1)).toBeLessThan(1e-12)
   })
 
   test('wants the name of one of several outputs, and takes it', async () => {

@@ -35,7 +35,7 @@ export interface StudyOptions extends NetworkOptions {
 }
 
 const MODEL =
-  'folder with config.json and model.safetensors, ONNX file, or module (.mjs, .js, .ts) that exports a tower'
+  'folder with config.json and model.safetensors, ONNX file, model.json of TensorFlow.js, or module (.mjs, .js, .ts) that exports a tower'
 
 /** A command with the arguments and options of a study, in the precisions that it has. */
 export function studyCommand(command: Command, dtypes: readonly ('f64' | 'f32')[] = ['f64', 'f32']): Command {
@@ -52,7 +52,7 @@ export function networkCommand(command: Command, models: Argument): Command {
     .option('--input <X.npy>', 'batch of inputs, batches first; of several inputs a .npz with one array for each name')
     .addOption(promptOption())
     .hook('preAction', command => checkInputs(command.opts()))
-    .option('--output <NAME>', 'output to take apart, or inner value, of an ONNX file with several outputs')
+    .option('--output <NAME>', 'output to take apart, or inner value, of an ONNX file or model.json with several')
     .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
     .option('--weights <FILE.safetensors>', 'weights of a MODEL that is a module exporting a function of weights')
     .option('--architecture <MODULE>', 'module exporting an architecture for config.json to name')

@@ -18,7 +18,7 @@ export function inspectCommand(io: Io): Command {
     .description(
       'Structure of a network in one file: its inputs and outputs, operators, residual blocks and additions.',
     )
-    .addArgument(new Argument('<MODEL>', 'ONNX file'))
+    .addArgument(new Argument('<MODEL>', 'ONNX file, or model.json of TensorFlow.js'))
     .option('--input <X.npy>', 'inputs to take the shapes of (default: a small size for every free dimension)')
     .option('--output <NAME>', 'output, or inner value, whose computation is looked at (default: all outputs)')
     .option('--json', 'one JSON document in place of a text')
@@ -27,7 +27,9 @@ export function inspectCommand(io: Io): Command {
 
 async function inspect(model: string, options: InspectOptions, io: Io): Promise<void> {
   if (!isGraphFile(io, model)) {
-    throw new UsageError(`${model}: expected an ONNX file (.onnx); blocks of folders and modules are listed by lesion`)
+    throw new UsageError(
+      `${model}: expected an ONNX file (.onnx) or a model.json of TensorFlow.js; blocks of folders and modules are listed by lesion`,
+    )
   }
   const graph = await readGraphFile(io, model)
   const found = await examined(model, graph, options, io)
@@ -40,7 +42,7 @@ const LENGTHS = [64, 32, 224, 128, 16, 8, 1]
 
 /** What was found in a graph, and why it cannot be expanded. */
 async function examined(model: string, whole: Graph, { input, output }: InspectOptions, io: Io) {
-  const { countsOf, GraphError, looked, parametersIn, structureOf, unsupported, whyNoSites } = await import(
+  const { countsOf, GraphError, live, looked, parametersIn, structureOf, unsupported, whyNoSites } = await import(
     '@unravel/graph'
   )
   const backend = await backendNamed('wasm', io)
@@ -71,11 +73,11 @@ async function examined(model: string, whole: Graph, { input, output }: InspectO
     model,
     inputs: whole.inputs.map(described),
     outputs: whole.outputs.map(described),
-    operators: countsOf(whole.nodes),
+    operators: countsOf(live(whole).nodes),
     unsupported: missing,
     parameters: parametersIn(whole),
     blocks: blocks.map(({ name, skip, operators, scale }) => ({ name, skip, operators, scale })),
-    sites: sites.map(({ sum, level, scale, kind }) => ({ name: sum, level, scale, skip: kind })),
+    sites: sites.map(({ name, level, scale, kind }) => ({ name, level, scale, skip: kind })),
     encoder,
     decoder,
   }
