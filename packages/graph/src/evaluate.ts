@@ -10,9 +10,11 @@ import {
   scope,
   type Tensor,
   tensor,
+  transpose,
 } from '@unravel/tensor'
 import type { Dense } from '@unravel/tensor/internals'
 import { Call, flowOf, hosted, isFlow, loaded, type Run, shapeOf, type Value } from './call.js'
+import { turned } from './constants.js'
 import { GraphError } from './errors.js'
 import type { ElementType, Graph, HostArray, Node } from './graph.js'
 import { doublesOf, isFloat, truncated } from './host.js'
@@ -296,14 +298,25 @@ export function evaluate(
   const wanted = options.outputs ?? graph.outputs.map(o => o.name)
   const results: Record<string, Tensor> = {}
   scope(() => {
-    const values = evaluator.run(inputs, wanted)
-    for (const name of wanted) results[name] = asTensor(name, values[name]!, options.backend ?? defaultBackend())
+    const views = wanted.map(name => graph.views?.get(name) ?? { of: name, order: [] })
+    const values = evaluator.run(inputs, [...new Set(views.map(v => v.of))])
+    wanted.forEach((name, i) => {
+      const { of, order } = views[i]!
+      results[name] = asTensor(name, ordered(values[of]!, order), options.backend ?? defaultBackend())
+    })
     return results
   })
   for (const value of Object.values(results)) keep(value)
   // What is traced may be run backwards yet.
   if (Object.values(results).every(value => value.level === 0)) evaluator.dispose()
   return results
+}
+
+/** A value with its axes in an order; as it is where none is given. */
+function ordered(value: Value, order: readonly number[]): Value {
+  if (order.every((axis, i) => axis === i)) return value
+  if (isFlow(value)) return { type: value.type, tensor: transpose(value.tensor, order) }
+  return turned({ ...value, read: () => value }, order).read()
 }
 
 /** A value as callers get it: i32 where it is no real number. */

@@ -65,6 +65,15 @@ export interface Graph {
   readonly nodes: readonly Node[]
   /** What the file declares of inner values, by name; often nothing. */
   readonly declared: ReadonlyMap<string, ValueInfo>
+  /** Values that the file has in another layout or under other names than the graph: which values these are, and how their axes
+   *  are ordered. `evaluate` gives them as the file has them. */
+  readonly views?: ReadonlyMap<string, View>
+}
+
+/** A value whose axis i is axis `order[i]` of another. */
+export interface View {
+  readonly of: string
+  readonly order: readonly number[]
 }
 
 export const isGraph = (attribute: Attribute | undefined): attribute is Graph =>

@@ -12,6 +12,7 @@ export type {
   HostData,
   Node,
   ValueInfo,
+  View,
 } from './graph.js'
 export { isConstant, isGraph } from './graph.js'
 export { type Unsupported, unsupported } from './operators/table.js'

@@ -1,5 +1,6 @@
 import { integers, reshaped, turned } from './constants.js'
-import { type Constant, type Graph, isGraph, type Node } from './graph.js'
+import { live } from './fold.js'
+import { type Constant, type Graph, isGraph, type Node, type View } from './graph.js'
 import { numbersOf } from './host.js'
 
 // Networks that keep channels last have every convolution between two transposes. These are moved behind the operators after
@@ -7,12 +8,6 @@ import { numbersOf } from './host.js'
 // name and its layout: a transpose makes it from the turned one, and is computed by a run that is asked for the value.
 
 type Order = readonly number[]
-
-/** A value that is another one with its axes in an order: axis i is axis `order[i]` of `of`. */
-interface View {
-  readonly of: string
-  readonly order: Order
-}
 
 /** Operators of one element at a time, of any number of inputs that broadcast. */
 const elementwise: ReadonlySet<string> = new Set([
@@ -128,6 +123,41 @@ export class Names {
 /** The graph without the transposes that cancel. `known` are ranks of values; the result has those of all that it finds. */
 export function withoutTransposes(graph: Graph, known: ReadonlyMap<string, number> = new Map()): Graph {
   return new Turning(graph, known).run()
+}
+
+/**
+ * The live graph, whose values have the names that the file has for them, though it may have them in another layout: `views` says
+ * in which. Nodes that only copy or turn a value for a name are gone.
+ */
+export function withViews(graph: Graph, names: ReadonlySet<string>): Graph {
+  const kept = live(graph)
+  const values = new Set([
+    ...kept.inputs.map(i => i.name),
+    ...kept.constants.keys(),
+    ...kept.nodes.flatMap(n => n.outputs),
+  ])
+  const views = new Map<string, View>()
+  const renamed = new Map<string, string>()
+  const made = new Set(kept.nodes.flatMap(n => n.outputs))
+  for (const { op, inputs, outputs, attributes } of graph.nodes) {
+    const [name, from] = [outputs[0]!, inputs[0]!]
+    if (values.has(name) || (op !== 'Identity' && op !== 'Transpose')) continue
+    const before = values.has(from) ? undefined : views.get(from)
+    if (before === undefined && !values.has(from)) continue
+    const perm = op === 'Transpose' ? (attributes.perm as Order) : undefined
+    const order = before === undefined ? (perm ?? []) : perm === undefined ? before.order : composed(before.order, perm)
+    const of = before?.of ?? from
+    views.set(name, { of, order })
+    if (names.has(name) && made.has(of) && !names.has(of) && !renamed.has(of)) renamed.set(of, name)
+  }
+  const now = (name: string) => renamed.get(name) ?? name
+  return {
+    ...kept,
+    nodes: kept.nodes.map(node => ({ ...node, inputs: node.inputs.map(now), outputs: node.outputs.map(now) })),
+    views: new Map(
+      [...views].filter(([name]) => names.has(name)).map(([name, { of, order }]) => [name, { of: now(of), order }]),
+    ),
+  }
 }
 
 class Turning {

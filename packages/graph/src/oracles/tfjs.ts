@@ -2,8 +2,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { type GraphModel, loadGraphModel } from '@tensorflow/tfjs-converter'
 import * as tf from '@tensorflow/tfjs-core'
 import * as tfl from '@tensorflow/tfjs-layers'
-import { hosted } from '../call.js'
-import { Evaluator } from '../evaluate.js'
+import { evaluate } from '../evaluate.js'
 import type { Graph, HostArray } from '../graph.js'
 import { readTfjs, type TfjsOptions } from '../tfjs/read.js'
 
@@ -140,15 +139,11 @@ export async function executed({ json, shards }: OnDisk, inputs: Given): Promise
 
 export const readFiles = ({ json, shards }: OnDisk, options?: TfjsOptions): Graph => readTfjs(json, shards, options)
 
-/** Outputs of a graph of ours, by name. */
+/** Outputs of a graph of ours, or inner values, by name. */
 export function evaluated(graph: Graph, inputs: Given, dtype: 'f32' | 'f64' = 'f64', wanted?: readonly string[]) {
-  const names = wanted ?? graph.outputs.map(o => o.name)
-  const values = new Evaluator(graph, { dtype }).run(inputs, names)
+  const found = evaluate(graph, inputs, { dtype, ...(wanted && { outputs: wanted }) })
   return Object.fromEntries(
-    names.map((name): [string, Result] => {
-      const { shape, data } = hosted(values[name]!)
-      return [name, { shape, data: Array.from(data as ArrayLike<number>, Number) }]
-    }),
+    Object.entries(found).map(([name, t]): [string, Result] => [name, { shape: t.shape, data: t.dataSync() }]),
   )
 }
 

@@ -16,6 +16,8 @@ export class Builder {
   readonly nodes: Node[] = []
   readonly constants = new Map<string, Constant>()
   readonly ranks = new Map<string, number>()
+  /** Names that the file has for values. */
+  readonly given = new Set<string>()
   readonly #names = new Names()
   readonly #makers = new Map<string, Node>()
   readonly #like = new Map<string, string>()
@@ -116,6 +118,7 @@ export class Builder {
 
   /** Gives a value the name that the file has for it. */
   alias(name: string, value: string): void {
+    this.given.add(name)
     if (name === value) return
     const like = { domain: '', version: VERSION, attributes: {} }
     this.#write({ ...like, op: 'Identity', name: `${name}/name`, inputs: [value], outputs: [name] })

@@ -70,7 +70,7 @@ export function readGraphModel(
   model: Json,
   topology: Json,
   weights: ReadonlyMap<string, Constant>,
-): { graph: Graph; ranks: ReadonlyMap<string, number> } {
+): { graph: Graph; builder: Builder } {
   const raws = list(field(topology, 'node'), 'the nodes of the model').map(readNode)
   const attributes = new Map(raws.map(raw => [raw.node.name, raw.attributes]))
   // Outputs beyond the first are those that are read.
@@ -131,7 +131,7 @@ function translated(
   inputs: readonly (ValueInfo & { readonly value: string })[],
   outputs: readonly (readonly [key: string, value: string])[],
   attributes: ReadonlyMap<string, Json>,
-): { graph: Graph; ranks: ReadonlyMap<string, number> } {
+): { graph: Graph; builder: Builder } {
   const b = new Builder()
   for (const { outputs: names } of graph.nodes) for (const name of names) b.reserve(name)
   for (const [key] of outputs) b.reserve(key)
@@ -181,6 +181,6 @@ function translated(
       nodes: b.nodes,
       declared: new Map(),
     },
-    ranks: b.ranks,
+    builder: b,
   }
 }

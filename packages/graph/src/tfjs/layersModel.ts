@@ -115,19 +115,19 @@ class Weights {
   }
 }
 
-/** The graph of a layers model, and ranks of its values. */
+/** The graph of a layers model, and what wrote it. */
 export function readLayersModel(
   topology: Json,
   weights: ReadonlyMap<string, Constant>,
   custom: CustomLayers,
-): { graph: Graph; ranks: ReadonlyMap<string, number> } {
+): { graph: Graph; builder: Builder } {
   const whole = field(topology, 'model_config') ?? topology
   const model = record(typeof whole === 'string' ? parsed(whole) : whole, 'the model')
   const kind = classOf(model)
   if (!models.has(kind)) fail(`the model is a ${shown(kind)}; expected ${[...models].join(', ')}`)
   const reader = new Reader(new Weights(weights), custom)
   const outputs = reader.apply(model, [], undefined, 0)
-  return { graph: reader.graph(outputs, String(field(configOf(model), 'name') ?? 'tfjs')), ranks: reader.b.ranks }
+  return { graph: reader.graph(outputs, String(field(configOf(model), 'name') ?? 'tfjs')), builder: reader.b }
 }
 
 function parsed(json: string): unknown {

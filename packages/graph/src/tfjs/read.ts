@@ -1,8 +1,8 @@
 import type { ByteSource } from '@unravel/tensor'
 import { shown, sourceOf } from '@unravel/tensor/internals'
 import type { Graph } from '../graph.js'
-import { withoutTransposes } from '../layout.js'
-import { readsOf, sorted } from '../sort.js'
+import { withoutTransposes, withViews } from '../layout.js'
+import { sorted } from '../sort.js'
 import { readGraphModel } from './graphModel.js'
 import { fail, field, isRecord, record } from './json.js'
 import { type CustomLayers, readLayersModel } from './layersModel.js'
@@ -38,17 +38,11 @@ export function readTfjs(
   if (!isRecord(topology)) return fail('there is no "modelTopology"; expected a model.json with one')
   const weights = readWeights(field(json, 'weightsManifest'), found)
   // "format" says which it is, in the files that have it.
-  const { graph, ranks } = Array.isArray(field(topology, 'node'))
+  const { graph, builder } = Array.isArray(field(topology, 'node'))
     ? readGraphModel(json, topology, weights)
     : readLayersModel(topology, weights, layers)
   const ordered = sorted(graph, fail)
-  return used(sorted(withoutTransposes(ordered, ranks), fail))
-}
-
-/** Without the constants that nothing reads. */
-function used(graph: Graph): Graph {
-  const read = new Set([...graph.nodes.flatMap(readsOf), ...graph.outputs.map(o => o.name)])
-  return { ...graph, constants: new Map([...graph.constants].filter(([name]) => read.has(name))) }
+  return withViews(sorted(withoutTransposes(ordered, builder.ranks), fail), builder.given)
 }
 
 function parsed(model: unknown): unknown {
