@@ -129,6 +129,16 @@ export function checkExamples(data: Examples): void {
   }
 }
 
+/** Examples `from` to `to`, the last one left out, as a set that shares their arrays; what is beyond the end is not there. */
+export function examplesBetween(data: Examples, from: number, to: number): Examples {
+  const [begin, end] = [from, to].map(at => Math.min(at, data.size)) as [number, number]
+  const part = <T extends { readonly length: number; subarray(from: number, to: number): unknown }>(array: T): T => {
+    const each = array.length / data.size
+    return array.subarray(begin * each, end * each) as T
+  }
+  return { ...data, size: end - begin, inputs: part(data.inputs), labels: part(data.labels) }
+}
+
 /** The examples at `indices`, standardised, each as one vector: `x` [batch, elements], `labels` i32 [batch] (or, of sequences,
  *  [batch, positions]). */
 export function batchOf(

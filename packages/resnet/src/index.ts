@@ -25,6 +25,7 @@ export {
   type Dataset,
   datasetFrom,
   type Examples,
+  examplesBetween,
   type InMemoryOptions,
   inMemory,
   momentsOf,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expansionDocument } from '@unravel/report/data'
 import { afterAll, expect, test } from 'vitest'
 import { runUnravel } from '../../../test/support/cli.js'
+import { writeCifarBinary } from '../../../test/support/pictures.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'unravel-demo-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -40,6 +41,25 @@ test('a short demonstration trains, tabulates, reports, and prints lines that wo
     expect(document.scale).toBeCloseTo([1, 1 / Math.sqrt(3), 1 / 3][i]!, 15)
   }
 })
+
+test('--deep trains ResNet-20s on CIFAR-10 and takes them apart', async () => {
+  writeCifarBinary(join(folder, 'cifar'), 40)
+  const { status, stdout } = await run('demo', '--deep', '--data-dir', 'cifar', '--steps', '1', '--out', 'deep')
+  expect(status).toBe(0)
+  expect(readdirSync(join(folder, 'deep')).sort()).toEqual(
+    ['lambda-1', 'lambda-1-over-n', 'lambda-1-over-sqrt-n', 'report.html'].sort(),
+  )
+  expect(stdout).toMatch(/^After 1 steps? of SGD \(batches of 32, .* 0\.02/m)
+  expect(readFileSync(join(folder, 'deep/report.html'), 'utf8')).toContain(
+    '9 blocks (ResNet-20, pre-activation, silu) that differ only in the scale λ of their branches, trained alike on images of CIFAR-10',
+  )
+  const config = JSON.parse(readFileSync(join(folder, 'deep/lambda-1/config.json'), 'utf8'))
+  expect(config).toMatchObject({ architecture: 'resnet', layers: [3, 3, 3], norm: 'none', preactivation: true })
+  expect(await run('demo', '--deep', '--depth', '3')).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/--depth: the networks of --deep have 9 blocks/),
+  })
+}, 240_000)
 
 test('the demonstration gives the same numbers every time', async () => {
   const once = async (out: string) =>

@@ -11,14 +11,15 @@ import { inWords } from './words.js'
  * @param commands lines to go on with
  */
 export function demoReport(demo: DemoResult, commands: readonly string[]): string {
-  const { towers, blocks, width, activation, steps, batch, rates, heldOut, seed, expanded, tested } = demo
+  const { form = `width ${demo.width}, ${demo.activation}`, data = 'MNIST' } = demo
+  const { towers, blocks, steps, batch, rates, heldOut, seed, expanded, tested } = demo
   const [head, when, ...rows] = demoTable(demo)
   const named = (head as string[]).map((name, i) => (name === '' ? '' : `${name}, ${when![i]}`))
   return reportPage({
     title: `${blocks} residual blocks at ${towers.length} scales`,
     lead:
-      `${towers.length} normalization-free residual networks of ${blocks} blocks (width ${width}, ${activation}) that differ only in the ` +
-      `scale λ of their branches, trained alike on MNIST (${steps} steps of SGD on batches of ${batch}, seed ${seed}, at the best of the rates ${rates.join(', ')} on ${heldOut} held-out images) and expanded by ` +
+      `${towers.length} normalization-free residual networks of ${blocks} blocks (${form}) that differ only in the ` +
+      `scale λ of their branches, trained alike on ${data} (${steps} steps of SGD on batches of ${batch}, seed ${seed}, at the best of the rates ${rates.join(', ')} on ${heldOut} held-out images) and expanded by ` +
       `the number of branches that a path takes. Expansions are of ${expanded} test images in f64; accuracy is on ${tested} test images.`,
     sections: [
       { heading: 'What is seen', parts: [{ kind: 'list', items: inWords(demo) }] },

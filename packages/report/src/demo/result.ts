@@ -39,6 +39,10 @@ export interface DemoResult {
   readonly blocks: number
   readonly width: number
   readonly activation: string
+  /** What else the networks have in common, in place of width and activation. */
+  readonly form?: string
+  /** What they were trained on (default: MNIST). */
+  readonly data?: string
   readonly steps: number
   readonly batch: number
   /** Learning rates that each tower tried, and the images that chose between them. */

@@ -13,24 +13,28 @@ import {
 } from '@unravel/report/data'
 import {
   accuracy,
-  batchOf,
   cosine,
   type Examples,
+  examplesBetween,
+  examplesFor,
+  heNormal,
+  type InitialiseOptions,
   initialise,
   type Model,
   residualMlp,
+  resnet,
   type ScaleRule,
   sgd,
   towerOf,
   train,
 } from '@unravel/resnet'
-import { makeFolder, writeFileAtomically, writeModel } from '@unravel/resnet/node'
+import { type DataSets, makeFolder, writeFileAtomically, writeModel } from '@unravel/resnet/node'
 import { type Backend, Random } from '@unravel/tensor'
 import type { Dense } from '@unravel/tensor/internals'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { datasetNamed, sampleNames, writeSample } from '../data.js'
-import { Interrupted } from '../errors.js'
+import { Interrupted, UsageError } from '../errors.js'
 import { undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
@@ -38,6 +42,8 @@ import { programLine } from '../shell.js'
 import { integer, numbers } from '../values.js'
 
 interface DemoOptions {
+  readonly deep?: true
+  readonly dataDir?: string
   readonly out: string
   readonly depth: number
   readonly steps: number
@@ -69,42 +75,102 @@ export function demoCommand(io: Io): Command {
   return new Command('demo')
     .description('Comparison of three deep networks, trained on MNIST, that differ in the scale of their branches.')
     .option('--out <FOLDER>', 'folder for the report and the networks', 'unravel-demo')
-    .option('--depth <n>', 'residual blocks of each network', integer(1, 1000), 50)
+    .option('--deep', 'ResNet-20s without normalization on images of CIFAR-10, in place of MLPs on MNIST: some minutes')
+    .option('--data-dir <FOLDER>', 'folder of the files of the data set')
+    .option('--depth <n>', 'residual blocks of each network (9 with --deep)', integer(1, 1000), 50)
     .option('--steps <n>', 'training steps at each rate', integer(1), 150)
     .option(
       '--lr <rates>',
-      'learning rates of SGD with momentum 0.9, falling along a cosine: each tower keeps the best on held-out images',
+      'learning rates of SGD with momentum 0.9, falling along a cosine: each tower keeps the best on held-out images; 0.02 with --deep',
       numbers({ above: 0 }),
       [0.003, 0.01, 0.03, 0.1],
     )
     .option('--seed <n>', 'random seed of the weights and of the order of the examples', integer(), 0)
     .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
-    .action((options: DemoOptions) => demo(options, io))
+    .action((options: DemoOptions, self: Command) => {
+      const given = (name: string) => self.getOptionValueSource(name) === 'cli'
+      if (!options.deep) return demo(mlps(options), options, io)
+      if (given('depth')) throw new UsageError('--depth: the networks of --deep have 9 blocks; leave it out')
+      return demo(resnets, { ...options, lr: given('lr') ? options.lr : [DEEP_RATE] }, io)
+    })
 }
 
-async function demo(options: DemoOptions, io: Io): Promise<void> {
+/** What the networks of a demonstration have in common. */
+interface Subject {
+  readonly blocks: number
+  /** In words. */
+  readonly form: string
+  readonly data: string
+  readonly dataName: string
+  readonly batch: number
+  /** Test images that are expanded. */
+  readonly expanded: number
+  /** The images of each set that are used. */
+  readonly images: { readonly train: number; readonly held: number; readonly test: number }
+  fresh(scale: ScaleRule, classes: number, options: InitialiseOptions): Model
+}
+
+const mlps = ({ depth }: DemoOptions): Subject => ({
+  ...{ blocks: depth, form: `width ${WIDTH}, ${ACTIVATION}`, data: 'MNIST', dataName: 'mnist', batch: BATCH },
+  expanded: EXPANDED,
+  images: { train: Infinity, held: HELD_OUT, test: Infinity },
+  fresh(rule, classes, options) {
+    const sizes = { input: 784, width: WIDTH, hidden: WIDTH, output: classes, depth }
+    const form = { activation: ACTIVATION, norm: 'none', norm_eps: 1e-5 } as const
+    return initialise(
+      residualMlp,
+      { architecture: 'residual-mlp', ...sizes, ...form },
+      { ...options, scale: { rule } },
+    ) as unknown as Model
+  },
+})
+
+const DEEP_RATE = 0.02
+/** ResNet-20 (He et al. 2016), pre-activation, without norms; SiLU, since a ReLU of the stem's output sits on its kink at λ = 0. */
+const resnets: Subject = {
+  ...{ blocks: 9, form: `ResNet-20, pre-activation, ${ACTIVATION}`, data: 'images of CIFAR-10', dataName: 'cifar10' },
+  batch: 32,
+  expanded: 8,
+  images: { train: 5000, held: 500, test: 1000 },
+  fresh(rule, classes, options) {
+    const sizes = { layers: [3, 3, 3], widths: [16, 32, 64], in_channels: 3, classes }
+    const form = { block: 'basic', stem: 'cifar', preactivation: true, norm: 'none', act_layer: ACTIVATION } as const
+    return initialise(
+      resnet,
+      { architecture: 'resnet', ...sizes, ...form },
+      { ...options, weights: heNormal, scale: { rule } },
+    ) as unknown as Model
+  },
+}
+
+async function demo(subject: Subject, options: DemoOptions, io: Io): Promise<void> {
   const started = performance.now()
   const signal = io.interruption()
   const backend = await backendNamed(options.backend, io)
   const folder = at(io, options.out)
   const undo = makeFolder(folder, ['report.html'])
-  const data = parted(undoing(undo, () => datasetNamed({ data: 'mnist' }, io)))
-  const setting: Setting = { options, data, backend, io, signal }
+  const data = parted(
+    undoing(undo, () => datasetNamed({ data: subject.dataName, dataDir: options.dataDir }, io)),
+    subject.images,
+  )
+  const setting: Setting = { subject, options, data, backend, io, signal }
   const results: TowerResult[] = []
   const { demoReport } = await reportingFallbacks(io, backend, async () => {
     for (const tower of towers) results.push(await trainedTower(tower, setting))
     return import('@unravel/report')
   })
   const result: DemoResult = {
-    blocks: options.depth,
+    blocks: subject.blocks,
     width: WIDTH,
     activation: ACTIVATION,
+    form: subject.form,
+    data: subject.data,
     steps: options.steps,
-    batch: BATCH,
+    batch: subject.batch,
     rates: options.lr,
     heldOut: data.held.size,
     seed: options.seed,
-    expanded: EXPANDED,
+    expanded: subject.expanded,
     tested: data.test.size,
     towers: results,
   }
@@ -126,6 +192,7 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
 }
 
 interface Setting {
+  readonly subject: Subject
   readonly options: DemoOptions
   readonly data: { readonly train: Examples; readonly held: Examples; readonly test: Examples }
   readonly backend: Backend
@@ -135,22 +202,9 @@ interface Setting {
 
 /** Trains one tower, writes its folder, and measures it before and after. */
 async function trainedTower(tower: (typeof towers)[number], setting: Setting): Promise<TowerResult> {
-  const { options, data, backend, io } = setting
-  const { depth, seed } = options
-  const sizes = { input: 784, width: WIDTH, hidden: WIDTH, output: data.train.classes, depth }
-  const config = {
-    architecture: 'residual-mlp' as const,
-    ...sizes,
-    activation: ACTIVATION,
-    norm: 'none',
-    norm_eps: 1e-5,
-  } as const
-  const where = { dtype: 'f32', backend } as const
-  const fresh = initialise(residualMlp, config, {
-    random: new Random(seed),
-    scale: { rule: tower.rule },
-    ...where,
-  }) as Model
+  const { subject, options, data, backend, io } = setting
+  const random = new Random(options.seed)
+  const fresh = subject.fresh(tower.rule, data.train.classes, { random, dtype: 'f32', backend })
 
   const initial = await stateOf(fresh, setting)
   const started = performance.now()
@@ -186,7 +240,7 @@ async function trainedAt(
   rate: number,
   fresh: Model,
   name: string,
-  { options, data, io, signal }: Setting,
+  { subject, options, data, io, signal }: Setting,
 ): Promise<Run> {
   const { steps, seed } = options
   const losses: [number, number][] = []
@@ -194,7 +248,7 @@ async function trainedAt(
   const result = await train(fresh, {
     data: data.train,
     steps,
-    batchSize: BATCH,
+    batchSize: subject.batch,
     optimiser: sgd({ momentum: MOMENTUM }),
     schedule: cosine(rate, steps),
     seed,
@@ -210,25 +264,24 @@ async function trainedAt(
   return { rate, model, losses, divergedAt, heldOut: await accuracy(model, data.held) }
 }
 
-/** The last training images as a set of their own. */
-function parted({ train, test }: { train: Examples; test: Examples }): Setting['data'] {
-  const size = train.size - HELD_OUT
-  const each = train.shape.reduce((a, b) => a * b, 1)
-  const part = (from: number, to: number) => ({
-    ...train,
-    size: to - from,
-    inputs: train.inputs.subarray(from * each, to * each),
-    labels: train.labels.subarray(from, to),
-  })
-  return { train: part(0, size), held: part(size, train.size), test }
+/** The last training images as a set of their own; of large sets the first images. */
+function parted({ train, test }: DataSets, images: Subject['images']): Setting['data'] {
+  const held = Math.min(images.held, Math.floor(train.size / 10))
+  const size = Math.min(images.train, train.size - held)
+  return {
+    train: examplesBetween(train, 0, size),
+    held: examplesBetween(train, size, size + held),
+    test: examplesBetween(test, 0, Math.min(images.test, test.size)),
+  }
 }
 
 /** Accuracy on the test set, and the expansions of its first images in f64. */
-async function stateOf(model: Model, { data, backend }: Setting): Promise<State> {
+async function stateOf(model: Model, { subject, data, backend }: Setting): Promise<State> {
   const where = { dtype: 'f64', backend } as const
-  const { x } = batchOf(
+  const { x } = examplesFor(
+    model,
     data.test,
-    Array.from({ length: EXPANDED }, (_, i) => i),
+    Array.from({ length: subject.expanded }, (_, i) => i),
     where,
   )
   const wide = Object.fromEntries(Object.entries(model.tensors).map(([name, t]) => [name, (t as Dense).to('f64')]))

@@ -11,6 +11,7 @@ import {
   constantRate,
   cosine,
   type Examples,
+  examplesBetween,
   initialise,
   initialisers,
   inMemory,
@@ -205,7 +206,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   if (options.augment !== undefined && found.vocabulary !== undefined) {
     throw new UsageError(`--augment: it is of images; ${options.data} is text`)
   }
-  const data = { ...found, train: firstOf(found.train, options.examples ?? found.train.size) }
+  const data = { ...found, train: examplesBetween(found.train, 0, options.examples ?? found.train.size) }
   if (options.batch > data.train.size) {
     throw new UsageError(`--batch ${options.batch}: the training set has only ${data.train.size} examples`)
   }
@@ -231,7 +232,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
     const started = performance.now()
     const state = await trained(fresh, plan, from, {
       ...{ options, data: data.train, checkpoint, record, spectra, lastLoss, signal, io },
-      validation: firstOf(data.test, options.model === 'residual-mlp' ? VALIDATED : FEWER_VALIDATED),
+      validation: examplesBetween(data.test, 0, options.model === 'residual-mlp' ? VALIDATED : FEWER_VALIDATED),
     })
     await conclude(state, lastLoss(), (performance.now() - started) / 1000, options, data, io)
   })
@@ -443,14 +444,6 @@ const VALIDATED = 512
 const FEWER_VALIDATED = 128
 /** Milliseconds between two measurements of it. */
 const BETWEEN = 2000
-
-/** The first examples of a set. */
-function firstOf(data: Examples, count: number): Examples {
-  const size = Math.min(count, data.size)
-  const part = <T extends { readonly length: number; subarray(from: number, to: number): T }>(array: T): T =>
-    array.subarray(0, (array.length / data.size) * size)
-  return { ...data, size, inputs: part<Uint8Array>(data.inputs as Uint8Array), labels: part(data.labels) }
-}
 
 /** A bar on a terminal, else about twenty lines in all: loss, milliseconds a step, time left, and the accuracy on held-out
  *  examples, measured about twenty times in a run that takes long enough. */
