@@ -7,64 +7,85 @@ import { expNegative, geluSlope } from './math32'
 import { fma, storePartial } from './simd'
 import { load2, store2 } from './wide'
 
-/** gx = ȳ·φ′, φ′ from v, which is φ(x) or x, for `lead` cotangents. */
+/** Elements of which φ′ is kept, once for all cotangents. */
+const CHUNK: usize = 256
+const SLOPES = memory.data(2048, 16)
+
+/** gx = ȳ·φ′, φ′ from v, which is φ(x) or x, for `lead` cotangents. One thread at a time. */
 export function mapGrad<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
-  switch (op) {
-    case MapGradCode.exp:
-      columns<T>(MapGradCode.exp, lead, n, v, gy, gx)
-      break
-    case MapGradCode.relu:
-      columns<T>(MapGradCode.relu, lead, n, v, gy, gx)
-      break
-    case MapGradCode.sigmoid:
-      columns<T>(MapGradCode.sigmoid, lead, n, v, gy, gx)
-      break
-    case MapGradCode.tanh:
-      columns<T>(MapGradCode.tanh, lead, n, v, gy, gx)
-      break
-    case MapGradCode.silu:
-      columns<T>(MapGradCode.silu, lead, n, v, gy, gx)
-      break
-    case MapGradCode.gelu:
-      if (sizeof<T>() === 4) columns<T>(MapGradCode.gelu, lead, n, v, gy, gx)
-      else wideColumns<T>(MapGradCode.gelu, lead, n, v, gy, gx)
-      break
-    case MapGradCode.geluTanh:
-      wideColumns<T>(MapGradCode.geluTanh, lead, n, v, gy, gx)
-      break
-    case MapGradCode.erf:
-      wideColumns<T>(MapGradCode.erf, lead, n, v, gy, gx)
-      break
-    case MapGradCode.normalCdf:
-      wideColumns<T>(MapGradCode.normalCdf, lead, n, v, gy, gx)
-      break
+  const bytes = n * sizeof<T>()
+  const end = gy + lead * bytes
+  for (let left = n; left > 0; left -= min(left, CHUNK)) {
+    const count = min(left, CHUNK)
+    const wide = sizeof<T>() === 4 && op > MapGradCode.gelu
+    switch (op) {
+      case MapGradCode.exp:
+        slopes<T>(MapGradCode.exp, count, v)
+        break
+      case MapGradCode.relu:
+        slopes<T>(MapGradCode.relu, count, v)
+        break
+      case MapGradCode.sigmoid:
+        slopes<T>(MapGradCode.sigmoid, count, v)
+        break
+      case MapGradCode.tanh:
+        slopes<T>(MapGradCode.tanh, count, v)
+        break
+      case MapGradCode.silu:
+        slopes<T>(MapGradCode.silu, count, v)
+        break
+      case MapGradCode.gelu:
+        if (sizeof<T>() === 4) slopes<T>(MapGradCode.gelu, count, v)
+        else wideSlopes<T>(MapGradCode.gelu, count, v)
+        break
+      case MapGradCode.geluTanh:
+        wideSlopes<T>(MapGradCode.geluTanh, count, v)
+        break
+      case MapGradCode.erf:
+        wideSlopes<T>(MapGradCode.erf, count, v)
+        break
+      case MapGradCode.normalCdf:
+        wideSlopes<T>(MapGradCode.normalCdf, count, v)
+        break
+    }
+    for (let p = gy, q = gx; p < end; p += bytes, q += bytes) {
+      if (wide) wideProducts<T>(count, p, q)
+      else products<T>(count, p, q)
+    }
+    const step = count * sizeof<T>()
+    v += step
+    gy += step
+    gx += step
   }
 }
 
-/** Four vectors of φ′ at a time, made once for all cotangents. @inline */
-function columns<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
-  const bytes = n * sizeof<T>()
-  const end = gy + lead * bytes
-  let i: usize = 0
-  for (; i + 64 <= bytes; i += 64) {
-    const s0 = slope<T>(op, v128.load(v + i))
-    const s1 = slope<T>(op, v128.load(v + i, 16))
-    const s2 = slope<T>(op, v128.load(v + i, 32))
-    const s3 = slope<T>(op, v128.load(v + i, 48))
-    for (let p = gy + i, q = gx + i; p < end; p += bytes, q += bytes) {
-      v128.store(q, v128.mul<T>(v128.load(p), s0))
-      v128.store(q, v128.mul<T>(v128.load(p, 16), s1), 16)
-      v128.store(q, v128.mul<T>(v128.load(p, 32), s2), 32)
-      v128.store(q, v128.mul<T>(v128.load(p, 48), s3), 48)
-    }
+/** @inline */
+function slopes<T>(op: i32, n: usize, v: usize): void {
+  for (let i: usize = 0; i < n * sizeof<T>(); i += 16) v128.store(SLOPES + i, slope<T>(op, v128.load(v + i)))
+}
+
+/** Slopes in f64 whatever the dtype: their exponents are squares and cubes. @inline */
+function wideSlopes<T>(op: i32, n: usize, v: usize): void {
+  for (let i: usize = 0; i < n; i += 2, v += 2 * sizeof<T>()) {
+    v128.store(SLOPES + i * 8, wideSlope(op, load2<T>(v)))
   }
-  for (; i < bytes; i += 16) {
-    const s = slope<T>(op, v128.load(v + i))
-    for (let p = gy + i, q = gx + i; p < end; p += bytes, q += bytes) {
-      const product = v128.mul<T>(v128.load(p), s)
-      if (i + 16 <= bytes) v128.store(q, product)
-      else storePartial<T>(q, product, bytes - i)
-    }
+}
+
+function products<T>(n: usize, gy: usize, gx: usize): void {
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  for (let i: usize = 0; i < whole; i += 16) {
+    v128.store(gx + i, v128.mul<T>(v128.load(gy + i), v128.load(SLOPES + i)))
+  }
+  if (whole < bytes) {
+    storePartial<T>(gx + whole, v128.mul<T>(v128.load(gy + whole), v128.load(SLOPES + whole)), bytes - whole)
+  }
+}
+
+function wideProducts<T>(n: usize, gy: usize, gx: usize): void {
+  const step: usize = 2 * sizeof<T>()
+  for (let i: usize = 0; i < n; i += 2, gy += step, gx += step) {
+    store2<T>(gx, f64x2.mul(load2<T>(gy), v128.load(SLOPES + i * 8)), n - i)
   }
 }
 
@@ -99,29 +120,6 @@ function within<T>(x: v128, limit: T): v128 {
   return v128.pmin<T>(v128.pmax<T>(x, v128.splat<T>(-limit)), v128.splat<T>(limit))
 }
 
-/** Derivatives in f64 whatever the dtype, whose exponents are squares and cubes, for all cotangents. @inline */
-function wideColumns<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
-  const step: usize = 2 * sizeof<T>()
-  const bytes = n * sizeof<T>()
-  const end = gy + lead * bytes
-  let i: usize = 0
-  for (; i + 8 <= n; i += 8, v += 4 * step, gy += 4 * step, gx += 4 * step) {
-    const s0 = wideSlope(op, load2<T>(v))
-    const s1 = wideSlope(op, load2<T>(v + step))
-    const s2 = wideSlope(op, load2<T>(v + 2 * step))
-    const s3 = wideSlope(op, load2<T>(v + 3 * step))
-    for (let p = gy, q = gx; p < end; p += bytes, q += bytes) {
-      store2<T>(q, f64x2.mul(load2<T>(p), s0), 2)
-      store2<T>(q + step, f64x2.mul(load2<T>(p + step), s1), 2)
-      store2<T>(q + 2 * step, f64x2.mul(load2<T>(p + 2 * step), s2), 2)
-      store2<T>(q + 3 * step, f64x2.mul(load2<T>(p + 3 * step), s3), 2)
-    }
-  }
-  for (; i < n; i += 2, v += step, gy += step, gx += step) {
-    const s = wideSlope(op, load2<T>(v))
-    for (let p = gy, q = gx; p < end; p += bytes, q += bytes) store2<T>(q, f64x2.mul(load2<T>(p), s), n - i)
-  }
-}
 /** @inline */
 function wideSlope(op: i32, v: v128): v128 {
   const x = within<f64>(v, 40)

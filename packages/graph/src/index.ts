@@ -20,9 +20,11 @@ export { type ReadOptions, readGraph } from './read.js'
 export { frozenFactors, recognised } from './recognise.js'
 export { type GraphResnet, resnetIn } from './resnet.js'
 export { cuts, type Site, type SkipKind, sitesOf } from './sites.js'
+export type { Builder } from './tfjs/builder.js'
 export type { CustomLayer, LayerCall } from './tfjs/layers.js'
 export type { CustomLayers } from './tfjs/layersModel.js'
 export { readTfjs, type TfjsOptions } from './tfjs/read.js'
+export type { Windows } from './tfjs/windows.js'
 export {
   countsOf,
   type GraphBlock,
