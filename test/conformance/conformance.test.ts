@@ -236,7 +236,7 @@ for (const backend of backends) {
       }
 
       // Memory of js is the garbage collector's: nothing is counted there.
-      it.runIf(backend.name === 'wasm').each(own)(
+      it.each(backend.name === 'wasm' ? own : [])(
         'frees all that it allocates in a scope, and what it held of its inputs %#',
         c => {
           const once = () =>
