@@ -28,9 +28,13 @@ export function convertCommand(io: Io): Command {
 }
 
 async function convert(file: string, { out }: ConvertOptions, io: Io): Promise<void> {
-  const graph = isGraphFile(io, file) ? await resnetFrom(file, io) : undefined
   const undo = makeFolder(at(io, out), modelFileNames)
-  const model = undoing(undo, () => graph ?? converted(file, readBytes(at(io, file))))
+  const model = await (isGraphFile(io, file)
+    ? resnetFrom(file, io).catch((error: unknown) => {
+        undo()
+        throw error
+      })
+    : undoing(undo, () => converted(file, readBytes(at(io, file)))))
   writeModel(at(io, out), model)
   const { architecture, config } = model
   const shapes = Object.values(parametersOf(model)).map(t => t.shape)
