@@ -1,0 +1,130 @@
+// The tables of docs/residual-depth.md from the results of the studies beside it.
+//   node studies/tables.mjs           writes the tables into the page
+//   node studies/tables.mjs check     ends with 1 where a table of the page is not what the results give
+//   node studies/tables.mjs take DIR  takes results from the folder of a finished study into results/
+import { readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const page = join(here, '../docs/residual-depth.md')
+
+const results = name =>
+  readFileSync(join(here, `results/${name}.jsonl`), 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+
+/** What the tables read of a line of results.jsonl. */
+function kept({ train, result, error }) {
+  if (result === undefined) return { train, error }
+  const { ended, test_accuracy, gated, taylor, orders } = result
+  return {
+    train,
+    result: {
+      ...{
+        ended,
+        test_accuracy,
+        mean_order: gated?.mean_order ?? null,
+        best_remainder: taylor?.best_remainder ?? null,
+      },
+      ...(orders?.length > 0 && {
+        orders: orders.map(o => ({
+          step: o.step,
+          mean_order: o.gated.mean_order,
+          ratio: o.taylor.radius?.ratio ?? null,
+          best_remainder: o.taylor.best_remainder,
+          complexity: o.complexity,
+          coherence: o.coherence.slice(0, 4),
+        })),
+      }),
+    },
+  }
+}
+
+const markdown = ([head, ...rows]) => {
+  const widths = head.map((_, i) => Math.max(3, ...[head, ...rows].map(cells => cells[i].length)))
+  const line = cells => `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |`
+  return [line(head), line(widths.map(width => '-'.repeat(width))), ...rows.map(line)].join('\n')
+}
+const short = x => (x === null || x === undefined ? '–' : rounded(Number(x.toPrecision(3))))
+const rounded = x => (x !== 0 && Math.abs(x) < 1e-3 ? x.toExponential() : String(x))
+const percent = x => `${(100 * x).toFixed(1)} %`
+const mean = xs => xs.reduce((a, b) => a + b, 0) / xs.length
+const median = xs => [...xs].sort((a, b) => a - b)[xs.length >> 1]
+const unique = xs => [...new Set(xs)]
+
+/** Rows of scales, columns of depths; `cell` of the results of all seeds. */
+function byDepth(name, cell) {
+  const rows = results(name)
+  const depths = unique(rows.map(r => r.train.depth))
+  return markdown([
+    ['λ', ...depths.map(n => `${n} blocks`)],
+    ...unique(rows.map(r => r.train.scale)).map(scale => [
+      String(scale),
+      ...depths.map(n => cell(rows.filter(r => r.train.depth === n && r.train.scale === scale))),
+    ]),
+  ])
+}
+
+const finished = rows => rows.filter(r => r.result?.ended === 'done').map(r => r.result)
+
+function accuracy(rows) {
+  const found = finished(rows).map(r => r.test_accuracy)
+  const lost = rows.length - found.length
+  if (found.length === 0) return 'diverged'
+  const spread = `${percent(mean(found))} (${percent(Math.min(...found))} to ${percent(Math.max(...found))})`
+  return lost === 0 ? spread : `${spread}; ${lost} of ${rows.length} diverged`
+}
+
+const medianOf = field => rows => {
+  const found = finished(rows).flatMap(r => (r[field] === null ? [] : [r[field]]))
+  return found.length === 0 ? '–' : short(median(found))
+}
+
+/** Every scale and step: the mean of the seeds. */
+function throughTraining() {
+  const rows = results('through-training')
+  return markdown([
+    ['λ', 'step', 'mean order', 'λ / radius', 'best remainder', 'complexity', 'κ₁', 'κ₂', 'κ₃'],
+    ...unique(rows.map(r => r.train.scale)).flatMap(scale => {
+      const runs = rows.filter(r => r.train.scale === scale).flatMap(r => (r.result?.orders ? [r.result.orders] : []))
+      return unique(runs.flatMap(run => run.map(o => o.step))).map(step => {
+        const at = runs.flatMap(run => run.filter(o => o.step === step))
+        const of = pick => {
+          const found = at.map(pick).filter(v => Number.isFinite(v))
+          return found.length === 0 ? '–' : short(mean(found))
+        }
+        return [
+          ...[String(scale), String(step), of(o => o.mean_order), of(o => o.ratio), of(o => o.best_remainder)],
+          ...[of(o => o.complexity), ...[1, 2, 3].map(k => of(o => o.coherence[k]))],
+        ]
+      })
+    }),
+  ])
+}
+
+const tables = {
+  accuracy: () => byDepth('depth-and-scale', accuracy),
+  'mean order': () => byDepth('depth-and-scale', medianOf('mean_order')),
+  'best remainder': () => byDepth('depth-and-scale', medianOf('best_remainder')),
+  'through training': throughTraining,
+}
+
+/** The page with every table between its marks made again. */
+const renewed = text =>
+  text.replace(/(<!-- table: (.*?) -->)[\s\S]*?<!-- end -->/g, (_, begin, name) => {
+    if (!(name in tables)) throw new Error(`${page} asks for the table "${name}"; there are ${Object.keys(tables)}`)
+    return `${begin}\n\n${tables[name]()}\n\n<!-- end -->`
+  })
+
+const [command, folder] = process.argv.slice(2)
+if (command === 'take') {
+  const lines = readFileSync(join(folder, 'results.jsonl'), 'utf8').trim().split('\n')
+  const taken = lines.map(line => `${JSON.stringify(kept(JSON.parse(line)))}\n`)
+  writeFileSync(join(here, `results/${basename(folder)}.jsonl`), taken.join(''))
+} else {
+  const current = readFileSync(page, 'utf8')
+  if (command === 'check') process.exitCode = renewed(current) === current ? 0 : 1
+  else writeFileSync(page, renewed(current))
+}
