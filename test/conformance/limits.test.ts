@@ -282,6 +282,12 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
     close(numbers(series(f, make([[-Infinity, Infinity], [1, 1], [0, 0]]), 2)).slice(0, 4), [left, right, leftSlope, rightSlope]) // biome-ignore format: one line
   })
 
+  it('hardSwish and mish have their whole slope where their gates end', () => {
+    const slopes = (f: Unary, at: readonly number[]) => numbers(grad((v: Tensor) => sum(f(v)))(make(at)))
+    expect(slopes(ops.hardSwish, [-4, 2.9375, 4, 5])).toEqual([0, expect.closeTo(1.47917, 5), 1, 1])
+    expect(slopes(ops.mish, [800, 801])).toEqual([1, 1])
+  })
+
   it('a tie is shared in both modes, and NaN makes value and derivatives NaN', () => {
     const [a, b] = [
       [1, 1, 2, 0, Number.NaN, 1],

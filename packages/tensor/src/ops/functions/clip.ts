@@ -81,7 +81,7 @@ export function hardSigmoid(x: Tensor): Tensor {
 
 export const hardSwishOp = composite({
   name: 'hardSwish',
-  body: x => gatedUnit(x, hardSigmoid, 4),
+  body: x => gatedUnit(x, hardSigmoid, 3),
   secant: x => hardSigmoid(x),
 })
 

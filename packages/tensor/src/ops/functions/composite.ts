@@ -18,7 +18,8 @@ interface Composite<A> {
 
 /** x·gate(x), of a gate that is 0 left of −limit and 1 right of limit: 0 and x there, so that no infinity meets a 0. */
 export function gatedUnit(x: Tensor, gate: (x: Tensor) => Tensor, limit: number): Tensor {
-  const inner = minimum(maximum(x, -limit), limit)
+  // The bounds lie beyond the limits, where ties with them would halve the derivative.
+  const inner = minimum(maximum(x, -1 - limit), 1 + limit)
   return where(greater(x, limit), x, mul(inner, gate(inner)))
 }
 
