@@ -29,7 +29,7 @@ export function convertCommand(io: Io): Command {
 
 async function convert(file: string, { out }: ConvertOptions, io: Io): Promise<void> {
   const undo = makeFolder(at(io, out), modelFileNames)
-  const model = await (isGraphFile(io, file)
+  const model: Model = await (isGraphFile(io, file)
     ? resnetFrom(file, io).catch((error: unknown) => {
         undo()
         throw error
