@@ -8,7 +8,7 @@ import { sub } from '../arithmetic/sub.js'
 import { meanSquare } from '../arithmetic/sumSquares.js'
 import { rsqrt } from '../functions/rsqrt.js'
 import { reshape } from '../structure/reshape.js'
-import { normalised } from './normalise.js'
+import { checkedEps, normalised } from './normalise.js'
 
 /** Axes of a batch [b,c,...] that its channels share, and the shape that aligns [c] with it. */
 const shared = (x: Tensor) => x.shape.map((_, i) => i).filter(i => i !== 1)
@@ -81,7 +81,8 @@ export function batchNorm(
   moments?: { mean: Tensor; variance: Tensor },
   eps = 1e-5,
 ): Tensor {
+  const attrs = checkedEps('batchNorm', eps)
   return moments === undefined
-    ? apply(batchNormTrainingOp, [x, weight, bias], { eps })
-    : apply(batchNormOp, [x, weight, bias, moments.mean, moments.variance], { eps })
+    ? apply(batchNormTrainingOp, [x, weight, bias], attrs)
+    : apply(batchNormOp, [x, weight, bias, moments.mean, moments.variance], attrs)
 }

@@ -10,7 +10,7 @@ import { mean } from '../arithmetic/mean.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
 import { rowsOf } from '../functions/softmax.js'
-import { normalised } from './normalise.js'
+import { checkedEps, normalised } from './normalise.js'
 
 interface Attrs {
   readonly eps: number
@@ -115,12 +115,12 @@ const composed = (op: Op<Attrs>, inputs: readonly Tensor[], attrs: Attrs, c: Ten
 /** w ⊙ (x − mean)/√(variance + eps) + b over the last axis [n]; w [n] defaults to ones, b [n] to zeros. Series follow
  *  the normalisation; paths see the scale of the run, frozen. */
 export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5): Tensor {
-  return apply(layerNormOp, [x, weight ?? filled(x, 1), bias ?? filled(x, 0)], { eps })
+  return apply(layerNormOp, [x, weight ?? filled(x, 1), bias ?? filled(x, 0)], checkedEps('layerNorm', eps))
 }
 
 /** w ⊙ x/√(mean(x²) + eps) over the last axis [n]; w [n] defaults to ones. */
 export function rmsNorm(x: Tensor, weight?: Tensor, eps = 1e-5): Tensor {
-  return apply(rmsNormOp, [x, weight ?? filled(x, 1)], { eps })
+  return apply(rmsNormOp, [x, weight ?? filled(x, 1)], checkedEps('rmsNorm', eps))
 }
 
 const filled = (x: Tensor, value: number) => full(x.shape.slice(-1), value, like(x))

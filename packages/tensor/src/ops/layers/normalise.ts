@@ -36,6 +36,12 @@ export function normalised(
   return { d, scale: rsqrt(variance) }
 }
 
+/** The attributes of a norm. Throws RangeError unless eps is a finite number of at least 0. */
+export function checkedEps(op: string, eps: number): { eps: number } {
+  if (!(Number.isFinite(eps) && eps >= 0)) throw new RangeError(`${op}: eps must be a number of at least 0, got ${eps}`)
+  return { eps }
+}
+
 /** The numbers of the run itself, which come first: order 0 of series, values of paths. */
 const numbers = (t: Tensor) => (t.dense()[0] as Dense).dataSync().subarray(0, t.size)
 
