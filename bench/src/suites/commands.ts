@@ -45,7 +45,12 @@ function ran([command, ...options]: readonly string[], depth: number): { seconds
   try {
     const begin = performance.now()
     const argv = ['--import', telling, program, command!, folder, '--input', join(folder, 'x.npy'), ...options]
-    const child = spawnSync(process.execPath, argv, { cwd: folder, encoding: 'utf8', maxBuffer: 2 ** 28 })
+    const child = spawnSync(process.execPath, argv, {
+      cwd: folder,
+      env: { ...process.env, INIT_CWD: folder },
+      encoding: 'utf8',
+      maxBuffer: 2 ** 28,
+    })
     const seconds = (performance.now() - begin) / 1000
     const told = child.stderr.trim().split('\n')
     if (child.status !== 0) throw new Error(told.at(-2) ?? 'the process failed')
