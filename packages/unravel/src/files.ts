@@ -17,12 +17,16 @@ export function checkWritable(path: string, option: string, made?: string): void
   prepareFile(path)
 }
 
-/** What `action` returns; where it throws, `undo` runs first. */
+/** What `action` returns; where it throws, or the promise that it returns is rejected, `undo` runs first. */
 export function undoing<T>(undo: () => void, action: () => T): T {
-  try {
-    return action()
-  } catch (error) {
+  const undone = (error: unknown): never => {
     undo()
     throw error
+  }
+  try {
+    const made = action()
+    return made instanceof Promise ? (made.catch(undone) as T) : made
+  } catch (error) {
+    return undone(error)
   }
 }

@@ -29,12 +29,9 @@ export function convertCommand(io: Io): Command {
 
 async function convert(file: string, { out }: ConvertOptions, io: Io): Promise<void> {
   const undo = makeFolder(at(io, out), modelFileNames)
-  const model: Model = await (isGraphFile(io, file)
-    ? resnetFrom(file, io).catch((error: unknown) => {
-        undo()
-        throw error
-      })
-    : undoing(undo, () => converted(file, readBytes(at(io, file)))))
+  const model: Model = await undoing(undo, () =>
+    isGraphFile(io, file) ? resnetFrom(file, io) : converted(file, readBytes(at(io, file))),
+  )
   writeModel(at(io, out), model)
   const { architecture, config } = model
   const shapes = Object.values(parametersOf(model)).map(t => t.shape)
