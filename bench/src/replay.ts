@@ -4,8 +4,11 @@ import type { Contender } from './types.js'
 type Call = () => void
 type Kernel = (...args: unknown[]) => void
 
-/** A backend that notes every call of a kernel, and keeps the buffers of the calls alive. */
-function noting(backend: Backend, calls: Call[], held: Set<Buffer>): Backend {
+/** Kernels that are matrix products. */
+const products: ReadonlySet<string> = new Set(['matmul', 'linear'])
+
+/** A backend that notes every call of some kernels, and keeps the buffers of the calls alive. */
+function noting(backend: Backend, calls: Call[], held: Set<Buffer>, noted: (name: string) => boolean): Backend {
   const hold = (argument: unknown) => {
     // Views have no references of their own.
     const owner = (argument as Region | null)?.owner
@@ -16,11 +19,13 @@ function noting(backend: Backend, calls: Call[], held: Set<Buffer>): Backend {
   const kernels = Object.fromEntries(
     Object.entries(backend.kernels).map(([name, kernel]) => [
       name,
-      (...args: unknown[]) => {
-        args.forEach(hold)
-        calls.push(() => (kernel as Kernel)(...args))
-        ;(kernel as Kernel)(...args)
-      },
+      noted(name)
+        ? (...args: unknown[]) => {
+            args.forEach(hold)
+            calls.push(() => (kernel as Kernel)(...args))
+            ;(kernel as Kernel)(...args)
+          }
+        : kernel,
     ]),
   )
   return { ...backend, kernels: kernels as unknown as Backend['kernels'] }
@@ -30,13 +35,25 @@ function noting(backend: Backend, calls: Call[], held: Set<Buffer>): Backend {
  * The kernels that some work calls, in their order and on their buffers, and nothing else: what remains of the work's own time is
  * dispatch, allocation and tape. `prepare` makes the work on the backend it is given; results come from there.
  */
-export function kernelsOf(backend: Backend, prepare: (backend: Backend) => Contender): Contender {
+export const kernelsOf = (backend: Backend, prepare: (backend: Backend) => Contender): Contender =>
+  replayed('its kernels', backend, prepare, () => true)
+
+/** The same of its matrix products alone. */
+export const productsOf = (backend: Backend, prepare: (backend: Backend) => Contender): Contender =>
+  replayed('its products', backend, prepare, name => products.has(name))
+
+function replayed(
+  name: string,
+  backend: Backend,
+  prepare: (backend: Backend) => Contender,
+  noted: (name: string) => boolean,
+): Contender {
   const calls: Call[] = []
   const held = new Set<Buffer>()
-  const work = prepare(noting(backend, calls, held))
+  const work = prepare(noting(backend, calls, held, noted))
   return {
     ...work,
-    name: 'its kernels',
+    name,
     result: () => {
       calls.length = 0
       return work.result()

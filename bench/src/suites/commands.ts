@@ -1,11 +1,10 @@
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { initialise, type Model, residualMlp } from '@unravel/resnet'
 import { writeModel } from '@unravel/resnet/node'
 import { arrayData, formatNpy, Random, wasm } from '@unravel/tensor'
+import { type Ran, runCommand } from '../command.js'
 import type { Quantity, Size, Suite } from '../types.js'
 
 const WIDTH = 64
@@ -21,11 +20,6 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   report: ['report', '--out', 'report.html'],
 }
 
-const program = fileURLToPath(new URL('../../../packages/unravel/bin/unravel.js', import.meta.url))
-/** Tells the largest resident memory of the process, in KiB, in the last line of standard error. */
-const tell = 'process.on("exit", () => process.stderr.write("\\n" + process.resourceUsage().maxRSS))'
-const telling = `data:text/javascript,${encodeURIComponent(tell)}`
-
 /** A folder with a tower at λ = 1/n, and inputs for it. */
 function network(depth: number): string {
   const folder = mkdtempSync(join(tmpdir(), 'unravel-bench-'))
@@ -40,21 +34,10 @@ function network(depth: number): string {
   return folder
 }
 
-function ran([command, ...options]: readonly string[], depth: number): { seconds: number; memory: number } {
+function ran([command, ...options]: readonly string[], depth: number): Ran {
   const folder = network(depth)
   try {
-    const begin = performance.now()
-    const argv = ['--import', telling, program, command!, folder, '--input', join(folder, 'x.npy'), ...options]
-    const child = spawnSync(process.execPath, argv, {
-      cwd: folder,
-      env: { ...process.env, INIT_CWD: folder },
-      encoding: 'utf8',
-      maxBuffer: 2 ** 28,
-    })
-    const seconds = (performance.now() - begin) / 1000
-    const told = child.stderr.trim().split('\n')
-    if (child.status !== 0) throw new Error(told.at(-2) ?? 'the process failed')
-    return { seconds, memory: Number(told.at(-1)) / 1024 }
+    return runCommand([command!, folder, '--input', join(folder, 'x.npy'), ...options], folder)
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -63,7 +46,7 @@ function ran([command, ...options]: readonly string[], depth: number): { seconds
 /** Seconds and memory of one command, which runs once for both. */
 function quantities(name: string, argv: readonly string[], { quick }: Size): Quantity[] {
   const depth = quick ? 100 : 1000
-  let found: ReturnType<typeof ran> | undefined
+  let found: Ran | undefined
   const once = () => (found ??= ran(argv, depth))
   const key = `${name.replace(' ', '-')}-${depth}`
   const what = `unravel ${name}, ${depth} blocks of width ${WIDTH}, ${INPUTS} inputs, f64`

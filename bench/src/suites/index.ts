@@ -4,11 +4,13 @@ import { commandLine } from './commands.js'
 import { convolution } from './conv.js'
 import { elementwise } from './elementwise.js'
 import { gpu } from './gpu.js'
+import { language } from './language.js'
 import { matmul } from './matmul.js'
 import { paths } from './paths.js'
 import { reductions } from './reductions.js'
 import { series } from './series.js'
 import { startup } from './startup.js'
+import { studies } from './studies.js'
 import { taylor } from './taylor.js'
 import { training } from './training.js'
 
@@ -25,5 +27,7 @@ export const suites: readonly Suite[] = [
   paths,
   startup,
   commandLine,
+  language,
+  studies,
   gpu,
 ]

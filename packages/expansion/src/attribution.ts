@@ -44,19 +44,23 @@ export interface Attribution {
 
 /** The parts of what runs through each block: they and the rest sum to the block. */
 export interface Parts {
-  readonly by: 'head' | 'position'
+  readonly by: 'head' | 'position' | 'source'
   /** `[orders + 1][blocks][parts]`; no parts where a block has no heads. */
   readonly values: readonly (readonly Float64Array[])[]
-  /** `[orders + 1][blocks]`: what runs through no part: biases after the heads, MLPs beside them, blocks without heads. */
+  /** `[orders + 1][blocks]`: what runs through no part: biases after the heads, MLPs beside them, blocks without heads; of
+   *  sources, what the biases of a block begin. */
   readonly rest: readonly Float64Array[]
+  /** Of sources: `[orders + 1][positions]`, the paths that begin at each position of the encoded input. What they lack of the
+   *  totals begins at biases. */
+  readonly starts?: readonly Float64Array[]
 }
 
 export interface AttributionOptions {
   /** The direction, of the shape of what is expanded; default: what is expanded itself over its norm, so that the totals of
    *  all orders sum to that norm. */
   readonly direction?: Tensor
-  /** `gatedAttribution`: splits what runs through a block by the heads of its attention, or by the positions that its branch
-   *  writes to, of states `[batch, positions, width]`. */
+  /** `gatedAttribution`: splits what runs through a block by the heads of its attention, or, of states
+   *  `[batch, positions, width]`, by the positions that its branch writes to (`position`) or reads from (`source`). */
   readonly by?: Parts['by'] | undefined
   /** `gatedAttribution`: called with the block passes done, of all. */
   readonly onProgress?: ((done: number, of: number) => void) | undefined
@@ -80,7 +84,7 @@ function byLength(dots: Float64Array, rows: number, columns: number, orders: num
 /**
  * Blocks and pairs of the `gated` expansion, by a forward–backward pass over orders: the paths of length k through block i
  * are Σ_{a+b=k−1} (suffixes of length b)·λ_i·(A_i on prefixes of length a). 2n applications of every linear map to all
- * orders at once; memory O(n·orders·batch·width). `by` splits each block's part by heads or positions.
+ * orders at once; memory O(n·orders·batch·width). `by` splits each block's part by heads, positions or sources.
  *
  * @throws RangeError where there is nothing to split by: no block with heads, or states without positions
  */
@@ -106,6 +110,9 @@ export async function gatedAttribution(
       onProgress?.(branches.length, 2 * n)
     }
     const last = states[n]!
+    if (by === 'position' || by === 'source') checkPositions(encoded, by)
+    // Suffixes as long as the longest path begin at the input; one block less is before all others.
+    const suffixRows = Math.max(most, 1) + (by === 'source' ? 1 : 0)
     const output = freeze(tower.decode, last.value, last.paths, most)
     const v = direction ?? unit(run(tower, x))
     const totals = products(padded(output.stack, most + 1), reshape(v, [1, ...v.shape]))
@@ -119,7 +126,7 @@ export async function gatedAttribution(
       const block = tower.blocks[l]!
       const { value } = states[l]!
       dots[l] = products(branches[l]!, suffixes)
-      if (by === 'position') parts[l] = { parts: positionProducts(branches[l]!, suffixes) }
+      if (by === 'position') parts[l] = { parts: productsApart(branches[l]!, suffixes, 2) }
       if (by === 'head') {
         const { heads } = block
         parts[l] =
@@ -130,17 +137,47 @@ export async function gatedAttribution(
         const skipped = block.skip === undefined ? after : frozenTransposed(block.skip, value, after)
         const branch = frozenTransposed(block.branch, value, head(after, Math.max(most, 1)))
         through[l] = keep(mul(narrow(branch, 0, 0, 1), block.scale))
-        return head(withNext(skipped, branch, block.scale), Math.max(most, 1))
+        if (by === 'source') {
+          const biases = products(biasOf(block, value), after)
+          parts[l] = { parts: keep(productsApart(states[l]!.paths, branch, 2)), rest: keep(biases) }
+        }
+        return head(withNext(skipped, branch, block.scale), suffixRows)
       })
       release(after)
       onProgress?.(2 * n - l, 2 * n)
     }
     const own = tower.blocks.map((block, l) => mul(narrow(branches[l]!, 0, 0, 1), block.scale))
     const pass = (block: Block, l: number, sent: Tensor) => frozen(block.skip!, states[l]!.value, sent)
-    return { totals, dots, parts, pairs: scope(() => pairProducts(tower, own, through, pass)) }
+    const starts = by === 'source' ? productsApart(states[0]!.paths, suffixes, 2) : undefined
+    return { totals, dots, parts, starts, pairs: scope(() => pairProducts(tower, own, through, pass)) }
   })
   const whole = await collected('gated', found, tower, most)
-  return by === undefined ? whole : { ...whole, parts: await partsOf(by, found.parts, tower, most) }
+  if (by === undefined) return whole
+  const parts = await partsOf(by, found.parts, tower, most)
+  return {
+    ...whole,
+    parts: found.starts === undefined ? parts : { ...parts, starts: await startsOf(found.starts, most) },
+  }
+}
+
+function checkPositions(states: Tensor, by: Parts['by']): void {
+  if (states.rank === 3) return
+  throw new RangeError(
+    `gatedAttribution by ${by} wants states [batch, positions, width], the tower's are [${states.shape}]`,
+  )
+}
+
+/** What the branch of a block with its gates frozen makes of nothing: `[1, ...state]`. */
+const biasOf = ({ branch }: Block, value: Tensor): Tensor =>
+  freeze(branch, value, zerosLike(reshape(value, [1, ...value.shape])), 0).stack
+
+/** `[orders + 1][positions]` of products `[positions, 1, suffixes]`. */
+async function startsOf(found: Tensor, most: number): Promise<Float64Array[]> {
+  const [positions, , rows] = found.shape as [number, number, number]
+  const data = await numbersOf(found)
+  return Array.from({ length: most + 1 }, (_, k) =>
+    Float64Array.from({ length: positions }, (_, p) => (k < rows ? data[p * rows + k]! : 0)),
+  )
 }
 
 /** Products of prefixes and suffixes of one block: of each part `[parts, rows, columns]`, and of the rest `[rows, columns]`. */
@@ -156,13 +193,6 @@ function productsApart(a: Tensor, b: Tensor, axis: number): Tensor {
     return reshape(transpose(t, [axis, 0, ...others]), [t.shape[axis]!, t.shape[0]!, -1])
   }
   return matmul(apart(a), apart(b), false, true)
-}
-
-function positionProducts(branch: Tensor, suffixes: Tensor): Tensor {
-  if (branch.rank === 4) return productsApart(branch, suffixes, 2)
-  throw new RangeError(
-    `gatedAttribution by position wants states [batch, positions, width], the tower's are [${branch.shape.slice(1)}]`,
-  )
 }
 
 /** The same of a branch with heads: suffixes pulled back to what each head mixes meet what it makes of the prefixes. */

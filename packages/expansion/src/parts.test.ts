@@ -94,17 +94,19 @@ const families: Record<string, () => Family> = {
   }),
 }
 
-/** Order sums along v of the gated run, where `cut` changes what the branch of block l adds to the paths. */
+/** Order sums along v of the gated run, where `cut` changes what the branch of block l adds to the paths, and `begin` those that
+ *  there are before all blocks. */
 function orders(
   tower: Tower,
   x: Tensor,
   v: Tensor,
   cut?: (l: number, branch: Tensor, value: Tensor, paths: Tensor) => Tensor,
+  begin: (paths: Tensor) => Tensor = paths => paths,
 ) {
   const n = tower.blocks.length
   return scope(() => {
     let value = tower.encode(x)
-    let paths = reshape(value, [1, ...value.shape])
+    let paths = begin(reshape(value, [1, ...value.shape]))
     tower.blocks.forEach((block, l) => {
       const skipped = block.skip === undefined ? { value, stack: paths } : freeze(block.skip, value, paths, n)
       const branch = freeze(block.branch, value, paths, n)
@@ -116,6 +118,13 @@ function orders(
     return sum(reshape(mul(stack, v), [n + 1, -1]), 1)
   }).dataSync()
 }
+
+/** 0 at a position, 1 at the others. */
+const othersThan = (position: number, positions: number): Tensor =>
+  tensor(
+    Float64Array.from({ length: positions }, (_, i) => Number(i !== position)),
+    { shape: [1, 1, positions, 1], dtype: 'f64' },
+  )
 
 /** The weight with the inputs of one head at zero. */
 function without(weight: Tensor, head: number, heads: number, inputsFirst: boolean): Tensor {
@@ -171,14 +180,44 @@ describe.each(Object.keys(families))('%s', name => {
         expect(Math.abs(found.reduce((a, b) => a + b, 0) - blocks[k]![l]!)).toBeLessThanOrEqual(1e-12 * size)
       }
       for (let p = 0; p < positions; p++) {
-        const others = Float64Array.from({ length: positions }, (_, i) => Number(i !== p))
-        const mask = tensor(others, { shape: [1, 1, positions, 1], dtype: 'f64' })
+        const mask = othersThan(p, positions)
         const lacking = orders(tower, x, v, (at, stack) => (at === l ? mul(stack, mask) : stack))
         for (let k = 0; k <= n; k++) {
           expect(Math.abs(parts!.values[k]![l]![p]! - (whole[k]! - lacking[k]!))).toBeLessThan(1e-12 * size)
         }
       }
     }
+  })
+
+  test('sources and biases sum to their block, and each is what the orders lack where the block does not read it', async () => {
+    const { blocks, parts, totals } = await gatedAttribution(tower, x, 'all', { direction: v, by: 'source' })
+    const positions = tower.encode(x).shape[1]!
+    const { values, rest, starts } = parts!
+    for (let l = 0; l < n; l++) {
+      for (let k = 0; k <= n; k++) {
+        expect(values[k]![l]!).toHaveLength(positions)
+        const total = values[k]![l]!.reduce((a, b) => a + b, rest[k]![l]!)
+        expect(Math.abs(total - blocks[k]![l]!)).toBeLessThanOrEqual(1e-12 * size)
+      }
+      expect(Math.abs(rest[1]![l]!)).toBeGreaterThan(0)
+      for (let p = 0; p < positions; p++) {
+        const mask = othersThan(p, positions)
+        const { branch } = tower.blocks[l]!
+        const lacking = orders(tower, x, v, (at, stack, value, paths) =>
+          at === l ? freeze(branch, value, mul(paths, mask), n).stack : stack,
+        )
+        for (let k = 0; k <= n; k++) {
+          expect(Math.abs(values[k]![l]![p]! - (whole[k]! - lacking[k]!))).toBeLessThan(1e-12 * size)
+        }
+      }
+    }
+    for (let p = 0; p < positions; p++) {
+      const lacking = orders(tower, x, v, undefined, paths => mul(paths, othersThan(p, positions)))
+      for (let k = 0; k <= n; k++) {
+        expect(Math.abs(starts![k]![p]! - (whole[k]! - lacking[k]!))).toBeLessThan(1e-12 * size)
+      }
+    }
+    expect(totals).toHaveLength(n + 1)
   })
 })
 
@@ -205,7 +244,9 @@ test('towers without heads or positions say so', async () => {
   const tower: Tower = { encode: h => h, blocks: [{ scale: 0.5, branch: tanh }], decode: h => h }
   const x = tensor([[1, 2]], f64)
   await expect(gatedAttribution(tower, x, 1, { by: 'head' })).rejects.toThrow(/no block has heads/)
-  await expect(gatedAttribution(tower, x, 1, { by: 'position' })).rejects.toThrow(
-    /\[batch, positions, width\].*\[1,2\]/,
-  )
+  for (const by of ['position', 'source'] as const) {
+    await expect(gatedAttribution(tower, x, 1, { by })).rejects.toThrow(
+      new RegExp(`by ${by} wants .*\\[batch, positions, width\\].*\\[1,2\\]`),
+    )
+  }
 })

@@ -20,6 +20,7 @@ import {
   scalesOf,
   scalesOfModel,
   storedTensors,
+  weightsFile,
   tensorsIn,
   towerOf,
 } from '@unravel/resnet'
@@ -132,7 +133,9 @@ export class Study {
 
 function make(network: Network, dtype: 'f32' | 'f64', backend: Backend): { model: Model; x: Tensor } {
   if (network.kind === 'own') {
-    const model = modelFrom(network.config, storedTensors(filesOf(network.files)), { dtype, backend })
+    const files = filesOf(network.files)
+    const file = weightsFile(files.names)
+    const model = modelFrom(network.config, storedTensors(files), { dtype, backend, file })
     const { input } = network
     return {
       model,

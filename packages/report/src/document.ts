@@ -55,16 +55,17 @@ export const expansionDocument = z.strictObject({
   target: z.string().optional(),
   /** That functional of every order, `[orders + 1][batch]`, and of the output, `[batch]`: taylor, gated and subsets. */
   projected: z.strictObject({ orders: z.array(z.array(quantity)), output: z.array(quantity) }).optional(),
-  /** With --by: what of each order runs through blocks, heads or positions; parts and rest sum to the block. */
+  /** With --by: what of each order runs through blocks, heads, positions or sources; parts and rest sum to the block. */
   attribution: z
     .strictObject({
-      by: z.enum(['block', 'head', 'position']),
+      by: z.enum(['block', 'head', 'position', 'source']),
       along: z.string(),
       names: z.array(z.string()),
       totals: z.array(quantity),
       blocks: z.array(z.array(quantity)),
       parts: z.array(z.array(z.array(quantity))).optional(),
       rest: z.array(z.array(quantity)).optional(),
+      starts: z.array(z.array(quantity)).optional(),
     })
     .optional(),
   warnings: z.array(z.string()),

@@ -68,7 +68,7 @@ export interface Network {
   readonly taylor: Analysis
   readonly moments: Moments
   readonly attribution: Attribution
-  /** The same by heads and by positions, where it has them. */
+  /** The same by heads, positions and sources, where it has them. */
   readonly parts: readonly Parts[]
   readonly paths: Awaited<ReturnType<typeof pathsOf>>
   /** Of the paths that the page shows. */
@@ -114,7 +114,7 @@ export async function examine(
     })
   const divisions = scope((): Parts['by'][] => [
     ...(tower.blocks.some(({ heads }) => heads !== undefined) ? (['head'] as const) : []),
-    ...(tokens !== undefined && tower.encode(x).rank === 3 ? (['position'] as const) : []),
+    ...(tokens !== undefined && tower.encode(x).rank === 3 ? (['position', 'source'] as const) : []),
   ])
   const parts: Parts[] = []
   for (const by of divisions) parts.push((await attributed(by)).parts!)
@@ -305,7 +305,7 @@ export function networksPage(
   })
 }
 
-/** What runs through each head or position of each block, all orders shown together. */
+/** What runs through each head, position or source of each block, all orders shown together. */
 function partsFigure({ blockNames, tokens, alongTarget, target }: Network, { by, values }: Parts): Part {
   const named = blockNames ?? values[0]!.map((_, l) => String(l))
   const divided = [...named.keys()].filter(l => values[0]![l]!.length > 0)
@@ -314,20 +314,22 @@ function partsFigure({ blockNames, tokens, alongTarget, target }: Network, { by,
   // As many columns as the block with the most parts has.
   const rows = divided.map(l => Array.from({ length: count }, (_, p) => (p < values[0]![l]!.length ? sum(l, p) : null)))
   const svg = heatMap({
-    title: by === 'head' ? 'Heads' : 'Positions',
+    title: { head: 'Heads', position: 'Positions', source: 'Sources' }[by],
     x: by,
     y: 'block',
     values: rows,
     rowNames: divided.map(l => named[l]!),
-    ...(by === 'position' &&
-      tokens?.inputs.length === 1 && { columnNames: tokens.inputs[0]!.map((t, i) => `${i} ${t}`) }),
+    ...(by !== 'head' && tokens?.inputs.length === 1 && { columnNames: tokens.inputs[0]!.map((t, i) => `${i} ${t}`) }),
     format: v => significant(v, 2),
   })
-  const what =
-    by === 'head' ? 'each head of a block with attention' : 'the positions that the branch of each block writes to'
+  const what = {
+    head: 'each head of a block with attention',
+    position: 'the positions that the branch of each block writes to',
+    source: 'the positions that the branch of each block reads',
+  }[by]
   return {
     kind: 'figure',
     svg: [svg],
-    caption: `How far paths of 1 to ${values.length - 1} branches through ${what} move ${alongTarget ? target : 'the output along itself'}. Blocks are the sums of their parts.`,
+    caption: `How far paths of 1 to ${values.length - 1} branches through ${what} move ${alongTarget ? target : 'the output along itself'}. Blocks are the sums of their parts${by === 'source' ? ' and of what their biases begin' : ''}.`,
   }
 }

@@ -49,11 +49,23 @@ const schema = z
     ...unchanged,
     ...only({ model_type: ['gpt_neox'] }),
     ...harmless('attention_dropout', 'hidden_dropout', 'classifier_dropout', 'max_position_embeddings'),
-    ...harmless('partial_rotary_factor'),
+    partial_rotary_factor: z.number().min(0).max(1).optional(),
   })
   .refine(({ hidden_size, num_attention_heads }) => hidden_size % num_attention_heads === 0, {
     path: ['num_attention_heads'],
     message: 'expected a divisor of hidden_size',
+  })
+  // Names of one setting in several versions of Hugging Face's program.
+  .superRefine((config, context) => {
+    const { rope_parameters: rope, rope_scaling: scaling } = config
+    const settings = {
+      rotary_pct: [config.rotary_pct, config.partial_rotary_factor, rope?.partial_rotary_factor],
+      rotary_emb_base: [config.rotary_emb_base, config.rope_theta, rope?.rope_theta, scaling?.rope_theta],
+    }
+    for (const [field, values] of Object.entries(settings)) {
+      if (new Set(values.filter(value => typeof value === 'number')).size < 2) continue
+      context.addIssue({ code: 'custom', path: [field], message: 'expected the value that its other names have' })
+    }
   })
 
 export type GptNeoxConfig = z.output<typeof schema>
@@ -62,12 +74,13 @@ interface RotaryFields {
   hidden_size: number
   num_attention_heads: number
   rotary_pct?: number | undefined
+  partial_rotary_factor?: number | undefined
   rope_parameters?: { partial_rotary_factor?: number | undefined } | null | undefined
 }
 /** Elements of a head that are turned by position. */
 const turnedOf = (c: RotaryFields): number =>
   Math.trunc(
-    (c.hidden_size / c.num_attention_heads) * (c.rope_parameters?.partial_rotary_factor ?? c.rotary_pct ?? 0.25),
+    (c.hidden_size / c.num_attention_heads) * (c.rope_parameters?.partial_rotary_factor ?? c.partial_rotary_factor ?? c.rotary_pct ?? 0.25),
   )
 
 /**

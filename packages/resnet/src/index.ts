@@ -80,4 +80,4 @@ export {
   train,
 } from './train.js'
 export { type VitConfig, vit } from './vit.js'
-export { type ModelFiles, storedTensors, tensorsIn } from './weights.js'
+export { type ModelFiles, storedTensors, tensorsIn, weightsFile } from './weights.js'

@@ -120,21 +120,26 @@ const multipliers = {
 
 export type LlamaConfig = z.output<typeof schema>
 
-const headSize = (c: { hidden_size: number; num_attention_heads: number; head_dim?: number | null | undefined }) =>
-  c.head_dim ?? c.hidden_size / c.num_attention_heads
+interface HeadFields {
+  model_type: string
+  hidden_size: number
+  num_attention_heads: number
+  head_dim?: number | null | undefined
+}
+/** Where the file does not say it, as Hugging Face's configuration of the model type. */
+const headSize = ({ model_type: type, head_dim: size, hidden_size: width, num_attention_heads: heads }: HeadFields) =>
+  size ?? (type === 'qwen3' && size === undefined ? 128 : width / heads)
 
 /** λ of the branches where the configuration has no `scale`: the residual multiplier of its model type. */
 function residualMultiplier(config: LlamaConfig): number {
   if (config.model_type === 'granite') return config.residual_multiplier ?? 1
-  if (config.model_type === 'minicpm' && config.scale_depth !== undefined) {
-    return config.scale_depth / Math.sqrt(config.num_hidden_layers)
-  }
+  if (config.model_type === 'minicpm') return (config.scale_depth ?? 1) / Math.sqrt(config.num_hidden_layers)
   return 1
 }
 
 /** Window of layer l's attention; Infinity where it sees everything before it. */
 function window(config: LlamaConfig, l: number): number {
-  const { model_type: type, sliding_window: size, layer_types: kinds } = config
+  const { model_type: type, sliding_window: size = 4096, layer_types: kinds } = config
   if (!size || type === 'llama' || type === 'granite' || type === 'minicpm') return Infinity
   if (kinds) return kinds[l] === 'sliding_attention' ? size : Infinity
   if (type === 'mistral') return size
@@ -214,8 +219,7 @@ export const llama: Architecture<LlamaConfig> = {
     const norm = (name: string, x: Tensor) => rmsNorm(x, tensors[`${name}.weight`]!, eps)
     const embeddings = tensors['model.embed_tokens.weight']!
     const embeddingFactor = config.embedding_multiplier ?? config.scale_emb ?? 1
-    const logitFactor =
-      config.model_type === 'minicpm' && config.dim_model_base !== undefined ? config.dim_model_base / width : 1
+    const logitFactor = config.model_type === 'minicpm' ? (config.dim_model_base ?? 1) / width : 1
     const attend = attentionOf(config, tensors)
     const mlp = (l: number, x: Tensor) => {
       const part = (name: string, y: Tensor) => linearLayer(tensors, `model.layers.${l}.mlp.${name}`, y)
@@ -248,7 +252,7 @@ function attentionOf(config: LlamaConfig, tensors: Tensors): (l: number) => Head
   const size = headSize(config)
   const groups = config.num_key_value_heads ?? heads
   const theta = thetaOf(config)
-  const scale = config.attention_multiplier ?? 1 / Math.sqrt(size)
+  const scale = config.attention_multiplier ?? (config.model_type === 'granite' ? 1 : 1 / Math.sqrt(size))
   const mix = (l: number, x: Tensor) => {
     const [batch, sequence] = x.shape as [number, number]
     const prefix = `model.layers.${l}.self_attn.`

@@ -134,6 +134,8 @@ export interface LoadOptions extends ConfigOptions {
   /** Default f32. */
   readonly dtype?: 'f32' | 'f64'
   readonly backend?: Backend
+  /** The file of the weights, for messages (default: model.safetensors). */
+  readonly file?: string
 }
 
 /**
@@ -144,19 +146,19 @@ export interface LoadOptions extends ConfigOptions {
 export function modelFrom(
   config: string,
   weights: Uint8Array | ReadonlyMap<string, StoredTensor>,
-  { dtype = 'f32', backend = defaultBackend(), onWarning }: LoadOptions = {},
+  { dtype = 'f32', backend = defaultBackend(), file, onWarning }: LoadOptions = {},
 ): Model {
   const { architecture, config: parsed } = parseConfig(config, onWarning && { onWarning })
   const stored = weights instanceof Uint8Array ? parseSafetensors(weights).tensors : weights
-  const found = checkedTensors(architecture, parsed, stored)
+  const found = checkedTensors(architecture, parsed, stored, file)
   const tensors = scope(() => {
     const made: Record<string, Tensor> = {}
     for (const name of Object.keys(specsOf(architecture, parsed))) {
-      const file = found.get(name)
-      if (file === undefined) continue
-      const { data, shape } = file.read(dtype)
+      const array = found.get(name)
+      if (array === undefined) continue
+      const { data, shape } = array.read(dtype)
       // Only what was stored tells an overflow from an infinity.
-      if (!allFinite(data)) checkFinite(file.read('f64').data, shape, dtype, 'weights', name)
+      if (!allFinite(data)) checkFinite(array.read('f64').data, shape, dtype, 'weights', name)
       made[name] = tensor(data, { shape, dtype, backend })
     }
     return made
@@ -169,9 +171,10 @@ function checkedTensors(
   architecture: Architecture,
   config: Config,
   stored: ReadonlyMap<string, StoredTensor>,
+  file = 'model.safetensors',
 ): ReadonlyMap<string, StoredTensor> {
   const fail = (message: string): never => {
-    throw new FormatError(`model.safetensors: ${message}`)
+    throw new FormatError(`${file}: ${message}`)
   }
   // Every block has a tensor of its own: a depth that the file cannot hold is refused before it is spelt out.
   const depth = architecture.depth(config)

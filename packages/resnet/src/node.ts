@@ -38,7 +38,7 @@ import type { Optimiser } from './optimisers.js'
 import { parsePng } from './png.js'
 import { type Characters, charactersOf } from './text.js'
 import type { TrainingState } from './train.js'
-import { MissingWeights, storedTensors, tensorsIn } from './weights.js'
+import { MissingWeights, storedTensors, tensorsIn, weightsFile } from './weights.js'
 
 /** A file or folder that cannot be read or written; the message names it and what to do. */
 export class FileError extends Error {
@@ -99,9 +99,19 @@ const temporaryOf = (file: string, process: number | string): string => `${file}
 /** Writes a file as a whole or not at all: to a temporary name beside it, which is then renamed. A link stays one, and
  *  what is no file is written to. What processes that died left of such writes is removed. */
 export function writeFileAtomically(path: string, bytes: Uint8Array | string): void {
-  attempt('write', path, () => {
+  const file = replaceFile(path, bytes)
+  if (file !== null) removeLeftovers(file)
+}
+
+/** The same without a look at what else is in the folder, which may hold very many files.
+ *  @returns the file that was written, beyond links; null for what is no file */
+export function replaceFile(path: string, bytes: Uint8Array | string): string | null {
+  return attempt('write', path, () => {
     const file = replacedBy(path)
-    if (file === null) return writeFileSync(path, bytes)
+    if (file === null) {
+      writeFileSync(path, bytes)
+      return null
+    }
     const temporary = temporaryOf(file, process.pid)
     try {
       writeFileSync(temporary, bytes, { flush: true })
@@ -110,7 +120,7 @@ export function writeFileAtomically(path: string, bytes: Uint8Array | string): v
       rmSync(temporary, { force: true })
       throw error
     }
-    removeLeftovers(file)
+    return file
   })
 }
 
@@ -197,11 +207,11 @@ export function readModel(folder: string, options: LoadOptions = {}): Model {
     throw new FileError(`cannot read ${folder}: ${found}; a model is a folder with config.json and model.safetensors`)
   }
   const config = Buffer.from(readBytes(join(folder, 'config.json'))).toString('utf8')
-  return about(folder, () => withWeights(folder, weights => modelFrom(config, weights, options)))
+  return about(folder, () => withWeights(folder, (weights, file) => modelFrom(config, weights, { ...options, file })))
 }
 
 /** Gives `use` the stored tensors of a folder, which are read from their files piece by piece while it runs. */
-function withWeights<T>(folder: string, use: (weights: ReadonlyMap<string, StoredTensor>) => T): T {
+function withWeights<T>(folder: string, use: (weights: ReadonlyMap<string, StoredTensor>, file: string) => T): T {
   const open: number[] = []
   const tensorsOf = (name: string): ReadonlyMap<string, StoredTensor> => {
     const path = join(folder, name)
@@ -212,12 +222,14 @@ function withWeights<T>(folder: string, use: (weights: ReadonlyMap<string, Store
     })
   }
   try {
+    const names = readdirSync(folder)
     return use(
       storedTensors({
-        names: readdirSync(folder),
+        names,
         text: name => Buffer.from(readBytes(join(folder, name))).toString('utf8'),
         tensors: tensorsOf,
       }),
+      weightsFile(names),
     )
   } catch (error) {
     if (!(error instanceof MissingWeights)) throw error

@@ -27,17 +27,19 @@ function about<T>(name: string, action: () => T): T {
 
 /** The tensors of a folder's weights: one file, shards with an index, or a state dict of torch.save. Throws FormatError. */
 export function storedTensors(files: ModelFiles): ReadonlyMap<string, StoredTensor> {
-  const { names } = files
-  for (const name of ['model.safetensors', 'pytorch_model.bin']) {
-    if (names.includes(name)) return files.tensors(name)
-    const index = `${name}.index.json`
-    if (names.includes(index)) return sharded(index, files)
-  }
+  const name = weightsFile(files.names)
+  return name.endsWith('.index.json') ? sharded(name, files) : files.tensors(name)
+}
+
+/** The file of a folder that its weights are read from, or the index of their shards. Throws FormatError. */
+export function weightsFile(names: readonly string[]): string {
+  const usual = ['model.safetensors', 'pytorch_model.bin'].flatMap(name => [name, `${name}.index.json`])
   const saved = names.filter(name => /\.(pt|pth)$/.test(name))
-  if (saved.length === 1) return files.tensors(saved[0]!)
-  const found = saved.length === 0 ? 'there is no' : `${brief(saved.join(', '))} are several, and there is no`
+  const found = usual.find(name => names.includes(name)) ?? (saved.length === 1 ? saved[0] : undefined)
+  if (found !== undefined) return found
+  const lacking = saved.length === 0 ? 'there is no' : `${brief(saved.join(', '))} are several, and there is no`
   throw new MissingWeights(
-    `${found} model.safetensors (nor model.safetensors.index.json with its shards, pytorch_model.bin, or one .pt or .pth)`,
+    `${lacking} model.safetensors (nor model.safetensors.index.json with its shards, pytorch_model.bin, or one .pt or .pth)`,
   )
 }
 

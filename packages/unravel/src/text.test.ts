@@ -280,7 +280,7 @@ test('tables name tokens, positions and blocks', async () => {
   expect((await run('report', 'model', ...both, '--target', '" Paris"', '--out', 'r.html')).status).toBe(0)
 })
 
-test('--by block, head and position divides the gated orders along the target', async () => {
+test('--by block, head, position and source divides the gated orders along the target', async () => {
   const argv = ['expand', 'model', '--prompt', 'The capital of', '--expansion', 'gated', '--orders', 'all']
   const target = ['--target', '" Paris" - " London"']
   const { projected, attribution: whole } = await json(...argv, ...target, '--by', 'block')
@@ -294,6 +294,7 @@ test('--by block, head and position divides the gated orders along the target', 
   for (const [by, counts] of [
     ['head', [3, 0, 3, 0]],
     ['position', [3, 3, 3, 3]],
+    ['source', [3, 3, 3, 3]],
   ] as const) {
     const { attribution } = await json(...argv, ...target, '--by', by)
     attribution.parts.forEach((row: number[][], k: number) => {
@@ -302,6 +303,10 @@ test('--by block, head and position divides the gated orders along the target', 
     })
     const { stdout } = await run(...argv, ...target, '--by', by)
     expect(stdout).toMatch(by === 'head' ? /^h\.1\.attn +head 2 +-?\d/m : /^h\.0\.mlp +1 " capital" +-?\d/m)
+    if (by !== 'source') continue
+    attribution.starts.forEach((row: number[], k: number) => expect(row, `order ${k}`).toHaveLength(3))
+    expect(stdout).toMatch(/^h\.1\.attn +biases +-?\d/m)
+    expect(stdout).toMatch(/position of the input at which they begin[\s\S]*^1 " capital" +-?\d[\s\S]*^biases +-?\d/m)
   }
   const wrong = await run('expand', mlp, '--input', join(mlp, 'input.npy'), '--expansion', 'gated', '--by', 'head')
   expect(wrong).toMatchObject({ status: 2, stdout: '' })
@@ -311,7 +316,7 @@ test('--by block, head and position divides the gated orders along the target', 
   )
   await run('report', 'model', '--prompt', 'The is', ...target, '--out', 'parts.html')
   const html = readFileSync(join(folder, 'parts.html'), 'utf8')
-  for (const title of ['Heads', 'Positions']) expect(html.includes(`>${title}</text>`), title).toBe(true)
+  for (const title of ['Heads', 'Positions', 'Sources']) expect(html.includes(`>${title}</text>`), title).toBe(true)
   expect(html.includes('1 &quot; is&quot;') || html.includes('1 " is"')).toBe(true)
 })
 

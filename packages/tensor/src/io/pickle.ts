@@ -189,6 +189,10 @@ export function unpickle(cursor: Cursor, rules: PickleRules): unknown {
       case 0x43: // SHORT_BINBYTES
         stack.push(bytesOf(cursor.take(1)[0]!).slice())
         break
+      case 0x8e: // BINBYTES8
+      case 0x96: // BYTEARRAY8
+        stack.push(bytesOf(length64()).slice())
+        break
       case 0x5d: // EMPTY_LIST
       case 0x29: // EMPTY_TUPLE
       case 0x8f: // EMPTY_SET

@@ -103,6 +103,15 @@ const entriesOf = (bytes: Uint8Array) =>
     throw new Error(message)
   })
 
+it.each(['containers-2', 'containers-3', 'containers-4', 'containers-5', 'containers-legacy'])(
+  'torch.save: %s.pth, whatever containers and numbers of Python are beside the state dict',
+  name => {
+    const { tensors } = parseTorch(file(`${name}.pth`))
+    expect([...tensors.keys()]).toEqual(['w'])
+    expect([...tensors.get('w')!.read('f32').data]).toEqual([0, Math.fround(1 / 7)])
+  },
+)
+
 describe('torch.save: what is refused', () => {
   it('names the class of an object that is no container of tensors, and runs nothing', () => {
     expect(() => parseTorch(file('module.pth'))).toThrow(

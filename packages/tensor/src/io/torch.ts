@@ -87,10 +87,23 @@ const calls: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
   'torch._tensor _rebuild_from_type_v2': ([callee, , args]) => call(callee, args),
   'torch Size': args => args[0] ?? [],
   'collections OrderedDict': args => dictionary(args[0] ?? []),
-  'builtins set': args => args[0] ?? [],
-  '__builtin__ set': args => args[0] ?? [],
+  // The factory of a default dictionary, and what it holds.
+  'collections defaultdict': args => dictionary(args[1] ?? []),
+  'torch device': args => args[0] ?? null,
+  // Protocols before 3 have no bytes: a text of Latin-1 that is encoded.
+  '_codecs encode': args => args[0] ?? null,
+  ...builtins(['set', 'frozenset', 'bytes', 'bytearray', 'complex'], args => args[0] ?? []),
 }
-const classes = new Set(['torch._tensor Tensor', 'torch Tensor', 'torch.nn.parameter Parameter'])
+const classes = new Set([
+  ...['torch._tensor Tensor', 'torch Tensor', 'torch.nn.parameter Parameter'],
+  // Factories of default dictionaries.
+  ...Object.keys(builtins(['list', 'dict', 'int', 'float', 'str', 'bool', 'tuple'], () => null)),
+])
+
+/** One entry for each name of Python's builtins, whose module was called otherwise in Python 2. */
+function builtins<T>(names: readonly string[], value: T): Record<string, T> {
+  return Object.fromEntries(names.flatMap(name => ['builtins', '__builtin__'].map(module => [`${module} ${name}`, value])))
+}
 
 function call(callee: unknown, args: unknown): unknown {
   const made = callee instanceof Global && Object.hasOwn(calls, callee.name) ? calls[callee.name] : undefined

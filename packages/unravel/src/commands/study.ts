@@ -48,12 +48,8 @@ async function runStudy(file: string, options: StudyCommandOptions, train: () =>
   if (!holdsStudy(folder)) throw new UsageError(`--out ${options.out}: it holds other files; name a new folder`)
   mkdirSync(folder, { recursive: true })
   const store = storeIn(folder)
-  const rows = new Map<Job, Row>()
-  const open = study.jobs.filter(job => {
-    const result = store.find(job)
-    if (result !== undefined) rows.set(job, { ...job, result })
-    return result === undefined
-  })
+  const errors = new Map<Job, string>()
+  const open = study.jobs.filter(job => store.find(job) === undefined)
   if (open.length < study.jobs.length) {
     io.err(`${study.jobs.length - open.length} of ${study.jobs.length} jobs were finished before\n`)
   }
@@ -61,24 +57,30 @@ async function runStudy(file: string, options: StudyCommandOptions, train: () =>
   const bar = progressBar(io, study.name, open.length, 'jobs')
   let done = 0
   let next = 0
-  const stopped = new Promise<null>(resolve => signal.addEventListener('abort', () => resolve(null), { once: true }))
   const lane = async (): Promise<void> => {
     while (next < open.length && !signal.aborted) {
       const job = open[next++]!
-      const outcome = await Promise.race([runner.run(job), stopped])
-      if (outcome === null) return
+      const outcome = await runner.run(job)
+      if (signal.aborted) return
+      // Results wait in their files, so that the memory of a study does not grow with it.
       if ('result' in outcome) store.keep(job, outcome.result)
-      rows.set(job, { ...job, ...outcome })
+      else errors.set(job, outcome.error)
       bar.update(++done)
     }
   }
+  const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
   try {
-    await Promise.all(Array.from({ length: Math.min(runner.together, open.length) }, lane))
+    await Promise.race([Promise.all(Array.from({ length: Math.min(runner.together, open.length) }, lane)), stopped])
   } finally {
     bar.stop()
     await runner.close()
   }
-  const known = study.jobs.flatMap(job => rows.get(job) ?? [])
+  const known = study.jobs.flatMap((job): Row[] => {
+    const result = store.find(job)
+    if (result !== undefined) return [{ ...job, result }]
+    const error = errors.get(job)
+    return error === undefined ? [] : [{ ...job, error }]
+  })
   await writeResults(folder, study, known)
   if (options.tensorboard) writeEvents(folder, known)
   if (signal.aborted) {

@@ -10,6 +10,8 @@ const QUEUE = 'unravel'
 const OUTCOME = 'unravel-outcome:'
 /** Seconds that an outcome waits for the study that asked for it. */
 const KEPT = 7 * 24 * 3600
+/** Seconds that it stays when it was fetched. */
+const FETCHED = 60
 /** Jobs that a study has in the queue at a time. */
 const TOGETHER = 256
 /** Milliseconds between two looks for outcomes, and between two checks that the queue still has the jobs. */
@@ -39,6 +41,7 @@ export async function redisRunner(url: string, io: Io): Promise<Runner> {
       })),
     )
   let fresh: Job[] = []
+  let checked = Date.now()
   let looking = false
   const look = async (): Promise<void> => {
     if (looking) return
@@ -50,21 +53,26 @@ export async function redisRunner(url: string, io: Io): Promise<Runner> {
       const ids = [...open.keys()]
       if (ids.length === 0) return
       const found = await connection.mget(ids.map(id => OUTCOME + id))
+      const fetched = connection.pipeline()
       for (const [i, text] of found.entries()) {
         if (text === null) continue
         const id = ids[i]!
-        open.get(id)!.settle(JSON.parse(text) as Outcome)
+        const outcome = JSON.parse(text) as Outcome
+        open.get(id)!.settle(outcome)
         open.delete(id)
-        await connection.del(OUTCOME + id)
+        // What succeeded stays for a while: a worker that is given the job again sees that it is done.
+        if ('error' in outcome) fetched.del(OUTCOME + id)
+        else fetched.expire(OUTCOME + id, FETCHED)
       }
+      await fetched.exec()
+      if (Date.now() - checked < CHECK) return
+      checked = Date.now()
+      await add(ids.flatMap(id => open.get(id)?.job ?? []))
     } finally {
       looking = false
     }
   }
-  const timers = [
-    setInterval(() => void look().catch(() => {}), LOOK),
-    setInterval(() => void add([...open.values()].map(({ job }) => job)).catch(() => {}), CHECK),
-  ]
+  const timer = setInterval(() => void look().catch(() => {}), LOOK)
   return {
     together: TOGETHER,
     run: job =>
@@ -73,7 +81,7 @@ export async function redisRunner(url: string, io: Io): Promise<Runner> {
         fresh.push(job)
       }),
     async close() {
-      for (const timer of timers) clearInterval(timer)
+      clearInterval(timer)
       // What nobody waits for any more need not run.
       await Promise.all([...open.keys()].map(id => queue.remove(id).catch(() => 0)))
       await queue.close()
@@ -89,6 +97,7 @@ export async function work(url: string, pool: Runner, concurrency: number, signa
   const worker = new Worker<Job>(
     QUEUE,
     async ({ data }) => {
+      if (await connection.exists(OUTCOME + data.id)) return
       const outcome = await pool.run(data)
       if (signal.aborted) throw new Error('the worker was stopped')
       await connection.set(OUTCOME + data.id, JSON.stringify(outcome), 'EX', KEPT)
@@ -113,7 +122,12 @@ async function connect(url: string, io: Io): Promise<Redis> {
   const { Redis } = await library('ioredis')
   if (!/^rediss?:\/\//.test(url)) {
     throw new UsageError(
-      `--redis ${url}: expected redis://[user:password@]host[:port][/database], or rediss:// for TLS`,
+      `--redis ${placeOf(url)}: expected redis://[user:password@]host[:port][/database], or rediss:// for TLS`,
+    )
+  }
+  if (!URL.canParse(url)) {
+    throw new UsageError(
+      `--redis ${placeOf(url)}: it is no URL; characters such as / : @ of a password are written as %2F %3A %40`,
     )
   }
   let away = false
@@ -140,13 +154,21 @@ async function connect(url: string, io: Io): Promise<Redis> {
     await connection.ping()
   } catch (error) {
     connection.disconnect()
-    throw new UsageError(`--redis ${placeOf(url)}: no connection: ${oneLine(why || (error as Error).message)}`)
+    const reason = why || (error as Error).message
+    throw new UsageError(`--redis ${placeOf(url)}: no connection: ${oneLine(reason)}${adviceOn(reason)}`)
   }
   return connection
 }
 
-/** The address without its password. */
-const placeOf = (url: string): string => url.replace(/\/\/[^@/]*@/, '//')
+/** What to do about a refused connection, where its message does not say it. */
+function adviceOn(reason: string): string {
+  if (/^NOAUTH/.test(reason)) return '; give its password, as in redis://:password@host'
+  if (/certificate/i.test(reason)) return '; for a certificate of your own set NODE_EXTRA_CA_CERTS to its file'
+  return /ECONNRESET|EPIPE/.test(reason) ? '; a server that speaks TLS has a rediss:// URL' : ''
+}
+
+/** The address without its password, which may hold an unescaped @, and without options. */
+const placeOf = (url: string): string => url.replace(/\/\/.*@/, '//').replace(/\?.*$/, '')
 
 /** A package of the queue; UsageError where it is not installed. */
 async function library<Name extends 'bullmq' | 'ioredis'>(name: Name): Promise<Libraries[Name]> {

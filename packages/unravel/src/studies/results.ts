@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { writeFileAtomically } from '@unravel/resnet/node'
+import { prepareFile, replaceFile, writeFileAtomically } from '@unravel/resnet/node'
 import { UsageError } from '../errors.js'
 import type { JobResult, Row } from './job.js'
 import type { Job, Setting, Study } from './plan.js'
@@ -18,6 +18,10 @@ export function storeIn(folder: string): Store {
   const jobs = join(folder, 'jobs')
   mkdirSync(jobs, { recursive: true })
   const there = new Set(readdirSync(jobs))
+  for (const name of there) {
+    const leftover = /^(.+\.json)\.\d+\.tmp$/.exec(name)
+    if (leftover !== null) prepareFile(join(jobs, leftover[1]!)) // removes it
+  }
   return {
     find({ id }) {
       const name = `${id}.json`
@@ -31,7 +35,7 @@ export function storeIn(folder: string): Store {
     },
     keep({ id }, result) {
       const name = `${id}.json`
-      writeFileAtomically(join(jobs, name), `${JSON.stringify(result)}\n`)
+      replaceFile(join(jobs, name), `${JSON.stringify(result)}\n`)
       there.add(name)
     },
   }

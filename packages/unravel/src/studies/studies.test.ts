@@ -3,8 +3,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Queue } from 'bullmq'
 import { Command, Option } from 'commander'
 import { parquetReadObjects } from 'hyparquet'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startUnravel } from '../../../../test/support/cli.js'
 import { writeImages } from '../../../../test/support/images.js'
@@ -278,21 +280,30 @@ const redis = (() => {
   }
 })()
 
+const freePort = (): Promise<number> =>
+  new Promise(resolve => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number }
+      probe.close(() => resolve(port))
+    })
+  })
+
+/** A server of this machine alone that keeps nothing, once it accepts connections. */
+async function redisServer(...argv: readonly string[]): Promise<ChildProcess> {
+  const server = spawn(redis!, [...argv, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
+  await new Promise<void>(resolve => server.stdout.on('data', text => /ready to accept/i.test(text) && resolve()))
+  return server
+}
+
 describe.runIf(redis !== undefined)('unravel study through Redis', () => {
   let port: number
   let server: ChildProcess
   const started: ChildProcess[] = []
   const serve = async () => {
-    server = spawn(redis!, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
-    await new Promise<void>(resolve => server.stdout!.on('data', text => /ready to accept/i.test(text) && resolve()))
+    server = await redisServer('--port', String(port))
   }
   beforeAll(async () => {
-    port = await new Promise(resolve => {
-      const probe = createServer().listen(0, '127.0.0.1', () => {
-        const { port } = probe.address() as { port: number }
-        probe.close(() => resolve(port))
-      })
-    })
+    port = await freePort()
     await serve()
   })
   afterAll(() => {
@@ -328,5 +339,81 @@ describe.runIf(redis !== undefined)('unravel study through Redis', () => {
     const { status, stderr } = await study.outcome
     expect({ status, back: /is back/.test(stderr) }).toEqual({ status: 0, back: true })
     expect(read('remote', 'results.jsonl')).toBe(read('local', 'results.jsonl'))
+  }, 240_000)
+
+  test('a job that a worker is given twice runs once', async () => {
+    write('once.json', { train: settings, grid: { seed: [10, 11] } })
+    const taken = await worker()
+    let told = ''
+    taken.stderr!.on('data', text => (told += text))
+    expect((await run('study', 'once.json', '--out', 'once', '--redis', url())).status).toBe(0)
+    const jobs = lines(read('once', 'results.jsonl')).map(line => JSON.parse(line))
+    const connection = new Redis(url(), { maxRetriesPerRequest: null })
+    const queue = new Queue('unravel', { connection })
+    try {
+      // A study adds what it has no outcome of; one may arrive meanwhile.
+      await queue.addBulk(
+        jobs.map(({ result: _, ...data }) => ({ name: 'job', data, opts: { removeOnComplete: true } })),
+      )
+      while (Object.values(await queue.getJobCounts()).some(count => count > 0))
+        await new Promise(r => setTimeout(r, 50))
+    } finally {
+      await queue.close()
+      connection.disconnect()
+    }
+    expect(told.match(/: done/g)).toHaveLength(2)
+  }, 240_000)
+
+  test('TLS and a password by the URL; without either, one line says what to do', async () => {
+    const at = (name: string) => join(folder, name)
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+    const made = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', at('key.pem'), '-out', at('cert.pem')]
+    execFileSync('openssl', [...made, ...subject], { stdio: 'ignore' })
+    const port = await freePort()
+    const files = [
+      '--tls-cert-file',
+      at('cert.pem'),
+      '--tls-key-file',
+      at('key.pem'),
+      '--tls-ca-cert-file',
+      at('cert.pem'),
+    ]
+    started.push(
+      await redisServer(
+        '--tls-port',
+        String(port),
+        '--port',
+        '0',
+        ...files,
+        '--tls-auth-clients',
+        'no',
+        '--requirepass',
+        's3:c/r@t',
+      ),
+    )
+    const secured = `127.0.0.1:${port}`
+    const trusting = { env: { NODE_EXTRA_CA_CERTS: at('cert.pem') } }
+    const password = encodeURIComponent('s3:c/r@t')
+    write('tls.json', { train: settings })
+    const study = (url: string, setting = trusting) =>
+      startUnravel(['study', 'tls.json', '--out', 'tls', '--redis', url], folder, setting).outcome
+
+    for (const [url, message, setting] of [
+      [`rediss://:${password}@${secured}`, /self-signed certificate; .*NODE_EXTRA_CA_CERTS/, {}],
+      [`redis://:${password}@${secured}`, /TLS has a rediss:\/\/ URL/, {}],
+      [`rediss://${secured}`, /NOAUTH.*; give its password/, trusting],
+      [`rediss://:wrong@${secured}`, /WRONGPASS/, trusting],
+      [`rediss://:s3:c/r@t@${secured}`, /no URL; characters such as .*%2F/, trusting],
+    ] as const) {
+      const { status, stderr } = await study(url, setting as typeof trusting)
+      expect([status, stderr]).toEqual([2, expect.stringMatching(message)])
+      expect(stderr).not.toMatch(/s3|c\/r|wrong@|c%2Fr/)
+      expect(lines(stderr)).toHaveLength(1)
+    }
+
+    const { child } = startUnravel(['worker', '--redis', `rediss://:${password}@${secured}`], folder, trusting)
+    started.push(child)
+    expect(await study(`rediss://default:${password}@${secured}/0`)).toMatchObject({ status: 0, stderr: '' })
+    expect(JSON.parse(read('tls', 'results.jsonl')).result.ended).toBe('done')
   }, 240_000)
 })
