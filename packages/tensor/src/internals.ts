@@ -8,6 +8,7 @@ export { tapesRecording } from './core/levels.js'
 export { apply, like } from './core/op.js'
 export {
   type Applied,
+  type Binary,
   Dense,
   type Elementwise,
   type GateContext,
@@ -15,6 +16,7 @@ export {
   type OrdersContext,
   type SeriesContext,
   type Stacked,
+  type Unary,
 } from './core/tensor.js'
 export { leaves } from './core/tree.js'
 export { bounded, brief, shown } from './io/errors.js'

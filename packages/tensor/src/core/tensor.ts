@@ -202,8 +202,8 @@ export class Dense extends Tensor {
 }
 
 /** What a reverse rule sees of one application of its op. */
-export interface Applied<A> {
-  readonly inputs: readonly Tensor[]
+export interface Applied<A, I extends readonly Tensor[] = readonly Tensor[]> {
+  readonly inputs: I
   readonly output: Tensor
   readonly attrs: A
   /** Which inputs want a cotangent; a rule may return null for the others. */
@@ -216,28 +216,36 @@ export interface Applied<A> {
  *  which those up to `order` are kept. Interpreters that are given none take marks for factors. */
 export type Mark = (stack: Tensor, scale: number, order: number) => Tensor
 
+/** The inputs of most ops. */
+export type Unary = readonly [x: Tensor]
+export type Binary = readonly [a: Tensor, b: Tensor]
+export type Ternary = readonly [a: Tensor, b: Tensor, c: Tensor]
+
+/** A gate is a method to the type checker, so that a table may hold ops of every number of inputs. */
+type Gate<A, I> = { gate(inputs: I, attrs: A, at: GateContext): Tensor }['gate']
+
 /**
- * Everything the system knows about one op; one file in ops/ each. Rules are written in ops, so that derivatives have
+ * Everything the system knows about one op of attributes `A` and inputs `I`; one file in ops/ each. Rules are written in ops, so that derivatives have
  * derivatives, and they broadcast over extra leading axes of what they propagate: cotangents in `vjp`, stacked orders
  * in `series` and `gate`. Attributes therefore count axes from the end.
  */
-export interface Op<A = void> {
+export interface Op<A = void, I extends readonly Tensor[] = readonly Tensor[]> {
   readonly name: string
   /** Shapes in and out, such as `[...,m,k], [...,k,n] -> [...,m,n]`. Printed in errors and docs, checked by tests. */
   readonly signature: string
   /** Type of the result. The only place that refuses shapes and dtypes. */
-  infer(inputs: readonly Tensor[], attrs: A): TensorType
+  infer(inputs: I, attrs: A): TensorType
   /** Computes on numbers, by calling kernels. */
-  run(inputs: readonly Dense[], attrs: A, type: TensorType): Dense
+  run(inputs: { readonly [K in keyof I]: Dense }, attrs: A, type: TensorType): Dense
   /** Reverse rule: the cotangents of the inputs from the cotangent of the output, `[lead..., ...output.shape]`.
    *  An op without one is not differentiable: it is constant almost everywhere. */
-  vjp?(applied: Applied<A>, cotangent: Tensor): readonly (Tensor | null)[]
+  vjp?(applied: Applied<A, I>, cotangent: Tensor): readonly (Tensor | null)[]
   /** Taylor rule. Inputs are series of this expansion, or constants. An op without one acts on order 0. */
-  series?(inputs: readonly Tensor[], attrs: A, at: SeriesContext): Tensor
+  series?(inputs: I, attrs: A, at: SeriesContext): Tensor
   /** The op with its gates frozen at the run: an affine map of the paths. A string says why there is none. */
-  gate?: string | ((inputs: readonly Tensor[], attrs: A, at: GateContext) => Tensor)
+  gate?: string | Gate<A, I>
   /** The op written in other ops. Interpreters use it where the op has no rule of its own. */
-  body?(inputs: readonly Tensor[], attrs: A): Tensor
+  body?(inputs: I, attrs: A): Tensor
 }
 
 /** The pieces of an elementwise function φ of one tensor. */
@@ -292,7 +300,7 @@ export interface SeriesContext extends OrdersContext {
   /** The series with these coefficients, cut at the order of the expansion. */
   series(stack: Tensor): Tensor
   /** φ of a series, for its op. */
-  elementwise(op: Op, phi: Elementwise, x: Tensor): Tensor
+  elementwise(op: Op<void, Unary>, phi: Elementwise, x: Tensor): Tensor
 }
 
 /** A run taken apart by path length, gates frozen. */
