@@ -88,7 +88,7 @@ const weight: TensorSpec = {
 }
 const bias: TensorSpec = { name: 'b', type: 'f64', dims: [5], values: [1, 2, 3, 4, 5] }
 
-/** What is spelled out, the operator that it is, and nodes and constants. */
+/** The expression spelled out, its operator, and nodes and constants. */
 const spelled: readonly (readonly [string, string, readonly NodeSpec[], readonly TensorSpec[]])[] = [
   [
     'layer norm with a root',

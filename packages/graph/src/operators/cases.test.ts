@@ -100,8 +100,8 @@ ${table([['operator', 'why', 'cases'], ...missing.sort(byName)])}
 
 ## Of tfjs models
 
-Each is tested against TensorFlow.js 4.22, which runs the same file. What has no row is refused when the network is to run, by one
-message that names all of it and, where the operator has a row that does not cover the node, says why.
+Each is tested against TensorFlow.js 4.22, which runs the same file. Operators without a row are refused when the network is to run, by one
+message that names all of them and, where the operator has a row that does not cover the node, says why.
 
 ### Operators of graph models
 

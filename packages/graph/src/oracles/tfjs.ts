@@ -44,7 +44,7 @@ export function shake(model: tfl.LayersModel): void {
   )
 }
 
-/** What a layers model is when it is saved. */
+/** A saved layers model. */
 export async function saved(model: tfl.LayersModel): Promise<OnDisk> {
   let files: OnDisk | undefined
   await model.save(

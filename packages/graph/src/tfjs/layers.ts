@@ -125,7 +125,7 @@ export class LayerCall {
     return Object.fromEntries(present.map((name, i) => [name, this.weight(name, i)])) as Record<T, string>
   }
 
-  /** What the activation of the layer makes of a value. */
+  /** The activation of the layer, applied to a value. */
   activated(x: string): string {
     return activation(this, this.field('activation'), x)
   }
@@ -445,7 +445,7 @@ const repeated: Row = l => {
   return l.node('Tile', [l.node('Unsqueeze', [l.input(), l.integers([1])]), l.integers([1, n, 1])])
 }
 
-/** What does nothing once a network is trained. */
+/** Layers without effect once a network is trained. */
 const nothing: Row = l => l.input()
 
 const groupNormalization: Row = l => {

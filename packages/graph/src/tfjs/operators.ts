@@ -221,7 +221,7 @@ const activations: Readonly<Record<string, (n: Operation, x: string, more: reado
   Prelu: (n, x, [alpha]) => n.node('PRelu', [x, alpha ?? fail(`${n.op} ${shown(n.name)} lacks the slope of Prelu`)]),
 }
 
-/** What is fused behind a convolution or a product: its bias, and what is applied to the sum. */
+/** The operators fused behind a convolution or a product: its bias, and functions of the sum. */
 function fused(n: Operation, inner: (bias: string | undefined) => string): string {
   const names = n.texts('fused_ops').filter(name => name.toLowerCase() !== 'noop')
   const rest = n.inputs.slice(2)

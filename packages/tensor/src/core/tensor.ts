@@ -9,7 +9,7 @@ import { formatted, type Nested, nested } from './printing.js'
 import { sizeOf } from './shape.js'
 
 /**
- * An immutable array of numbers: contiguous, row-major, of one dtype. What user code holds is either a `Dense`
+ * An immutable array of numbers: contiguous, row-major, of one dtype. User code holds either a `Dense`
  * tensor (numbers on a backend) or, inside `grad`, `series` or `gated`, a tracer that stands for one and records or
  * carries more; functions written with this package's ops need not know which.
  */
@@ -19,7 +19,7 @@ export abstract class Tensor {
   abstract readonly backend: Backend
   /** 0 for numbers; every interpreter that is running adds one. An op is interpreted by its input of highest level. */
   abstract readonly level: number
-  /** What `op` means to this kind of tensor; called on the input of highest level. `type` is what `op.infer` gives. */
+  /** Applies `op` to this kind of tensor; called on the input of highest level. `type` is the result of `op.infer`. */
   abstract interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor
   /** The numbers this tensor keeps alive. */
   abstract dense(): readonly Dense[]
@@ -52,7 +52,8 @@ export abstract class Tensor {
     if (target === this.dtype) return this
     throw new RuleError(`${describe(this)} is being traced and .to() is not differentiated: convert what goes in`)
   }
-  /** Gives the memory back; every later use throws. Disposing twice is harmless. A tracer's is given back by what traces. */
+  /** Frees the memory; later uses throw DisposedError. Disposing twice is harmless. No effect on tracers, whose memory `grad`,
+   *  `series` and `gated` manage. */
   dispose(): void {}
   [Symbol.dispose](): void {
     this.dispose()
@@ -66,7 +67,7 @@ export abstract class Tensor {
   toString(): string {
     return `${describe(this)} being traced`
   }
-  /** What `JSON.stringify` writes: the nested lists that `tensor(…)` takes. JSON has no NaN and no infinity: they are null. */
+  /** The nested lists that `tensor(…)` takes, for `JSON.stringify`. JSON has no NaN and no infinity: they are null. */
   toJSON(): Nested {
     return this.toArray()
   }
@@ -78,7 +79,7 @@ export abstract class Tensor {
         't.item() is the number of a tensor of one element',
     )
   }
-  /** What Node's console.log shows. */
+  /** The text that Node's console.log shows. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
@@ -88,7 +89,7 @@ export abstract class Tensor {
 export class Dense extends Tensor {
   override readonly level = 0
   #buffer: Buffer | null
-  /** What is released in the end: the buffer, or the one it is a view into. */
+  /** The buffer to release: `#buffer`, or the one it is a view into. */
   #owner: Buffer | null
   #pending: Deferred | null
 
@@ -140,7 +141,7 @@ export class Dense extends Tensor {
     return this.#pending !== null
   }
 
-  /** One more reference to the numbers, and the way to let go of it. */
+  /** Takes one more reference to the numbers; the result is a function that releases it. */
   hold(): () => void {
     this.compute()
     const owner = this.#owner!
@@ -201,18 +202,18 @@ export class Dense extends Tensor {
   }
 }
 
-/** What a reverse rule sees of one application of its op. */
+/** One application of an op, as its reverse rule sees it. */
 export interface Applied<A, I extends readonly Tensor[] = readonly Tensor[]> {
   readonly inputs: I
   readonly output: Tensor
   readonly attrs: A
   /** Which inputs want a cotangent; a rule may return null for the others. */
   readonly wants: readonly boolean[]
-  /** What a mark does to the cotangent, where its leading axis is one of orders and marks are counted. */
+  /** The effect of a mark on the cotangent, where its leading axis is one of orders and marks are counted. */
   mark?(cotangent: Tensor, scale: number): Tensor
 }
 
-/** What a mark of that scale at the end of a residual branch does to stacked orders `[stored orders, ...]` (see `branch`), of
+/** The effect of a mark of that scale at the end of a residual branch on stacked orders `[stored orders, ...]` (see `branch`), of
  *  which those up to `order` are kept. Interpreters that are given none take marks for factors. */
 export type Mark = (stack: Tensor, scale: number, order: number) => Tensor
 
@@ -276,7 +277,7 @@ export interface Stacked extends Tensor {
   readonly stack: Tensor
 }
 
-/** What the rules of `series` and `gate` see of the interpreter that runs them. */
+/** The interpreter, as the rules `series` and `gate` see it. */
 export interface OrdersContext {
   readonly level: number
   /** The highest order that is kept. */
@@ -288,7 +289,7 @@ export interface OrdersContext {
   stack(x: Tensor, rank?: number): Tensor
   /** A stack with a constant added to its order 0. */
   addToOrder0(stack: Tensor, constant: number): Tensor
-  /** What a mark of that scale makes of a stack. */
+  /** A stack after a mark of that scale. */
   mark(stack: Tensor, scale: number): Tensor
 }
 

@@ -18,7 +18,7 @@ function extreme(name: 'max' | 'min'): Op<Axes, Unary> {
   const tiesOf = (run: Tensor, attrs: Axes) => equal(run, apply(self, [run], { ...attrs, keepdims: true }))
   const selected = (run: Tensor, stack: Tensor, attrs: Axes) => {
     const ties = tiesOf(run, attrs)
-    // What is not chosen may be infinite: it is left out, not multiplied by 0.
+    // Elements that are not chosen may be infinite: they are left out, not multiplied by 0.
     const chosen = apply(sumOp, [where(ties, stack, 0)], attrs)
     return div(chosen, apply(sumOp, [ties], attrs))
   }

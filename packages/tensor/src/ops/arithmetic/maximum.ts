@@ -19,7 +19,7 @@ type Comparison = (a: Tensor, b: Tensor) => Tensor
 function selection(name: ZipOp, weakly: Comparison): Op<void, Binary> {
   const selected = ([a, b]: Binary, [p, q]: Binary) => {
     const [first, second] = [weakly(a, b), weakly(b, a)]
-    // What is not chosen may be infinite: it is left out, not multiplied by 0.
+    // The argument that is not chosen may be infinite: it is left out, not multiplied by 0.
     return div(add(where(first, p, 0), where(second, q, 0)), add(first, second))
   }
   const stacks = (inputs: Binary, at: OrdersContext) => {

@@ -39,6 +39,6 @@ export const meanSquareOp: Op<Axes, Unary> = {
   body: ([x], attrs) => apply(meanOp, [mul(x, x)], attrs),
 }
 
-/** Mean of x² over `axis` (one, several, or by default all). That of nothing is NaN. */
+/** Mean of x² over `axis` (one, several, or by default all). The mean of nothing is NaN. */
 export const meanSquare = (x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor =>
   apply(meanSquareOp, [x], { axes: axesFromEnd(axis, x.rank, 'meanSquare'), keepdims })

@@ -24,7 +24,7 @@ export function rowsOf(shape: readonly number[]): [rows: number, n: number] {
   return [sizeOf(shape.slice(0, -1)), n]
 }
 
-/** What rows are shifted by so that nothing overflows: their largest elements. A row of nothing has none, and is not
+/** The largest element of each row, by which rows are shifted so that nothing overflows. An empty row has none, and is not
  *  shifted. */
 export const largest = (x: Tensor): Tensor | number => (x.shape[x.rank - 1] === 0 ? 0 : max(x, -1, true))
 

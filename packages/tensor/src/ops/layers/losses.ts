@@ -56,7 +56,7 @@ export const crossEntropyOp: Op<void, Binary> = {
   },
 }
 
-/** What each row gets of a cotangent of the mean over rows. */
+/** Each row's share of a cotangent of the mean over rows. */
 function shares(c: Tensor, labels: Tensor): Tensor {
   const single = labels.shape.map(() => 1)
   return broadcastLast(reshapeLast(affine(c, 1 / labels.size, 0), 0, single), labels.shape)
@@ -160,7 +160,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
   const logP = reshape(logSoftmax(logits), [labels.size, classes])
   const flat = reshape(logP, [-1])
   const picked = apply(gatherOp, [flat, placesOf(safe, classes)], { axis: -1, length: flat.size, inside: true })
-  // What is ignored is left out before it is summed: 0·∞ is NaN.
+  // Ignored rows are left out before the sum: 0·∞ is NaN.
   const weightOfRow = classWeights === undefined ? rows : where(rows, gather(classWeights, reshape(safe, [-1])), 0)
   const own = sum(mul(where(rows, picked, 0), weightOfRow))
   const spread = () => {

@@ -4,7 +4,7 @@ import { commonDType } from '../../core/op.js'
 import { broadcastShapes, broadcastStrides, sameShape } from '../../core/shape.js'
 import { allocate, type Binary, type Op, type Tensor } from '../../core/tensor.js'
 
-/** What ops of two arguments take: a tensor, or a number of the other's dtype. */
+/** An argument of an op of two: a tensor, or a number of the other's dtype. */
 export type Operand = Tensor | number
 
 const ONE = [1]
