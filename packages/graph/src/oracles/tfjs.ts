@@ -8,6 +8,8 @@ import { readTfjs, type TfjsOptions } from '../tfjs/read.js'
 
 // TensorFlow.js itself: models that it makes, saves and runs.
 
+await tf.setBackend('cpu')
+
 export type { GraphModel }
 export { tf, tfl }
 
