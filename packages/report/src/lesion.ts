@@ -1,7 +1,7 @@
 import { type Damage, lesion } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
 import type { Tensor } from '@unravel/tensor'
-import { columns, percent, significant } from './table.js'
+import { blockList, columns, percent, significant } from './table.js'
 
 /** Random sets of blocks to remove for each count, and what the network is judged by. */
 export interface LesionChoice {
@@ -78,7 +78,7 @@ export function lesionTable(model: string, d: Awaited<ReturnType<typeof lesionOf
     ...(judged ? [between(range.accuracy, percent), between(range.loss, v => significant(v, 3))] : []),
   ]
   const drawn = [...head, ...head.map(what => `${what} of draws`)]
-  const group = (blocks: readonly number[]) => blocks.map(l => d.names[l]).join(', ')
+  const group = (blocks: readonly number[]) => blockList(blocks.map(l => d.names[l]!))
   return [
     `lesions of ${model}: change of the output relative to its norm${judged ? ', accuracy and loss' : ''}`,
     '',
