@@ -6,10 +6,10 @@ import { longestChain } from './sites.js'
 import { bestTruncation, norm, orderNorms, remainders, shares } from './spectrum.js'
 import { expansionWarnings } from './warnings.js'
 
-/** What an expansion says about the network, beside its coefficients. Numbers that do not exist are null. */
+/** Figures of an expansion, beside its coefficients. Numbers that do not exist are null. */
 export interface Analysis {
   readonly expansion: Orders['expansion']
-  /** What an order counts: blocks, or all residual branches, nested ones too. */
+  /** The sites that an order counts: blocks, or all residual branches, nested ones too. */
   readonly sites?: 'blocks' | 'all' | undefined
   /** How many of them there are. */
   readonly blocks: number
@@ -23,7 +23,7 @@ export interface Analysis {
   readonly norms: readonly number[]
   /** norms² / Σ norms² */
   readonly share: readonly number[]
-  /** What the sum in `share` is over: all orders 0..n, or those kept (a series has no last order). */
+  /** The orders that the sum in `share` is over: all orders 0..n, or those kept (a series has no last order). */
   readonly shareOf: 'all orders' | 'kept orders'
   /** Standard error of each order, where they are sampled, as a norm like its own; null where they are exact. */
   readonly standardError: readonly number[] | null

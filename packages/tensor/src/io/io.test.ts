@@ -27,7 +27,7 @@ const arrays: fc.Arbitrary<ArrayData> = fc
     return data.map(values => ({ shape, dtype, data: values as ArrayData['data'] }))
   })
 
-/** Whatever is done to a valid file, it is read as a whole or refused as a FormatError. */
+/** A valid file with any change is read as a whole or refused as a FormatError. */
 function survives(parse: (bytes: Uint8Array) => unknown, bytes: Uint8Array): void {
   try {
     parse(bytes)
