@@ -7,6 +7,7 @@ import {
   inputsFrom,
   inspected,
   onSamples,
+  prepared,
   readGraph,
   towerOfGraph,
 } from '@unravel/graph'
@@ -224,7 +225,11 @@ function graphOf({ model, files, input }: GraphNetwork) {
     drawn.dispose()
     return numbers
   }
-  return { graph, inputs: onSamples(graph, inputs => (inspected(graph, { inputs, backend: wasm() }), inputs), draw) }
+  const checked = (inputs: Record<string, HostArray>) => {
+    prepared(graph, inputs, { backend: wasm() })
+    return inputs
+  }
+  return { graph, inputs: onSamples(graph, checked, draw) }
 }
 
 function make(network: DrawnNetwork | OwnNetwork, dtype: 'f32' | 'f64', backend: Backend): { model: Model; x: Tensor } {

@@ -16,7 +16,7 @@ export type {
 } from './graph.js'
 export { isConstant, isGraph } from './graph.js'
 export { asInput, inputsFrom, onSamples } from './inputs.js'
-export { type InspectOptions, type Inspection, inspected } from './inspect.js'
+export { type Inspection, type InspectOptions, inspected } from './inspect.js'
 export { type Unsupported, unsupported } from './operators/table.js'
 export { type ReadOptions, readGraph } from './read.js'
 export { frozenFactors, recognised } from './recognise.js'

@@ -64,7 +64,5 @@ export function asInput(
   { dtype, backend }: { readonly dtype: 'f32' | 'f64'; readonly backend: Backend },
 ): Tensor {
   const values = Float64Array.from(data as ArrayLike<number>, Number)
-  return isFloat(type)
-    ? tensor(values, { shape, dtype, backend })
-    : tensor(Int32Array.from(values), { shape, backend })
+  return isFloat(type) ? tensor(values, { shape, dtype, backend }) : tensor(Int32Array.from(values), { shape, backend })
 }

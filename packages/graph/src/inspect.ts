@@ -1,5 +1,5 @@
-import type { EvaluateOptions, Given } from './evaluate.js'
 import { GraphError } from './errors.js'
+import type { EvaluateOptions, Given } from './evaluate.js'
 import { live } from './fold.js'
 import type { Graph, ValueInfo } from './graph.js'
 import { onSamples } from './inputs.js'

@@ -4,6 +4,7 @@ import { isFlow } from './call.js'
 import { GraphError } from './errors.js'
 import { converted, type EvaluateOptions, Evaluator, type Given } from './evaluate.js'
 import { folded, live } from './fold.js'
+import { withFrozen } from './freeze.js'
 import { type Graph, type HostArray, isConstant, type Node } from './graph.js'
 import { elementsOf, isFloat } from './host.js'
 import { OWN } from './operators/table.js'
@@ -179,7 +180,7 @@ function marked(graph: Graph, sites: readonly Site[], scales: readonly number[])
     const end = own('Branch', `${sum}/branch`, [branch], { scale })
     return [...added, end, { ...own('Add', node.name, [site.skip, end.name]), outputs: [sum] }]
   })
-  return { graph: live({ ...graph, nodes }), branches }
+  return { graph: withFrozen(live({ ...graph, nodes })), branches }
 }
 
 export interface TowerOptions extends EvaluateOptions {

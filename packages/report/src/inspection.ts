@@ -3,7 +3,8 @@ import { columns } from './table.js'
 /** Counts of operators by name. */
 type Counts = Readonly<Record<string, number>>
 
-interface Value {
+/** An input or output of a network. */
+export interface InspectedValue {
   readonly name: string
   readonly type: string
   readonly shape: readonly (number | string | null)[] | null
@@ -11,8 +12,8 @@ interface Value {
 
 /** What was found in a network of operators: the document of `unravel inspect --json` without the model's name. */
 export interface InspectedNetwork {
-  readonly inputs: readonly Value[]
-  readonly outputs: readonly Value[]
+  readonly inputs: readonly InspectedValue[]
+  readonly outputs: readonly InspectedValue[]
   readonly operators: Counts
   readonly unsupported: readonly {
     readonly operator: string
@@ -37,7 +38,7 @@ export interface InspectedNetwork {
   readonly decoder: { readonly from: string; readonly operators: Counts } | null
 }
 
-const list = (values: readonly Value[]) =>
+const list = (values: readonly InspectedValue[]) =>
   values
     .map(({ name, type, shape }) => `${name} ${type}[${shape === null ? '...' : shape.map(n => n ?? '?')}]`)
     .join(', ')

@@ -40,7 +40,9 @@ export function streamPicture({ inputs, outputs, blocks, sites, encoder, decoder
     const block = blockOf.get(name)
     if (level === 0) line(`M${LEFT} ${drawn}V${from}`)
     line(`M${stream} ${from}V${y}`, dashes[block?.skip ?? skip])
-    line(`M${stream} ${from}H${branch - 4}Q${branch} ${from} ${branch} ${from + 4}V${y - 4}Q${branch} ${y} ${branch - 4} ${y}H${stream}`)
+    line(
+      `M${stream} ${from}H${branch - 4}Q${branch} ${from} ${branch} ${from + 4}V${y - 4}Q${branch} ${y} ${branch - 4} ${y}H${stream}`,
+    )
     if (first === i) parts.push(`<rect x="${branch - 3}" y="${y - 13}" width="6" height="8" fill="currentColor"/>`)
     // Between additions in a row of one level the stream goes on.
     if (level > 0 && sites[i + 1] !== undefined && sites[i + 1]!.level === level) line(`M${stream} ${y}V${y + 8}`)
