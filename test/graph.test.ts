@@ -6,6 +6,7 @@ import { modelFrom, run, towerOf, withScales } from '@unravel/resnet'
 import { concat, mul, narrow, Random, readNpy, type StoredTensor, sub, sum, type Tensor, tensor } from '@unravel/tensor'
 import { sourceOf } from '@unravel/tensor/internals'
 import { describe, expect, test } from 'vitest'
+import { modelOf, type NodeSpec } from '../packages/graph/src/oracles/onnx.js'
 
 // Towers in graphs that other tools wrote: packages/graph/fixtures/record.py exports the networks, with random weights.
 
@@ -232,4 +233,68 @@ test('the additions of a layers model are called as its layers', () => {
   const found = gated(tower, x, 'all', { sites: 'all' })
   expect(found.scales.length).toBe(3)
   expect(apart(total(found), found.total)).toBeLessThan(1e-12)
+})
+
+describe('frozen factors that are computed by operators without a gate', () => {
+  const node = (op: string, inputs: string[], output: string, attributes: NodeSpec['attributes'] = {}): NodeSpec => ({
+    ...{ op, inputs, attributes },
+    outputs: [output],
+  })
+  const values = [0.5, -0.2, 0.1, 0.3, 0.4, -0.6, 0.2, 0.7, -0.1]
+  const constants = [
+    { name: 'w', dims: [3, 3], values },
+    { name: 'eps', dims: [], values: [1e-5] },
+    { name: 'minus', dims: [], values: [-0.5] },
+    { name: 'two', dims: [], values: [2] },
+  ]
+  const keep = { axes: [1], keepdims: 1 }
+  const block = [node('MatMul', ['x', 'w'], 'a'), node('Tanh', ['a'], 'b'), node('Add', ['x', 'b'], 'h')]
+  const squares = [node('Mul', ['h', 'h'], 'hh'), node('ReduceSum', ['hh', 'axis'], 'n', { keepdims: 1 })]
+  // h/‖h‖ as exporters write it.
+  const spelled: Record<string, NodeSpec[]> = {
+    'h · 1/√max(Σh², ε)': [
+      ...squares,
+      ...[node('Max', ['n', 'eps'], 'm'), node('Sqrt', ['m'], 's'), node('Reciprocal', ['s'], 'r')],
+      node('Mul', ['h', 'r'], 'y'),
+    ],
+    'h / √Σh²': [...squares, node('Sqrt', ['n'], 's'), node('Div', ['h', 's'], 'y')],
+    'h · (Σh²)^−½': [...squares, node('Pow', ['n', 'minus'], 'r'), node('Mul', ['r', 'h'], 'y')],
+    'h / max(‖h‖, ε)': [
+      ...[node('ReduceL2', ['h'], 'n', keep), node('Max', ['n', 'eps'], 'm'), node('Div', ['h', 'm'], 'y')],
+    ],
+    'h / (Σ|h|²)^½ of its own square': [
+      ...[node('Pow', ['h', 'two'], 'hh'), node('ReduceSum', ['hh', 'axis'], 'n', { keepdims: 1 })],
+      ...[node('Sqrt', ['n'], 's'), node('Div', ['h', 's'], 'y')],
+    ],
+  }
+  const axis = { name: 'axis', type: 'i64' as const, dims: [1], values: [1] }
+
+  test.each(Object.entries(spelled))(
+    'a vector over its norm, %s: its orders are those of the vector over the norm of the run',
+    (_, nodes) => {
+      const spec = {
+        nodes: [...block, ...nodes],
+        inputs: [{ name: 'x', shape: ['batch', 3] }],
+        outputs: [{ name: 'y' }],
+        constants: [...constants, axis],
+      }
+      const x = tensor([[1, -2, 0.5], [0.3, 0.1, -1]], { dtype: 'f64' }) // biome-ignore format: short
+      const { tower, sites } = towerOfGraph(readGraph(Uint8Array.from(modelOf(spec))), { x })
+      const rows = [[1, -2, 0.5], [0.3, 0.1, -1]] // biome-ignore format: short
+      const f32 = Float32Array.from(values)
+      const want = [0, 1].map(order =>
+        rows.map(row => {
+          const b = [0, 1, 2].map(j => Math.tanh(row.reduce((sum, v, i) => sum + v * f32[3 * i + j]!, 0)))
+          const length = Math.hypot(...row.map((v, j) => v + b[j]!))
+          return (order === 0 ? row : b).map(v => v / length)
+        }),
+      )
+      expect(apart(gated(tower, x, 'all', { sites }).coefficients, tensor(want, { dtype: 'f64' }))).toBeLessThan(1e-14)
+      for (const orders of Object.values(lenses({ tower, sites } as GraphTower, x)).slice(0, 2))
+        expect(apart(total(orders), orders.total)).toBeLessThan(1e-14)
+      // The derivative runs through the norm all the same: h/‖h‖ does not change along h.
+      const slope = gradient(tower, x, 0, 'all', { sites }).total
+      expect(norm(slope)).toBeGreaterThan(0.01)
+    },
+  )
 })

@@ -4,6 +4,7 @@ import { isFlow } from './call.js'
 import { GraphError } from './errors.js'
 import { converted, type EvaluateOptions, Evaluator, type Given } from './evaluate.js'
 import { folded, live } from './fold.js'
+import { withFrozen } from './freeze.js'
 import { type Graph, type HostArray, isConstant, type Node } from './graph.js'
 import { elementsOf, isFloat } from './host.js'
 import { OWN } from './operators/table.js'
@@ -179,7 +180,7 @@ function marked(graph: Graph, sites: readonly Site[], scales: readonly number[])
     const end = own('Branch', `${sum}/branch`, [branch], { scale })
     return [...added, end, { ...own('Add', node.name, [site.skip, end.name]), outputs: [sum] }]
   })
-  return { graph: live({ ...graph, nodes }), branches }
+  return { graph: withFrozen(live({ ...graph, nodes })), branches }
 }
 
 export interface TowerOptions extends EvaluateOptions {
@@ -187,8 +188,8 @@ export interface TowerOptions extends EvaluateOptions {
   readonly output?: string | undefined
   /** The sites that orders count: blocks between cuts, or all residual additions. Default: blocks where there are any. */
   readonly sites?: 'blocks' | 'all' | undefined
-  /** λ_1..λ_n in place of those of the graph, for so many blocks, or additions. */
-  readonly scales?: ((count: number) => readonly number[]) | undefined
+  /** λ_1..λ_n in place of those of the graph, which are `own`, for so many blocks, or additions. */
+  readonly scales?: ((count: number, own: readonly number[]) => readonly number[]) | undefined
 }
 
 /** A network from a graph as what can be expanded. */
@@ -234,7 +235,7 @@ export function towerOfGraph(
   const chained = blocks.length > 0 && (kind === 'blocks' || sites.every(s => s.level > 0 || onChain.has(s.sum)))
   const start = chained ? blocks[0]!.from : cuts.findLast(cut => flow.place(cut)! <= first)!
   const own = (kind === 'blocks' ? blocks : sites).map(site => site.scale)
-  const given = scales?.(own.length) ?? own
+  const given = scales?.(own.length, own) ?? own
   const scaleOf = new Map((kind === 'blocks' ? blocks.map(b => b.site) : sites).map((site, i) => [site.sum, given[i]!]))
   const all = sites.map(site => scaleOf.get(site.sum) ?? site.scale)
   const runs = new Runs(one, inputs, input, graph, g => marked(g, sites, all), options)
@@ -252,8 +253,8 @@ export function towerOfGraph(
   return { tower, sites: kind, input, output: target, structure, graph }
 }
 
-/** The graph with one output. */
-function ofOutput(graph: Graph, output: string | undefined): Graph {
+/** The graph with one output, by its name or the only one, and what is needed for it. Throws GraphError. */
+export function ofOutput(graph: Graph, output: string | undefined): Graph {
   const names = graph.outputs.map(o => `"${o.name}"`).join(', ')
   if (output === undefined && graph.outputs.length !== 1) {
     throw new GraphError(`the network has ${graph.outputs.length} outputs: name one of them, ${names}`)
@@ -330,6 +331,13 @@ export const whyNoBlocks = ({ cuts, sites }: Structure): string =>
   `no chain of residual blocks: no residual addition is a value that all paths pass; residual additions: ${some(sites.map(s => s.name))}; values that all paths pass: ${some(cuts)}`
 export const whyNoSites = ({ cuts }: Structure): string =>
   `no residual addition of two values of which one is computed from the other; values that all paths pass: ${some(cuts)}`
+
+/** What is counted beside blocks, or could be, in words; nothing where all additions are blocks. */
+export function countedText(counted: 'blocks' | 'all', { blocks, sites }: Structure): string | undefined {
+  if (counted === 'all') return 'all residual additions, nested ones and those outside of a chain too'
+  const more = sites.length - blocks.length
+  return more === 0 ? undefined : `blocks that all paths pass; --sites all counts ${more} more residual additions`
+}
 
 /** A marked graph and what runs it, for one shape of the input. */
 interface Variant {

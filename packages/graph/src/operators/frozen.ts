@@ -1,4 +1,4 @@
-import { exp, logSoftmax, logsumexp, matmul, mul, softmax, sub, type Tensor } from '@unravel/tensor'
+import { affine, exp, logSoftmax, logsumexp, matmul, mul, softmax, sub, type Tensor } from '@unravel/tensor'
 import { apply, type Binary, type Op, type Unary } from '@unravel/tensor/internals'
 import { broadcastShape } from '../host.js'
 
@@ -39,6 +39,18 @@ export const frozenProduct = (product: 'mul' | 'matmul', a: Tensor, b: Tensor, f
   product === 'matmul' && (a.rank < 2 || b.rank < 2)
     ? matmul(a, b)
     : apply(frozenProductOp, [a, b], { product, factor })
+
+const frozenOp: Op<void, Unary> = {
+  name: 'frozen',
+  signature: '[...] -> [...]',
+  infer: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  run: ([x]) => affine(x, 1, 0) as never,
+  body: ([x]) => x,
+  gate: ([x], _, at) => at.value(x),
+}
+
+/** x, a constant to paths. */
+export const frozen = (x: Tensor): Tensor => apply(frozenOp, [x], undefined)
 
 const patternOp: Op<{ axis: number }, Unary> = {
   name: 'attendedPattern',

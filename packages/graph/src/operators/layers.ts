@@ -1,7 +1,7 @@
 import * as t from '@unravel/tensor'
-import type { Call, Value } from '../call.js'
+import { type Call, isFlow, type Value } from '../call.js'
 import { elementsOf, numbersOf, saturated } from '../host.js'
-import { attendedPattern, frozenProduct } from './frozen.js'
+import { attendedPattern, frozen, frozenProduct } from './frozen.js'
 import type { Compute, Rows } from './rows.js'
 import { convolved, windowsOf } from './windows.js'
 
@@ -381,8 +381,7 @@ const product =
   (kind: 'mul' | 'matmul'): Compute =>
   call => {
     const [a, b] = [call.tensor(0), call.tensor(1)]
-    const frozen = call.attribute('frozen') as 0 | 1
-    return call.out(frozenProduct(kind, a, b, frozen))
+    return call.out(frozenProduct(kind, a, b, call.attribute('frozen') as 0 | 1))
   }
 
 const matmul: Compute = call => call.computed([call.value(0), call.value(1)], (a, b) => t.matmul(a, b))
@@ -469,6 +468,11 @@ export const own: Rows = {
   RMSNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'), false)),
   Gelu: spelledGelu,
   GeluTanh: spelledGeluTanh,
+  // Integers carry no paths.
+  Frozen: call => {
+    const x = call.value(0)
+    return isFlow(x) && x.tensor.level > 0 ? call.out(frozen(x.tensor)) : x
+  },
   Softmax: call => call.out(attendedPattern(call.tensor(0), call.attribute('axis', -1))),
   Branch: call => call.out(t.branch(call.tensor(0), call.attribute('scale'))),
 }
