@@ -135,7 +135,7 @@ const wrongIn = (text: string): string[] => [
 describe('shell commands', () => {
   const files = markdown()
 
-  it('are found in every document that has some', () => {
+  it('commands are found in every document that has some', () => {
     for (const path of [
       'README.md',
       'CONTRIBUTING.md',

@@ -82,7 +82,7 @@ const failing = (rungs: readonly Rung[]) => rungs.filter(r => r.error !== null &
 const SEEDS = 2
 
 describe('the ladder holds for right networks', () => {
-  test.each(families)('%s', async (_, architecture, config) => {
+  test.each(families)('%s passes every rung', async (_, architecture, config) => {
     for (let seed = 0; seed < SEEDS; seed++) {
       const { tower, x } = random(architecture, config(seed), 100 + seed, [0.1, 0.5, 1][seed % 3]!)
       const rungs = await verify(tower, x)
@@ -139,7 +139,7 @@ describe('the ladder fails where a rule is wrong', () => {
     // Too deep for every path and set to be enumerated.
     ...[4, 40].map(depth => ['addAligned', 'shift by one order', residualMlp, mlp('tanh', 'none', depth)] as const),
   ]
-  test.each(cases)('%s, %s', async (name, mutant, architecture, config) => {
+  test.each(cases)('%s, %s: a rung fails', async (name, mutant, architecture, config) => {
     const { tower, x } = random(architecture, config, 7, 0.4)
     expect(failing(await verify(tower, x))).toEqual([])
     const rules = op(name)

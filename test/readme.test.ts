@@ -25,7 +25,7 @@ describe.each([
 ])('%s/README.md', folder => {
   const found = examples(`${folder}/README.md`)
 
-  it('has an example', () => {
+  it('the README has an example', () => {
     expect(found.length).toBeGreaterThan(0)
   })
 

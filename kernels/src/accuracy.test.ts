@@ -193,7 +193,7 @@ describe.each(backends.slice(1))('powers on %s', (_, backend) => {
     return results
   }
 
-  it('have the special values of Math.pow', () => {
+  it('powers have the special values of Math.pow', () => {
     const pairs = SPECIAL.flatMap(x => SPECIAL.map(y => [x, y] as const))
     const results = power(
       'f64',
@@ -206,7 +206,7 @@ describe.each(backends.slice(1))('powers on %s', (_, backend) => {
     })
   })
 
-  it('are within one unit in the last place', () => {
+  it('powers are within one unit in the last place', () => {
     const x = points(400, -1074, 1023).map(Math.abs)
     // Exponents for results over the whole range, subnormals included.
     const y = x.map((v, i) => ((((i * 7919) % 2001) / 1000 - 1) * 745) / Math.max(1e-12, Math.abs(Math.log(v))))

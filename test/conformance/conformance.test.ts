@@ -100,13 +100,13 @@ describe('the op table', () => {
     expect(defined.filter(name => !table.includes(name))).toEqual([])
   })
 
-  it('has a case for every op', () => {
+  it('every op has a case', () => {
     expect(opTable.filter(op => cases[op.name] === undefined).map(op => op.name)).toEqual([])
     expect(opTable.filter(op => cases[op.name]?.length === 0).map(op => op.name)).toEqual(['recurrence'])
     expect(Object.keys(cases).filter(name => !opTable.some(op => op.name === name))).toEqual([])
   })
 
-  it('has rules of all three interpreters for every differentiable op', () => {
+  it('every differentiable op has rules of all three interpreters', () => {
     const missing = opTable.filter(
       op => differentiable(op) && ((op.series ?? op.body) === undefined || (op.gate ?? op.body) === undefined),
     )
@@ -148,7 +148,7 @@ for (const backend of backends) {
       })
 
       if (differentiable(op)) {
-        it.each(own)('has derivatives that agree with differences and with each other %#', c => {
+        it.each(own)('derivatives agree with differences and with each other %#', c => {
           const { f, xs } = ofFloats(op, c, inputsOf(c, 'f64', backend))
           if (f(...xs).size > 0) gradcheck(f, xs)
         })
@@ -168,7 +168,7 @@ for (const backend of backends) {
           })
         })
 
-        it.each(own)('has the Taylor series that nested forward mode gives %#', c => {
+        it.each(own)('the Taylor series is that of nested forward mode %#', c => {
           const { f, xs } = ofFloats(op, c, inputsOf(c, 'f64', backend))
           if (f(...xs).size === 0) return
           const random = new Random(11)

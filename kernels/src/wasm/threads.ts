@@ -139,7 +139,7 @@ export class Threads {
     }
   }
 
-  /** Ends the workers as a crash would: nobody is told. For tests. */
+  /** Ends the workers as a crash would, without a message. For tests. */
   kill(): void {
     for (const worker of this.#workers) worker.terminate()
   }

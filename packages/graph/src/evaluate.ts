@@ -180,7 +180,7 @@ export function converted(name: string, array: HostArray, type: ElementType): Ho
 }
 
 /**
- * Computes nodes in order into `env`, and lets go of values after their last reader. `around` gives constants, and values of the
+ * Computes nodes in order into `env`, and frees values after their last reader. `around` gives constants, and values of the
  * graph around this one.
  */
 function execute(

@@ -3,7 +3,7 @@ import { brief, type Dense } from '@unravel/tensor/internals'
 import { type Augmentation, augmentation, type Change, type Stored } from './augment.js'
 import { parseIdx } from './idx.js'
 
-/** The examples of one step as plain arrays, which nobody need free. */
+/** The examples of one step as plain arrays, which need not be freed. */
 export interface Batch {
   /** `[batch, ...]`, row-major: numbers as the model sees them, or ids (Int32Array) of models that take ids. */
   readonly inputs: Float32Array | Float64Array | Int32Array

@@ -183,7 +183,7 @@ describe('model files', () => {
     )
   })
 
-  it('are refused whole when they are cut short or a byte of their header is wrong', () => {
+  it('weights that are cut short or have a wrong byte in their header are refused', () => {
     const backend = wasm()
     const { config: json, weights } = modelFiles(fresh())
     const before = memory(backend).bytes

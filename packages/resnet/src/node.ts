@@ -138,7 +138,7 @@ function removeLeftovers(file: string): void {
       if (id === undefined || found !== temporaryOf(basename(file), id) || !isDead(Number(id))) continue
       if (lstatSync(join(folder, found)).isFile()) rmSync(join(folder, found), { force: true })
     }
-  } catch {} // what is left over harms nobody
+  } catch {} // a file left over does no harm
 }
 
 function isDead(id: number): boolean {

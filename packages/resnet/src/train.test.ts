@@ -213,7 +213,7 @@ describe.each(backends)('train on $name', backend => {
       return { norm, change: decoder(state.model).map((w, i) => w - before[i]!) }
     }
 
-    it('are clipped as in f64', async () => {
+    it('gradients are clipped as in f64', async () => {
       const [single, double] = [await step('f32', sgd({ momentum: 0 })), await step('f64', sgd({ momentum: 0 }))]
       expect(double.norm).toBeGreaterThan(1e20)
       expect(single.norm / double.norm).toBeCloseTo(1, 5)

@@ -1,4 +1,5 @@
 import * as t from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { type Call, isFlow, type Value } from '../call.js'
 import type { ElementType } from '../graph.js'
 import { affordable, broadcastShape, elementsOf, hostOf, isFloat, scalarOf } from '../host.js'
@@ -210,7 +211,7 @@ function scattered(call: Call, at: Int32Array): Value {
       const source = new Int32Array(size)
       for (const [p, i] of round) [mask[p], source[p]] = [1, i]
       const chosen = t.reshape(t.pick(flat, source, 0), x.shape)
-      return t.where(t.tensor(mask, { shape: x.shape, dtype: x.dtype, backend: x.backend }), combine(y, chosen), y)
+      return t.where(t.tensor(mask, { shape: x.shape, ...like(x) }), combine(y, chosen), y)
     }, x)
   })
 }
