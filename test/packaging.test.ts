@@ -287,7 +287,7 @@ describe('the packed packages', () => {
     },
   )
 
-  /** The scripts that vite makes of an app: what a browser would download. */
+  /** The scripts that vite makes of an app, which a browser would download. */
   async function bundle(name: string, main: string): Promise<{ files: string[]; text: string }> {
     const at = join(project, name)
     mkdirSync(at)

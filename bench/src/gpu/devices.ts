@@ -12,7 +12,7 @@ export function device(mode: GpuMode): Promise<GpuBackend> {
   return backend
 }
 
-/** Why there is no device at all, and how to have one; undefined where there is one. */
+/** The reason for a missing device, and its remedy; undefined where a device was found. */
 export async function noDevice(): Promise<string | undefined> {
   const found = await Promise.allSettled(modes.map(device))
   if (found.some(f => f.status === 'fulfilled')) return undefined

@@ -16,7 +16,7 @@ const backend: Backend<TypedArray> = {
   kernels: common as typeof common & Kernels<TypedArray>,
   supports: () => true,
   alloc: (dtype: DType, length) => new arrays[dtype](length),
-  // Typed arrays are the garbage collector's: there is nothing to count, free or watch.
+  // Typed arrays are the garbage collector's: they are not counted, freed or watched.
   retain() {},
   release() {},
   watch() {},

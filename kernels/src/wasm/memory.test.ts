@@ -90,7 +90,7 @@ describe('buffers of the wasm backend', () => {
     expect(wasm.memory()).toEqual({ bytes: 0, buffers: 0, reserved })
   })
 
-  /** Runs a module that has `backend`, in a process of its own; what it prints. */
+  /** Runs a module that has `backend`, in a process of its own; returns its output. */
   async function alone(body: string, ...flags: string[]): Promise<unknown> {
     const index = JSON.stringify(new URL('./index.ts', import.meta.url).href)
     const source = `const backend = (await import(${index})).wasm()\n${body}`

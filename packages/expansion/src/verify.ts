@@ -35,7 +35,7 @@ export interface Rung {
 
 /** Rounding: a few thousand roundings of f64. */
 const EXACT = 1e-10
-/** Difference quotients: what extrapolation and rounding leave. */
+/** Tolerance of difference quotients: errors of extrapolation and rounding. */
 const DIFFERENCES = 1e-5
 /** Blocks of which all sets are enumerated. */
 const ENUMERATED = 10

@@ -52,7 +52,7 @@ export function hosted(value: Value): HostArray {
   return { type, shape: t.shape, data: type === 'f64' ? Float64Array.from(data) : (data as Float32Array) }
 }
 
-/** One application of an operator: what its row in the table sees of the node and of the values that it reads. */
+/** One application of an operator: the node and the values that it reads, as its row in the table sees them. */
 export class Call {
   constructor(
     readonly node: Node,

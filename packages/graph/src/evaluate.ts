@@ -249,7 +249,7 @@ function execute(
   })
 }
 
-/** A node's outputs; what its row makes on the way is freed. */
+/** A node's outputs; intermediate tensors of its row are freed. */
 function computed(node: Node, inputs: readonly (Value | undefined)[], run: Run): readonly (Value | undefined)[] {
   const compute = computeOf(node)!
   const call = new Call(node, inputs, run)

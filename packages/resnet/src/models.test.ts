@@ -23,18 +23,8 @@ import {
   run,
   towerOf,
 } from './index.js'
+import { config } from './oracles/small.js'
 
-const config: ResidualMlpConfig = {
-  architecture: 'residual-mlp',
-  input: 2,
-  width: 6,
-  hidden: 8,
-  output: 4,
-  depth: 3,
-  activation: 'tanh',
-  norm: 'none',
-  norm_eps: 1e-5,
-}
 const fresh = (changes: Partial<ResidualMlpConfig> = {}): Model =>
   initialise(
     residualMlp,

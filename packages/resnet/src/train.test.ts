@@ -27,6 +27,7 @@ import {
   train,
   warmUp,
 } from './index.js'
+import { config } from './oracles/small.js'
 
 const backends: Backend[] = [js(), wasm()]
 
@@ -46,17 +47,6 @@ function quadrants(size: number): Examples {
 }
 const data = quadrants(240)
 
-const config: ResidualMlpConfig = {
-  architecture: 'residual-mlp',
-  input: 2,
-  width: 6,
-  hidden: 8,
-  output: 4,
-  depth: 3,
-  activation: 'tanh',
-  norm: 'none',
-  norm_eps: 1e-5,
-}
 const fresh = (backend: Backend, changes: Partial<ResidualMlpConfig> = {}, dtype: 'f32' | 'f64' = 'f32') =>
   initialise(
     residualMlp,

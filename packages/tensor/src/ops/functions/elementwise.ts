@@ -83,7 +83,7 @@ export function quotient(numerator: Tensor, x: Tensor, limit: number): Tensor {
   return where(zero, scalarLike(limit, x), div(numerator, where(zero, scalarLike(1, x), x)))
 }
 
-/** φ′ as a function: what mapGrad makes of ones. */
+/** φ′ as a function: mapGrad of ones. */
 export const slopeOf =
   (phi: MapGradOp) =>
   (kernels: Kernels<Buffer>, x: Buffer, out: Buffer, backend: Backend, dtype: DType): void => {
