@@ -249,7 +249,7 @@ async function enumerated(tower: Tower, x: Tensor): Promise<Float64Array[]> {
 /** f^(k)(0)/k! in the common multiple t of all scales, by k nested directional derivatives. */
 async function nestedDerivatives(tower: Tower, x: Tensor, depth: number): Promise<Float64Array[]> {
   const results = scope(() => {
-    const where = { dtype: tower.encode(x).dtype, backend: x.dense()[0]!.backend } as const
+    const where = like(tower.encode(x))
     const [zero, one] = [tensor(0, where), tensor(1, where)]
     let f = (t: Tensor) =>
       runWithScales(

@@ -1,4 +1,5 @@
 import { type Backend, keep, type Tensor, tensor } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import type { Attribute, Constant, ElementType, Graph, HostArray, Node } from './graph.js'
 import { isConstant, isGraph } from './graph.js'
 import { doublesOf, elementsOf, hostOf, isFloat, numbersOf, placed, taken, truncated } from './host.js'
@@ -29,7 +30,7 @@ export interface Run {
 /** Numbers of an array as a tensor. */
 export function flowOf(array: HostArray, run: Pick<Run, 'dtype' | 'backend'>): Flow {
   const values = isFloat(array.type) ? (array.data as Float32Array) : doublesOf(array)
-  const made = tensor(values, { shape: array.shape, dtype: run.dtype, backend: run.backend })
+  const made = tensor(values, { shape: array.shape, ...like(run) })
   return { type: array.type, tensor: made, ...(values.length <= 64 && { host: array }) }
 }
 

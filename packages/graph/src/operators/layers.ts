@@ -184,7 +184,7 @@ const dynamicQuantize: Compute = call => {
   const [point] = numbersOf(zero)
   const even = (v: number) => Number(saturated('i32', [], [v]).data[0])
   const y = saturated('u8', call.shape(0), x.map(v => even(Math.fround(v / scale)) + point!)) // biome-ignore format: short
-  return [y, call.out(t.tensor(scale, { dtype: call.run.dtype, backend: call.run.backend })), zero]
+  return [y, call.out(t.tensor(scale, like(call.run))), zero]
 }
 
 const requantized = (call: Call, product: t.Tensor, factor: t.Tensor, zero: number): Value =>

@@ -184,7 +184,7 @@ const resized = (call: Call, scales?: readonly number[], sizes?: readonly number
       if (p < 0 || p > a.from - 1) kept[i] = 0
     }
   }
-  const mask = t.tensor(kept, { shape, dtype: y.tensor.dtype, backend: y.tensor.backend })
+  const mask = t.tensor(kept, { shape, ...like(y.tensor) })
   return call.out(t.where(mask, y.tensor, how.outside))
 }
 
