@@ -21,15 +21,14 @@ import {
   tensor,
   vjp,
 } from '@unravel/tensor'
-import { apply, type Dense, Gating, type Op, opTable, Paths } from '@unravel/tensor/internals'
+import { apply, type Dense, Gating, opTable, Paths } from '@unravel/tensor/internals'
 import { describe, expect, it, vi } from 'vitest'
 import { Heap } from '../../kernels/src/wasm/memory.js'
 import { type Case, cases, type Domain } from './cases.js'
 import { defined, plain } from './definitions.js'
 
 const backends: readonly Backend[] = [js(), wasm()]
-// biome-ignore lint/suspicious/noExplicitAny: ops differ in their attributes
-type AnyOp = Op<any>
+type AnyOp = (typeof opTable)[number]
 
 /** Inputs of a case; the same numbers on every backend and, rounded, in every dtype. */
 function inputsOf(c: Case, dtype: DType, backend: Backend, seed = 7): Dense[] {
