@@ -85,7 +85,7 @@ export class Study {
 
   /** @throws FormatError, InputError or RangeError saying what is wrong with the network or the question */
   async answer(question: Question, onBlock: (done: number, of: number) => void = () => {}): Promise<Answer> {
-    const backend = await backendNamed(question.backend)
+    const backend = await opened(question.backend)
     const { model, x } = this.#on(question.dtype, backend)
     const n = model.architecture.depth(model.config)
     const own = question.scale === null ? scalesOfModel(model) : scalesOf(question.scale, n)
@@ -197,7 +197,8 @@ function drawnInput(model: Model, dtype: 'f32' | 'f64', backend: Backend): Tenso
 
 const devices = new Map<string, Backend>()
 
-async function backendNamed(name: Question['backend']): Promise<Backend> {
+/** The backend of a question; a graphics device is opened once. */
+async function opened(name: Question['backend']): Promise<Backend> {
   if (name === 'wasm') return wasm()
   if (name === 'js') return js()
   let device = devices.get(name)
