@@ -87,7 +87,7 @@ function scripted([script, ...rest]: readonly string[]): string | undefined {
   return `the script ${script}`
 }
 
-/** The words of each command of a line: what a comment says, and variables that are set before it, left out. */
+/** The words of each command of a line, without comments and variables that are set before it. */
 const commandsOf = (line: string): string[][] =>
   line
     .replace(/(^|\s)#.*/, '')
@@ -135,7 +135,7 @@ const wrongIn = (text: string): string[] => [
 describe('shell commands', () => {
   const files = markdown()
 
-  it('are found in every document that has some', () => {
+  it('commands are found in every document that has some', () => {
     for (const path of [
       'README.md',
       'CONTRIBUTING.md',

@@ -46,7 +46,7 @@ const networks: Record<string, { readonly blocks: readonly string[]; readonly sk
 describe.each(Object.entries(networks))('%s', (name, { blocks, skips, sites = blocks.length }) => {
   const graph = exported(name)
 
-  test('has the blocks that the code has', () => {
+  test('the blocks of a graph are those of its code', () => {
     const x = inputOf(name)
     const { structure, tower } = towerOfGraph(graph, { input: x })
     expect(structure.blocks.map(b => b.name)).toEqual(blocks)
@@ -113,7 +113,7 @@ test('a ResNet has the same orders from its state dict and from its ONNX file', 
 })
 
 describe('nested blocks', () => {
-  test('have the scales of the file, inside and outside, and branches without them', () => {
+  test('scales are those of the file, inside and outside, and branches are without them', () => {
     const x = inputOf('esrgan')
     const { structure, tower, sites } = towerOfGraph(exported('esrgan-13'), { input: x }, { sites: 'all' })
     expect(structure.sites.map(s => [Math.round(s.scale * 1e6) / 1e6, s.level])).toEqual([
@@ -152,7 +152,7 @@ describe('PaddleOCR’s classifier of text directions', () => {
   // Recorded with onnxruntime 1.30.0.
   const input = () => array('fixtures/ppocr/input.npy')
 
-  test('is a tower of its seven additions that gives what onnxruntime gives', () => {
+  test('the tower of its seven additions gives the output of onnxruntime', () => {
     const x = input()
     const { tower, structure } = towerOfGraph(ocr(), { x })
     expect(structure.sites.map(s => s.sum)).toEqual([7, 25, 35, 45, 55, 73, 83].map(i => `p2o.Add.${i}`))
@@ -161,7 +161,7 @@ describe('PaddleOCR’s classifier of text directions', () => {
     expect(apart(run(tower, x), array('fixtures/ppocr/output.npy'))).toBeLessThan(1e-5)
   })
 
-  test('has gated orders that sum to its probabilities', () => {
+  test('gated orders sum to its probabilities', () => {
     const x = input()
     const { tower } = towerOfGraph(ocr(), { x })
     const found = gated(tower, x, 'all')
@@ -177,7 +177,7 @@ describe('a network with several outputs', () => {
     return { ...graph, outputs: [...graph.outputs, { name: inner, type: 'f32' }] }
   }
 
-  test('is taken apart for one of them', () => {
+  test('one of several inputs is expanded', () => {
     const x = inputOf('resnet')
     const { tower, output } = towerOfGraph(two(), { input: x }, { output: inner })
     expect([output, tower.blocks.length]).toEqual([inner, 2])

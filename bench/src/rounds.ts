@@ -28,7 +28,7 @@ export interface Entry {
   readonly seconds: (number | null)[]
   /** Error of the checked result, in units of the largest one allowed. */
   readonly error?: number
-  /** Why there are no times. */
+  /** The reason for missing times. */
   failed?: string
 }
 

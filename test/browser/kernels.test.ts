@@ -276,7 +276,7 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     console.log(`${info.kernelClass} on ${info.renderer}`)
   })
 
-  it('has a call for every kernel', () => {
+  it('every kernel has a call', () => {
     const missing = Object.keys(contract).filter(name => !(name in calls))
     expect(missing).toEqual(['cast', 'argsort', 'random'])
   })

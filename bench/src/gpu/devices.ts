@@ -12,12 +12,12 @@ export function device(mode: GpuMode): Promise<GpuBackend> {
   return backend
 }
 
-/** Why there is no device at all, and how to have one; undefined where there is one. */
+/** The reason for a missing device, and its remedy; undefined where a device was found. */
 export async function noDevice(): Promise<string | undefined> {
   const found = await Promise.allSettled(modes.map(device))
   if (found.some(f => f.status === 'fulfilled')) return undefined
   if (typeof document !== 'undefined') return `this browser has none of ${modes.join(', ')}`
-  return 'there is no WebGL in Node here: `pnpm bench gpu --browser` measures in Chromium, and bench/README.md says how to build the package gl for headless GL'
+  return 'Node has no WebGL here: `pnpm bench gpu --browser` measures in Chromium, and bench/README.md says how to build the package gl for headless GL'
 }
 
 /** The processor of a device. Headless GL does not name it: glxinfo asks the same display. */

@@ -19,7 +19,7 @@ const args = [
   '--enable-unsafe-webgpu',
 ]
 
-/** The rows of the suite gpu as a page measures them, in a headless Chromium or in the browser of whoever opens it. */
+/** The rows of the suite gpu as a page measures them, in a headless Chromium or in any browser that opens it. */
 export async function* inBrowser(
   where: Browsing,
   { quick }: Size,

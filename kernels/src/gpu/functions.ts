@@ -40,7 +40,7 @@ const define = (name: string, names: string, body: string): DeviceFunction => ({
   arguments: names.split(', '),
 })
 
-/** In the order of their calls: what is called comes first. */
+/** In the order of their calls: callees come first. */
 export const functions: readonly DeviceFunction[] = [
   // 1 for NaN. WGSL's `x != x` is false of NaN; comparisons by order are too, as they should be.
   define(

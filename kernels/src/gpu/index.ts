@@ -62,7 +62,7 @@ async function open(
 }
 
 /**
- * The backend on the graphics processor, through gpu.js, in f32; what needs f64 or i32 runs on the js kernels and is
+ * The backend on the graphics processor, through gpu.js, in f32; kernels in f64 or i32 run as js kernels and are
  * counted in `fallbacks()`. Only modes that run on a graphics processor are asked for, and the class of kernel that ran is
  * checked: see `info()`. WebGPU is opt-in (`mode: 'webgpu'`) and has no `dataSync()`.
  *

@@ -288,7 +288,7 @@ export function seriesSoftmax(orders: number, rows: number, n: number, x: TypedA
     let total = 0
     for (let i = 0; i < n; i++) total += y[i] = Math.exp(x[row + i]! - largest)
     for (let i = 0; i < n; i++) y[i]! /= total
-    // Relative to the largest element: where its y is 1, what the others change is all there is.
+    // Relative to the largest element: where its y is 1, the changes of the others are the whole derivative.
     for (let k = 1; k < stored; k++) {
       const shift = x[k * size + row + at]!
       for (let i = 0; i < n; i++) jx[k * n + i] = k * (x[k * size + row + i]! - shift)

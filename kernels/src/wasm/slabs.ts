@@ -55,7 +55,7 @@ export class Pin {
 export class Slabs {
   bytes = 0
   buffers = 0
-  /** Slabs there are, which the allocator counts as blocks. */
+  /** Number of slabs, which the allocator counts as blocks. */
   slabs = 0
   readonly #allocator: Allocator
   /** For every size of slots the slab that is filled now, and empty ones, so that work which repeats itself makes none. */

@@ -93,7 +93,7 @@ export class Threads {
   }
 
   /**
-   * Makes `count` threads work. Resolves when they are ready, to how many there are: 1 where memory cannot be shared, with one
+   * Makes `count` threads work. Resolves when they are ready, to their number: 1 where memory cannot be shared, with one
    * line that says why. `scratchFor` gives the address of scratch memory for one more thread.
    */
   async set(count: number, scratchFor: () => number, { patience = 30_000 }: ThreadOptions = {}): Promise<number> {
@@ -139,7 +139,7 @@ export class Threads {
     }
   }
 
-  /** Ends the workers as a crash would: nobody is told. For tests. */
+  /** Ends the workers as a crash would, without a message. For tests. */
   kill(): void {
     for (const worker of this.#workers) worker.terminate()
   }

@@ -13,11 +13,11 @@ export interface Analysis {
   readonly expansion: Orders['expansion']
   /** The sites that an order counts: blocks, or all residual branches, nested ones too. */
   readonly sites?: 'blocks' | 'all' | undefined
-  /** How many of them there are. */
+  /** Their number. */
   readonly blocks: number
   /** Largest order kept. */
   readonly orders: number
-  /** Largest order there is of paths: as many as there are blocks, or residual branches that follow each other. */
+  /** Largest order of a path: the number of blocks, or of residual branches that follow each other. */
   readonly longest: number
   /** λ, or λ_1..λ_n where they differ. */
   readonly scale: number | readonly number[]

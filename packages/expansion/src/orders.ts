@@ -6,7 +6,7 @@ export interface Orders {
   readonly expansion: 'taylor' | 'gated' | 'gradient' | 'subsets'
   /** `[orders + 1, batch, ...]`: entry k is the total of order k, λ^k included. */
   readonly coefficients: Tensor
-  /** The same of all orders 0..n, where more were computed than are kept: what shares are of. */
+  /** The same of all orders 0..n, where more were computed than are kept: shares are of these. */
   readonly all?: Tensor
   /** The tensor that the orders expand: the network's output, or for `gradient` the whole gradient. One forward (and backward)
    *  pass of the network itself gives it, not the expansion. */

@@ -20,7 +20,7 @@ export interface Counted {
   /** The effect of a mark where marks are counted. */
   readonly mark?: Mark
   readonly marks?: Marks
-  /** The largest order there is. */
+  /** The largest order of a path. */
   readonly longest: number
   readonly scales: readonly number[]
   /** The output, where it is known already. */

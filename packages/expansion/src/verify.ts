@@ -35,7 +35,7 @@ export interface Rung {
 
 /** Rounding: a few thousand roundings of f64. */
 const EXACT = 1e-10
-/** Difference quotients: what extrapolation and rounding leave. */
+/** Tolerance of difference quotients: errors of extrapolation and rounding. */
 const DIFFERENCES = 1e-5
 /** Blocks of which all sets are enumerated. */
 const ENUMERATED = 10
@@ -249,7 +249,7 @@ async function enumerated(tower: Tower, x: Tensor): Promise<Float64Array[]> {
 /** f^(k)(0)/k! in the common multiple t of all scales, by k nested directional derivatives. */
 async function nestedDerivatives(tower: Tower, x: Tensor, depth: number): Promise<Float64Array[]> {
   const results = scope(() => {
-    const where = { dtype: tower.encode(x).dtype, backend: x.dense()[0]!.backend } as const
+    const where = like(tower.encode(x))
     const [zero, one] = [tensor(0, where), tensor(1, where)]
     let f = (t: Tensor) =>
       runWithScales(

@@ -147,7 +147,7 @@ export class Study {
 
   /** @throws FormatError, GraphError, InputError or RangeError saying what is wrong with the network or the question */
   async answer(question: Question, onBlock: (done: number, of: number) => void = () => {}): Promise<Answer> {
-    const backend = await backendNamed(question.backend)
+    const backend = await opened(question.backend)
     const { tower, x, sites, counted } = this.#subject(question, backend)
     const n = tower.blocks.length
     if (sites === 'all' && question.expansion === 'subsets')
@@ -215,7 +215,7 @@ const outputOf = ({ outputs }: Graph, wanted: string | null): string => wanted ?
 
 /** A graph, and its inputs: those of the file, or drawn in a size that it runs with. */
 function graphOf({ model, files, input }: GraphNetwork) {
-  const open = opened(files)
+  const open = readerOf(files)
   const graph = readGraph(open(model), { beside: path => open(files.has(path) ? path : path.split('/').at(-1)!) })
   if (input !== undefined) return { graph, inputs: inputsFrom(input, graph) }
   const random = new Random(0)
@@ -265,7 +265,7 @@ declare class FileReaderSync {
 }
 
 /** Files that are read where they lie, piece by piece: a worker may wait for them. Throws RangeError for one that is not there. */
-function opened(files: ReadonlyMap<string, Blob>): (name: string) => ByteSource & { readonly file: Blob } {
+function readerOf(files: ReadonlyMap<string, Blob>): (name: string) => ByteSource & { readonly file: Blob } {
   const reader = new FileReaderSync()
   return name => {
     const file = files.get(name)
@@ -276,7 +276,7 @@ function opened(files: ReadonlyMap<string, Blob>): (name: string) => ByteSource 
 }
 
 function filesOf(files: ReadonlyMap<string, Blob>): ModelFiles {
-  const open = opened(files)
+  const open = readerOf(files)
   return {
     names: [...files.keys()],
     text: name => new FileReaderSync().readAsText(open(name).file),
@@ -300,7 +300,8 @@ function drawnInput(model: Model, dtype: 'f32' | 'f64', backend: Backend): Tenso
 
 const devices = new Map<string, Backend>()
 
-async function backendNamed(name: Question['backend']): Promise<Backend> {
+/** The backend of a question; a graphics device is opened once. */
+async function opened(name: Question['backend']): Promise<Backend> {
   if (name === 'wasm') return wasm()
   if (name === 'js') return js()
   let device = devices.get(name)

@@ -1,4 +1,5 @@
 import { type Backend, keep, type Tensor, tensor } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import type { Attribute, Constant, ElementType, Graph, HostArray, Node } from './graph.js'
 import { isConstant, isGraph } from './graph.js'
 import { doublesOf, elementsOf, hostOf, isFloat, numbersOf, placed, taken, truncated } from './host.js'
@@ -29,7 +30,7 @@ export interface Run {
 /** Numbers of an array as a tensor. */
 export function flowOf(array: HostArray, run: Pick<Run, 'dtype' | 'backend'>): Flow {
   const values = isFloat(array.type) ? (array.data as Float32Array) : doublesOf(array)
-  const made = tensor(values, { shape: array.shape, dtype: run.dtype, backend: run.backend })
+  const made = tensor(values, { shape: array.shape, ...like(run) })
   return { type: array.type, tensor: made, ...(values.length <= 64 && { host: array }) }
 }
 
@@ -52,7 +53,7 @@ export function hosted(value: Value): HostArray {
   return { type, shape: t.shape, data: type === 'f64' ? Float64Array.from(data) : (data as Float32Array) }
 }
 
-/** One application of an operator: what its row in the table sees of the node and of the values that it reads. */
+/** One application of an operator: the node and the values that it reads, as its row in the table sees them. */
 export class Call {
   constructor(
     readonly node: Node,

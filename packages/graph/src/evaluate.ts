@@ -180,7 +180,7 @@ export function converted(name: string, array: HostArray, type: ElementType): Ho
 }
 
 /**
- * Computes nodes in order into `env`, and lets go of values after their last reader. `around` gives constants, and values of the
+ * Computes nodes in order into `env`, and frees values after their last reader. `around` gives constants, and values of the
  * graph around this one.
  */
 function execute(
@@ -249,7 +249,7 @@ function execute(
   })
 }
 
-/** A node's outputs; what its row makes on the way is freed. */
+/** A node's outputs; intermediate tensors of its row are freed. */
 function computed(node: Node, inputs: readonly (Value | undefined)[], run: Run): readonly (Value | undefined)[] {
   const compute = computeOf(node)!
   const call = new Call(node, inputs, run)

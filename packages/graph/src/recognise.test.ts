@@ -205,7 +205,7 @@ describe.each(spelled)('%s', (_, name, nodes, constants) => {
     expect(largest(sub(a!, b!))).toBeLessThanOrEqual(1e-9)
   })
 
-  it('has a gate: path sums are the run, and some of them move', () => {
+  it('the gate of an operator: path sums are the run, and some of them move', () => {
     const evaluator = new Evaluator(made().short)
     const x = input()
     const parts = stack([mul(x, 0.25), mul(x, 0.75)])

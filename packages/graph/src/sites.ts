@@ -205,7 +205,7 @@ export function sitesIn(flow: Flow): Site[] {
     if (data.length < 2) return undefined
     const shape = flow.shape(sum)
     const ways = data.flatMap(skip => {
-      // A skip is as large as the sum: what is spread over it (a mask, a mean) is none.
+      // A skip is as large as the sum: a value that is broadcast to it (a mask, a mean) is none.
       const own = flow.shape(skip)
       if (own !== undefined && shape !== undefined && own !== shape) return []
       const steps = projected(skip, through)

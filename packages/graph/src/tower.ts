@@ -133,7 +133,7 @@ export function looked(
   return streamOf(whole, output === undefined ? live(whole) : ofOutput(whole, output), inputs, options)
 }
 
-/** The graph for inputs of these shapes, its spelled-out composites recognised: what structure is looked for in. */
+/** The graph for inputs of these shapes, its spelled-out composites recognised, in which the structure is sought. */
 export function prepared(graph: Graph, inputs: Readonly<Record<string, Given>>, options: EvaluateOptions = {}): Graph {
   return recognised(folded(graph, inputs, options))
 }
@@ -155,7 +155,7 @@ function marked(graph: Graph, sites: readonly Site[], scales: readonly number[])
     ...{ op, name, inputs, attributes },
     ...{ domain: op === 'Branch' ? OWN : '', version: 13, outputs: [name] },
   })
-  /** A value without the constant factors that it ends with: what moves it about is repeated. */
+  /** A value without the constant factors that it ends with; nodes that rearrange it are repeated. */
   const unscaled = (name: string, within: string, added: Node[]): string => {
     if (flow.factor(name) === 1) return name
     const node = flow.makers.get(name)!

@@ -53,9 +53,9 @@ export const expansionDocument = z.strictObject({
   tokens: z.array(z.array(z.string())).optional(),
   /** With --target or --direction: the functional of the output in words. */
   target: z.string().optional(),
-  /** That functional of every order, `[orders + 1][batch]`, and of the output, `[batch]`: taylor, gated and subsets. */
+  /** The functional of every order, `[orders + 1][batch]`, and of the output, `[batch]`: taylor, gated and subsets. */
   projected: z.strictObject({ orders: z.array(z.array(quantity)), output: z.array(quantity) }).optional(),
-  /** With --by: what of each order runs through blocks, heads or positions; parts and rest sum to the block. */
+  /** With --by: path sums of each order through blocks, heads or positions; parts and rest sum to the block. */
   attribution: z
     .strictObject({
       by: z.enum(['block', 'head', 'position']),

@@ -59,7 +59,7 @@ const GROUPS = 256
 /** Of as many groups for the numbers that go with a plot. */
 const TOLD_GROUPS = 4 * GROUPS
 
-/** At most two points of each group, by default of 256: what a plot of a few hundred pixels can tell apart. */
+/** At most two points of each group, by default of 256, the resolution of a plot of a few hundred pixels. */
 function thinned<P extends readonly [number, number | '-' | null]>(
   points: readonly P[],
   groups = GROUPS,
@@ -361,7 +361,7 @@ function powerOfTen(value: number): string {
   return `10${exponent < 0 ? '⁻' : ''}${digits.join('')}`
 }
 
-/** A logarithmic axis shows sixteen powers of ten below the largest value: what is smaller is rounding, and would hide the rest.
+/** A logarithmic axis shows sixteen powers of ten below the largest value: smaller values are rounding, and would hide the rest.
  *  Where less than half of x has something to show, the other axis ends there. */
 function visible(x: Axis, y: Axis, curves: readonly Curve[]): { x: Axis; y: Axis } {
   if (!y.log || y.min !== undefined) return { x, y }

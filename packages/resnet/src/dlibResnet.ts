@@ -88,7 +88,7 @@ export type DlibResnetConfig = z.output<typeof schema>
  * batch norm in training), ReLU, and max pooling 3×3 with stride 2. Block l is
  * h ↦ s(relu(h)) + λ·F(relu(h)) with F = affine2 ∘ conv2 ∘ relu ∘ affine1 ∘ conv1 and the ReLU that ended the block before,
  * as in `resnet`: the skip map is nonlinear, and the first block has no such ReLU. In a block that halves, s is average
- * pooling 2×2; there are no weights in it. dlib adds tensors of different shapes as though the smaller ended in zeros:
+ * pooling 2×2; it has no weights. dlib adds tensors of different shapes as though the smaller ended in zeros:
  * s gains channels of zeros, and F, whose windows are larger and not padded, rows and columns of them. The decoder is the
  * last ReLU, the mean over the image, and `fc`, which has no bias.
  *

@@ -138,7 +138,7 @@ function removeLeftovers(file: string): void {
       if (id === undefined || found !== temporaryOf(basename(file), id) || !isDead(Number(id))) continue
       if (lstatSync(join(folder, found)).isFile()) rmSync(join(folder, found), { force: true })
     }
-  } catch {} // what is left over harms nobody
+  } catch {} // a file left over does no harm
 }
 
 function isDead(id: number): boolean {
@@ -193,7 +193,7 @@ export const modelFileNames = ['config.json', 'model.safetensors'] as const
  *  torch.save. Throws FileError or FormatError. */
 export function readModel(folder: string, options: LoadOptions = {}): Model {
   if (!existsSync(join(folder, 'config.json'))) {
-    const found = existsSync(folder) ? 'there is no config.json in it' : 'there is no such file or folder'
+    const found = existsSync(folder) ? 'it has no config.json' : 'there is no such file or folder'
     throw new FileError(`cannot read ${folder}: ${found}; a model is a folder with config.json and model.safetensors`)
   }
   const config = Buffer.from(readBytes(join(folder, 'config.json'))).toString('utf8')

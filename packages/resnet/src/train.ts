@@ -136,7 +136,7 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
       }
     }
   } catch (error) {
-    // The state that was reported last is the caller's; what was not reported is nobody's.
+    // The state that was reported last is the caller's; a state that was not reported has no owner.
     free(before, state, given)
     if (state.step === (from?.step ?? 0)) free(state, { ...state, optimiser: {} }, given)
     throw error

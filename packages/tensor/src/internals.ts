@@ -16,6 +16,7 @@ export {
   type OrdersContext,
   type SeriesContext,
   type Stacked,
+  type Tracer,
   type Unary,
 } from './core/tensor.js'
 export { leaves, named } from './core/tree.js'

@@ -6,7 +6,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.stderr.write(`unravel: cannot write standard output: ${error.message.replace(/\s+/g, ' ')}\n`)
   process.exit(2)
 })
-// Progress that nobody reads any more does not stop a run.
+// A closed standard error does not stop a run.
 process.stderr.on('error', () => {})
 
 /** Exit status of a process that a signal has ended, as shells report it: 128 and the signal's number. */

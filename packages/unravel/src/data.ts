@@ -53,7 +53,7 @@ const named: Readonly<Record<string, (io: Io) => string>> = {
   fashion() {
     if (existsSync(FASHION)) return FASHION
     throw new FileError(
-      `Fashion-MNIST is not installed: there is no ${FASHION}; on Debian run \`apt-get install dataset-fashion-mnist\`, ` +
+      `Fashion-MNIST is not installed: ${FASHION} does not exist; on Debian run \`apt-get install dataset-fashion-mnist\`, ` +
         'elsewhere name the folder of its IDX files',
     )
   },

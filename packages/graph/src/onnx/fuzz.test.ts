@@ -88,15 +88,15 @@ describe.each(Object.entries(files))('%s', (_, file) => {
       return { graph, inputs }
     })
 
-  it('runs as it is', () => {
+  it('the file runs without changes', () => {
     expect(run(file)).toBe('run')
   })
 
-  it('is run or refused by one error, whatever is wrong with it', { timeout: 3_600_000 }, () => {
+  it('a file with random errors runs or is refused by one error', { timeout: 3_600_000 }, () => {
     fuzz(7, next => mutated(file, next), run)
   })
 
-  it('is refused when it is cut off anywhere', () => {
+  it('a file that is cut off anywhere is refused', () => {
     for (let length = 0; length < file.length; length += 7) run(file.subarray(0, length))
   })
 })

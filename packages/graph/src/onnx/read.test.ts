@@ -140,7 +140,7 @@ describe('graphs', () => {
     expect(graph.inputs.map(i => i.name)).toEqual(['x'])
   })
 
-  it('has the values of Constant nodes of every kind among its constants', () => {
+  it('constants of a graph include Constant nodes of every kind', () => {
     const constant = (output: string, attributes: NodeSpec['attributes']): NodeSpec => ({
       ...{ op: 'Constant', inputs: [], outputs: [output], attributes: attributes! },
     })

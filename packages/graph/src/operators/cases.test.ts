@@ -12,7 +12,7 @@ const inF32 = ['node/test_dynamicquantizelinear_expanded']
 const supported = cases.filter(one => refusal(one) === undefined && outside[one.name] === undefined)
 
 describe.runIf(installed)("ONNX's operator tests", () => {
-  it.each(supported)('$name', one => {
+  it.each(supported)('$name gives the recorded outputs', one => {
     // Recorded numbers are of sums in f32: a few units of its rounding.
     expect(worst(one, inF32.includes(one.name) ? 'f32' : 'f64')).toBeLessThanOrEqual(4)
   })
@@ -75,7 +75,7 @@ function document(): string {
 Made by the test of the operators (\`vitest run packages/graph/src/operators/cases.test.ts -u\`), which runs ONNX's own tests of
 operators (release 1.12, Debian's \`libonnx-testdata\`) where they are installed.
 
-${supported.length} of ${cases.length} cases pass, each within 4 roundings of f32 of what is recorded. ${Object.keys(outside).length} are of supported
+${supported.length} of ${cases.length} cases pass, each within 4 roundings of f32 of its record. ${Object.keys(outside).length} are of supported
 operators and cannot pass: ${Object.entries(outside)
     .map(([, reason]) => reason)
     .filter((r, i, all) => all.indexOf(r) === i)

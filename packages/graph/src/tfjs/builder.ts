@@ -105,7 +105,7 @@ export class Builder {
     return this.outputs(op, inputs, attributes, 1)[0]!
   }
 
-  /** Takes back what was written since there were `count` nodes. */
+  /** Removes the nodes after the first `count`. */
   undo(count: number): void {
     this.nodes.length = count
   }

@@ -105,11 +105,11 @@ describe.each([
       return { graph, inputs }
     })
 
-  it('runs as it is', async () => {
+  it('the file runs without changes', async () => {
     expect(run(await make())).toBe('run')
   })
 
-  it('is run or refused by one error, whatever is wrong with it', { timeout: 7_200_000 }, async () => {
+  it('a file with random errors runs or is refused by one error', { timeout: 7_200_000 }, async () => {
     const files = await make()
     const json = JSON.parse(files.json)
     const text = new TextEncoder().encode(files.json)

@@ -18,7 +18,7 @@ const refuse = (why: string): never => {
   throw new LayerRefusal(why)
 }
 
-/** A layer where it is applied: what a function that translates it reads, and how it writes operators. */
+/** One application of a layer: its fields and inputs, for the function that translates it, and the operators that this writes. */
 export class LayerCall {
   constructor(
     /** @internal */

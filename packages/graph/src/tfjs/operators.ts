@@ -413,7 +413,7 @@ const spaced =
       n.node(op, [x], { blocksize: n.number('block_size', 1) }),
     )
 
-/** The block of a SpaceToBatchND, of a square of which there are kernels, and one pair for each of its two axes. */
+/** The block of a SpaceToBatchND, of a square for which kernels exist, and one pair for each of its two axes. */
 function blocks(n: Operation): { readonly size: number; readonly pairs: readonly number[] } {
   const [block, pairs] = [n.constant(1, 'block'), n.constant(2, 'list of pads')]
   const [size] = block

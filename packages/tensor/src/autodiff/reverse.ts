@@ -1,4 +1,3 @@
-import type { Backend, DType, Shape } from '@unravel/kernels'
 import { onesLike, zeros } from '../core/create.js'
 import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
@@ -7,7 +6,7 @@ import { alias, applyAs, like } from '../core/op.js'
 import { allOrNothing } from '../core/owner.js'
 import { release, scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
-import { Dense, type Mark, type Op, Tensor } from '../core/tensor.js'
+import { Dense, type Mark, type Op, Tensor, Tracer } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { add } from '../ops/arithmetic/add.js'
 import { addAligned } from '../ops/arithmetic/addAligned.js'
@@ -49,28 +48,16 @@ class Tape {
 }
 
 /** A value that a tape follows. */
-class Traced extends Tensor {
+class Traced extends Tracer {
   constructor(
     readonly tape: Tape,
     readonly index: number,
-    readonly value: Tensor,
+    value: Tensor,
   ) {
-    super()
-  }
-  override get shape(): Shape {
-    return this.value.shape
-  }
-  override get dtype(): DType {
-    return this.value.dtype
-  }
-  override get backend(): Backend {
-    return this.value.backend
+    super(value)
   }
   override get level(): number {
     return this.tape.level
-  }
-  override dense(): readonly Dense[] {
-    return this.value.dense()
   }
   override toString(): string {
     return `${describe(this)} traced by grad or vjp`

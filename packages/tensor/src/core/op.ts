@@ -46,7 +46,7 @@ function mixed(name: string, inputs: readonly Tensor[]): BackendError {
 export const backendOf = (t: Tensor): Backend => t.backend
 
 /** Dtype and backend of a tensor, for one that is made to meet it. */
-export const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.backend })
+export const like = (t: Pick<Tensor, 'dtype' | 'backend'>) => ({ dtype: t.dtype, backend: t.backend })
 
 /** The common dtype of the inputs, which must be one of `allowed`. */
 export function commonDType(

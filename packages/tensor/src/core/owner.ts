@@ -31,7 +31,7 @@ export function ownInto(list: Owned[] | null): Owned[] | null {
   return before
 }
 
-/** Runs `body` on its arguments; if it throws outside every scope, what it made is freed at once and not left to the garbage
+/** Runs `body` on its arguments; if it throws outside every scope, its tensors are freed at once and not left to the garbage
  *  collector. */
 export function allOrNothing<A extends readonly unknown[], T>(body: (...args: A) => T, ...args: A): T {
   if (made !== null || recordingUnscoped) return body(...args)

@@ -202,6 +202,25 @@ export class Dense extends Tensor {
   }
 }
 
+/** A tensor of an interpreter that is of the type of a value one level down. */
+export abstract class Tracer extends Tensor {
+  constructor(readonly value: Tensor) {
+    super()
+  }
+  override get shape(): Shape {
+    return this.value.shape
+  }
+  override get dtype(): DType {
+    return this.value.dtype
+  }
+  override get backend(): Backend {
+    return this.value.backend
+  }
+  override dense(): readonly Dense[] {
+    return this.value.dense()
+  }
+}
+
 /** One application of an op, as its reverse rule sees it. */
 export interface Applied<A, I extends readonly Tensor[] = readonly Tensor[]> {
   readonly inputs: I

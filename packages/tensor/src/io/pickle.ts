@@ -90,7 +90,7 @@ export function unpickle(cursor: Cursor, rules: PickleRules): unknown {
   /** The objects pushed since the last mark. */
   const popMark = (): unknown[] => {
     const at = stack.lastIndexOf(MARK)
-    if (at < 0) fail(`there is no mark on the stack at ${here()}`)
+    if (at < 0) fail(`the stack has no mark at ${here()}`)
     const items = stack.splice(at)
     items.shift()
     return items

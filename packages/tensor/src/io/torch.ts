@@ -193,7 +193,7 @@ function chain(source: ByteSource): { object: unknown; locate: Locate } {
   if (system instanceof Map && system.get('little_endian') === false) fail('the byte order is big; expected little')
   const object = next()
   const keys = next()
-  if (!Array.isArray(keys)) return fail('there is no list of the storages after the object')
+  if (!Array.isArray(keys)) return fail('the list of storages after the object is missing')
   const places = new Map<string, number>()
   for (const key of keys.map(String)) {
     const storage = storages.get(key)

@@ -49,7 +49,7 @@ interface ExpandOptions extends StudyOptions, TargetOptions, Omit<ExpansionChoic
 
 /** The most orders of a Taylor series: memory grows in proportion to them, the work of elementwise rules as their square. */
 const MAX_ORDERS = 1000
-/** The most numbers that --json prints; more would not fit the longest string there is. */
+/** The most numbers that --json prints; more would not fit the longest string of the engine. */
 const MAX_PRINTED = 2 ** 24
 
 export function expandCommand(io: Io): Command {

@@ -123,7 +123,7 @@ const withoutAbsent = ({ orders, every }: { orders: number; every?: number | und
 /** A job under the name of what its options mean, defaults included: `scale: 1` and `scale: "constant:1"` are equal. */
 function jobOf(train: Settings, expand: ExpandSettings, command: () => Command, where: string): Job {
   const parsed = command().action(() => {})
-  const out = '.' // asked for by the command, and given by whoever runs the job
+  const out = '.' // required by the command, and replaced by the pool that runs the job
   try {
     parsed.exitOverride().parse([...argumentsOf(train), '--out', out], { from: 'user' })
   } catch (error) {

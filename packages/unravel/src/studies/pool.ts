@@ -37,7 +37,7 @@ export function processPool(script: string, size: number): Runner {
     return new Promise(resolve => waiting.push(resolve))
   }
   const release = (child: Child): void => {
-    // A process that died is replaced for whoever waits.
+    // A process that died is replaced for the jobs that wait.
     const next = waiting.shift()
     if (child.alive) {
       if (next === undefined) idle.push(child)

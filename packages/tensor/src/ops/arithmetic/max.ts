@@ -66,7 +66,7 @@ export const argmaxOp: Op<{ axis: number }, Unary> = {
   signature: '[...] -> i32[...]',
   infer(inputs, { axis }) {
     const x = inputs[0]
-    if (x.rank + axis < 0) throw new ShapeError(argmaxOp, inputs, `there is no axis ${axis}`)
+    if (x.rank + axis < 0) throw new ShapeError(argmaxOp, inputs, `axis ${axis} is out of range`)
     if (x.shape[x.rank + axis] === 0) throw new ShapeError(argmaxOp, inputs, 'no argmax of nothing')
     return { shape: x.shape.filter((_, i) => i !== x.rank + axis), dtype: 'i32' }
   },

@@ -25,7 +25,7 @@ export function elementwise(phi: Elementwise): Op<void, Unary> {
     run([x], _, type) {
       const out = allocate(x.backend, type.shape, type.dtype, phi.name)
       const { kernels } = x.backend
-      // Where the derivative is a function of y, or there will be none, nobody asks for x again.
+      // Where the derivative is a function of y, or no tape records, x is not read again.
       const last = phi.grad !== undefined && (ofValue.has(phi.grad) || tapesRecording() === 0)
       if (typeof phi.map !== 'string') phi.map(kernels, x.buffer, out.buffer, x.backend, x.dtype)
       else if (!last || !x.fuse(out.buffer, phi.map, 1, null)) kernels.map(phi.map, x.buffer, out.buffer)
@@ -83,7 +83,7 @@ export function quotient(numerator: Tensor, x: Tensor, limit: number): Tensor {
   return where(zero, scalarLike(limit, x), div(numerator, where(zero, scalarLike(1, x), x)))
 }
 
-/** φ′ as a function: what mapGrad makes of ones. */
+/** φ′ as a function: mapGrad of ones. */
 export const slopeOf =
   (phi: MapGradOp) =>
   (kernels: Kernels<Buffer>, x: Buffer, out: Buffer, backend: Backend, dtype: DType): void => {

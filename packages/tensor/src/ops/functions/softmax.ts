@@ -4,7 +4,7 @@ import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { atFreshLevel } from '../../core/levels.js'
 import { apply, commonDType } from '../../core/op.js'
-import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
+import { fromEnd } from '../../core/shape.js'
 import { allocate, type Binary, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { greater } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
@@ -17,29 +17,14 @@ import { sum } from '../structure/sum.js'
 import { swapAxes } from '../structure/transpose.js'
 import { where } from '../structure/where.js'
 import { exp } from './exp.js'
-
-/** Rows and their length, of a tensor normalised over its last axis. */
-export function rowsOf(shape: readonly number[]): [rows: number, n: number] {
-  const n = shape[shape.length - 1] ?? 1
-  return [sizeOf(shape.slice(0, -1)), n]
-}
+import { gradOverRows, overRows, rowsOf } from './rows.js'
 
 /** The largest element of each row, by which rows are shifted so that nothing overflows. An empty row has none, and is not
  *  shifted. */
 export const largest = (x: Tensor): Tensor | number => (x.shape[x.rank - 1] === 0 ? 0 : max(x, -1, true))
 
 export const softmaxOp: Op<void, Unary> = {
-  name: 'softmax',
-  signature: '[...,n] -> [...,n]',
-  infer(inputs) {
-    if (inputs[0].rank === 0) throw new ShapeError(softmaxOp, inputs)
-    return { shape: inputs[0].shape, dtype: commonDType(softmaxOp, inputs) }
-  },
-  run([x], _, type) {
-    const out = allocate(x.backend, type.shape, type.dtype, 'softmax')
-    kernelOf(x.backend, 'softmax', reference.softmax)(...rowsOf(type.shape), x.buffer, out.buffer)
-    return out
-  },
+  ...overRows('softmax', reference.softmax),
   vjp: ({ output }, c) => [apply(softmaxGradOp, [output, c], undefined)],
   series: ([x], _, at) => at.series(apply(softmaxSeriesOp, [at.stack(x)], { orders: at.order + 1 })),
   gate: 'in scaledDotProductAttention the pattern is frozen',
@@ -47,22 +32,10 @@ export const softmaxOp: Op<void, Unary> = {
 
 /** ȳ ↦ y ⊙ (ȳ − Σ ȳ y), under leading axes of ȳ. */
 export const softmaxGradOp: Op<void, Binary> = {
-  name: 'softmaxGrad',
-  signature: '[...,n], [...,n] -> [...,n]',
-  infer(inputs) {
-    const [y, c] = inputs
-    if (y.rank === 0 || !endsWith(c.shape, y.shape)) throw new ShapeError(softmaxGradOp, inputs)
-    return { shape: c.shape, dtype: commonDType(softmaxGradOp, inputs) }
-  },
-  run([y, c], _, type) {
-    const out = allocate(y.backend, type.shape, type.dtype, 'softmaxGrad')
-    const lead = sizeOf(c.shape.slice(0, c.rank - y.rank))
-    kernelOf(y.backend, 'softmaxGrad', reference.softmaxGrad)(lead, ...rowsOf(y.shape), y.buffer, c.buffer, out.buffer)
-    return out
-  },
+  ...gradOverRows('softmaxGrad', reference.softmaxGrad),
   gate: 'it is used by derivatives only',
   body([y, c]) {
-    // Cotangents relative to that of m, y_m > ½: where y_m rounds to 1, what the others get is all there is.
+    // Cotangents relative to that of m, y_m > ½: where y_m rounds to 1, those of the others are the whole result.
     const chosen = greater(stopGradient(y), 0.5)
     const d = where(chosen, 0, sub(c, sum(where(chosen, c, 0), -1, true)))
     return mul(y, sub(d, sum(mul(d, y), -1, true)))

@@ -9,7 +9,7 @@ import { add } from '../arithmetic/add.js'
 import { mean } from '../arithmetic/mean.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
-import { rowsOf } from '../functions/softmax.js'
+import { rowsOf } from '../functions/rows.js'
 import { checkedEps, normalised } from './normalise.js'
 
 interface Attrs {

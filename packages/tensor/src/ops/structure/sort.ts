@@ -13,7 +13,7 @@ export const argsortOp: Op<{ axis: number; descending: boolean }, Unary> = {
   signature: '[...] -> i32[...]',
   infer(inputs, { axis }) {
     const { shape, rank } = inputs[0]
-    if (axis < -rank) throw new ShapeError(argsortOp, inputs, `there is no axis ${axis}`)
+    if (axis < -rank) throw new ShapeError(argsortOp, inputs, `axis ${axis} is out of range`)
     return { shape, dtype: 'i32' }
   },
   run([x], { axis, descending }, type) {

@@ -14,7 +14,7 @@ export interface Axes {
 
 export function reducedShape(op: Op<Axes>, inputs: Unary, { axes, keepdims }: Axes): number[] {
   const [x] = inputs
-  if (axes.length > 0 && axes[0]! < -x.rank) throw new ShapeError(op, inputs, `there is no axis ${axes[0]}`)
+  if (axes.length > 0 && axes[0]! < -x.rank) throw new ShapeError(op, inputs, `axis ${axes[0]} is out of range`)
   const gone = (i: number) => axes.includes(i - x.rank)
   return keepdims ? x.shape.map((n, i) => (gone(i) ? 1 : n)) : x.shape.filter((_, i) => !gone(i))
 }

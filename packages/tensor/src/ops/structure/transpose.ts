@@ -10,7 +10,7 @@ export const transposeOp: Op<{ perm: readonly number[] }, Unary> = linear<{ perm
   signature: '[...] -> [...]',
   infer([x], { perm }) {
     const lead = x.rank - perm.length
-    if (lead < 0) throw new ShapeError(transposeOp, [x], `there are no ${perm.length} axes`)
+    if (lead < 0) throw new ShapeError(transposeOp, [x], `a permutation of ${perm.length} axes wants as many or more`)
     return { shape: [...x.shape.slice(0, lead), ...perm.map(p => x.shape[lead + p]!)], dtype: x.dtype }
   },
   run([x], { perm }, type) {

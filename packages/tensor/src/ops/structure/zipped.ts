@@ -27,7 +27,7 @@ export function zipped(
       const out = allocate(a.backend, type.shape, type.dtype, name)
       const { shape } = type
       const { kernels } = a.backend
-      // The same shape is one run, whatever it is.
+      // Equal shapes are one run.
       if (sameShape(a.shape, b.shape)) kernels.zip(zip, [out.size], a.buffer, ONE, b.buffer, ONE, out.buffer)
       else {
         const [p, q] = [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)]
