@@ -14,8 +14,8 @@ const network: InspectedNetwork = {
   parameters: 12,
   blocks: [{ name: 'outer', skip: 'nonlinear', operators: { Conv: 2, Relu: 1 }, scale: 0.2 }],
   sites: [site('first', 1, 0.1), site('second', 1), site('outer', 0, 0.2), site('beside', 0, 1, 'projection')],
-  encoder: { to: 'h', operators: { Gemm: 1 } },
-  decoder: { from: 'outer', operators: { Softmax: 1 } },
+  encoder: { from: 'image', to: 'h', operators: { Gemm: 1 } },
+  decoder: { from: 'outer', to: 'label <b>', operators: { Softmax: 1 } },
 }
 
 test('a picture of the stream has an addition for every site, filled where it is a block', () => {
@@ -32,7 +32,7 @@ test('a picture of the stream has an addition for every site, filled where it is
 test('a branch reaches from where its first inner addition begins to its own addition, one stream further right', () => {
   const svg = streamPicture(network)
   const circles = [...svg.matchAll(/<circle cx="(\d+)" cy="(\d+)"/g)].map(([, x, y]) => [Number(x), Number(y)])
-  const [[inner, top], , [outer, bottom]] = circles as [number, number][]
+  const [[inner, top], , [outer, bottom]] = circles as [[number, number], unknown, [number, number]]
   expect(inner).toBeGreaterThan(outer!)
   const branch = [...svg.matchAll(/d="M(\d+) (\d+)H(\d+)Q\d+ \d+ (\d+) \d+V(\d+)/g)]
     .map(([, ...numbers]) => numbers.map(Number))
