@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { expansionDocument } from '@unravel/report/data'
+import { expansionDocument, percent, significant } from '@unravel/report/data'
 import { formatNpy, formatNpz, parseNpy } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { modelOf, type NodeSpec, type ValueSpec } from '../../graph/src/oracles/onnx.js'
@@ -148,6 +148,35 @@ describe('inspect', () => {
     expect(granite.blocks.map((b: { scale: number }) => b.scale)).toEqual([0.22, 0.22, 0.22, 0.22])
     expect(granite.blocks[1].operators).toEqual({ linear: 3, glu: 1, rmsNorm: 1 })
   })
+})
+
+test('the page on networks in the wild has the figures that its first commands print', async () => {
+  const page = readFileSync(resolve(import.meta.dirname, '../../../docs/networks-in-the-wild.md'), 'utf8')
+  const section = page.slice(page.indexOf('## PaddleOCR: which way up'))
+  const rows = section.split('\n').filter(line => line.startsWith('| '))
+  const cells = rows.slice(2, 10).map(line => line.split('|').map(cell => cell.trim()))
+  const [channels, height, width] = [3, 48, 192]
+  const waves = Float64Array.from({ length: channels * height * width }, (_, at) => {
+    const [c, i, j] = [Math.floor(at / (height * width)), Math.floor(at / width) % height, at % width]
+    return Math.sin((2 * Math.PI * (i + (c + 1) * j)) / 48)
+  })
+  writeFileSync(join(folder, 'cls.npy'), formatNpy({ shape: [1, channels, height, width], dtype: 'f64', data: waves }))
+  const argv = ['expand', ocr, '--input', 'cls.npy', '--output', 'p2o.Add.87', '--orders', 'all', '--expansion']
+  const [gated, gradient] = [await documentOf(...argv, 'gated'), await documentOf(...argv, 'gradient')]
+  expect(
+    cells.map(([, order, size, share, gradientSize, gradientShare]) => [
+      order,
+      size,
+      share,
+      gradientSize,
+      gradientShare,
+    ]),
+  ).toEqual(
+    gated.norms.map((norm: number, k: number) => [
+      ...[String(k), significant(norm), percent(gated.share[k])],
+      ...[significant(gradient.norms[k]), percent(gradient.share[k])],
+    ]),
+  )
 })
 
 describe('expand', () => {
