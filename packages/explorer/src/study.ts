@@ -22,6 +22,7 @@ import {
 } from '@unravel/report'
 import {
   type Activation,
+  drawnInput,
   initialise,
   inputFrom,
   type Model,
@@ -37,7 +38,7 @@ import {
   tensorsIn,
   towerOf,
 } from '@unravel/resnet'
-import { type Backend, type ByteSource, js, Random, scope, type Tensor, tensor, wasm } from '@unravel/tensor'
+import { type Backend, type ByteSource, js, Random, scope, type Tensor, wasm } from '@unravel/tensor'
 
 /** A tower of which every weight is drawn from a seed, and a batch of inputs drawn likewise. */
 export interface DrawnNetwork {
@@ -238,7 +239,7 @@ function make(network: DrawnNetwork | OwnNetwork, dtype: 'f32' | 'f64', backend:
     const { input } = network
     return {
       model,
-      x: input === undefined ? drawnInput(model, dtype, backend) : inputFrom(input, model, { dtype, backend }),
+      x: input === undefined ? drawnInput(model, { dtype, backend }) : inputFrom(input, model, { dtype, backend }),
     }
   }
   const { depth, width, activation, norm, seed } = network
@@ -282,20 +283,6 @@ function filesOf(files: ReadonlyMap<string, Blob>): ModelFiles {
     text: name => new FileReaderSync().readAsText(open(name).file),
     tensors: name => tensorsIn(name, open(name)),
   }
-}
-
-/** Positions, and sides of an image, where a network leaves them open. */
-const OPEN = { sequence: 8, side: 64 }
-
-/** One input of a network, drawn from a seed: ids of its vocabulary, or normal numbers. */
-function drawnInput(model: Model, dtype: 'f32' | 'f64', backend: Backend): Tensor {
-  const { shape, kind } = model.architecture.input(model.config)
-  const random = new Random(0)
-  const sizes = shape.map(n => (typeof n === 'number' ? n : kind === 'ids' ? OPEN.sequence : OPEN.side))
-  if (kind === 'real') return random.normal([1, ...sizes], 0, 1, { dtype, backend })
-  const { vocab_size: vocabulary } = model.config as unknown as { readonly vocab_size: number }
-  const ids = Int32Array.from(random.permutation(vocabulary).subarray(0, sizes[0]!))
-  return tensor(ids, { shape: [1, ids.length], backend })
 }
 
 const devices = new Map<string, Backend>()

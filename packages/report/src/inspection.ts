@@ -10,7 +10,14 @@ export interface InspectedValue {
   readonly shape: readonly (number | string | null)[] | null
 }
 
-/** What was found in a network of operators: the document of `unravel inspect --json` without the model's name. */
+/** What lies between two values of a network. */
+export interface InspectedPart {
+  readonly from: string
+  readonly to: string
+  readonly operators: Counts
+}
+
+/** What was found in a network: the document of `unravel inspect --json` without the model's name. */
 export interface InspectedNetwork {
   readonly inputs: readonly InspectedValue[]
   readonly outputs: readonly InspectedValue[]
@@ -20,7 +27,8 @@ export interface InspectedNetwork {
     readonly nodes: readonly string[]
     readonly why: string
   }[]
-  readonly parameters: number
+  /** null where only the author of the network knows. */
+  readonly parameters: number | null
   readonly blocks: readonly {
     readonly name: string
     readonly skip: 'identity' | 'projection' | 'nonlinear'
@@ -34,8 +42,8 @@ export interface InspectedNetwork {
     readonly scale: number
     readonly skip: 'identity' | 'projection'
   }[]
-  readonly encoder: { readonly to: string; readonly operators: Counts } | null
-  readonly decoder: { readonly from: string; readonly operators: Counts } | null
+  readonly encoder: InspectedPart | null
+  readonly decoder: InspectedPart | null
 }
 
 const list = (values: readonly InspectedValue[]) =>
@@ -58,7 +66,7 @@ export function inspectionTable(model: string, network: InspectedNetwork): strin
   const facts = [
     ['inputs', list(network.inputs)],
     ['outputs', list(network.outputs)],
-    ['parameters', String(network.parameters)],
+    ...(network.parameters === null ? [] : [['parameters', String(network.parameters)]]),
     ['operators', countsText(network.operators)],
     ...network.unsupported.map(u => ['unsupported', `${u.operator}, ${u.nodes.length} nodes: ${u.why}`]),
     ...(encoder === null ? [] : [['encoder', `to ${encoder.to}: ${countsText(encoder.operators)}`]]),

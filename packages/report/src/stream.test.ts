@@ -14,8 +14,8 @@ const network: InspectedNetwork = {
   parameters: 12,
   blocks: [{ name: 'outer', skip: 'nonlinear', operators: { Conv: 2, Relu: 1 }, scale: 0.2 }],
   sites: [site('first', 1, 0.1), site('second', 1), site('outer', 0, 0.2), site('beside', 0, 1, 'projection')],
-  encoder: { to: 'h', operators: { Gemm: 1 } },
-  decoder: { from: 'outer', operators: { Softmax: 1 } },
+  encoder: { from: 'image', to: 'h', operators: { Gemm: 1 } },
+  decoder: { from: 'outer', to: 'label <b>', operators: { Softmax: 1 } },
 }
 
 test('a picture of the stream has an addition for every site, filled where it is a block', () => {

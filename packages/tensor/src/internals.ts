@@ -1,6 +1,7 @@
 // For the other packages of this project. Nothing here is stable: names, signatures and meanings change in
 // any release. Users import '@unravel/tensor'.
 export { Gating, Paths } from './autodiff/gated.js'
+export { operatorsOf } from './autodiff/operators.js'
 export type { Orders } from './autodiff/orders.js'
 export { Expansion, type SelectionObserver, Series, trimmedSeries } from './autodiff/series.js'
 export type { Deferred } from './core/deferred.js'

@@ -52,6 +52,34 @@ describe('a module for MODEL', () => {
     expect(got).toEqual({ ...want, model: byHand })
   })
 
+  test('is inspected: its blocks, and on an input what they compute', async () => {
+    const inspected = async (...argv: string[]) => JSON.parse((await start('inspect', ...argv, '--json')).stdout)
+    const module = `
+      import { matmul, relu, tanh, tensor } from '@unravel/tensor'
+      const w = tensor([[0.1, 0.2], [0.3, -0.4]])
+      const project = h => matmul(h, w)
+      const blocks = [{ branch: h => tanh(project(h)), scale: 0.5 }, { branch: tanh, skip: project, scale: 1 }]
+      export default { encode: x => x, blocks: [...blocks, { branch: tanh, skip: relu, scale: 1 }], decode: project }`
+    const name = file('kinds.mjs', module)
+    const bare = await inspected(name)
+    expect(bare.blocks.map((b: object) => Object.values(b))).toEqual([
+      ['block 0', 'identity', {}, 0.5],
+      ['block 1', 'nonlinear', {}, 1],
+      ['block 2', 'nonlinear', {}, 1],
+    ])
+    const two = file('two.npy', formatNpy({ shape: [3, 2], dtype: 'f64', data: new Float64Array(6) }))
+    const run = await inspected(name, '--input', two)
+    expect(run.blocks.map((b: object) => Object.values(b).slice(1, 3))).toEqual([
+      ['identity', { matmul: 1, tanh: 1 }],
+      ['projection', { matmul: 1, tanh: 1 }],
+      ['nonlinear', { relu: 1, tanh: 1 }],
+    ])
+    expect(run.operators).toEqual({ matmul: 3, tanh: 3, relu: 1 })
+    expect([run.parameters, bare.inputs[0].shape, run.outputs[0].shape]).toEqual([null, null, [null, 2]])
+    const weighted = await inspected(byHand, ...weights, '--input', input)
+    expect(weighted.blocks[7].operators).toEqual({ linear: 2, tanh: 1 })
+  })
+
   test('every command on a model takes a module', async () => {
     for (const command of ['paths', 'complexity', 'lesion', 'sweep', 'verify', 'report']) {
       const few = command === 'lesion' ? ['--draws', '1'] : command === 'sweep' ? ['--steps', '2'] : []

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
-import type { Tokens } from '@unravel/report/data'
-import { type Model, run, type ScaleRule, scalesOf, type Tower, towerOf, withScales } from '@unravel/resnet'
+import { type InspectedNetwork, inspectTower, type Tokens } from '@unravel/report/data'
+import { drawnInput, type Model, run, type ScaleRule, scalesOf, type Tower, towerOf, withScales } from '@unravel/resnet'
 import { readModel } from '@unravel/resnet/node'
 import { type Backend, scope, Tensor, tensor } from '@unravel/tensor'
 import { Argument, type Command, Option } from 'commander'
@@ -122,12 +122,52 @@ export async function readNetwork(folder: string, options: NetworkOptions, backe
   const about = { folder, backend, warnings }
   if (isGraphFile(io, folder))
     return { ...(await fromGraph(folder, { ...options, input: inputFile(folder, options) }, backend, io)), ...about }
-  if (options.output !== undefined && options.output !== 'output') {
-    throw new UsageError(`--output ${options.output}: the only output of ${folder} is called "output"`)
-  }
-  const read = isModule(folder) && !isFolder(at(io, folder)) ? fromModule : fromFolder
+  checkOutput(folder, options)
+  const read = isModuleFile(io, folder) ? fromModule : fromFolder
   const found = await read(folder, options, backend, io, warn)
   return { ...found, ...about, sites: options.sites === 'all' ? 'all' : 'blocks' }
+}
+
+const isModuleFile = (io: Io, model: string): boolean => isModule(model) && !isFolder(at(io, model))
+
+function checkOutput(folder: string, { output }: Pick<NetworkOptions, 'output'>): void {
+  if (output === undefined || output === 'output') return
+  throw new UsageError(`--output ${output}: the only output of ${folder} is called "output"`)
+}
+
+/** What is in a model that is a folder or a module. Inputs of a folder are drawn where none are given; a module does not say which it
+ *  takes. Throws UsageError, FileError or FormatError. */
+export async function inspectedTower(
+  model: string,
+  options: Pick<NetworkOptions, 'input' | 'output' | 'weights' | 'architecture'>,
+  backend: Backend,
+  io: Io,
+): Promise<InspectedNetwork> {
+  checkOutput(model, options)
+  if (options.architecture !== undefined) await registerFrom(io, options.architecture)
+  const { input: file, weights } = options
+  const where = { dtype: 'f32', backend } as const
+  if (isModuleFile(io, model)) {
+    const tower = await towerFromModule(io, model, weights, where)
+    const x = file === undefined ? undefined : await inputTaken(model, tower, { ...where, input: file }, backend, io)
+    const shape = x === undefined ? null : [null, ...x.shape.slice(1)]
+    return inspectTower(tower, x, { input: { name: 'input', type: x?.dtype ?? 'f32', shape }, parameters: null })
+  }
+  refuseWeights(model, weights)
+  const onWarning = (message: string) => io.err(`warning: ${model}: ${message}\n`)
+  const found = readModel(at(io, model), { ...where, onWarning })
+  const { architecture, config, tensors } = found
+  const x = file === undefined ? drawnInput(found, where) : readInput(io, file, found, 'f32', backend)
+  const { shape, kind } = architecture.input(config)
+  const input = { name: 'input', type: kind === 'ids' ? 'i32' : 'f32', shape: ['batch', ...shape] }
+  const parameters = Object.values(tensors).reduce((n, t) => n + t.size, 0)
+  return inspectTower(towerOf(found), x, { input, parameters })
+}
+
+/** Throws UsageError where weights are given beside those of a folder. */
+function refuseWeights(folder: string, weights: string | undefined): void {
+  if (weights === undefined) return
+  throw new UsageError(`--weights is for a MODEL that is a module; ${folder} is a folder with weights of its own`)
 }
 
 type Found = Pick<Study, 'tower' | 'x' | 'scaleFrom' | 'text' | 'tokens'>
@@ -141,9 +181,7 @@ async function fromFolder(
   warn: Warn,
 ): Promise<Found> {
   const { dtype, scale } = options
-  if (options.weights !== undefined) {
-    throw new UsageError(`--weights is for a MODEL that is a module; ${folder} is a folder with weights of its own`)
-  }
+  refuseWeights(folder, options.weights)
   const onWarning = (message: string) => warn(`${folder}: ${message}`)
   const model = readModel(at(io, folder), { dtype, backend, onWarning })
   const { x, ...words } = await inputsOf(folder, model, options, backend, io, onWarning)
