@@ -197,7 +197,8 @@ function collect<T>(
   }
 }
 
-/** gw[i, j] += Σ over images, lines and columns of ȳ row i times B row j: gw is [m, k], ȳ at gy + i·gyRow + …, lines dense.
+/** gw[i, j] += Σ over images, lines and columns of ȳ row i times B row j: gw is [m, k], `row` bytes apart, ȳ at gy + i·gyRow + …,
+ *  lines dense.
  *  @part conv2dWeightGrad */
 export function weightGrad<T>(
   m: usize,
@@ -214,8 +215,8 @@ export function weightGrad<T>(
   bLine: usize,
   offsets: usize,
   gw: usize,
+  row: usize,
 ): void {
-  const row = k * sizeof<T>()
   for (let i: usize = 0; i < m; i += rows) {
     const height = min(rows, m - i)
     for (let j: usize = 0; j < k; j += 2) {
@@ -273,53 +274,48 @@ function dots<T>(
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   const mask = tailMask(bytes - whole)
-  const r1: usize = height > 1 ? gyRow : 0
-  const r2: usize = height > 2 ? 2 * gyRow : 0
-  const r3: usize = height > 3 ? 3 * gyRow : 0
+  const g1 = height > 1 ? gy + gyRow : gy
+  const g2 = height > 2 ? gy + 2 * gyRow : gy
+  const g3 = height > 3 ? gy + 3 * gyRow : gy
   for (let image: usize = 0; image < images; image++) {
-    let g0 = gy + image * gyImage
-    let x0 = b0 + image * bImage
-    let x1 = b1 + image * bImage
+    // Two offsets walk along all six rows.
+    let s = image * gyImage
+    let t = image * bImage
     for (let u: usize = 0; u < lines; u++) {
-      const g1 = g0 + r1
-      const g2 = g0 + r2
-      const g3 = g0 + r3
-      let v: usize = 0
-      for (; v < whole; v += 16) {
-        const p = v128.load(x0 + v)
-        const q = v128.load(x1 + v)
-        const y0 = v128.load(g0 + v)
+      for (const end = s + whole; s < end; s += 16, t += 16) {
+        const p = v128.load(b0 + t)
+        const q = v128.load(b1 + t)
+        const y0 = v128.load(gy + s)
         c00 = fma<T>(y0, p, c00)
         c01 = fma<T>(y0, q, c01)
-        const y1 = v128.load(g1 + v)
+        const y1 = v128.load(g1 + s)
         c10 = fma<T>(y1, p, c10)
         c11 = fma<T>(y1, q, c11)
-        const y2 = v128.load(g2 + v)
+        const y2 = v128.load(g2 + s)
         c20 = fma<T>(y2, p, c20)
         c21 = fma<T>(y2, q, c21)
-        const y3 = v128.load(g3 + v)
+        const y3 = v128.load(g3 + s)
         c30 = fma<T>(y3, p, c30)
         c31 = fma<T>(y3, q, c31)
       }
-      if (v < bytes) {
-        const p = v128.and(v128.load(x0 + v), mask)
-        const q = v128.and(v128.load(x1 + v), mask)
-        const y0 = v128.and(v128.load(g0 + v), mask)
+      if (whole < bytes) {
+        const p = v128.and(v128.load(b0 + t), mask)
+        const q = v128.and(v128.load(b1 + t), mask)
+        const y0 = v128.and(v128.load(gy + s), mask)
         c00 = fma<T>(y0, p, c00)
         c01 = fma<T>(y0, q, c01)
-        const y1 = v128.and(v128.load(g1 + v), mask)
+        const y1 = v128.and(v128.load(g1 + s), mask)
         c10 = fma<T>(y1, p, c10)
         c11 = fma<T>(y1, q, c11)
-        const y2 = v128.and(v128.load(g2 + v), mask)
+        const y2 = v128.and(v128.load(g2 + s), mask)
         c20 = fma<T>(y2, p, c20)
         c21 = fma<T>(y2, q, c21)
-        const y3 = v128.and(v128.load(g3 + v), mask)
+        const y3 = v128.and(v128.load(g3 + s), mask)
         c30 = fma<T>(y3, p, c30)
         c31 = fma<T>(y3, q, c31)
       }
-      g0 += gyLine
-      x0 += bLine
-      x1 += bLine
+      s += gyLine - whole
+      t += bLine - whole
     }
   }
   add2<T>(gw, c00, c01, two)
