@@ -246,7 +246,7 @@ export function conv2dKernels({
       withMemory(gw.dtype, planeBytes, 0, taps, (room, _, table) => {
         for (let group = 0; group < g.groups; group++) {
           // A thread does all images, for some channels of x.
-          const work = (call: Call, begin: number, end: number) => {
+          const work = (call: Call, begin: number, end: number, scratch: number) => {
             const target = addressOf(gw) + (group * m * k + begin * window) * size
             for (let b = 0; b < g.batch; b += images) {
               const count = Math.min(images, g.batch - b)
@@ -270,7 +270,7 @@ export function conv2dKernels({
                   const area = whole && n === g.outW ? ([1, lines * n] as const) : ([lines, n] as const)
                   const left = [cotangent + u * line + v * size, g.outChannels * result, result, line] as const
                   const right = [base + u * down + v * size, next, down] as const
-                  call(weightGrad, m, (end - begin) * window, count, ...area, ...left, ...right, ...own)
+                  call(weightGrad, m, (end - begin) * window, count, ...area, ...left, ...right, ...own, scratch)
                 }
               }
             }
