@@ -234,6 +234,13 @@ export const contract = {
   layerNormGrad: { signature: '[rows,n], [n], ȳ[rows,n] -> [rows,n], [n], [n]', dtypes: real, accumulates: 'wide' },
   rmsNorm: { signature: '[rows,n], [n] -> [rows,n]', dtypes: real, accumulates: 'wide' },
   rmsNormGrad: { signature: '[rows,n], [n], ȳ[rows,n] -> [rows,n], [n]', dtypes: real, accumulates: 'wide' },
+  batchMoments: { signature: '[b,c,n] -> [c], [c]', dtypes: real, accumulates: 'wide' },
+  batchNorm: { signature: '[b,c,n], [c], [c], [c], [c], [b,c,n] -> [b,c,n]', dtypes: real, accumulates: 'none' },
+  batchNormGrad: {
+    signature: 'x[b,c,n], [c], [c], [c], ȳ[b,c,n] -> [b,c,n], [c], [c]',
+    dtypes: real,
+    accumulates: 'wide',
+  },
   gather: { signature: '[outer,axis,inner], i32[count] -> [outer,count,inner]', dtypes: all, accumulates: 'none' },
   scatterAdd: { signature: '[outer,count,inner], i32[count] -> [outer,axis,inner]', dtypes: all, accumulates: 'wide' },
   random: { signature: 'seed, offset -> [n]', dtypes: all, accumulates: 'none' },
@@ -344,6 +351,40 @@ export interface Kernels<B extends Buffer> {
   /** w ⊙ x/√(mean(x²) + eps) over each row */
   rmsNorm(rows: number, n: number, eps: number, x: B, w: B, out: B): void
   rmsNormGrad(rows: number, n: number, eps: number, x: B, w: B, gy: B, gx: B, gw: B): void
+  /** Mean and (biased) variance of every channel of x [b,c,n]. */
+  batchMoments(b: number, c: number, n: number, x: B, mean: B, variance: B): void
+  /** out = add + scale·φ(w ⊙ (x − mean)/√(variance + eps) + bias), every channel by its own four numbers; null stands for zeros,
+   *  and for φ = 1. out is not add. */
+  batchNorm(
+    b: number,
+    c: number,
+    n: number,
+    eps: number,
+    x: B,
+    mean: B,
+    variance: B,
+    w: B,
+    bias: B,
+    phi: MapOp | null,
+    scale: number,
+    add: B | null,
+    out: B,
+  ): void
+  /** Gradients of w ⊙ (x − mean)/√(variance + eps) + bias where mean and variance are the moments of x; both are given. */
+  batchNormGrad(
+    b: number,
+    c: number,
+    n: number,
+    eps: number,
+    x: B,
+    mean: B,
+    variance: B,
+    w: B,
+    gy: B,
+    gx: B,
+    gw: B,
+    gb: B,
+  ): void
   /** out[o,i,·] = x[o, index[i], ·]; `index` is i32 with 0 ≤ index < axis */
   gather(outer: number, axis: number, inner: number, index: B, x: B, out: B): void
   /** out[o, index[i], ·] += y[o,i,·], starting from zeros */

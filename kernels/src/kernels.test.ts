@@ -151,6 +151,8 @@ const stack = (orders: number, n: number, first = value): Arbitrary<Argument> =>
       )
       .map(([head, tail]) => ({ read: [...head, ...tail] })),
   )
+const channels = (f: (b: number, c: number, n: number) => Arbitrary<Call>) =>
+  fc.tuple(small, size, size).chain(([b, c, n]) => f(b, c, n))
 const rowsOf = (f: (rows: number, n: number) => Arbitrary<Call>) =>
   fc.tuple(size, fc.integer({ min: 1, max: 40 })).chain(([r, n]) => f(r, n))
 
@@ -392,6 +394,27 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
       read(r * n),
       write(r * n),
       write(n),
+    ),
+  ),
+  batchMoments: channels((b, c, n) =>
+    call({ scale: 8 * b * n + 32 }, is(b), is(c), is(n), read(b * c * n), write(c), write(c)),
+  ),
+  batchNorm: channels((b, c, n) =>
+    fc
+      .tuple(fc.constantFrom(null, 'relu', 'sigmoid', 'tanh'), fc.boolean())
+      .chain(([phi, add]) =>
+        call(
+          { scale: 64 },
+          ...[is(b), is(c), is(n), is(0.1), read(b * c * n), read(c), read(c, positive), read(c), read(c)],
+          ...[is(phi), is(0.5), add ? read(b * c * n) : is(null), write(b * c * n)],
+        ),
+      ),
+  ),
+  batchNormGrad: channels((b, c, n) =>
+    call(
+      { scale: 64 * b * n + 64 },
+      ...[is(b), is(c), is(n), is(0.1), read(b * c * n), read(c), read(c, positive), read(c), read(b * c * n)],
+      ...[write(b * c * n), write(c), write(c)],
     ),
   ),
   gather: fc
@@ -652,6 +675,8 @@ describe.each(backends)('NaN and Inf on %s', (_, backend) => {
     'crossEntropyGrad',
     'layerNorm',
     'rmsNorm',
+    'batchMoments',
+    'batchNorm',
     'cauchy',
     'maxPool2dIndices',
     'avgPool2d',

@@ -88,7 +88,10 @@ const sgd = { rate: 0.125, momentum: 0.75, weightDecay: 0.25 }
 const adamw = { beta1: 0.75, beta2: 0.875, eps: 0.01, rate: 0.25, correction: 1.5, shrink: 0.875 }
 const positiveStart = (op: string) => (['log', 'reciprocal', 'sqrt', 'rsqrt'].includes(op) ? 'positive' : 'real')
 
-const calls: Record<Exclude<KernelName, 'random' | 'cast' | 'argsort'>, (() => Omit<Call, 'name'>)[]> = {
+/** The kernels that the backend runs on the device. */
+type OnDevice = Exclude<KernelName, 'random' | 'cast' | 'argsort' | 'batchMoments' | 'batchNorm' | 'batchNormGrad'>
+
+const calls: Record<OnDevice, (() => Omit<Call, 'name'>)[]> = {
   fill: [() => ({ args: [is(3.25), out(100)], roundings: 0 })],
   copy: [
     // Transpose, a row backwards into a larger buffer, a broadcast.

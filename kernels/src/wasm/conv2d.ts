@@ -2,6 +2,7 @@ import type { Conv2dGeometry, Kernels } from '../contract.js'
 import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
+import type { Call } from './threads.js'
 
 // A convolution is a matrix product whose second factor, the pixels under each tap of each window, is read where it lies: see
 // assembly/conv2d.ts. Its input gradient is one such product for every remainder of the pixel by the stride, for those pixels
@@ -69,11 +70,14 @@ function phasesOf(g: Conv2dGeometry): Phase[] {
 /** Rows of ȳ that are held in the first cache while the taps go by. */
 const cachedBytes = 4096
 
+/** Multiplications below which one thread is as fast as several. */
+const SMALL = 1 << 18
+
 export function conv2dKernels({
   exports,
   heap,
+  threads,
 }: Context): Pick<Kernels<Region>, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> {
-  const scratch = exports.scratchBase()
   const { fill, spread, packWeights, convolve, weightGrad } = exports
   const codeFor = ({ dtype }: Region) => ({
     fill: fill[dtype],
@@ -84,7 +88,7 @@ export function conv2dKernels({
     size: bytesPerElement[dtype],
   })
 
-  /** Runs `body` with memory of its own: zeros for planes, room for packed weights, and the table of offsets. */
+  /** Runs `body` with memory of its own: zeros for the planes of every thread, room for packed weights, and the table of offsets. */
   function withMemory(
     dtype: Region['dtype'],
     planeBytes: number,
@@ -94,7 +98,7 @@ export function conv2dKernels({
   ): void {
     const size = bytesPerElement[dtype]
     heap.scratch(alloc => {
-      const room = alloc(dtype, planeBytes / size)
+      const room = alloc(dtype, (threads.count * planeBytes) / size)
       const [planes, weights] = [addressOf(room), addressOf(alloc(dtype, weightBytes / size))]
       const offsets = addressOf(alloc('i32', table.length))
       codeFor(room).fill(room.length, 0, planes)
@@ -102,6 +106,20 @@ export function conv2dKernels({
       body(planes, weights, offsets)
     })
   }
+
+  /** Shares out the images of a batch; `thread` is the place of the range that an image is in. */
+  function images(g: Conv2dGeometry, work: (call: Call, b: number, thread: number, scratch: number) => void): void {
+    let thread = 0
+    const range = (call: Call, from: number, to: number, scratch: number) => {
+      for (let b = from; b < to; b++) work(call, b, thread, scratch)
+      thread++
+    }
+    threads.share(g.batch, 1, range, worthwhile(g))
+  }
+
+  /** Whether one group of all images is work for several threads. */
+  const worthwhile = ({ batch, outChannels, outH, outW, inChannels, groups, kernelH, kernelW }: Conv2dGeometry) =>
+    (batch * outChannels * outH * outW * inChannels * kernelH * kernelW) / groups ** 2 >= SMALL
 
   const packedRows = (m: number) => Math.ceil(m / 4) * 4
 
@@ -122,20 +140,21 @@ export function conv2dKernels({
       const whole = planes.direct && g.strideH === 1 && g.outW * size === planes.line
       const [lines, n] = whole ? [1, g.outH * g.outW] : [g.outH, g.outW]
       const planeBytes = planes.direct ? 0 : channels * planes.plane
-      withMemory(out.dtype, planeBytes, packedRows(m) * k * size, [...taps, ...weights], (room, packed, table) => {
+      withMemory(out.dtype, planeBytes, packedRows(m) * k * size, [...taps, ...weights], (rooms, packed, table) => {
         for (let group = 0; group < g.groups; group++) {
           packWeights(m, k, addressOf(w) + group * m * k * size, k * size, table + k * 4, packed)
-          for (let b = 0; b < g.batch; b++) {
+          images(g, (call, b, thread, scratch) => {
+            const room = rooms + thread * planeBytes
             const from = addressOf(x) + (b * g.inChannels + group * channels) * image
             const to = addressOf(out) + (b * g.outChannels + group * m) * result
             if (!planes.direct) {
               const corner = room + g.padH * planes.line
               const target = [corner, planes.plane, planes.line, planes.part] as const
-              spread(channels, g.height, g.width, from, image, g.padW, g.strideW, ...target)
+              call(spread, channels, g.height, g.width, from, image, g.padW, g.strideW, ...target)
             }
             const source = [planes.direct ? from : room, g.strideH * planes.line] as const
-            convolve(m, k, packed, table, ...source, lines, n, to, result, g.outW * size, size, scratch)
-          }
+            call(convolve, m, k, packed, table, ...source, lines, n, to, result, g.outW * size, size, scratch)
+          })
         }
       })
     },
@@ -175,7 +194,7 @@ export function conv2dKernels({
       const whole = direct && g.strideH === 1 && g.strideW === 1 && g.width * size === planes.line
       const packedBytes = packedRows(m) * outputs * kernel
       const planeBytes = direct ? 0 : outputs * planes.plane
-      withMemory(gx.dtype, planeBytes, packedBytes, table, (room, packed, offsets) => {
+      withMemory(gx.dtype, planeBytes, packedBytes, table, (rooms, packed, offsets) => {
         for (let group = 0; group < g.groups; group++) {
           let end = packed
           const ready = placed.map(phase => {
@@ -185,20 +204,22 @@ export function conv2dKernels({
             end += packedRows(m) * phase.k * size
             return { ...phase, taps, panels }
           })
-          for (let b = 0; b < g.batch; b++) {
+          images(g, (call, b, thread, scratch) => {
+            const room = rooms + thread * planeBytes
             const from = addressOf(gy) + (b * g.outChannels + group * outputs) * result
             const to = addressOf(gx) + (b * g.inChannels + group * m) * image
             if (!direct) {
-              const corner = room + top * planes.line
-              spread(outputs, g.outH, g.outW, from, result, left, 1, corner, planes.plane, planes.line, planes.part)
+              const target = [room + top * planes.line, planes.plane, planes.line, planes.part] as const
+              call(spread, outputs, g.outH, g.outW, from, result, left, 1, ...target)
             }
             for (const { row, column, lines, n, k, taps, panels } of ready) {
               const target = to + (row * g.width + column) * size
               const strides = [image, g.strideH * g.width * size, g.strideW * size] as const
               const area = whole ? ([1, lines * n] as const) : ([lines, n] as const)
-              convolve(m, k, panels, taps, direct ? from : room, planes.line, ...area, target, ...strides, scratch)
+              const source = [direct ? from : room, planes.line] as const
+              call(convolve, m, k, panels, taps, ...source, ...area, target, ...strides, scratch)
             }
-          }
+          })
         }
       })
     },
@@ -221,32 +242,40 @@ export function conv2dKernels({
       const whole = planes.direct && g.strideH === 1 && line === planes.line
       fill(gw.length, 0, addressOf(gw))
       const planeBytes = planes.direct ? 0 : images * channels * planes.plane
+      const window = g.kernelH * g.kernelW
       withMemory(gw.dtype, planeBytes, 0, taps, (room, _, table) => {
         for (let group = 0; group < g.groups; group++) {
-          const target = addressOf(gw) + group * m * k * size
-          for (let b = 0; b < g.batch; b += images) {
-            const count = Math.min(images, g.batch - b)
-            const from = addressOf(x) + (b * g.inChannels + group * channels) * image
-            const cotangent = addressOf(gy) + (b * g.outChannels + group * m) * result
-            if (!planes.direct) {
-              for (let i = 0; i < count; i++) {
-                const corner = room + i * channels * planes.plane + g.padH * planes.line
-                const place = [corner, planes.plane, planes.line, planes.part] as const
-                spread(channels, g.height, g.width, from + i * g.inChannels * image, image, g.padW, g.strideW, ...place)
+          // A thread does all images, for some channels of x.
+          const work = (call: Call, begin: number, end: number, scratch: number) => {
+            const target = addressOf(gw) + (group * m * k + begin * window) * size
+            for (let b = 0; b < g.batch; b += images) {
+              const count = Math.min(images, g.batch - b)
+              const from = addressOf(x) + (b * g.inChannels + group * channels) * image
+              const cotangent = addressOf(gy) + (b * g.outChannels + group * m) * result
+              if (!planes.direct) {
+                for (let i = 0; i < count; i++) {
+                  const corner = room + (i * channels + begin) * planes.plane + g.padH * planes.line
+                  const place = [corner, planes.plane, planes.line, planes.part] as const
+                  const source = from + (i * g.inChannels + begin) * image
+                  call(spread, end - begin, g.height, g.width, source, image, g.padW, g.strideW, ...place)
+                }
               }
-            }
-            const [base, next] = planes.direct ? [from, g.inChannels * image] : [room, channels * planes.plane]
-            const down = g.strideH * planes.line
-            for (let u = 0; u < g.outH; u += step) {
-              const lines = Math.min(step, g.outH - u)
-              for (let v = 0; v < g.outW; v += columns) {
-                const n = Math.min(columns, g.outW - v)
-                const area = whole && n === g.outW ? ([1, lines * n] as const) : ([lines, n] as const)
-                const left = [cotangent + u * line + v * size, g.outChannels * result, result, line] as const
-                weightGrad(m, k, count, ...area, ...left, base + u * down + v * size, next, down, table, target)
+              const [base, next] = planes.direct ? [from, g.inChannels * image] : [room, channels * planes.plane]
+              const down = g.strideH * planes.line
+              const own = [table + begin * window * 4, target, k * size] as const
+              for (let u = 0; u < g.outH; u += step) {
+                const lines = Math.min(step, g.outH - u)
+                for (let v = 0; v < g.outW; v += columns) {
+                  const n = Math.min(columns, g.outW - v)
+                  const area = whole && n === g.outW ? ([1, lines * n] as const) : ([lines, n] as const)
+                  const left = [cotangent + u * line + v * size, g.outChannels * result, result, line] as const
+                  const right = [base + u * down + v * size, next, down] as const
+                  call(weightGrad, m, (end - begin) * window, count, ...area, ...left, ...right, ...own, scratch)
+                }
               }
             }
           }
+          threads.share(channels, 1, work, worthwhile(g))
         }
       })
     },
