@@ -110,7 +110,7 @@ function slope<T>(op: i32, v: v128): v128 {
   const r = v128.div<T>(f, d)
   const both = v128.mul<T>(r, r)
   if (op === MapGradCode.sigmoid) return both
-  // σ(x) + x σ(x)σ(−x); beyond 800 there is only σ.
+  // σ(x) + x σ(x)σ(−x); beyond 800 only σ is left.
   const s = v128.div<T>(v128.bitselect(e, one, v128.lt<T>(v, v128.splat<T>(0))), d)
   return fma<T>(within<T>(v, 800), both, s)
 }

@@ -60,7 +60,7 @@ function run(backend: Backend, g: Conv2dGeometry, dtype: 'f32' | 'f64'): number[
   return results
 }
 
-it.each(cases)('%s', (_, g) => {
+it.each(cases)('%s: wasm has the bits of js', (_, g) => {
   for (const build of builds) {
     const wasm = createBackend(load(build))
     for (const dtype of ['f32', 'f64'] as const) expect(run(wasm, g, dtype)).toEqual(run(js(), g, dtype))

@@ -468,7 +468,7 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
 
 type Run = (...args: unknown[]) => void
 
-/** What the definition gives, for the numbers themselves and for their absolute values. */
+/** Results of the definition, for the numbers themselves and for their absolute values. */
 function defined(name: KernelName, { args }: Call, dtype: DType, absolute: boolean): number[][] {
   const round = (x: readonly number[]) =>
     x.map(v => (dtype === 'f32' ? Math.fround(v) : dtype === 'i32' ? Math.trunc(v) : v))
@@ -496,7 +496,7 @@ function soil(backend: Backend): void {
   }
 }
 
-/** What the backend gives. Every buffer is a view that begins off the start of its memory. */
+/** Results of the backend. Every buffer is a view that begins off the start of its memory. */
 function computed(backend: Backend, name: KernelName, { args }: Call, dtype: DType): number[][] {
   const owners: Buffer[] = []
   const outputs: Buffer[] = []
@@ -656,7 +656,7 @@ describe.each(backends)('NaN and Inf on %s', (_, backend) => {
     'maxPool2dIndices',
     'avgPool2d',
   ] as const
-  it.each(names)('%s', name => {
+  it.each(names)('%s passes NaN and ±Inf on as its definition does', name => {
     const strange = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY)
     fc.assert(
       fc.property(calls[name], strange, fc.nat(), (one, strange, where) => {

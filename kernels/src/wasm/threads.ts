@@ -21,7 +21,7 @@ const IDLE = 0
 const READY = 1
 const FAILED = 2
 
-/** What a worker runs. It waits for its state to become READY, first spinning, for work often comes in bursts, then asleep. */
+/** The program of a worker. It waits for its state to become READY, first spinning, for work often comes in bursts, then asleep. */
 const source = `
 const serve = ({ code, memory, control, slot, functions }) => {
   const { exports } = new WebAssembly.Instance(code, { env: { memory } })
@@ -93,7 +93,7 @@ export class Threads {
   }
 
   /**
-   * Makes `count` threads work. Resolves when they are ready, to how many there are: 1 where memory cannot be shared, with one
+   * Makes `count` threads work. Resolves when they are ready, to their number: 1 where memory cannot be shared, with one
    * line that says why. `scratchFor` gives the address of scratch memory for one more thread.
    */
   async set(count: number, scratchFor: () => number, { patience = 30_000 }: ThreadOptions = {}): Promise<number> {
@@ -139,7 +139,7 @@ export class Threads {
     }
   }
 
-  /** Ends the workers as a crash would: nobody is told. For tests. */
+  /** Ends the workers as a crash would, without a message. For tests. */
   kill(): void {
     for (const worker of this.#workers) worker.terminate()
   }
@@ -209,7 +209,7 @@ export class Threads {
   #fail(): never {
     this.stop()
     throw new ThreadError(
-      'a thread died while it worked: what this call wrote is not valid. One thread goes on; setThreads starts new ones',
+      'a thread died while it worked: the results of this call are not valid. One thread goes on; setThreads starts new ones',
     )
   }
 }

@@ -40,7 +40,7 @@ export default (w, { dtype, backend }) => {
 const weights = ['--weights', join(model, 'model.safetensors')]
 
 describe('a module for MODEL', () => {
-  test('is expanded to the numbers of the same network in a folder', async () => {
+  test('a module is expanded to the numbers of the same network in a folder', async () => {
     const { status, stdout } = await start('expand', byHand, ...weights, '--input', input, '--json', '--values')
     expect(status).toBe(0)
     const [got, want] = [stdout, (await run('expand', model, '--input', input, '--json', '--values')).stdout].map(
@@ -52,7 +52,7 @@ describe('a module for MODEL', () => {
     expect(got).toEqual({ ...want, model: byHand })
   })
 
-  test('is taken by every command on a model', async () => {
+  test('every command on a model takes a module', async () => {
     for (const command of ['paths', 'complexity', 'lesion', 'sweep', 'verify', 'report']) {
       const few = command === 'lesion' ? ['--draws', '1'] : command === 'sweep' ? ['--steps', '2'] : []
       const { status, stderr } = await start(command, byHand, ...weights, '--input', input, '--scale', '0.1', ...few)
@@ -148,7 +148,7 @@ describe('the scale', () => {
     expect(given.stderr).toBe('')
   })
 
-  test('is 1 where config.json has none: in the table, on standard error, and in the warnings of the document', async () => {
+  test('λ is 1 where config.json has no scale: in the table, on standard error, and in the warnings of the document', async () => {
     const table = await run('expand', without, '--input', input)
     expect(table.stdout).toMatch(/^8 blocks, λ = 1, /m)
     expect(table.stdout).toMatch(/^scale +assumed, as config\.json has none$/m)

@@ -123,7 +123,7 @@ describe.each([js(), wasm()])('on $name', backend => {
       expect(() => z.dataSync()).toThrow(DisposedError)
     })
 
-    it('is a value, a gradient and a series of its own', () => {
+    it('value, gradient and series own themselves', () => {
       if (f === idle['to its dtype'] || f === idle['to its backend']) return
       const x = make()
       const line = stack([x, x])
@@ -260,7 +260,7 @@ describe.each([js(), wasm()])('on $name', backend => {
         return use(linear(x, w, b), x, w, b)
       })
 
-    it('is both operands of one op', () => {
+    it('a deferred product may be both operands of one op', () => {
       const times = (n: number) => y.map(v => n * v)
       expect(read(deferred(y => addScaled(y, y, 2)))).toEqual(times(3))
       expect(read(deferred(y => addAligned(y, y, 0, 2)))).toEqual(times(3))
@@ -275,7 +275,7 @@ describe.each([js(), wasm()])('on $name', backend => {
       expect(read(row)).toEqual([33])
     })
 
-    it('is used by one op after another', () => {
+    it('a deferred product is used by one op after another', () => {
       expect(deferred(y => [tanh(y), relu(y), addScaled(y, y, -1), y, exp(mul(y, 0))].map(read))).toEqual([
         y.map(Math.tanh),
         y,
@@ -290,12 +290,12 @@ describe.each([js(), wasm()])('on $name', backend => {
       ])
     })
 
-    it('is computed after its inputs were disposed, and not after itself was', () => {
+    it('a deferred product is computed after its inputs were disposed, and not after itself was', () => {
       const spent = (use: (y: Tensor) => Tensor) =>
         read(
           deferred((y, x, w, b) => {
             for (const t of [x, w, b]) t.dispose()
-            // Takes the memory, if it was given back.
+            // Takes the memory, if it was freed.
             for (let i = 0; i < 4; i++) tensor([[7, 7]], where)
             return use(y)
           }),

@@ -110,7 +110,7 @@ describe.each([js(), wasm()])('on $name', backend => {
   ] as const)('%s is frozen to its secant gate', (_, f) => {
     const x = vector(-7, -2.5, -0.4, 0.3, 1.2, 5)
     const atZero = f(vector(0)).item()
-    // Orders 0 and 2 of the input: what the gate lets through of each, and φ(0) with order 0.
+    // Orders 0 and 2 of the input, times the gate, and φ(0) with order 0.
     const parts = stack([mul(x, 0.25), mul(x, 0), mul(x, 0.75)])
     const { value, stack: out } = gated(f, x, parts, 2)
     const [y, values, paths] = [numbers(f(x)), numbers(value), numbers(out)]

@@ -61,7 +61,7 @@ import { broadcastToOp, sumOp } from './structure/sum.js'
 import { transposeOp } from './structure/transpose.js'
 import { whereOp } from './structure/where.js'
 
-/** Every op there is. A test walks this table and demands all rules of all of them; an op file that is missing here
+/** Every op. A test walks this table and demands all rules of all of them; an op file that is missing here
  *  fails it by name. */
 // biome-ignore lint/suspicious/noExplicitAny: ops differ in their attributes
 export const opTable: readonly Op<any>[] = [

@@ -66,7 +66,7 @@ export function norm(x: Tensor, axis?: Axis, keepdims = false, p = 2): Tensor {
   if (p === 0) return sum(notEqual(x, 0), axis, keepdims)
   if (p === 1 || countOf('norm', x, axis) === 0) return sum(abs(x), axis, keepdims)
   const largest = max(abs(stopGradient(x)), axis, true)
-  // Of zeros, infinities and NaN there is no scale: they are their own norm.
+  // Zeros, infinities and NaN have no scale: they are their own norm.
   const scale = where(mul(finite(largest), notEqual(largest, 0)), largest, 1)
   const scaled = div(x, scale)
   const back = keepdims ? scale : sum(scale, axis)
@@ -86,7 +86,7 @@ export function logsumexp(x: Tensor, axis?: Axis, keepdims = false): Tensor {
   const largest = max(frozen, axis, true)
   const numbers = finite(largest)
   const level = where(numbers, largest, 0)
-  // Where one term outweighs all others, relative to it in derivatives too: what the others change is all there is.
+  // Where one term outweighs all others, relative to it in derivatives too: the changes of the others are the whole derivative.
   const sharp = mul(numbers, less(sum(exp(sub(frozen, level)), axis, true), 2))
   const shift = where(sharp, max(x, axis, true), level)
   return add(log(sum(exp(sub(x, shift)), axis, keepdims)), keepdims ? shift : sum(shift, axis))

@@ -1,6 +1,6 @@
 import { ShapeError } from '../../core/errors.js'
 import { apply, commonDType } from '../../core/op.js'
-import type { Dense, Op, Tensor } from '../../core/tensor.js'
+import type { Dense, Op, Tensor, Ternary } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mean } from '../arithmetic/mean.js'
 import { mul } from '../arithmetic/mul.js'
@@ -14,53 +14,55 @@ import { checkedEps, normalised } from './normalise.js'
 const shared = (x: Tensor) => x.shape.map((_, i) => i).filter(i => i !== 1)
 const across = (x: Tensor, channels: Tensor) => reshape(channels, [-1, ...new Array<number>(x.rank - 2).fill(1)])
 
-function checkChannels(op: Op<never>, inputs: readonly Tensor[]): void {
-  const x = inputs[0]!
-  if (x.rank < 2 || inputs.slice(1).some(p => p.rank !== 1 || p.shape[0] !== x.shape[1])) {
+function checkChannels(op: Op<never>, inputs: readonly [Tensor, ...Tensor[]]): void {
+  const [x, ...parameters] = inputs
+  if (x.rank < 2 || parameters.some(p => p.rank !== 1 || p.shape[0] !== x.shape[1])) {
     throw new ShapeError(op, inputs)
   }
 }
 
+type Affine = readonly [x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor]
+
 /** With running statistics: an affine map. */
-export const batchNormOp: Op<{ eps: number }> = {
+export const batchNormOp: Op<{ eps: number }, Affine> = {
   name: 'batchNorm',
   signature: '[b,c,...], [c], [c], [c], [c] -> [b,c,...]',
   infer(inputs) {
     checkChannels(batchNormOp, inputs)
-    return { shape: inputs[0]!.shape, dtype: commonDType(batchNormOp, inputs) }
+    return { shape: inputs[0].shape, dtype: commonDType(batchNormOp, inputs) }
   },
   run: (inputs, { eps }) => inference(inputs, eps) as Dense,
   body: (inputs, { eps }) => inference(inputs, eps),
 }
 
-function inference([x, w, b, m, v]: readonly Tensor[], eps: number): Tensor {
-  const scale = mul(w!, rsqrt(add(v!, eps)))
-  return add(mul(sub(x!, across(x!, m!)), across(x!, scale)), across(x!, b!))
+function inference([x, w, b, m, v]: Affine, eps: number): Tensor {
+  const scale = mul(w, rsqrt(add(v, eps)))
+  return add(mul(sub(x, across(x, m)), across(x, scale)), across(x, b))
 }
 
 /** With the statistics of the batch itself. */
-export const batchNormTrainingOp: Op<{ eps: number }> = {
+export const batchNormTrainingOp: Op<{ eps: number }, Ternary> = {
   name: 'batchNormTraining',
   signature: '[b,c,...], [c], [c] -> [b,c,...]',
   infer(inputs) {
     checkChannels(batchNormTrainingOp, inputs)
     // As in PyTorch: such a batch would normalise every value to the bias.
-    if (inputs[0]!.shape.every((n, axis) => axis === 1 || n === 1)) {
+    if (inputs[0].shape.every((n, axis) => axis === 1 || n === 1)) {
       throw new ShapeError(batchNormTrainingOp, inputs, 'expected more than 1 value per channel when training')
     }
-    return { shape: inputs[0]!.shape, dtype: commonDType(batchNormTrainingOp, inputs) }
+    return { shape: inputs[0].shape, dtype: commonDType(batchNormTrainingOp, inputs) }
   },
-  run: (inputs, { eps }) => training(inputs, inputs[0]!, eps) as Dense,
+  run: (inputs, { eps }) => training(inputs, inputs[0], eps) as Dense,
   // The scale of the run is frozen; centring is linear.
-  gate: (inputs, { eps }, at) => training(inputs, at.value(inputs[0]!), eps),
-  body: (inputs, { eps }) => training(inputs, inputs[0]!, eps),
+  gate: (inputs, { eps }, at) => training(inputs, at.value(inputs[0]), eps),
+  body: (inputs, { eps }) => training(inputs, inputs[0], eps),
 }
 
 /** Normalises x by its own mean and by the scale of `run`. */
-function training([x, w, b]: readonly Tensor[], run: Tensor, eps: number): Tensor {
-  const axes = shared(x!)
-  const { d, scale } = normalised(x!, run, axes, eps, t => sub(t, mean(t, axes, true)))
-  return add(mul(d, mul(across(x!, w!), scale)), across(x!, b!))
+function training([x, w, b]: Ternary, run: Tensor, eps: number): Tensor {
+  const axes = shared(x)
+  const { d, scale } = normalised(x, run, axes, eps, t => sub(t, mean(t, axes, true)))
+  return add(mul(d, mul(across(x, w), scale)), across(x, b))
 }
 
 /** Mean and (biased) variance [c] of every channel of x [b,c,...]. */

@@ -56,7 +56,7 @@ export function resize(x: Tensor, size: readonly number[], options: ResizeOption
   if (x.rank < 3 || size.length !== x.rank - 2 || size.some(n => !Number.isSafeInteger(n) || n < 1)) {
     throw refuse(`cannot become [b,c,${size}]`)
   }
-  if (x.shape.slice(2).includes(0)) throw refuse('there is nothing to resample')
+  if (x.shape.slice(2).includes(0)) throw refuse('an axis of length 0 cannot be resampled')
   const y = size.reduce((t, to, d) => {
     const axis = d + 2
     const from = t.shape[axis]!
