@@ -5,9 +5,15 @@ import {
   addScaled,
   affine,
   broadcastTo,
+  ceil,
+  clip,
   concat,
+  cumprod,
+  cumsum,
   DisposedError,
+  dropout,
   exp,
+  floor,
   gated,
   grad,
   js,
@@ -16,9 +22,16 @@ import {
   memory,
   mul,
   narrow,
+  ones,
+  pad,
   pow,
+  prod,
+  Random,
   relu,
   reshape,
+  resize,
+  roll,
+  round,
   scope,
   series,
   slice,
@@ -65,6 +78,26 @@ const idle: Record<string, (x: Tensor) => Tensor> = {
   'to its dtype': x => x.to('f64'),
   'to its backend': x => x.to((x as Dense).backend),
   'scope around one of them': x => scope(() => mul(x, 1)),
+  'clip without bounds': x => clip(x, null, null),
+  'dropout of nothing': x => dropout(x, 0, new Random(1)),
+  'dropout outside of training': x => dropout(x, 0.5, new Random(1), false),
+  'roll by a whole turn': x => roll(x, 3, 1),
+  'pad by nothing': x => pad(x, [[0, 0], [0, 0]]), // biome-ignore format: one pair for each axis
+  'pad by nothing of an edge': x => pad(x, [[0, 0], [0, 0]], 'edge'), // biome-ignore format: one pair for each axis
+}
+
+/** The same, of tensors of other shapes and dtypes. */
+const idleElsewhere: Record<
+  string,
+  readonly [shape: readonly number[], dtype: 'f64' | 'i32', f: (x: Tensor) => Tensor]
+> = {
+  'round of i32': [[2], 'i32', round],
+  'floor of i32': [[2], 'i32', floor],
+  'ceil of i32': [[2], 'i32', ceil],
+  'cumsum of one': [[1, 2], 'f64', x => cumsum(x, 0)],
+  'cumprod of one': [[1, 2], 'f64', x => cumprod(x, 0)],
+  'resize to the size': [[1, 1, 2], 'f64', x => resize(x, [2])],
+  'prod of one': [[1, 2], 'f64', x => prod(x, 0, true)],
 }
 
 describe.each([js(), wasm()])('on $name', backend => {
@@ -100,6 +133,15 @@ describe.each([js(), wasm()])('on $name', backend => {
       for (const t of results) t.dispose()
       expect([x, u, line].map(read)).toEqual([numbers, numbers, [...numbers, ...numbers]])
     })
+  })
+
+  it.each(Object.entries(idleElsewhere))('%s owns itself', (_, [shape, dtype, f]) => {
+    const x = ones(shape, { dtype, backend })
+    f(x).dispose()
+    expect(read(x)).toEqual([1, 1])
+    const y = f(x)
+    x.dispose()
+    expect(read(y)).toEqual([1, 1])
   })
 
   it('values, gradients, series and paths of the identity and of constants own themselves', () => {

@@ -30,7 +30,7 @@ import { coshOp, sinhOp } from './functions/hyperbolic.js'
 import { logOp } from './functions/log.js'
 import { log1pOp } from './functions/log1p.js'
 import { logSoftmaxGradOp, logSoftmaxOp } from './functions/logSoftmax.js'
-import { mishOp } from './functions/mish.js'
+import { mishOp, softsignOp } from './functions/mish.js'
 import { normalCdfOp, normalDensityOp } from './functions/normalCdf.js'
 import { powerOp, powOp } from './functions/power.js'
 import { reciprocalOp } from './functions/reciprocal.js'
@@ -152,6 +152,7 @@ export const opTable: readonly Op<any>[] = [
   softmaxGradOp,
   softmaxSeriesOp,
   softplusOp,
+  softsignOp,
   sqrtOp,
   stepOp,
   stopGradientOp,

@@ -1,4 +1,4 @@
-import { apply, commonDType } from '../../core/op.js'
+import { alias, apply, commonDType } from '../../core/op.js'
 import type { Op, Tensor, Unary } from '../../core/tensor.js'
 import { affine } from '../arithmetic/affine.js'
 import { greater, greaterEqual, less, lessEqual } from '../arithmetic/compare.js'
@@ -53,7 +53,7 @@ export function clip(x: Tensor, min: Operand | null, max: Operand | null): Tenso
   const [low, high] = [min ?? -Infinity, max ?? Infinity]
   if (low !== low || high !== high)
     throw new RangeError(`clip: bounds are numbers, tensors or null, got ${min}, ${max}`)
-  if (low === -Infinity && high === Infinity) return x
+  if (low === -Infinity && high === Infinity) return alias('clip', x)
   return apply(clipOp, [x], { min: Math.min(low, high), max: high, closed: true })
 }
 

@@ -4,12 +4,15 @@ import { greater } from '../arithmetic/compare.js'
 import { maximum, minimum } from '../arithmetic/maximum.js'
 import { mul } from '../arithmetic/mul.js'
 import { through } from '../arithmetic/through.js'
+import { order0Of, withOrder0 } from '../structure/concat.js'
 import { where } from '../structure/where.js'
 
 /** An elementwise function φ that is written in other ops, and its gate as a whole. */
 interface Composite<A> {
   readonly name: string
   body(x: Tensor, attrs: A): Tensor
+  /** φ′(x), where that of the body is ∞·0 or ∞ − ∞. */
+  derivative?(x: Tensor): Tensor
   /** The secant gate (φ(x) − φ(0))/x, with its limit φ′(0) at x = 0. */
   secant(x: Tensor, attrs: A): Tensor
   /** φ(0), which joins the bias of the gated op. */
@@ -30,6 +33,12 @@ export function composite<A = void>(phi: Composite<A>): Op<A, Unary> {
     signature: '[...] -> [...]',
     infer: inputs => ({ shape: inputs[0].shape, dtype: commonDType(self, inputs) }),
     run: ([x], attrs) => phi.body(x, attrs) as Dense,
+    ...(phi.derivative && { vjp: ({ inputs: [x] }, c) => [mul(c, phi.derivative!(x))] }),
+    // Order 0 is that of the run, to the bit: a product of series is a sum, which has no −0.
+    series([x], attrs, at) {
+      const run = apply(self, [order0Of(at.stack(x))], attrs)
+      return at.series(withOrder0(at.stack(phi.body(x, attrs)), run))
+    },
     body: ([x], attrs) => phi.body(x, attrs),
     gate([x], attrs, at) {
       const run = at.value(x)
