@@ -198,6 +198,15 @@ export const goals: readonly Goal[] = [
       quantity('module-relaxed', 150),
     ],
   },
+  {
+    number: 19,
+    what: 'a pass of ESRGAN thick ×2, read from its tfjs file; a depthwise convolution',
+    measures: [
+      faster('esrgan-thick', 'tfjs-wasm', 1),
+      faster('esrgan-thick', 'onnxruntime-web', 0.8),
+      faster('conv-depthwise', 'tfjs-wasm', 1),
+    ],
+  },
 ]
 
 /** The measurement of one part of a goal. */

@@ -4,6 +4,7 @@ import { commandLine } from './commands.js'
 import { convolution } from './conv.js'
 import { elementwise } from './elementwise.js'
 import { gpu } from './gpu.js'
+import { graphs } from './graphs.js'
 import { matmul } from './matmul.js'
 import { paths } from './paths.js'
 import { reductions } from './reductions.js'
@@ -23,6 +24,7 @@ export const suites: readonly Suite[] = [
   training,
   taylor,
   paths,
+  graphs,
   startup,
   commandLine,
   gpu,
