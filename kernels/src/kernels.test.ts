@@ -491,7 +491,7 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
 
 type Run = (...args: unknown[]) => void
 
-/** What the definition gives, for the numbers themselves and for their absolute values. */
+/** Results of the definition, for the numbers themselves and for their absolute values. */
 function defined(name: KernelName, { args }: Call, dtype: DType, absolute: boolean): number[][] {
   const round = (x: readonly number[]) =>
     x.map(v => (dtype === 'f32' ? Math.fround(v) : dtype === 'i32' ? Math.trunc(v) : v))
@@ -519,7 +519,7 @@ function soil(backend: Backend): void {
   }
 }
 
-/** What the backend gives. Every buffer is a view that begins off the start of its memory. */
+/** Results of the backend. Every buffer is a view that begins off the start of its memory. */
 function computed(backend: Backend, name: KernelName, { args }: Call, dtype: DType): number[][] {
   const owners: Buffer[] = []
   const outputs: Buffer[] = []

@@ -57,7 +57,7 @@ function ofFloats(op: AnyOp, c: Case, inputs: readonly Tensor[]) {
   return { f, xs: at.map(i => inputs[i]!) }
 }
 
-/** What the table says of an op: its value, its cotangents, its series to order 3. */
+/** The results of an op's rules: its value, its cotangents, its series to order 3. */
 function outcomes(op: AnyOp, c: Case, dtype: 'f32' | 'f64', backend: Backend): Tensor[] {
   const inputs = inputsOf(c, dtype, backend)
   const out = apply(op, inputs, c.attrs)

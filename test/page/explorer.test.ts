@@ -20,7 +20,7 @@ let server: PreviewServer
 let browser: Browser
 let page: Page
 let url: string
-/** What the page asked other hosts for, and what it complained of. */
+/** The requests of the page to other hosts, and its errors. */
 const [elsewhere, complaints]: [string[], string[]] = [[], []]
 
 beforeAll(async () => {
@@ -51,7 +51,7 @@ beforeEach(async () => {
 
 const text = async (id: string) => (await page.textContent(`#${id}`))!
 
-/** What the page shows once its table begins as `wanted` does. */
+/** The page's text once its table begins as `wanted` does. */
 async function table(wanted: RegExp): Promise<string> {
   await expect.poll(async () => `${await text('table')}${await text('error')}`, { timeout: 30_000 }).toMatch(wanted)
   return text('table')

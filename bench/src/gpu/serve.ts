@@ -4,7 +4,7 @@ import type { Browsing } from '../options.js'
 import type { Row } from '../record.js'
 import type { Size } from '../types.js'
 
-/** What the page tells: a line, a row, or nothing more. */
+/** A message of the page: a line, a row, or the end. */
 export interface News {
   readonly text?: string
   readonly row?: Row

@@ -124,7 +124,7 @@ function growth(ops: number): number {
 
 export const autodiff: Suite = {
   name: 'autodiff',
-  what: 'what an op costs beside its numbers, dispatch, allocation, tape: what `its kernels` leave of 1×',
+  what: 'cost of an op beside its numbers, dispatch, allocation, tape: the share of 1× that `its kernels` leave',
   cases: () => [small, smallStep, smallPass],
   quantities: ({ quick }) => [
     {

@@ -15,7 +15,7 @@ export const kernelClasses = {
 } as const
 export type GpuMode = keyof typeof kernelClasses
 
-// What we use of gpu.js, so that no type of an optional package stands in ours.
+// The part of gpu.js in use, so that no type of an optional package stands in ours.
 
 interface Shortcut {
   (...args: unknown[]): Result | Promise<Result>

@@ -1,5 +1,5 @@
-// Functions that the kernels call, in the part of JavaScript that gpu.js translates to GLSL and WGSL, in f32. What the shading
-// languages only approximate (whole quotients, exp(x) − 1 near 0, powers of negative numbers) is spelt out.
+// Functions that the kernels call, in the part of JavaScript that gpu.js translates to GLSL and WGSL, in f32. Functions
+// that the shading languages only approximate (whole quotients, exp(x) − 1 near 0, powers of negative numbers) are spelt out.
 
 /** exp(u²)(1 + 2u) erfc(u) as a Chebyshev series in (u − 3.5)/(u + 3.5): the f64 coefficients of js/special.ts, cut at f32. */
 const TAIL = [

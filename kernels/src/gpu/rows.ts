@@ -39,7 +39,7 @@ for (let j = 0; j < n; j++) {
 }
 return at;`,
 )
-/** What the cotangents of a row are relative to: that of m, or 0. */
+/** The reference of the cotangents of a row: that of m, or 0. */
 const shift = (row: string, r: string) => `const at = m[mo + ${r}];
 let shift = 0.0;
 if (at > -0.5) {

@@ -6,7 +6,7 @@ import { affine, axpy, cast, copy, fill, map, power, reduce, where, zip } from '
 /** The reference kernels, on ordinary typed arrays; sums are accumulated in f64 and rounded once. */
 export const jsKernels: Kernels<TypedArray> = reference
 
-/** Those that nearly every op needs. */
+/** Kernels that nearly every op needs. */
 const common = { fill, cast, copy, map, affine, axpy, power, zip, where, reduce }
 
 const none: ReadonlyMap<string, number> = new Map()

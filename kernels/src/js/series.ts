@@ -299,7 +299,7 @@ export function seriesSoftmax(orders: number, rows: number, n: number, x: TypedA
       for (let j = 1; j <= k && j < stored; j++) {
         for (let i = 0; i < n; i++) y[to + i]! += jx[j * n + i]! * y[(k - j) * n + i]!
       }
-      // What stands there now sums to M_k; the terms with M follow.
+      // The entries of y now sum to M_k; the terms with M follow.
       let mk = 0
       for (let i = 0; i < n; i++) mk += y[to + i]!
       m[k] = mk

@@ -9,7 +9,6 @@ import { alone, elementsOf } from './share.js'
 
 type Names = 'fill' | 'cast' | 'map' | 'power' | 'affine' | 'axpy' | 'zip' | 'where'
 
-
 /** Functions of every element on the module. */
 export function elementwiseKernels(context: Context): Pick<Kernels<Region>, Names> {
   const { exports, threads } = context

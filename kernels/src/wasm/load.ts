@@ -4,7 +4,7 @@ import type { Exports } from './module.generated.js'
 
 export type { Build } from './builds.js'
 
-// What declarations mention and TypeScript has in its DOM library only. Where that is there, these add nothing to it.
+// Types that declarations mention and TypeScript has in its DOM library only. Beside that library these add nothing.
 declare global {
   namespace WebAssembly {
     interface Memory {}

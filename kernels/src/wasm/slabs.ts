@@ -41,7 +41,7 @@ class Slab {
   }
 }
 
-/** What every buffer in a slab refers to: when the garbage collector finds that no one refers to it any more, all slots are free. */
+/** The object that every buffer in a slab refers to: when the garbage collector collects it, all slots are free. */
 export class Pin {
   /** Slabs seem heavier than they are, so that a few megabytes of them make the collector look. */
   readonly weight = ballast(32 * slabBytes)

@@ -20,7 +20,7 @@ const IDLE = 0
 const READY = 1
 const FAILED = 2
 
-/** What a worker runs. It waits for its state to become READY, first spinning, for work often comes in bursts, then asleep. */
+/** The program of a worker. It waits for its state to become READY, first spinning, for work often comes in bursts, then asleep. */
 const source = `
 const serve = ({ code, memory, control, slot, functions }) => {
   const { exports } = new WebAssembly.Instance(code, { env: { memory } })
@@ -231,7 +231,7 @@ export class Threads {
   #fail(): never {
     this.stop()
     throw new ThreadError(
-      'a thread died while it worked: what this call wrote is not valid. One thread goes on; setThreads starts new ones',
+      'a thread died while it worked: the results of this call are not valid. One thread goes on; setThreads starts new ones',
     )
   }
 }

@@ -112,7 +112,7 @@ export async function gatedAttribution(
 
     let suffixes = frozenTransposed(tower.decode, last.value, reshape(v, [1, ...v.shape]))
     const dots = new Array<Tensor>(n)
-    // What the suffixes that only skip make of a direction of the block's input, through its branch.
+    // The image of a direction of the block's input through its branch and the suffixes that only skip.
     const through = new Array<Tensor>(n)
     const parts = new Array<PartDots>(n)
     for (let l = n - 1; l >= 0; l--) {

@@ -122,7 +122,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])(
       Array.from(exact).forEach((want, i) => {
         const values = found.map(f => f.values[i]!)
         const spread = Math.sqrt(variance(values))
-        // What does not depend on the draw is exact.
+        // Results that do not depend on the draw are exact.
         if (spread < 1e-12 * Math.abs(want)) return void expect(Math.abs(values[0]! / want - 1)).toBeLessThan(1e-11)
         // |z| of Student's t with 39 degrees of freedom is above 4.5 once in 16,000.
         expect((Math.abs(mean(values) - want) / spread) * Math.sqrt(SEEDS)).toBeLessThan(4.5)

@@ -139,7 +139,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('random towers
           close(gram[k]![j]!, total(want), 20 * size ** 2)
         }
       }
-      // There is one path of length 0, and one through every branch.
+      // One path has length 0, and one takes every branch.
       const sampled = await sampleGradientPaths(tower, x, 1, [0, n], { samples: 2 })
       for (const { length, mean } of sampled) {
         const only = second.find(p => p.set.size === length)!.value

@@ -1,7 +1,7 @@
 import type { Radius } from './radius.js'
 import { bestTruncation } from './spectrum.js'
 
-/** What is known about an expansion once it has been computed. Orders run from 0 to K. */
+/** Figures of an expansion that warnings depend on. Orders run from 0 to K. */
 export interface ExpansionFacts {
   readonly expansion: 'taylor' | 'gated' | 'gradient' | 'subsets'
   /** λ as it reads after "λ = ": '0.1', '1/sqrt(n)', '(0.1, 0.2, …)'. */

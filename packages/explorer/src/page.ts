@@ -12,7 +12,7 @@ const [stop, save] = [element<HTMLButtonElement>('stop'), element<HTMLButtonElem
 let own: OwnNetwork | null = null
 let answer: Answer | null = null
 let worker: Worker | null = null
-/** What the worker holds, as text: it is sent once. */
+/** The network that the worker holds, as text: it is sent once. */
 let held = ''
 let busy = false
 /** The form has changed since the question that is being answered. */
@@ -284,7 +284,7 @@ document.addEventListener('drop', event => {
   if (event.dataTransfer === null) return
   dropped(event.dataTransfer.items)
     .then(({ files, folder }) => take(files, folder))
-    .catch(error => fail(`what was dropped could not be read: ${error instanceof Error ? error.message : error}`))
+    .catch(error => fail(`the dropped files could not be read: ${error instanceof Error ? error.message : error}`))
 })
 recall()
 ask()

@@ -27,7 +27,7 @@ export function plotsOf(document: ExpansionDocument): string[] {
     y: { name: 'norm / norm of the whole', log: true },
     curves: [
       { name: 'the order', points: over(relative), color: palette[0], marks: true },
-      { name: 'what is missing after it', points: over(remainder), color: palette[2], marks: true },
+      { name: 'remainder after it', points: over(remainder), color: palette[2], marks: true },
     ],
   })
   return [energy, sizes]

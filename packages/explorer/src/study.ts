@@ -67,14 +67,14 @@ export interface Answer {
   readonly document: ExpansionDocument
   /** As of `unravel expand`. */
   readonly table: string
-  /** What ran where. */
+  /** Times, backend and kernels left to js, in words. */
   readonly ran: string
 }
 
 /** Inputs and outputs of a drawn tower. */
 const DRAWN = { inputs: 4, input: 16, output: 10 }
 
-/** The questions that a page asks of one network. It is made once for each precision and backend. */
+/** Answers the questions that a page asks of one network, which is made once for each precision and backend. */
 export class Study {
   readonly #network: Network
   #made: { readonly key: string; readonly model: Model; readonly x: Tensor } | null = null

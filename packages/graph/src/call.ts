@@ -5,14 +5,14 @@ import { doublesOf, elementsOf, hostOf, isFloat, numbersOf, placed, taken, trunc
 
 /** Real numbers, and what is computed from them while it may still be traced: on a backend, in the dtype of the run. */
 export interface Flow {
-  /** What the file calls its elements; integers and booleans that are computed from real numbers flow as those. */
+  /** Type of its elements in the file; integers and booleans that are computed from real numbers flow as real numbers. */
   readonly type: ElementType
   readonly tensor: Tensor
   /** Of a small constant: its numbers. */
   readonly host?: HostArray
 }
 
-/** What a name stands for while a graph is evaluated: integers, booleans and constants in memory, or a flow. */
+/** The value of a name while a graph is evaluated: integers, booleans and constants in memory, or a flow. */
 export type Value = HostArray | Flow
 
 export const isFlow = (value: Value): value is Flow => 'tensor' in value
@@ -139,7 +139,7 @@ export class Call {
   }
 
   /**
-   * What moves elements of values about, or drops or repeats them: f on tensors, and on the places of elements that are in
+   * A rearrangement of elements of values, which may drop or repeat them: f on tensors, and on the places of elements that are in
    * memory. All values are of one type.
    */
   moved(values: readonly Value[], f: (...tensors: Tensor[]) => Tensor): Value {
@@ -150,7 +150,7 @@ export class Call {
     return taken(all, f(...places))
   }
 
-  /** What computes with numbers: f on tensors, of integers in f64, which must hold them. */
+  /** A computation with numbers: f on tensors, of integers in f64, which must hold them. */
   computed(values: readonly Value[], f: (...tensors: Tensor[]) => Tensor, type = values[0]!.type): Value {
     const whole = values.every(v => !isFlow(v) && !isFloat(v.type))
     if (!whole) return this.out(f(...values.map(v => this.tensorOf(v))), type)

@@ -19,8 +19,8 @@ export interface Part {
   readonly operators: Readonly<Record<string, number>>
 }
 
-/** A block of the tower: from the sum of the one before, or the end of the encoder, to its own sum. What lies between that sum and
- *  the beginning of the branch, such as an activation after the addition, is in its skip and in its branch. */
+/** A block of the tower: from the sum of the one before, or the end of the encoder, to its own sum. Nodes between the first sum and
+ *  the beginning of the branch, such as an activation after the addition, are in its skip and in its branch. */
 export interface GraphBlock extends Part {
   readonly name: string
   readonly site: Site
@@ -29,15 +29,15 @@ export interface GraphBlock extends Part {
   readonly scale: number
 }
 
-/** What was found in a graph. */
+/** Cuts, sites and blocks found in a graph. */
 export interface Structure {
   /** Values through which all paths pass. */
   readonly cuts: readonly string[]
   /** Residual additions. */
   readonly sites: readonly Site[]
-  /** Those of them whose sums are cuts: a chain. */
+  /** The sites whose sums are cuts: a chain. */
   readonly blocks: readonly GraphBlock[]
-  /** What comes before and after the chain; null where there is none. */
+  /** The parts before and after the chain; null without a chain. */
   readonly encoder: Part | null
   readonly decoder: Part | null
 }
@@ -123,7 +123,7 @@ export function parametersIn(whole: Graph): number {
   return counts.reduce((a, b) => a + b, 0)
 }
 
-/** What is found in a graph for inputs of these shapes, and the input of several that is expanded. */
+/** The structure of a graph for inputs of these shapes, and the input of several that is expanded. */
 export function looked(
   whole: Graph,
   inputs: Readonly<Record<string, Given>>,
@@ -185,7 +185,7 @@ function marked(graph: Graph, sites: readonly Site[], scales: readonly number[])
 export interface TowerOptions extends EvaluateOptions {
   /** The output that is taken apart, or an inner value; needed where there are several. */
   readonly output?: string | undefined
-  /** What orders count: blocks between cuts, or all residual additions. Default: blocks where there are any. */
+  /** The sites that orders count: blocks between cuts, or all residual additions. Default: blocks where there are any. */
   readonly sites?: 'blocks' | 'all' | undefined
   /** λ_1..λ_n in place of those of the graph, for so many blocks, or additions. */
   readonly scales?: ((count: number) => readonly number[]) | undefined
@@ -194,7 +194,7 @@ export interface TowerOptions extends EvaluateOptions {
 /** A network from a graph as what can be expanded. */
 export interface GraphTower {
   readonly tower: Tower
-  /** What `sites` an expansion of it takes. */
+  /** The `sites` that an expansion of it takes. */
   readonly sites: 'blocks' | 'all'
   /** The input that is expanded; the others are held fixed. */
   readonly input: string
@@ -281,8 +281,8 @@ function ofInput(graph: Graph, inputs: Readonly<Record<string, Given>>, input: s
   return { ...graph, constants, inputs: graph.inputs.filter(i => !others.includes(i)) }
 }
 
-/** What was found by the names of the file: a reader that turns the axes of a value, or gives a layer's name to what its last operator
- *  makes, makes copies of values under names that theirs begin with. */
+/** A structure under the names of the file: a reader that turns the axes of a value, or gives a layer's name to the output of its last
+ *  operator, makes copies of values under names that theirs begin with. */
 function named(structure: Structure, { nodes }: Graph): Structure {
   const copies = new Map<string, string>()
   for (const { op, domain, inputs, outputs } of nodes) {
@@ -369,7 +369,7 @@ class Runs {
     throw new GraphError(`"${to}" is of ${value.type}; only real numbers are sums of paths: take apart another output`)
   }
 
-  /** What comes of a batch: at once where the graph is for its size, else of batches of that size one after the other. */
+  /** Outputs for a batch: at once where the graph is for its size, else for batches of that size one after the other. */
   #batched(from: string, to: string, h: Tensor): Tensor | undefined {
     const [batch = 1, ...rest] = h.shape
     const own = this.#variants.find(({ shapes }) => shapes.get(from) === String(h.shape))

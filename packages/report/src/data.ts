@@ -1,4 +1,4 @@
-// What is found about a network, as data, JSON documents and text: all of the package that draws nothing.
+// Findings about a network, as data, JSON documents and text: all of the package that draws nothing.
 export {
   type AttributionHeading,
   attributionDocument,

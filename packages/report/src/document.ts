@@ -16,7 +16,7 @@ export const expansionDocument = z.strictObject({
   /** The model's folder, as it was named. */
   model: z.string(),
   blocks: z.int().min(0),
-  /** What an order counts: blocks, or all residual additions, nested ones too; `blocks` is their number. */
+  /** The sites that an order counts: blocks, or all residual additions, nested ones too; `blocks` is their number. */
   sites: z.enum(['blocks', 'all']),
   /** Largest order kept; every list below by order has one entry more. */
   orders: z.int().min(0),
@@ -28,7 +28,7 @@ export const expansionDocument = z.strictObject({
   values: nested.optional(),
   norms: z.array(quantity),
   share: z.array(quantity),
-  /** What the shares are of: all orders 0..n, or those listed. */
+  /** The orders that the shares are of: all orders 0..n, or those listed. */
   share_of: z.enum(['all orders', 'kept orders']),
   /** subsets, where they are sampled: of each order, a root mean square over the batch like its norm. */
   standard_error: z.array(quantity).optional(),
@@ -73,7 +73,7 @@ export const expansionDocument = z.strictObject({
 })
 export type ExpansionDocument = z.output<typeof expansionDocument>
 
-/** What a document says beside the analysis. */
+/** The fields of a document beside the analysis. */
 export interface Provenance {
   /** Of the model, before those of the analysis. */
   readonly warnings?: readonly string[]

@@ -5,7 +5,7 @@ import { blockList, columns, count, percent, significant, targetText } from './t
 
 /** Which gradient, and what is drawn to look at it. */
 export interface PathsChoice {
-  /** What of the output to differentiate. */
+  /** The function of the output to differentiate. */
   readonly target: Target
   /** The target in words. */
   readonly targetName?: string | undefined

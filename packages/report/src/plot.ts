@@ -147,9 +147,9 @@ export interface HeatMap {
   readonly y: string
   /** `[rows][columns]`, row 0 at the bottom; null and what is not finite stay blank. */
   readonly values: readonly (readonly (number | null)[])[]
-  /** What row 0 stands for (default 0). */
+  /** Number of row 0 (default 0). */
   readonly firstRow?: number
-  /** What columns and rows are called (default: their numbers). */
+  /** Names of columns and rows (default: their numbers). */
   readonly columnNames?: readonly string[] | undefined
   readonly rowNames?: readonly string[] | undefined
   /** How the ends of the colour scale read. */
@@ -295,7 +295,7 @@ function cellImage(
 /** Colours that remain distinct to colour-blind readers (Okabe & Ito). */
 export const palette = ['#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'] as const
 
-/** What readers call the colours of the palette. */
+/** Names of the colours of the palette. */
 const colourNames = {
   '#d55e00': 'Orange',
   '#0072b2': 'Blue',

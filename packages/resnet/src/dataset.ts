@@ -14,8 +14,8 @@ export interface Batch {
 }
 
 /**
- * What a network is trained on: the batches of one step after the other, the same on every iteration. One that ends begins again;
- * one that never ends need not. To resume at step s, s batches are passed over, or `from` gives those from step s on at once.
+ * Training data: the batches of one step after the other, the same on every iteration. A dataset that ends begins again;
+ * an endless one need not. To resume at step s, s batches are passed over, or `from` gives those from step s on at once.
  */
 export type Dataset = (Iterable<Batch> | AsyncIterable<Batch>) & {
   readonly from?: (step: number) => Iterable<Batch> | AsyncIterable<Batch>

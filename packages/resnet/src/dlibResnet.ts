@@ -2,7 +2,6 @@ import {
   add,
   affine,
   avgPool2d,
-  backendOf,
   conv2d,
   linear,
   maxPool2d,
@@ -15,6 +14,7 @@ import {
   type Tensor,
   tensor,
 } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { z } from 'zod'
 import type { Architecture, TensorSpec } from './architecture.js'
 import { harmless, length, records } from './config.js'
@@ -129,7 +129,7 @@ export const dlibResnet: Architecture<DlibResnetConfig> = {
     return {
       encode(x) {
         checkImages('dlib-resnet', x, dlibResnet.input(config).shape)
-        const average = tensor(config.mean, { shape: [3, 1, 1], dtype: x.dtype, backend: backendOf(x) })
+        const average = tensor(config.mean, { shape: [3, 1, 1], ...like(x) })
         const centred = affine(sub(x, average), 1 / 256, 0)
         const { kernel, stride } = dlibWindows.stemPool
         return maxPool2d(relu(scaled('affine1', conv('conv1', centred, dlibWindows.stem))), kernel, { stride })

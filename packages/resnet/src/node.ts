@@ -86,7 +86,7 @@ export const readBytes = (path: string): Uint8Array => attempt('read', path, () 
 /** The most bytes that a gzipped file may unpack to. */
 const unpackedLimit = 2 ** 30
 
-/** What a write to `path` replaces: the file itself, beyond links; null for what is no file, such as /dev/null or a pipe. */
+/** The file that a write to `path` replaces, beyond links; null for a path that is no file, such as /dev/null or a pipe. */
 function replacedBy(path: string): string | null {
   const there = statSync(path, { throwIfNoEntry: false })
   if (there === undefined) return path
@@ -97,7 +97,7 @@ function replacedBy(path: string): string | null {
 const temporaryOf = (file: string, process: number | string): string => `${file}.${process}.tmp`
 
 /** Writes a file as a whole or not at all: to a temporary name beside it, which is then renamed. A link stays one, and
- *  what is no file is written to. What processes that died left of such writes is removed. */
+ *  a path that is no file is written to. Temporary files of processes that died are removed. */
 export function writeFileAtomically(path: string, bytes: Uint8Array | string): void {
   attempt('write', path, () => {
     const file = replacedBy(path)

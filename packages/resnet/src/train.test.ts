@@ -198,7 +198,7 @@ describe.each(backends)('train on $name', backend => {
       } as Model
     }
     const decoder = ({ tensors }: Model) => Float64Array.from(tensors['decoder.weight']!.dataSync())
-    /** What a step changes in the decoder, and the norm it saw. */
+    /** The change of the decoder by a step, and the norm it saw. */
     const step = async (dtype: 'f32' | 'f64', optimiser: Optimiser) => {
       const model = huge(dtype)
       const before = decoder(model)

@@ -41,7 +41,7 @@ import {
   zeros,
 } from './index.js'
 
-/** What a program without types may pass. */
+/** An argument of any type, as a program without types may pass. */
 // biome-ignore lint/suspicious/noExplicitAny: that is the point
 const any = (x: unknown) => x as any
 const numbers = (t: Tensor) => [...t.dataSync()]

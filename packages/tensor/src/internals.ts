@@ -1,4 +1,4 @@
-// What the other packages of this project need of this one. Nothing here is stable: names, signatures and meanings change in
+// For the other packages of this project. Nothing here is stable: names, signatures and meanings change in
 // any release. Users import '@unravel/tensor'.
 export { Gating, Paths } from './autodiff/gated.js'
 export type { Orders } from './autodiff/orders.js'
@@ -8,6 +8,7 @@ export { tapesRecording } from './core/levels.js'
 export { apply, like } from './core/op.js'
 export {
   type Applied,
+  type Binary,
   Dense,
   type Elementwise,
   type GateContext,
@@ -15,8 +16,9 @@ export {
   type OrdersContext,
   type SeriesContext,
   type Stacked,
+  type Unary,
 } from './core/tensor.js'
-export { leaves } from './core/tree.js'
+export { leaves, named } from './core/tree.js'
 export { bounded, brief, shown } from './io/errors.js'
 export { fromBfloat, fromHalf } from './io/numbers.js'
 export { sourceOf } from './io/source.js'

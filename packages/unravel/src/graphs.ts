@@ -73,7 +73,7 @@ export interface GraphChoice {
   readonly dtype: 'f32' | 'f64'
   readonly weights?: string
   readonly architecture?: string
-  /** What is counted; `any`: blocks, or where the network is no chain of them all residual additions. */
+  /** The sites that are counted; `any`: blocks, or where the network is no chain of them all residual additions. */
   readonly sites?: 'blocks' | 'all' | 'any'
 }
 
@@ -114,7 +114,7 @@ function taken({ data, shape }: HostArray, type: string, dtype: 'f32' | 'f64', b
   return real ? tensor(values, { shape, dtype, backend }) : tensor(Int32Array.from(values), { shape, backend })
 }
 
-/** What else could be counted. */
+/** The sites that could be counted instead. */
 function countedText(
   sites: 'blocks' | 'all',
   { blocks, sites: all }: { readonly blocks: readonly unknown[]; readonly sites: readonly unknown[] },

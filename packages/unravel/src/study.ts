@@ -24,7 +24,7 @@ export interface NetworkOptions {
   readonly architecture?: string
   /** Of a graph: the output that is taken apart. */
   readonly output?: string
-  /** What orders count; `any`: blocks, or of a graph that is no chain of them all residual additions. */
+  /** The sites that orders count; `any`: blocks, or of a graph that is no chain of them all residual additions. */
   readonly sites?: 'blocks' | 'all' | 'any'
 }
 
@@ -92,14 +92,14 @@ export interface Study {
   readonly folder: string
   readonly tower: Tower
   readonly x: Tensor
-  /** What orders count. */
+  /** The sites that orders count. */
   readonly sites: 'blocks' | 'all'
-  /** What that is, and what else could be counted, in words. */
+  /** The same, and the sites that could be counted instead, in words. */
   readonly counted?: string | undefined
   readonly backend: Backend
   /** Where λ comes from, in words. */
   readonly scaleFrom: string
-  /** What was assumed or passed over when the model was read; told on standard error already. */
+  /** Assumptions and omissions of the reader of the model; told on standard error already. */
   readonly warnings: readonly string[]
   /** The tokenizer of the folder, where it has one, and what the inputs are by it. */
   readonly text?: Text | undefined
@@ -200,8 +200,8 @@ async function fromModule(path: string, options: NetworkOptions, backend: Backen
   return { tower, x, scaleFrom: scale === undefined ? 'from the module' : 'given by --scale' }
 }
 
-/** The inputs in the precision that was asked for, or the other where a tower of a module takes only that. What a tower that
- *  takes neither says of the first is told before anything is made of it. */
+/** The inputs in the precision that was asked for, or the other where a tower of a module takes only that. The complaint of a tower
+ *  that takes neither is about the first, and thrown before a tensor is made. */
 async function inputTaken(
   path: string,
   tower: Tower,

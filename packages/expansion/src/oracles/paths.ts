@@ -4,7 +4,7 @@ import { frozen } from '../gated.js'
 import { cotangentOf, statesOf, type Target } from '../gradient.js'
 import { withoutBlocks } from '../lesion.js'
 
-/** What passes through the branches of one set of blocks and skips all others. */
+/** The output along the paths that take the branches of one set of blocks and skip all others. */
 export interface Path {
   readonly set: ReadonlySet<number>
   readonly value: Float64Array

@@ -460,7 +460,7 @@ const spelledGeluTanh: Compute = call => {
   return call.out(frozenProduct('mul', x, t.mul(t.add(t.tanh(argument), 1), outer), 1))
 }
 
-/** What the pass over a graph writes in place of products, attention patterns and what is spelled out. */
+/** The operators that the pass over a graph writes in place of products, attention patterns and composites spelled out. */
 export const own: Rows = {
   Mul: product('mul'),
   MatMul: product('matmul'),

@@ -63,7 +63,7 @@ interface How {
   readonly a: number
   readonly excludeOutside: boolean
   readonly antialias: boolean
-  /** What stands outside of the input, for tf_crop_and_resize. */
+  /** The value outside of the input, for tf_crop_and_resize. */
   readonly outside: number | undefined
 }
 

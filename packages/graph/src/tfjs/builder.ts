@@ -31,7 +31,7 @@ export class Builder {
     this.#names.add(name)
   }
 
-  /** What is written from now on belongs to the operator or layer of this name. */
+  /** Nodes written from now on belong to the operator or layer of this name. */
   begin(scope: string): void {
     this.#scope = scope
     this.#first = true

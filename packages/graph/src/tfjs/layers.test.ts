@@ -1,13 +1,7 @@
-import { useBackend, wasm } from '@unravel/tensor'
-import { beforeAll, describe, expect, it } from 'vitest'
-import { apart, evaluated, given, predicted, readFiles, saved, shake, tf, tfl } from '../oracles/tfjs.js'
+import { describe, expect, it } from 'vitest'
+import { apart, evaluated, given, predicted, readFiles, saved, shake, tfl } from '../oracles/tfjs.js'
 
 // Every layer against TensorFlow.js: models that it saves give what it predicts.
-
-beforeAll(async () => {
-  useBackend(wasm())
-  await tf.setBackend('cpu')
-})
 
 type Symbolic = tfl.SymbolicTensor
 type Build = (...inputs: Symbolic[]) => Symbolic | Symbolic[]

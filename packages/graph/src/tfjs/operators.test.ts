@@ -1,5 +1,4 @@
-import { useBackend, wasm } from '@unravel/tensor'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { GraphError } from '../errors.js'
 import type { HostArray } from '../graph.js'
 import { unsupported } from '../operators/table.js'
@@ -14,15 +13,9 @@ import {
   input,
   readFiles,
   type TfNode,
-  tf,
 } from '../oracles/tfjs.js'
 
 // Every operator of graph models against TensorFlow.js, which runs the same file.
-
-beforeAll(async () => {
-  useBackend(wasm())
-  await tf.setBackend('cpu')
-})
 
 const ints = (values: readonly number[], shape: readonly number[] = [values.length]): HostArray => ({
   type: 'i32',

@@ -12,11 +12,10 @@ import {
   sum,
   type Tensor,
   tensor,
-  useBackend,
   wasm,
 } from '@unravel/tensor'
 import { sourceOf } from '@unravel/tensor/internals'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Evaluator, evaluate } from '../evaluate.js'
 import { folded, live } from '../fold.js'
 import { unsupported } from '../operators/table.js'
@@ -35,7 +34,6 @@ import {
   saved,
   shake,
   type TfNode,
-  tf,
   tfl,
   waves,
 } from '../oracles/tfjs.js'
@@ -43,11 +41,6 @@ import { readGraph } from '../read.js'
 import { recognised } from '../recognise.js'
 import { cuts, sitesOf } from '../sites.js'
 import { readTfjs } from './read.js'
-
-beforeAll(async () => {
-  useBackend(wasm())
-  await tf.setBackend('cpu')
-})
 
 const count = (graph: { nodes: readonly { op: string }[] }, op: string) => graph.nodes.filter(n => n.op === op).length
 const refusal = (f: () => unknown): string => {

@@ -98,11 +98,11 @@ class Traced extends Tensor {
   }
 }
 
-/** Cotangents of the tape's first `variables` entries, from one of entry `last`. What only the way down needs is let go of at
- *  once, so that memory is used again while it is near. */
+/** Cotangents of the tape's first `variables` entries, from one of entry `last`. Tensors that only the way down needs are
+ *  freed at once, so that their memory is used again while it is in the cache. */
 function backward(tape: Tape, last: number, variables: number, cotangent: Tensor): (Tensor | undefined)[] {
   const cotangents = new Array<Tensor | undefined>(last + 1)
-  // How many entries share a cotangent. The caller's own, and values of the run, are never let go of.
+  // How many entries share a cotangent. The caller's own, and values of the run, are never freed.
   const holders = new Map<Tensor, number>([[cotangent, 2]])
   const hold = (t: Tensor, extra = 0) => holders.set(t, (holders.get(t) ?? extra) + 1)
   const drop = (t: Tensor) => {
@@ -148,14 +148,14 @@ function backward(tape: Tape, last: number, variables: number, cotangent: Tensor
 
 export interface Pullback<T extends Tree = Tensor, Aux = undefined> {
   readonly value: Tensor
-  /** What `f` returned beside its value, tracing removed. */
+  /** The second result of `f`, tracing removed. */
   readonly aux: Aux
   /** The cotangents of the inputs, for a cotangent of the value of shape `[lead..., ...value.shape]`; any number of
    *  leading axes is carried through, so that many cotangents cost one pass. May be called repeatedly. */
   pullback(cotangent: Tensor): T
 }
 
-/** A tensor, or a tensor and something on the side that is not differentiated. */
+/** A tensor, or a tensor and an auxiliary result that is not differentiated. */
 export type WithAux<Aux> = Tensor | readonly [Tensor, Aux]
 
 /**

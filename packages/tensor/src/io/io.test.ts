@@ -13,6 +13,7 @@ import {
   parseSafetensors,
 } from './index.js'
 import { fromBfloat, fromHalf } from './numbers.js'
+import type { ByteSource } from './source.js'
 
 const ascii = (s: string) => Uint8Array.from(s, c => c.charCodeAt(0))
 const join = (...parts: (Uint8Array | number[])[]) => Uint8Array.from(parts.flatMap(p => [...p]))
@@ -27,7 +28,7 @@ const arrays: fc.Arbitrary<ArrayData> = fc
     return data.map(values => ({ shape, dtype, data: values as ArrayData['data'] }))
   })
 
-/** Whatever is done to a valid file, it is read as a whole or refused as a FormatError. */
+/** A valid file with any change is read as a whole or refused as a FormatError. */
 function survives(parse: (bytes: Uint8Array) => unknown, bytes: Uint8Array): void {
   try {
     parse(bytes)
@@ -374,6 +375,35 @@ describe('safetensors', () => {
 
   it('metadata that are null are none', () => {
     expect(parseSafetensors(file('{"__metadata__":null}')).metadata).toEqual({})
+  })
+
+  it('reads a tensor of any dtype in pieces of at most 4 MiB, as the same numbers', () => {
+    const count = 3 * 2 ** 20 + 5
+    const bits = Uint16Array.from({ length: count }, (_, i) => (i * 40503) & 0x3fff)
+    for (const [dtype, bytes, number] of [
+      ['F16', new Uint8Array(bits.buffer), (i: number) => fromHalf(bits[i]!)],
+      ['F32', new Uint8Array(Float32Array.from(bits).buffer), (i: number) => bits[i]!],
+    ] as const) {
+      const head = ascii(JSON.stringify({ x: { dtype, shape: [count], data_offsets: [0, bytes.length] } }))
+      const file = new Uint8Array(8 + head.length + bytes.length)
+      file[0] = head.length
+      file.set(head, 8)
+      file.set(bytes, 8 + head.length)
+      let most = 0
+      const source: ByteSource = {
+        size: file.length,
+        read(begin, end) {
+          most = Math.max(most, end - begin)
+          return file.subarray(begin, end)
+        },
+      }
+      for (const to of ['f32', 'f64'] as const) {
+        const { data } = parseSafetensors(source).tensors.get('x')!.read(to)
+        expect(data.length).toBe(count)
+        expect(data.findIndex((value, i) => value !== number(i))).toBe(-1)
+      }
+      expect(most).toBe(2 ** 22)
+    }
   })
 
   it('finds a name twice, however it is written, among names that contain colons and braces', () => {

@@ -40,7 +40,7 @@ async function inspect(model: string, options: InspectOptions, io: Io): Promise<
 /** Lengths that are tried for the free dimensions of inputs, the first axis apart. */
 const LENGTHS = [64, 32, 224, 128, 16, 8, 1]
 
-/** What was found in a graph, and why it cannot be expanded. */
+/** The structure found in a graph, and why it cannot be expanded. */
 async function examined(model: string, whole: Graph, { input, output }: InspectOptions, io: Io) {
   const { countsOf, GraphError, live, looked, parametersIn, structureOf, unsupported, whyNoSites } = await import(
     '@unravel/graph'

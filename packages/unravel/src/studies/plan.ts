@@ -29,7 +29,7 @@ export interface Study {
   readonly name: string
   /** Distinct jobs, in the order of the grid: the last key varies fastest. */
   readonly jobs: readonly Job[]
-  /** What differs between jobs: the keys of the grid and of the list. */
+  /** The settings that differ between jobs: the keys of the grid and of the list. */
   readonly varied: readonly string[]
 }
 

@@ -6,7 +6,7 @@ import type { Finished, Request } from './child.js'
 import type { Outcome } from './job.js'
 import type { Job } from './plan.js'
 
-/** Whoever runs jobs: processes of this machine, or the workers of a Redis server. */
+/** A pool that runs jobs: processes of this machine, or the workers of a Redis server. */
 export interface Runner {
   /** Jobs that should be under way at the same time. */
   readonly together: number

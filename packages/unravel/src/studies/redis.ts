@@ -74,7 +74,7 @@ export async function redisRunner(url: string, io: Io): Promise<Runner> {
       }),
     async close() {
       for (const timer of timers) clearInterval(timer)
-      // What nobody waits for any more need not run.
+      // A job that nobody waits for any more need not run.
       await Promise.all([...open.keys()].map(id => queue.remove(id).catch(() => 0)))
       await queue.close()
       connection.disconnect()

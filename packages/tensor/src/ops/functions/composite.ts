@@ -1,5 +1,5 @@
 import { apply, commonDType } from '../../core/op.js'
-import type { Dense, Op, Tensor } from '../../core/tensor.js'
+import type { Dense, Op, Tensor, Unary } from '../../core/tensor.js'
 import { greater } from '../arithmetic/compare.js'
 import { maximum, minimum } from '../arithmetic/maximum.js'
 import { mul } from '../arithmetic/mul.js'
@@ -24,16 +24,16 @@ export function gatedUnit(x: Tensor, gate: (x: Tensor) => Tensor, limit: number)
 }
 
 /** Derivatives and series go through the body; paths see the secant gate of the whole. */
-export function composite<A = void>(phi: Composite<A>): Op<A> {
-  const self: Op<A> = {
+export function composite<A = void>(phi: Composite<A>): Op<A, Unary> {
+  const self: Op<A, Unary> = {
     name: phi.name,
     signature: '[...] -> [...]',
-    infer: inputs => ({ shape: inputs[0]!.shape, dtype: commonDType(self, inputs) }),
-    run: ([x], attrs) => phi.body(x!, attrs) as Dense,
-    body: ([x], attrs) => phi.body(x!, attrs),
+    infer: inputs => ({ shape: inputs[0].shape, dtype: commonDType(self, inputs) }),
+    run: ([x], attrs) => phi.body(x, attrs) as Dense,
+    body: ([x], attrs) => phi.body(x, attrs),
     gate([x], attrs, at) {
-      const run = at.value(x!)
-      const sums = through(at.stack(x!), phi.secant(run, attrs))
+      const run = at.value(x)
+      const sums = through(at.stack(x), phi.secant(run, attrs))
       const bias = phi.atZero?.(attrs) ?? 0
       return at.paths(apply(self, [run], attrs), bias === 0 ? sums : at.addToOrder0(sums, bias))
     },

@@ -5,7 +5,7 @@ import { kernelOf } from '../../core/kernels.js'
 import { atFreshLevel } from '../../core/levels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
-import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { allocate, type Binary, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { greater } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { max } from '../arithmetic/max.js'
@@ -24,71 +24,65 @@ export function rowsOf(shape: readonly number[]): [rows: number, n: number] {
   return [sizeOf(shape.slice(0, -1)), n]
 }
 
-/** What rows are shifted by so that nothing overflows: their largest elements. A row of nothing has none, and is not
+/** The largest element of each row, by which rows are shifted so that nothing overflows. An empty row has none, and is not
  *  shifted. */
 export const largest = (x: Tensor): Tensor | number => (x.shape[x.rank - 1] === 0 ? 0 : max(x, -1, true))
 
-export const softmaxOp: Op = {
+export const softmaxOp: Op<void, Unary> = {
   name: 'softmax',
   signature: '[...,n] -> [...,n]',
   infer(inputs) {
-    if (inputs[0]!.rank === 0) throw new ShapeError(softmaxOp, inputs)
-    return { shape: inputs[0]!.shape, dtype: commonDType(softmaxOp, inputs) }
+    if (inputs[0].rank === 0) throw new ShapeError(softmaxOp, inputs)
+    return { shape: inputs[0].shape, dtype: commonDType(softmaxOp, inputs) }
   },
   run([x], _, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
-    kernelOf(x!.backend, 'softmax', reference.softmax)(...rowsOf(type.shape), x!.buffer, out.buffer)
+    const out = allocate(x.backend, type.shape, type.dtype, 'softmax')
+    kernelOf(x.backend, 'softmax', reference.softmax)(...rowsOf(type.shape), x.buffer, out.buffer)
     return out
   },
   vjp: ({ output }, c) => [apply(softmaxGradOp, [output, c], undefined)],
-  series: ([x], _, at) => at.series(apply(softmaxSeriesOp, [at.stack(x!)], { orders: at.order + 1 })),
+  series: ([x], _, at) => at.series(apply(softmaxSeriesOp, [at.stack(x)], { orders: at.order + 1 })),
   gate: 'in scaledDotProductAttention the pattern is frozen',
 }
 
 /** ȳ ↦ y ⊙ (ȳ − Σ ȳ y), under leading axes of ȳ. */
-export const softmaxGradOp: Op = {
+export const softmaxGradOp: Op<void, Binary> = {
   name: 'softmaxGrad',
   signature: '[...,n], [...,n] -> [...,n]',
   infer(inputs) {
-    const [y, c] = inputs as [Tensor, Tensor]
+    const [y, c] = inputs
     if (y.rank === 0 || !endsWith(c.shape, y.shape)) throw new ShapeError(softmaxGradOp, inputs)
     return { shape: c.shape, dtype: commonDType(softmaxGradOp, inputs) }
   },
   run([y, c], _, type) {
-    const out = allocate(y!.backend, type.shape, type.dtype, 'softmaxGrad')
-    const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))
-    kernelOf(y!.backend, 'softmaxGrad', reference.softmaxGrad)(
-      lead,
-      ...rowsOf(y!.shape),
-      y!.buffer,
-      c!.buffer,
-      out.buffer,
-    )
+    const out = allocate(y.backend, type.shape, type.dtype, 'softmaxGrad')
+    const lead = sizeOf(c.shape.slice(0, c.rank - y.rank))
+    kernelOf(y.backend, 'softmaxGrad', reference.softmaxGrad)(lead, ...rowsOf(y.shape), y.buffer, c.buffer, out.buffer)
     return out
   },
   gate: 'it is used by derivatives only',
   body([y, c]) {
     // Cotangents relative to that of m, y_m > ½: where y_m rounds to 1, what the others get is all there is.
-    const chosen = greater(stopGradient(y!), 0.5)
-    const d = where(chosen, 0, sub(c!, sum(where(chosen, c!, 0), -1, true)))
-    return mul(y!, sub(d, sum(mul(d, y!), -1, true)))
+    const chosen = greater(stopGradient(y), 0.5)
+    const d = where(chosen, 0, sub(c, sum(where(chosen, c, 0), -1, true)))
+    return mul(y, sub(d, sum(mul(d, y), -1, true)))
   },
 }
 
-export const softmaxSeriesOp: Op<{ orders: number }> = {
+export const softmaxSeriesOp: Op<{ orders: number }, Unary> = {
   name: 'softmaxSeries',
   signature: '[p,...,n] -> [orders,...,n]',
   infer(inputs, { orders }) {
-    const x = inputs[0]!
+    const x = inputs[0]
     if (x.rank < 2 || x.shape[0] === 0) throw new ShapeError(softmaxSeriesOp, inputs, 'a stack of at least one order')
     return { shape: [orders, ...x.shape.slice(1)], dtype: commonDType(softmaxSeriesOp, inputs) }
   },
   run([x], { orders }, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
-    kernelOf(x!.backend, 'seriesSoftmax', reference.seriesSoftmax)(
+    const out = allocate(x.backend, type.shape, type.dtype, 'softmax')
+    kernelOf(x.backend, 'seriesSoftmax', reference.seriesSoftmax)(
       orders,
       ...rowsOf(type.shape.slice(1)),
-      x!.buffer,
+      x.buffer,
       out.buffer,
     )
     return out
@@ -96,7 +90,7 @@ export const softmaxSeriesOp: Op<{ orders: number }> = {
   body: ([x], { orders }) =>
     atFreshLevel(level => {
       const at = new Expansion(level, orders - 1)
-      const shifted = sub(at.series(x!), largest(at.series(x!)))
+      const shifted = sub(at.series(x), largest(at.series(x)))
       const e = exp(shifted)
       return padded(at.stack(div(e, sum(e, -1, true))), orders)
     }),

@@ -6,7 +6,7 @@ import { pick } from './pick.js'
 import { embedOp } from './slice.js'
 import { where } from './where.js'
 
-/** What is around x: its mirror image without or with the edge itself, its edge, or x again; NumPy's words. */
+/** Values around x: its mirror image without or with the edge itself, its edge, or x again; NumPy's words. */
 export type PadMode = 'reflect' | 'symmetric' | 'edge' | 'wrap'
 
 /** Place p of an axis that goes on beyond its n elements, as one of them. */
