@@ -47,10 +47,7 @@ function inference([x, w, b, m, v]: Affine, eps: number): Tensor {
 }
 
 /** Mean and variance [c] of every channel. */
-export interface BatchMoments {
-  readonly mean: Tensor
-  readonly variance: Tensor
-}
+type BatchMoments = { readonly mean: Tensor; readonly variance: Tensor }
 
 interface TrainingAttrs {
   readonly eps: number
