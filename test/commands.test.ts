@@ -24,7 +24,7 @@ const unravel = program({ out: () => {} } as unknown as Parameters<typeof progra
 const suites = readdirSync(join(root, 'bench/src/suites')).map(name => name.replace('.ts', ''))
 
 /** Programs of the machine, and commands of package managers, that need no script. */
-const system = ['apt-get', 'cd', 'git', 'python3', '/usr/bin/python3', 'tar']
+const system = ['apt-get', 'cd', 'git', 'mkdir', 'python3', '/usr/bin/python3', 'tar']
 const managed = ['add', 'install', 'pack', 'publish']
 const programs = ['npx', 'pnpm', 'npm', 'node', 'unravel', 'vitest', 'biome', 'tsc', ...system]
 
@@ -42,7 +42,7 @@ function missing(words: readonly string[]): string | undefined {
   // Programs that run the one after their options; npx gets packages that have a version.
   if (name === 'npx' || name === 'xvfb-run') return missing(rest.slice(rest.findIndex(word => !word.startsWith('-'))))
   if (/^(?!pnpm).*@\d/.test(name)) return undefined
-  if (name === 'node') return file(first)
+  if (name === 'node') return rest.includes('-e') ? undefined : file(first)
   if (name === 'unravel') {
     if (first === undefined || placeholder(first)) return undefined
     const command = unravel.commands.find(known => known.name() === first)

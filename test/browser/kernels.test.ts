@@ -88,10 +88,7 @@ const sgd = { rate: 0.125, momentum: 0.75, weightDecay: 0.25 }
 const adamw = { beta1: 0.75, beta2: 0.875, eps: 0.01, rate: 0.25, correction: 1.5, shrink: 0.875 }
 const positiveStart = (op: string) => (['log', 'reciprocal', 'sqrt', 'rsqrt'].includes(op) ? 'positive' : 'real')
 
-/** The kernels that the backend runs on the device. */
-type OnDevice = Exclude<KernelName, 'random' | 'cast' | 'argsort' | 'batchMoments' | 'batchNorm' | 'batchNormGrad'>
-
-const calls: Record<OnDevice, (() => Omit<Call, 'name'>)[]> = {
+const calls: Record<Exclude<KernelName, 'random' | 'cast' | 'argsort'>, (() => Omit<Call, 'name'>)[]> = {
   fill: [() => ({ args: [is(3.25), out(100)], roundings: 0 })],
   copy: [
     // Transpose, a row backwards into a larger buffer, a broadcast.
@@ -206,6 +203,25 @@ const calls: Record<OnDevice, (() => Omit<Call, 'name'>)[]> = {
   rmsNorm: [() => ({ args: [is(5), is(11), is(0.1), draw(55), draw(11), out(55)], roundings: 64 })],
   rmsNormGrad: [
     () => ({ args: [is(5), is(11), is(0.1), draw(55), draw(11), draw(55), out(55), out(11)], roundings: 256 }),
+  ],
+  batchMoments: [() => ({ args: [is(3), is(4), is(7), draw(84), out(4), out(4)], roundings: 64 })],
+  batchNorm: [
+    () => ({
+      args: [
+        ...[is(3), is(4), is(7), is(0.1), draw(84), draw(4), draw(4, 'positive'), draw(4), draw(4)],
+        ...[is('relu'), is(0.5), draw(84), out(84)],
+      ],
+      roundings: 64,
+    }),
+  ],
+  batchNormGrad: [
+    () => ({
+      args: [
+        ...[is(3), is(4), is(7), is(0.1), draw(84), draw(4), draw(4, 'positive'), draw(4), draw(84)],
+        ...[out(84), out(4), out(4)],
+      ],
+      roundings: 256,
+    }),
   ],
   gather: [() => ({ args: [is(3), is(5), is(4), ids(7, 5), draw(60), out(84)], roundings: 0 })],
   scatterAdd: [() => ({ args: [is(3), is(5), is(4), ids(7, 5), draw(84), out(60)], roundings: 16 })],

@@ -17,7 +17,7 @@ export interface Module {
   readonly memory: WebAssembly.Memory
   readonly exports: Exports
   /** The same functions by the names that the module exports them by. */
-  readonly functions: WebAssembly.Exports
+  readonly functions: Readonly<Record<string, unknown>>
   /** For other threads, which instantiate it on the same memory. */
   readonly code: WebAssembly.Module
 }

@@ -1,10 +1,9 @@
-import type { Buffer } from '@unravel/kernels'
 import * as reference from '@unravel/kernels/reference'
 import { vjp } from '../../autodiff/reverse.js'
 import type { Deferred } from '../../core/deferred.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, commonDType } from '../../core/op.js'
+import { apply, commonDType, each } from '../../core/op.js'
 import { sizeOf } from '../../core/shape.js'
 import { allocate, Dense, type Op, type Tensor, type Ternary } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -48,10 +47,7 @@ function inference([x, w, b, m, v]: Affine, eps: number): Tensor {
 }
 
 /** Mean and variance [c] of every channel. */
-export interface BatchMoments {
-  readonly mean: Tensor
-  readonly variance: Tensor
-}
+type BatchMoments = { readonly mean: Tensor; readonly variance: Tensor }
 
 interface TrainingAttrs {
   readonly eps: number
@@ -76,18 +72,23 @@ export const batchNormTrainingOp: Op<TrainingAttrs, Ternary> = {
     if (fused === null) return training(inputs, inputs[0], attrs.eps) as Dense
     return new Dense(type.shape, type.dtype, inputs[0].backend, normalising(inputs, attrs.eps, fused), 'batchNorm')
   },
-  vjp(applied, c) {
-    const { inputs, attrs } = applied
+  vjp({ inputs, attrs }, c) {
     const plain = c.level === 0 && c.rank === inputs[0].rank && inputs.every(t => t.level === 0)
     const fused = plain ? fusedMoments(inputs[0] as Dense, attrs) : null
     if (fused === null) return vjp<Ternary>(xs => training(xs, xs[0], attrs.eps), inputs).pullback(c)
     const [x, w] = inputs as readonly [Dense, Dense, Dense]
-    const [gx, gw, gb] = inputs.map(t => allocate(t.backend, t.shape, t.dtype, 'batchNorm')) as [Dense, Dense, Dense]
+    const [gx, gw, gb] = each(inputs, t => allocate(t.backend, t.shape, t.dtype, 'batchNorm'))
     kernelOf(x.backend, 'batchNormGrad', reference.batchNormGrad)(
       ...planesOf(x),
       attrs.eps,
-      ...([x.buffer, fused.mean.buffer, fused.variance.buffer, w.buffer, (c as Dense).buffer] as const),
-      ...([gx.buffer, gw.buffer, gb.buffer] as const),
+      x.buffer,
+      fused.mean.buffer,
+      fused.variance.buffer,
+      w.buffer,
+      (c as Dense).buffer,
+      gx.buffer,
+      gw.buffer,
+      gb.buffer,
     )
     return [gx, gw, gb]
   },
@@ -122,17 +123,16 @@ function fusedMoments(x: Dense, { eps, moments }: TrainingAttrs): Fused | null {
 }
 
 /** Normalised by the moments, computed where that is needed: an activation or a residual step takes it as it is made. */
-function normalising([x, w, b]: readonly Dense[], eps: number, { mean, variance }: Fused): Deferred {
-  const { backend } = x!
-  const inputs = [x!, mean, variance, w!, b!].map(t => t.buffer) as [Buffer, Buffer, Buffer, Buffer, Buffer]
-  const holds = [x!, mean, variance, w!, b!].map(t => t.hold())
+function normalising([x, w, b]: readonly [Dense, Dense, Dense], eps: number, { mean, variance }: Fused): Deferred {
+  const { backend } = x
+  const inputs = [x.buffer, mean.buffer, variance.buffer, w.buffer, b.buffer] as const
+  const holds = [x, mean, variance, w, b].map(t => t.hold())
   const kernel = kernelOf(backend, 'batchNorm', reference.batchNorm)
   return {
     into(out, phi, scale, add) {
-      if (add === null || add.length === out.length) {
-        return kernel(...planesOf(x!), eps, ...inputs, phi, scale, add, out)
-      }
-      kernel(...planesOf(x!), eps, ...inputs, phi, scale, null, out)
+      const whole = add === null || add.length === out.length
+      kernel(...planesOf(x), eps, ...inputs, phi, scale, whole ? add : null, out)
+      if (whole) return
       const first = backend.view(out, 0, add.length)
       backend.kernels.axpy(first, 1, add, first)
     },
