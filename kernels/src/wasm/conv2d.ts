@@ -1,6 +1,8 @@
 import type { Conv2dGeometry, Kernels } from '../contract.js'
 import { bytesPerElement } from '../shared/dtypes.js'
+import { MapCode } from '../../assembly/codes.js'
 import type { Context } from './context.js'
+import { product } from './matmul.js'
 import { addressOf, type Region } from './region.js'
 
 // A convolution is a matrix product whose second factor, the pixels under each tap of each window, is read where it lies: see
@@ -66,20 +68,29 @@ function phasesOf(g: Conv2dGeometry): Phase[] {
   return phases
 }
 
+/** Whether every window is a column of the image as it lies in memory: one tap, or the whole image. */
+const isProduct = (g: Conv2dGeometry): boolean =>
+  g.padH === 0 &&
+  g.padW === 0 &&
+  (g.kernelH * g.kernelW === 1 ? g.strideH * g.strideW === 1 : g.kernelH === g.height && g.kernelW === g.width)
+
+/** Planes of groups that are held in the second cache while their rows are computed. */
+const heldBytes = 1 << 17
 /** Rows of ȳ that are held in the first cache while the taps go by. */
 const cachedBytes = 4096
 
-export function conv2dKernels({
-  exports,
-  heap,
-}: Context): Pick<Kernels<Region>, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> {
+export function conv2dKernels(context: Context): Pick<Kernels<Region>, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> {
+  const { exports, heap } = context
   const scratch = exports.scratchBase()
-  const { fill, spread, packWeights, convolve, weightGrad } = exports
+  const { fill, spread, packFilters, packWeights, convolve, convolveRows, weightGrad } = exports
+  const multiply = product(context)
   const codeFor = ({ dtype }: Region) => ({
     fill: fill[dtype],
     spread: spread[dtype],
+    packFilters: packFilters[dtype],
     packWeights: packWeights[dtype],
     convolve: convolve[dtype],
+    convolveRows: convolveRows[dtype],
     weightGrad: weightGrad[dtype],
     size: bytesPerElement[dtype],
   })
@@ -89,16 +100,16 @@ export function conv2dKernels({
     dtype: Region['dtype'],
     planeBytes: number,
     weightBytes: number,
-    table: readonly number[],
+    table: readonly number[] | number,
     body: (planes: number, weights: number, table: number) => void,
   ): void {
     const size = bytesPerElement[dtype]
     heap.scratch(alloc => {
       const room = alloc(dtype, planeBytes / size)
       const [planes, weights] = [addressOf(room), addressOf(alloc(dtype, weightBytes / size))]
-      const offsets = addressOf(alloc('i32', table.length))
+      const offsets = addressOf(alloc('i32', typeof table === 'number' ? table : table.length))
       codeFor(room).fill(room.length, 0, planes)
-      heap.i32.set(table, offsets >>> 2)
+      if (typeof table !== 'number') heap.i32.set(table, offsets >>> 2)
       body(planes, weights, offsets)
     })
   }
@@ -107,34 +118,53 @@ export function conv2dKernels({
 
   return {
     conv2d(g, x, w, out) {
-      const { fill, spread, packWeights, convolve, size } = codeFor(out)
+      const { fill, spread, packFilters, convolve, convolveRows, size } = codeFor(out)
       const channels = g.inChannels / g.groups
       const m = g.outChannels / g.groups
       const k = channels * g.kernelH * g.kernelW
       if (k === 0) return fill(out.length, 0, addressOf(out))
-      const { planes, tap } = inputPlanes(g, size)
-      const taps: number[] = []
-      for (let c = 0; c < channels; c++) {
-        for (let p = 0; p < g.kernelH; p++) for (let q = 0; q < g.kernelW; q++) taps.push(c * planes.plane + tap(p, q))
-      }
-      const weights = taps.map((_, j) => j * size)
       const [image, result] = [g.height * g.width * size, g.outH * g.outW * size]
+      const [filters, pixels, results] = [addressOf(w), addressOf(x), addressOf(out)]
+      if (isProduct(g)) {
+        for (let i = 0; i < g.batch * g.groups; i++) {
+          const from = [filters + (i % g.groups) * m * k * size, pixels + i * channels * image] as const
+          multiply(out.dtype, m, k, g.outH * g.outW, false, false, ...from, 0, MapCode.none, 1, 0, results + i * m * result)
+        }
+        return
+      }
+      const { planes, tap } = inputPlanes(g, size)
+      // Panels of four rows, and one or two that are left over row by row.
+      const even = m % 4 === 3 ? m : m - (m % 4)
+      const held = Math.max(1, Math.min(g.groups, Math.floor(heldBytes / (channels * planes.plane))))
+      const groupsAtOnce = even === 0 ? held : 1
       const whole = planes.direct && g.strideH === 1 && g.outW * size === planes.line
       const [lines, n] = whole ? [1, g.outH * g.outW] : [g.outH, g.outW]
-      const planeBytes = planes.direct ? 0 : channels * planes.plane
-      withMemory(out.dtype, planeBytes, packedRows(m) * k * size, [...taps, ...weights], (room, packed, table) => {
-        for (let group = 0; group < g.groups; group++) {
-          packWeights(m, k, addressOf(w) + group * m * k * size, k * size, table + k * 4, packed)
+      const planeBytes = planes.direct ? 0 : groupsAtOnce * channels * planes.plane
+      withMemory(out.dtype, planeBytes, packedRows(even) * k * size, k, (room, packed, table) => {
+        let at = table >>> 2
+        for (let c = 0; c < channels; c++) {
+          for (let p = 0; p < g.kernelH; p++) {
+            for (let q = 0; q < g.kernelW; q++) heap.i32[at++] = c * planes.plane + tap(p, q)
+          }
+        }
+        for (let group = 0; group < g.groups; group += groupsAtOnce) {
+          const count = Math.min(groupsAtOnce, g.groups - group)
+          const weights = filters + group * m * k * size
+          if (even > 0) packFilters(even, k, weights, packed)
           for (let b = 0; b < g.batch; b++) {
-            const from = addressOf(x) + (b * g.inChannels + group * channels) * image
-            const to = addressOf(out) + (b * g.outChannels + group * m) * result
+            const from = pixels + (b * g.inChannels + group * channels) * image
+            const to = results + (b * g.outChannels + group * m) * result
             if (!planes.direct) {
               const corner = room + g.padH * planes.line
               const target = [corner, planes.plane, planes.line, planes.part] as const
-              spread(channels, g.height, g.width, from, image, g.padW, g.strideW, ...target)
+              spread(count * channels, g.height, g.width, from, image, g.padW, g.strideW, ...target)
             }
-            const source = [planes.direct ? from : room, g.strideH * planes.line] as const
-            convolve(m, k, packed, table, ...source, lines, n, to, result, g.outW * size, size, scratch)
+            const [base, down] = [planes.direct ? from : room, g.strideH * planes.line]
+            if (even > 0) convolve(even, k, packed, table, base, down, lines, n, to, result, g.outW * size, size, scratch)
+            if (even === m) continue
+            const rest = weights + even * k * size
+            const rows = [count * m - even, m, k, rest, table, base, channels * planes.plane] as const
+            convolveRows(...rows, down, lines, n, to + even * result, result)
           }
         }
       })
