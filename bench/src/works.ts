@@ -25,7 +25,7 @@ export interface MapWork {
   readonly x: Floats
 }
 
-/** The sum of two vectors: what one call costs beside its numbers. */
+/** The sum of two vectors: the cost of a call beside its numbers. */
 export interface AddWork {
   readonly kind: 'add'
   readonly a: Float32Array

@@ -327,7 +327,8 @@ function collect<T>(
   }
 }
 
-/** gw[i, j] += Σ over images, lines and columns of ȳ row i times B row j: gw is [m, k], ȳ at gy + i·gyRow + …, lines dense.
+/** gw[i, j] += Σ over images, lines and columns of ȳ row i times B row j: gw is [m, k], `row` bytes apart, ȳ at gy + i·gyRow + …,
+ *  lines dense. In scratch: where the vectors of all lines lie in a row of ȳ and in one of B, and then what is left of lines.
  *  @part conv2dWeightGrad */
 export function weightGrad<T>(
   m: usize,
@@ -344,51 +345,67 @@ export function weightGrad<T>(
   bLine: usize,
   offsets: usize,
   gw: usize,
+  row: usize,
+  scratch: usize,
 ): void {
-  const row = k * sizeof<T>()
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  const vectors = places(images, lines, 0, whole, gyImage, gyLine, bImage, bLine, scratch)
+  const end = places(images, lines, whole, bytes, gyImage, gyLine, bImage, bLine, vectors)
+  const mask = tailMask(bytes - whole)
   for (let i: usize = 0; i < m; i += rows) {
     const height = min(rows, m - i)
     for (let j: usize = 0; j < k; j += 2) {
       const b0 = b + <usize>load<i32>(offsets + (j << 2))
-      const b1 = j + 1 < k ? b + <usize>load<i32>(offsets + (j << 2), 4) : b0
-      dots<T>(
-        height,
-        j + 1 < k,
-        images,
-        lines,
-        n,
-        gy,
-        gyImage,
-        gyRow,
-        gyLine,
-        b0,
-        b1,
-        bImage,
-        bLine,
-        gw + j * sizeof<T>(),
-        row,
-      )
+      const two = j + 1 < k
+      const b1 = two ? b + <usize>load<i32>(offsets + (j << 2), 4) : b0
+      const at = gw + j * sizeof<T>()
+      if (scratch < vectors) dots<T>(false, height, two, gy, gyRow, b0, b1, scratch, vectors, mask, at, row)
+      if (vectors < end) dots<T>(true, height, two, gy, gyRow, b0, b1, vectors, end, mask, at, row)
     }
     gy += rows * gyRow
     gw += rows * row
   }
 }
 
-/** Four rows of ȳ with two rows of B; rows beyond `height` repeat the first. */
-function dots<T>(
-  height: usize,
-  two: bool,
+/** Writes the offsets, in ȳ and in B, of bytes `from` to `to` of every line, 16 at a time. Returns where they end. */
+function places(
   images: usize,
   lines: usize,
-  n: usize,
-  gy: usize,
+  from: usize,
+  to: usize,
   gyImage: usize,
-  gyRow: usize,
   gyLine: usize,
-  b0: usize,
-  b1: usize,
   bImage: usize,
   bLine: usize,
+  out: usize,
+): usize {
+  for (let image: usize = 0; image < images; image++) {
+    for (let u: usize = 0; u < lines; u++) {
+      const s = image * gyImage + u * gyLine
+      const t = image * bImage + u * bLine
+      for (let v = from; v < to; v += 16, out += 8) {
+        store<i32>(out, <i32>(s + v))
+        store<i32>(out, <i32>(t + v), 4)
+      }
+    }
+  }
+  return out
+}
+
+/** Four rows of ȳ with two rows of B; rows beyond `height` repeat the first. One loop, whatever the lines: accumulators would be
+ *  spilt at the edges of nested ones. @inline */
+function dots<T>(
+  masked: bool,
+  height: usize,
+  two: bool,
+  gy: usize,
+  gyRow: usize,
+  b0: usize,
+  b1: usize,
+  from: usize,
+  to: usize,
+  mask: v128,
   gw: usize,
   row: usize,
 ): void {
@@ -400,58 +417,28 @@ function dots<T>(
   let c21 = c00
   let c30 = c00
   let c31 = c00
-  const bytes = n * sizeof<T>()
-  const whole = bytes & ~15
-  const mask = tailMask(bytes - whole)
-  const r1: usize = height > 1 ? gyRow : 0
-  const r2: usize = height > 2 ? 2 * gyRow : 0
-  const r3: usize = height > 3 ? 3 * gyRow : 0
-  for (let image: usize = 0; image < images; image++) {
-    let g0 = gy + image * gyImage
-    let x0 = b0 + image * bImage
-    let x1 = b1 + image * bImage
-    for (let u: usize = 0; u < lines; u++) {
-      const g1 = g0 + r1
-      const g2 = g0 + r2
-      const g3 = g0 + r3
-      let v: usize = 0
-      for (; v < whole; v += 16) {
-        const p = v128.load(x0 + v)
-        const q = v128.load(x1 + v)
-        const y0 = v128.load(g0 + v)
-        c00 = fma<T>(y0, p, c00)
-        c01 = fma<T>(y0, q, c01)
-        const y1 = v128.load(g1 + v)
-        c10 = fma<T>(y1, p, c10)
-        c11 = fma<T>(y1, q, c11)
-        const y2 = v128.load(g2 + v)
-        c20 = fma<T>(y2, p, c20)
-        c21 = fma<T>(y2, q, c21)
-        const y3 = v128.load(g3 + v)
-        c30 = fma<T>(y3, p, c30)
-        c31 = fma<T>(y3, q, c31)
-      }
-      if (v < bytes) {
-        const p = v128.and(v128.load(x0 + v), mask)
-        const q = v128.and(v128.load(x1 + v), mask)
-        const y0 = v128.and(v128.load(g0 + v), mask)
-        c00 = fma<T>(y0, p, c00)
-        c01 = fma<T>(y0, q, c01)
-        const y1 = v128.and(v128.load(g1 + v), mask)
-        c10 = fma<T>(y1, p, c10)
-        c11 = fma<T>(y1, q, c11)
-        const y2 = v128.and(v128.load(g2 + v), mask)
-        c20 = fma<T>(y2, p, c20)
-        c21 = fma<T>(y2, q, c21)
-        const y3 = v128.and(v128.load(g3 + v), mask)
-        c30 = fma<T>(y3, p, c30)
-        c31 = fma<T>(y3, q, c31)
-      }
-      g0 += gyLine
-      x0 += bLine
-      x1 += bLine
-    }
-  }
+  const g1 = height > 1 ? gy + gyRow : gy
+  const g2 = height > 2 ? gy + 2 * gyRow : gy
+  const g3 = height > 3 ? gy + 3 * gyRow : gy
+  do {
+    const s = <usize>load<i32>(from)
+    const t = <usize>load<i32>(from, 4)
+    const p = masked ? v128.and(v128.load(b0 + t), mask) : v128.load(b0 + t)
+    const q = masked ? v128.and(v128.load(b1 + t), mask) : v128.load(b1 + t)
+    const y0 = masked ? v128.and(v128.load(gy + s), mask) : v128.load(gy + s)
+    c00 = fma<T>(y0, p, c00)
+    c01 = fma<T>(y0, q, c01)
+    const y1 = masked ? v128.and(v128.load(g1 + s), mask) : v128.load(g1 + s)
+    c10 = fma<T>(y1, p, c10)
+    c11 = fma<T>(y1, q, c11)
+    const y2 = masked ? v128.and(v128.load(g2 + s), mask) : v128.load(g2 + s)
+    c20 = fma<T>(y2, p, c20)
+    c21 = fma<T>(y2, q, c21)
+    const y3 = masked ? v128.and(v128.load(g3 + s), mask) : v128.load(g3 + s)
+    c30 = fma<T>(y3, p, c30)
+    c31 = fma<T>(y3, q, c31)
+    from += 8
+  } while (from !== to)
   add2<T>(gw, c00, c01, two)
   if (height > 1) add2<T>(gw + row, c10, c11, two)
   if (height > 2) add2<T>(gw + 2 * row, c20, c21, two)

@@ -35,7 +35,10 @@ const cases: [string, Conv2dGeometry][] = [
   ['two channels a group', geometry({ inChannels: 6, outChannels: 6, groups: 3, width: 31 })],
   ['one channel, two filters', geometry({ inChannels: 3, outChannels: 6, groups: 3, height: 3, width: 57 })],
   ['one channel, three filters', geometry({ inChannels: 2, outChannels: 6, groups: 2, width: 9 })],
-  ['more groups than are held at once', geometry({ batch: 1, inChannels: 12, outChannels: 12, groups: 12, height: 50, width: 60 })],
+  [
+    'more groups than are held at once',
+    geometry({ batch: 1, inChannels: 12, outChannels: 12, groups: 12, height: 50, width: 60 }),
+  ],
   ['one channel a group, no padding', geometry({ inChannels: 8, outChannels: 8, groups: 8, padH: 0, padW: 0 })],
   ['one filter of more taps than a block', geometry({ inChannels: 30, outChannels: 1, height: 3, width: 11 })],
   ['rows beside panels of filters', geometry({ inChannels: 3, outChannels: 6, height: 5, width: 19 })],
@@ -79,7 +82,7 @@ function run(backend: Backend, g: Conv2dGeometry, dtype: 'f32' | 'f64'): number[
   return results
 }
 
-it.each(cases)('%s', (_, g) => {
+it.each(cases)('%s: wasm has the bits of js', (_, g) => {
   for (const build of builds) {
     const wasm = createBackend(load(build))
     for (const dtype of ['f32', 'f64'] as const) expect(run(wasm, g, dtype)).toEqual(run(js(), g, dtype))

@@ -17,7 +17,7 @@ export function product({ exports, threads }: Context) {
     if (threads.count === 1 || m < 2 || m * k * n < SMALL) return matmul[dtype](...before, 0, n, scratch)
     // Whole tiles of 32 bytes.
     const tile = 32 / bytesPerElement[dtype]
-    threads.share('matmul', dtype, n, tile, (from, to, own) => [...before, from, to, own])
+    threads.share(n, tile, (call, from, to, own) => call(matmul[dtype], ...before, from, to, own))
   }
 }
 type ProductArguments = [

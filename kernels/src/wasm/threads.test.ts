@@ -122,7 +122,7 @@ describe('threads', () => {
     for (const x of [a, b, out]) backend.release(x)
   })
 
-  it('are refused in numbers that make no sense', async () => {
+  it('invalid numbers of threads are refused', async () => {
     await expect(backend.setThreads(0)).rejects.toThrow('an integer from 1 to 64, got 0')
     await expect(backend.setThreads(1.5)).rejects.toThrow(RangeError)
   })

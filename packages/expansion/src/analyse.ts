@@ -1,21 +1,23 @@
+import type { Tensor } from '@unravel/tensor'
 import { chainCounts, markedChainCounts, markedTreeCounts, treeCounts } from './counts.js'
 import { checkBatch, type Orders } from './orders.js'
 import { estimateRadius } from './radius.js'
 import { componentwisePade, vectorEpsilon } from './resummation.js'
 import { longestChain } from './sites.js'
-import { bestTruncation, norm, orderNorms, remainders, shares } from './spectrum.js'
+import { bestTruncation, norm, remainderAfter, remainders, shares } from './spectrum.js'
+import { eachOrder, numbersOf } from './stacks.js'
 import { expansionWarnings } from './warnings.js'
 
-/** What an expansion says about the network, beside its coefficients. Numbers that do not exist are null. */
+/** Figures of an expansion, beside its coefficients. Numbers that do not exist are null. */
 export interface Analysis {
   readonly expansion: Orders['expansion']
-  /** What an order counts: blocks, or all residual branches, nested ones too. */
+  /** The sites that an order counts: blocks, or all residual branches, nested ones too. */
   readonly sites?: 'blocks' | 'all' | undefined
-  /** How many of them there are. */
+  /** Their number. */
   readonly blocks: number
   /** Largest order kept. */
   readonly orders: number
-  /** Largest order there is of paths: as many as there are blocks, or residual branches that follow each other. */
+  /** Largest order of a path: the number of blocks, or of residual branches that follow each other. */
   readonly longest: number
   /** λ, or λ_1..λ_n where they differ. */
   readonly scale: number | readonly number[]
@@ -23,7 +25,7 @@ export interface Analysis {
   readonly norms: readonly number[]
   /** norms² / Σ norms² */
   readonly share: readonly number[]
-  /** What the sum in `share` is over: all orders 0..n, or those kept (a series has no last order). */
+  /** The orders that the sum in `share` is over: all orders 0..n, or those kept (a series has no last order). */
   readonly shareOf: 'all orders' | 'kept orders'
   /** Standard error of each order, where they are sampled, as a norm like its own; null where they are exact. */
   readonly standardError: readonly number[] | null
@@ -72,15 +74,17 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
   const { coefficients, total, scales, expansion: kind, standardError, about = 0 } = expansion
   const rows = coefficients.shape[0]!
   const batch = total.shape[0] ?? 1
-  const size = total.size
   checkBatch('analyse', total)
-  const c = Float64Array.from(await coefficients.data())
-  const output = Float64Array.from(await total.data())
-  const norms = orderNorms(c, rows, batch, size / batch)
-  const errors = standardError && orderNorms(Float64Array.from(await standardError.data()), rows, batch, size / batch)
-  const { all } = expansion
-  const whole = all && orderNorms(Float64Array.from(await all.data()), all.shape[0]!, batch, size / batch)
-  const remainder = remainders(c, output, rows)
+  const output = await numbersOf(total)
+  const left = remainderAfter(output)
+  const norms: number[] = []
+  const remainder: number[] = []
+  for await (const order of eachOrder(coefficients)) {
+    norms.push(norm(order, batch))
+    remainder.push(left(order))
+  }
+  const errors = standardError && (await normsOf(standardError, batch))
+  const whole = expansion.all && (await normsOf(expansion.all, batch))
   const outputNorm = norm(output, batch)
   const { marks } = expansion
   const chains = marks === undefined ? chainCounts(scales.length, rows - 1) : markedChainCounts(marks, rows - 1)
@@ -108,19 +112,19 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
     orders: rows - 1,
     longest,
     scale,
-    norms: [...norms],
+    norms,
     share: [...shares(whole ?? norms).subarray(0, rows)],
     shareOf: whole !== undefined || (!taylor && rows > longest) ? 'all orders' : 'kept orders',
-    standardError: errors ? [...errors] : null,
+    standardError: errors ?? null,
     outputNorm,
-    remainder: [...remainder],
+    remainder,
     tailNorm: taylor ? null : remainder[rows - 1]! * outputNorm,
     bestOrder: bestTruncation(remainder),
     terms: taylor ? terms() : chains,
     chains,
     radius,
     kinkRadius: kink === null ? null : kink * unit,
-    resummed: taylor ? resummed(c, output, rows, batch) : null,
+    resummed: taylor ? resummed(await numbersOf(coefficients), output, rows, batch) : null,
     warnings: expansionWarnings({
       expansion: kind,
       scale:
@@ -140,6 +144,12 @@ export async function analyse(expansion: Orders, { tolerance = 0.01 }: AnalyseOp
       epsilon,
     }),
   }
+}
+
+async function normsOf(stack: Tensor, batch: number): Promise<number[]> {
+  const norms: number[] = []
+  for await (const order of eachOrder(stack)) norms.push(norm(order, batch))
+  return norms
 }
 
 const brief = (scale: number): string => String(Number(scale.toPrecision(4)))

@@ -47,7 +47,7 @@ export interface Parts {
   readonly by: 'head' | 'position'
   /** `[orders + 1][blocks][parts]`; no parts where a block has no heads. */
   readonly values: readonly (readonly Float64Array[])[]
-  /** `[orders + 1][blocks]`: what runs through no part: biases after the heads, MLPs beside them, blocks without heads. */
+  /** `[orders + 1][blocks]`, through no part: biases after the heads, MLPs beside them, blocks without heads. */
   readonly rest: readonly Float64Array[]
 }
 
@@ -82,7 +82,7 @@ function byLength(dots: Float64Array, rows: number, columns: number, orders: num
  * are Σ_{a+b=k−1} (suffixes of length b)·λ_i·(A_i on prefixes of length a). 2n applications of every linear map to all
  * orders at once; memory O(n·orders·batch·width). `by` splits each block's part by heads or positions.
  *
- * @throws RangeError where there is nothing to split by: no block with heads, or states without positions
+ * @throws RangeError without parts to split by: no block with heads, or states without positions
  */
 export async function gatedAttribution(
   tower: Tower,
@@ -112,7 +112,7 @@ export async function gatedAttribution(
 
     let suffixes = frozenTransposed(tower.decode, last.value, reshape(v, [1, ...v.shape]))
     const dots = new Array<Tensor>(n)
-    // What the suffixes that only skip make of a direction of the block's input, through its branch.
+    // The image of a direction of the block's input through its branch and the suffixes that only skip.
     const through = new Array<Tensor>(n)
     const parts = new Array<PartDots>(n)
     for (let l = n - 1; l >= 0; l--) {

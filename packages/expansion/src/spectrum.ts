@@ -25,7 +25,7 @@ export function shares(norms: ArrayLike<number>): Float64Array {
 }
 
 /**
- * What each truncation leaves: ‖output − Σ_{j≤k} coefficients_j‖ / ‖output‖ for k = 0..K, over the whole batch.
+ * The relative remainder of each truncation: ‖output − Σ_{j≤k} coefficients_j‖ / ‖output‖ for k = 0..K, over the whole batch.
  *
  * The running difference is carried in two doubles, so that orders far larger than the output may cancel in it and the
  * remainder measures the expansion, not the summation.
@@ -36,15 +36,21 @@ export function shares(norms: ArrayLike<number>): Float64Array {
  */
 export function remainders(coefficients: Float64Array, output: Float64Array, orders: number): Float64Array {
   checkLength('coefficients', coefficients, [orders, output.length])
+  const size = output.length
+  const left = remainderAfter(output)
+  return Float64Array.from({ length: orders }, (_, k) => left(coefficients.subarray(k * size, (k + 1) * size)))
+}
+
+/** The same with the orders given one after another: each call takes the next order and gives what the orders so far leave. */
+export function remainderAfter(output: Float64Array): (order: ArrayLike<number>) => number {
   const high = output.slice()
   const low = new Float64Array(output.length)
   const rest = new Float64Array(output.length)
   const outputNorm = norm(output)
-  return Float64Array.from({ length: orders }, (_, k) => {
-    const offset = k * output.length
+  return order => {
     for (let i = 0; i < output.length; i++) {
       const a = high[i]!
-      const b = -coefficients[offset + i]!
+      const b = -order[i]!
       // Knuth's two-sum: a + b = sum + error exactly.
       const sum = a + b
       const virtual = sum - a
@@ -53,7 +59,7 @@ export function remainders(coefficients: Float64Array, output: Float64Array, ord
       rest[i] = sum + low[i]!
     }
     return norm(rest) / outputNorm
-  })
+  }
 }
 
 /** The truncation order with the smallest remainder, the lowest of equals; null if every remainder is NaN. */

@@ -13,14 +13,26 @@ export function withNext(a: Tensor, b: Tensor, scale: number): Tensor {
 export const products = (a: Tensor, b: Tensor): Tensor =>
   matmul(reshape(a, [a.shape[0]!, -1]), reshape(b, [b.shape[0]!, -1]), false, true)
 
-export const numbersOf = async (t: Tensor): Promise<Float64Array> => Float64Array.from(await t.data())
+export const numbersOf = async (t: Tensor): Promise<Float64Array> => new Float64Array(await t.data())
 
-/** The numbers of tensors that nobody needs any more: they are freed. */
+/** The numbers of tensors, which are freed. */
 export async function taken(t: Tensor): Promise<Float64Array> {
   try {
     return await numbersOf(t)
   } finally {
     t.dispose()
+  }
+}
+
+/** The numbers of every order of a stack, one order in memory at a time: orders of logits are as large as a network. */
+export async function* eachOrder(stack: Tensor): AsyncGenerator<ArrayLike<number>> {
+  for (let k = 0; k < stack.shape[0]!; k++) {
+    const order = narrow(stack, 0, k, 1)
+    try {
+      yield await order.data()
+    } finally {
+      order.dispose()
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Damage, lesion } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
 import type { Tensor } from '@unravel/tensor'
-import { columns, percent, significant } from './table.js'
+import { blockList, columns, percent, significant } from './table.js'
 
 /** Random sets of blocks to remove for each count, and what the network is judged by. */
 export interface LesionChoice {
@@ -40,13 +40,13 @@ const averaged = (draws: readonly Damage[]) => ({
 const countsTo = (n: number) =>
   Array.from({ length: n + 1 }, (_, m) => m).filter(m => m <= 10 || m === n || m % Math.ceil((n - 10) / 10) === 0)
 
-/** What is left of a network without each block, without random sets of blocks, and with random pairs swapped. */
+/** The output of a network without each block, without random sets of blocks, and with random pairs swapped, against its own. */
 export async function lesionOf(tower: Tower, x: Tensor, { draws, seed, labels, onProgress }: LesionChoice) {
   const counts = countsTo(tower.blocks.length)
   const found = await lesion(tower, x, counts, { draws, seed, onProgress, ...(labels && { labels }) })
   return {
     blocks: tower.blocks.length,
-    /** What the blocks are called; their numbers where the tower has no names. */
+    /** Names of the blocks; their numbers where the tower has none. */
     names: tower.names ?? tower.blocks.map((_, l) => String(l)),
     draws,
     whole: found.whole,
@@ -78,7 +78,7 @@ export function lesionTable(model: string, d: Awaited<ReturnType<typeof lesionOf
     ...(judged ? [between(range.accuracy, percent), between(range.loss, v => significant(v, 3))] : []),
   ]
   const drawn = [...head, ...head.map(what => `${what} of draws`)]
-  const group = (blocks: readonly number[]) => blocks.map(l => d.names[l]).join(', ')
+  const group = (blocks: readonly number[]) => blockList(blocks.map(l => d.names[l]!))
   return [
     `lesions of ${model}: change of the output relative to its norm${judged ? ', accuracy and loss' : ''}`,
     '',

@@ -1,6 +1,6 @@
 import { cotangentOf, type Orders, type Target } from '@unravel/expansion'
 import { run, type Tower } from '@unravel/resnet'
-import { matmul, mul, reshape, scope, sum, type Tensor } from '@unravel/tensor'
+import { matmul, reshape, scope, type Tensor } from '@unravel/tensor'
 import { columns, significant } from './table.js'
 
 /** A linear functional of an output, of every order and of the whole. */
@@ -15,8 +15,9 @@ export interface Projected {
 export async function projected({ coefficients, total }: Orders, target: Target): Promise<Projected> {
   const [orders, batch] = coefficients.shape as [number, number]
   const through = scope(() => {
-    const direction = cotangentOf(total, target)
-    const rows = (t: Tensor) => sum(reshape(mul(t, direction), [-1, batch, total.size / batch]), 2)
+    const each = total.size / batch
+    const direction = reshape(cotangentOf(total, target), [batch, each, 1])
+    const rows = (t: Tensor) => matmul(reshape(t, [-1, batch, 1, each]), direction)
     return { orders: rows(coefficients), output: rows(total) }
   })
   const data = await through.orders.data()

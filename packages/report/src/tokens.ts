@@ -1,7 +1,8 @@
 import type { Orders } from '@unravel/expansion'
+import { narrow, scope } from '@unravel/tensor'
 import { columns, significant } from './table.js'
 
-/** What the ids of a language model stand for. */
+/** Texts of the ids of a language model. */
 export interface Tokens {
   /** The tokens of the inputs, in quotes: `[batch][position]`. */
   readonly inputs: readonly (readonly string[])[]
@@ -36,25 +37,24 @@ const largest = (values: ArrayLike<number>, count: number): number[] =>
     .slice(0, count)
 
 /**
- * What each order of an expansion of logits `[batch, sequence, vocabulary]` says of the token after the last position: the
+ * The effect of each order of an expansion of logits `[batch, sequence, vocabulary]` on the token after the last position: the
  * three tokens that it raises most, and the likeliest token by the orders up to it. A table for each input.
  */
 export async function nextTokens({ coefficients, total }: Orders, tokens: Tokens): Promise<string> {
   const [, batch, sequence, width] = coefficients.shape as [number, number, number, number]
-  const [data, whole] = [await coefficients.data(), await total.data()]
-  const each = sequence * width
+  const ends = scope(() => [narrow(coefficients, 2, sequence - 1, 1), narrow(total, 1, sequence - 1, 1)] as const)
+  const [data, whole] = [await ends[0].data(), await ends[1].data()]
+  for (const end of ends) end.dispose()
   const best = (logits: ArrayLike<number>) => tokens.name(largest(logits, 1)[0]!)
   const tables = tokens.inputs.slice(0, INPUTS).map((names, b) => {
     const sum = new Float64Array(width)
     const rows = Array.from({ length: coefficients.shape[0]! }, (_, k) => {
-      const end = (k * batch + b + 1) * each
-      const logits = data.subarray(end - width, end)
+      const logits = data.subarray((k * batch + b) * width, (k * batch + b + 1) * width)
       for (let i = 0; i < width; i++) sum[i]! += logits[i]!
       return [String(k), largest(logits, 3).map(tokens.name).join(' '), best(sum)]
     })
-    const end = (b + 1) * each
     return (
-      `after position ${sequence - 1}, ${names[sequence - 1]}, of input ${b} the network says ${best(whole.subarray(end - width, end))}\n` +
+      `after position ${sequence - 1}, ${names[sequence - 1]}, of input ${b} the network says ${best(whole.subarray(b * width, (b + 1) * width))}\n` +
       columns([['order', 'raises most', 'sum so far'], ...rows], 2)
     )
   })

@@ -41,7 +41,7 @@ export function storedTensors(files: ModelFiles): ReadonlyMap<string, StoredTens
   )
 }
 
-/** There are no weights in a folder. */
+/** A folder has no weights. */
 export class MissingWeights extends FormatError {}
 
 /** The tensors that an index names, each from the shard that it names. */

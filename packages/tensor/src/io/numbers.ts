@@ -2,6 +2,7 @@ import type { DType } from '@unravel/kernels'
 import { isOf, kindOf } from '../core/dtype.js'
 import { type ArrayData, elements } from './array.js'
 import { brief, FormatError } from './errors.js'
+import type { ByteSource } from './source.js'
 
 /** Kinds of numbers that files hold. */
 export type StoredType =
@@ -96,6 +97,33 @@ export function decode(
   for (let i = 0; i < count; i++) out[i] = read(i * size)
   return { dtype: to, data: out }
 }
+
+/** Bytes that are held at a time beside the numbers that they become. */
+const PIECE = 1 << 22
+
+/** The same of the bytes of a source from `begin` on, read in pieces: memory for the numbers and one piece. */
+export function decodeFrom(
+  source: ByteSource,
+  begin: number,
+  type: StoredType,
+  count: number,
+  dtype: DType | undefined,
+  what: string,
+): Pick<ArrayData, 'dtype' | 'data'> {
+  const size = itemSize[type]
+  const piece = PIECE / size
+  const numbers = (at: number, length: number) =>
+    decode(source.read(begin + at * size, begin + (at + length) * size), type, length, dtype, what)
+  // All of the wider integers decide what they are read as.
+  if (count <= piece || isWide(type)) return numbers(0, count)
+  const first = numbers(0, piece)
+  const data = new (first.data.constructor as new (length: number) => typeof first.data)(count)
+  data.set(first.data as never)
+  for (let at = piece; at < count; at += piece) data.set(numbers(at, Math.min(piece, count - at)).data as never, at)
+  return { dtype: first.dtype, data }
+}
+
+const isWide = (type: StoredType): boolean => ['i64', 'u64', 'u32'].includes(type)
 
 function wideReader(view: DataView, type: StoredType, little: boolean): Wide | undefined {
   if (type === 'i64') return at => view.getBigInt64(at, little)

@@ -1,7 +1,7 @@
 import type { DType } from '@unravel/kernels'
 import { type ArrayData, elements } from './array.js'
 import { brief, FormatError, shown } from './errors.js'
-import { decode, encode, itemSize, type StoredType } from './numbers.js'
+import { decodeFrom, encode, itemSize, type StoredType } from './numbers.js'
 import { type ByteSource, sourceOf } from './source.js'
 
 // Format: 8 bytes n (little-endian), n bytes of JSON { name: { dtype, shape, data_offsets: [begin, end] } }, the data,
@@ -188,7 +188,7 @@ function parseEntry(name: string, entry: unknown, data: ByteSource) {
     type,
     read: to => ({
       shape: dims,
-      ...decode(data.read(begin, end), type, count, to, `safetensors: tensor ${shown(name)}`),
+      ...decodeFrom(data, begin, type, count, to, `safetensors: tensor ${shown(name)}`),
     }),
   }
   return { span: { begin, end }, tensor }

@@ -1,7 +1,7 @@
 import type { DType } from '@unravel/kernels'
 import { type ArrayData, elements } from './array.js'
 import { FormatError, shown } from './errors.js'
-import { decode, itemSize, type StoredType } from './numbers.js'
+import { decodeFrom, itemSize, type StoredType } from './numbers.js'
 import { Cursor, Global, type PickleRules, unpickle } from './pickle.js'
 import type { StoredTensor } from './safetensors.js'
 import { type ByteSource, sourceOf } from './source.js'
@@ -193,7 +193,7 @@ function chain(source: ByteSource): { object: unknown; locate: Locate } {
   if (system instanceof Map && system.get('little_endian') === false) fail('the byte order is big; expected little')
   const object = next()
   const keys = next()
-  if (!Array.isArray(keys)) return fail('there is no list of the storages after the object')
+  if (!Array.isArray(keys)) return fail('the list of storages after the object is missing')
   const places = new Map<string, number>()
   for (const key of keys.map(String)) {
     const storage = storages.get(key)
@@ -226,8 +226,7 @@ function readView(source: ByteSource, begin: number, view: View, dtype: DType | 
   if (!(count <= most))
     return fail(`${what} has shape [${shape}] in a storage of ${available}; at most ${most} are read`)
   const from = begin + view.offset * itemSize[type]
-  const bytes = source.read(from, from + (last + 1) * itemSize[type])
-  const { data: span, dtype: as } = decode(bytes, type, last + 1, dtype, `torch: ${what}`)
+  const { data: span, dtype: as } = decodeFrom(source, from, type, last + 1, dtype, `torch: ${what}`)
   let step = 1
   let contiguous = true
   for (let d = shape.length - 1; d >= 0; d--) {
