@@ -3,6 +3,7 @@
 // padding around it and, with a horizontal stride s, columns v·s + r of a line lie together for each r (`spread`). Offsets and
 // strides are bytes; tables are made by src/wasm/conv2d.ts. `scratch` has room for one tile.
 
+import { packColumns } from './matmul'
 import { fma, lanes, storePartial, sumLanes, tailMask } from './simd'
 
 /** Rows of a tile. */
@@ -36,6 +37,20 @@ export function spread<T>(
       if (step === 1) {
         const start = to + left * sizeof<T>()
         for (let i: usize = 0; i < bytes; i += 16) storePartial<T>(start + i, v128.load(from + i), bytes - i)
+      } else if (step === 2) {
+        const half = (left >>> 1) * sizeof<T>()
+        const odd = (left & 1) === 1
+        const first = to + half + (odd ? outPart : 0)
+        const second = to + half + (odd ? sizeof<T>() : outPart)
+        for (let i: usize = 0, at: usize = 0; i < bytes; i += 32, at += 16) {
+          const p = v128.load(from + i)
+          const q = v128.load(from + i, 16)
+          const rest = bytes - i
+          const evens = sizeof<T>() === 4 ? v128.shuffle<f32>(p, q, 0, 2, 4, 6) : v128.shuffle<f64>(p, q, 0, 2)
+          const odds = sizeof<T>() === 4 ? v128.shuffle<f32>(p, q, 1, 3, 5, 7) : v128.shuffle<f64>(p, q, 1, 3)
+          storePartial<T>(first + at, evens, ((rest + sizeof<T>()) >>> 1) & -sizeof<T>())
+          if (rest > sizeof<T>()) storePartial<T>(second + at, odds, (rest >>> 1) & -sizeof<T>())
+        }
       } else {
         let part = left % step
         let q = to + part * outPart + (left / step) * sizeof<T>()
@@ -64,6 +79,12 @@ export function packWeights<T>(m: usize, k: usize, w: usize, wRow: usize, offset
       for (let r: usize = 0; r < rows; r++) store<T>(out + r * sizeof<T>(), r < height ? load<T>(from + r * wRow) : 0)
     }
   }
+}
+
+/** Rows of k weights, dense in memory, as the same panels; what a panel has beyond m is of no matter. @part conv2d */
+export function packFilters<T>(m: usize, k: usize, w: usize, out: usize): void {
+  const row = k * sizeof<T>()
+  for (let i: usize = 0; i < m; i += rows) packColumns<T>(min(rows, m - i), k, w + i * row, row, out + i * row, rows)
 }
 
 /**
@@ -167,6 +188,115 @@ function tile<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, cRow: u
   v128.store(c2, c21, 16)
   v128.store(c3, c30)
   v128.store(c3, c31, 16)
+}
+
+/**
+ * Rows of C one by one, of few taps or for few rows: w is [count][k], and row i reads the planes at b + (i / m)·bGroup, B of its
+ * group. Lines of C are dense, and rows `cRow` apart.
+ * @part conv2d
+ */
+export function convolveRows<T>(
+  count: usize,
+  m: usize,
+  k: usize,
+  w: usize,
+  offsets: usize,
+  b: usize,
+  bGroup: usize,
+  bLine: usize,
+  lines: usize,
+  n: usize,
+  c: usize,
+  cRow: usize,
+): void {
+  const bytes = n * sizeof<T>()
+  for (let i: usize = 0; i < count; i++) {
+    const planes = b + (i / m) * bGroup
+    for (let u: usize = 0; u < lines; u++) {
+      // A last vector may reach into the lines below, which are computed after this one.
+      const whole = min((bytes + 15) & ~15, ((lines - u) * bytes) & ~15)
+      for (let p0: usize = 0; p0 < k; p0 += block) {
+        const kb = min(block, k - p0)
+        const a = w + p0 * sizeof<T>()
+        const taps = offsets + (p0 << 2)
+        const line = planes + u * bLine
+        const target = c + u * bytes
+        let v: usize = 0
+        for (; v + 64 <= whole; v += 64) strip4<T>(kb, a, line + v, taps, target + v, p0 > 0)
+        if (v + 32 <= whole) {
+          strip2<T>(kb, a, line + v, taps, target + v, p0 > 0)
+          v += 32
+        }
+        for (; v < bytes; v += 16) {
+          strip1<T>(kb, a, line + v, taps, target + v, v + 16 <= whole ? 16 : bytes - v, p0 > 0)
+        }
+      }
+    }
+    w += k * sizeof<T>()
+    c += cRow
+  }
+}
+
+/** 4 vectors of a row. */
+function strip4<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, accumulate: bool): void {
+  let c0 = v128.splat<T>(0)
+  let c1 = c0
+  let c2 = c0
+  let c3 = c0
+  const end = offsets + (k << 2)
+  do {
+    const p = b + <usize>load<i32>(offsets)
+    const x = v128.load_splat<T>(a)
+    c0 = fma<T>(x, v128.load(p), c0)
+    c1 = fma<T>(x, v128.load(p, 16), c1)
+    c2 = fma<T>(x, v128.load(p, 32), c2)
+    c3 = fma<T>(x, v128.load(p, 48), c3)
+    a += sizeof<T>()
+    offsets += 4
+  } while (offsets !== end)
+  if (accumulate) {
+    c0 = v128.add<T>(v128.load(c), c0)
+    c1 = v128.add<T>(v128.load(c, 16), c1)
+    c2 = v128.add<T>(v128.load(c, 32), c2)
+    c3 = v128.add<T>(v128.load(c, 48), c3)
+  }
+  v128.store(c, c0)
+  v128.store(c, c1, 16)
+  v128.store(c, c2, 32)
+  v128.store(c, c3, 48)
+}
+
+/** 2 vectors of a row. */
+function strip2<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, accumulate: bool): void {
+  let c0 = v128.splat<T>(0)
+  let c1 = c0
+  const end = offsets + (k << 2)
+  do {
+    const p = b + <usize>load<i32>(offsets)
+    const x = v128.load_splat<T>(a)
+    c0 = fma<T>(x, v128.load(p), c0)
+    c1 = fma<T>(x, v128.load(p, 16), c1)
+    a += sizeof<T>()
+    offsets += 4
+  } while (offsets !== end)
+  if (accumulate) {
+    c0 = v128.add<T>(v128.load(c), c0)
+    c1 = v128.add<T>(v128.load(c, 16), c1)
+  }
+  v128.store(c, c0)
+  v128.store(c, c1, 16)
+}
+
+/** The last vector of a row, all of which is stored where there is room for it, or its first `bytes`. */
+function strip1<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, bytes: usize, accumulate: bool): void {
+  let sum = v128.splat<T>(0)
+  const end = offsets + (k << 2)
+  do {
+    sum = fma<T>(v128.load_splat<T>(a), v128.load(b + <usize>load<i32>(offsets)), sum)
+    a += sizeof<T>()
+    offsets += 4
+  } while (offsets !== end)
+  storePartial<T>(c, accumulate ? v128.add<T>(v128.load(c), sum) : sum, bytes)
 }
 
 function scatter<T>(

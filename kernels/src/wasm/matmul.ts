@@ -8,7 +8,7 @@ import { addressOf, type Region } from './region.js'
 const SMALL = 1 << 20
 
 /** One product: its columns are shared out where there are threads, and enough of them. */
-function product({ exports, threads }: Context) {
+export function product({ exports, threads }: Context) {
   const { matmul } = exports
   const scratch = exports.scratchBase()
   return (dtype: DType, m: number, k: number, n: number, ...rest: ProductArguments): void => {

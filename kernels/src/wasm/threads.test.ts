@@ -121,6 +121,30 @@ describe('threads', () => {
     }
   })
 
+  it.each([
+    ['one channel a group', 48, 48, 3, 48],
+    ['one tap', 32, 40, 1, 1],
+    ['rows beside panels of filters', 16, 18, 3, 1],
+  ])('give the same bits of a convolution: %s', async (_, inChannels, outChannels, kernel, groups) => {
+    const g = {
+      ...{ batch: 5, inChannels, outChannels, groups, height: 24, width: 24, outH: 24, outW: 24 },
+      ...{ kernelH: kernel, kernelW: kernel, padH: kernel >> 1, padW: kernel >> 1 },
+      ...{ strideH: 1, strideW: 1, dilationH: 1, dilationW: 1 },
+    }
+    const x = buffer('f32', numbers(5 * inChannels * 576))
+    const w = buffer('f32', numbers((outChannels * inChannels * kernel ** 2) / groups, 2))
+    const out = backend.alloc('f32', 5 * outChannels * 576)
+    const run = () => {
+      backend.kernels.fill(Number.NaN, out)
+      backend.kernels.conv2d(g, x, w, out)
+      return backend.readSync!(out).slice()
+    }
+    const alone = run()
+    await backend.setThreads(2)
+    expect(run()).toEqual(alone)
+    for (const b of [x, w, out]) backend.release(b)
+  })
+
   it('give the same bits a thousand times', async () => {
     const [m, k, n] = [64, 300, 64]
     const [a, b, out] = [buffer('f64', numbers(m * k)), buffer('f64', numbers(k * n)), backend.alloc('f64', m * n)]
