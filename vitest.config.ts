@@ -60,7 +60,7 @@ const browser = (executablePath: string, name: string, headers = {}): TestProjec
   },
 })
 
-/** What makes a page cross-origin isolated, so that it may share memory with workers. */
+/** Headers that make a page cross-origin isolated, so that it may share memory with workers. */
 const isolation = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',

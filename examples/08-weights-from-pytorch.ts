@@ -7,7 +7,7 @@ import { run, towerOf } from '@unravel/resnet'
 import { readModel, writeModel } from '@unravel/resnet/node'
 import { Random, writeSafetensors } from '@unravel/tensor'
 
-// What `safetensors.torch.save_file(model.state_dict(), …)` writes: names and layouts of nn.Linear.
+// The file that `safetensors.torch.save_file(model.state_dict(), …)` writes: names and layouts of nn.Linear.
 const random = new Random(1)
 const normal = (...shape: number[]) => random.normal(shape, 0, 0.3)
 const weights = Object.fromEntries(

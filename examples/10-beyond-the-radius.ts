@@ -1,4 +1,4 @@
-// Beyond the radius of convergence: what the series says there, and resummation by Padé and by the epsilon algorithm.
+// Beyond the radius of convergence: the series there, and resummation by Padé and by the epsilon algorithm.
 import { analyse, taylor } from '@unravel/expansion'
 import type { Tower } from '@unravel/resnet'
 import { linear, Random, tanh } from '@unravel/tensor'

@@ -68,7 +68,7 @@ function computes(expression) {
 }
 
 /** Modules that import a package of which a bundler cannot tell whether it has side effects: they are chunks of their own, so
- *  that those who do not use them do without the package. */
+ *  that programs that do not use them do without the package. */
 const apart = /\/(ndarray|report\/src\/plot)\.ts$/
 
 const resolve = { extensionAlias: { '.js': ['.ts', '.js'] } }

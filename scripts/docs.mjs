@@ -14,7 +14,7 @@ const packages = ['kernels', ...readdirSync(join(root, 'packages')).map(name => 
   folder => !manifest(folder).private,
 )
 
-/** Entry points by their sources: what users import them as, and the folder of their package. */
+/** Entry points by their sources: the specifier that users import, and the folder of their package. */
 const entries = new Map(
   packages.flatMap(folder => {
     const { name, exports } = manifest(folder)

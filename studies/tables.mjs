@@ -15,7 +15,7 @@ const results = name =>
     .split('\n')
     .map(line => JSON.parse(line))
 
-/** What the tables read of a line of results.jsonl. */
+/** The fields of a line of results.jsonl that the tables read. */
 function kept({ train, result, error }) {
   if (result === undefined) return { train, error }
   const { ended, test_accuracy, gated, taylor, orders } = result

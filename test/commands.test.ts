@@ -24,14 +24,14 @@ const unravel = program({ out: () => {} } as unknown as Parameters<typeof progra
 const suites = readdirSync(join(root, 'bench/src/suites')).map(name => name.replace('.ts', ''))
 
 /** Programs of the machine, and commands of package managers, that need no script. */
-const system = ['apt-get', 'cd', 'git', 'python3', '/usr/bin/python3', 'tar']
+const system = ['apt-get', 'cd', 'git', 'mkdir', 'python3', '/usr/bin/python3', 'tar']
 const managed = ['add', 'install', 'pack', 'publish']
 const programs = ['npx', 'pnpm', 'npm', 'node', 'unravel', 'vitest', 'biome', 'tsc', ...system]
 
 /** Words that stand for something: MODEL, folder/FILE.npy, <a run>, PATH… */
 const placeholder = (word: string) => /(^|\/)[A-Z]|[<…]/.test(word)
 
-/** What a command names that does not exist, or undefined. */
+/** A script, file or program that a command names and that does not exist, or undefined. */
 function missing(words: readonly string[]): string | undefined {
   const [name, ...rest] = words
   const operands = rest.filter(word => !word.startsWith('-'))
@@ -39,10 +39,10 @@ function missing(words: readonly string[]): string | undefined {
   const file = (path: string | undefined) =>
     path === undefined || placeholder(path) || existsSync(join(root, path)) ? undefined : `the file ${path}`
   if (name === undefined || system.includes(name)) return file(operands.find(word => word.endsWith('.py')))
-  // What runs the program after its options; npx gets packages that have a version.
+  // Programs that run the one after their options; npx gets packages that have a version.
   if (name === 'npx' || name === 'xvfb-run') return missing(rest.slice(rest.findIndex(word => !word.startsWith('-'))))
   if (/^(?!pnpm).*@\d/.test(name)) return undefined
-  if (name === 'node') return file(first)
+  if (name === 'node') return rest.includes('-e') ? undefined : file(first)
   if (name === 'unravel') {
     if (first === undefined || placeholder(first)) return undefined
     const command = unravel.commands.find(known => known.name() === first)
@@ -71,7 +71,7 @@ function missing(words: readonly string[]): string | undefined {
 /** An operand that is a path of the repository. */
 const used = (word: string) => (word.includes('/') ? word : undefined)
 
-/** What is missing of a script of the repository and its arguments; programs that are installed run as scripts do. */
+/** The missing part of a script of the repository and its arguments; programs that are installed run as scripts do. */
 function scripted([script, ...rest]: readonly string[]): string | undefined {
   if (script === 'unravel') return missing(['unravel', ...rest])
   if (script === 'example') return missing(['node', ...rest])
@@ -87,7 +87,7 @@ function scripted([script, ...rest]: readonly string[]): string | undefined {
   return `the script ${script}`
 }
 
-/** The words of each command of a line: what a comment says, and variables that are set before it, left out. */
+/** The words of each command of a line, without comments and variables that are set before it. */
 const commandsOf = (line: string): string[][] =>
   line
     .replace(/(^|\s)#.*/, '')
@@ -118,7 +118,7 @@ function shellOf(text: string): string[] {
   return [...blocks.map(line => line.replace(/^\$ /, '')), ...[...indented, ...spans].filter(begins)]
 }
 
-/** What a text names that does not exist. */
+/** The missing parts of the commands of a text. */
 const wrongIn = (text: string): string[] => [
   ...shellOf(text).flatMap(line =>
     commandsOf(line).flatMap(words => {
@@ -135,7 +135,7 @@ const wrongIn = (text: string): string[] => [
 describe('shell commands', () => {
   const files = markdown()
 
-  it('are found in every document that has some', () => {
+  it('commands are found in every document that has some', () => {
     for (const path of [
       'README.md',
       'CONTRIBUTING.md',

@@ -18,7 +18,7 @@ describe('the examples', () => {
     expect(stdout.trimEnd().split('\n')).toEqual(expected)
   })
 
-  it('are all in the table of the README', () => {
+  it('every example is in the table of the README', () => {
     const listed = [...readFileSync(join(folder, 'README.md'), 'utf8').matchAll(/^\| \[(\S+)\]/gm)].map(row => row[1])
     expect(listed).toEqual(programs)
   })

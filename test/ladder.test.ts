@@ -12,7 +12,7 @@ import {
   vit,
 } from '@unravel/resnet'
 import { concat, js, mul, narrow, Random, type Tensor, tensor } from '@unravel/tensor'
-import { type Op, opTable, type Paths, type Series } from '@unravel/tensor/internals'
+import { opTable, type Paths, type Series } from '@unravel/tensor/internals'
 import { describe, expect, test } from 'vitest'
 
 type Config = Model['config']
@@ -82,7 +82,7 @@ const failing = (rungs: readonly Rung[]) => rungs.filter(r => r.error !== null &
 const SEEDS = 2
 
 describe('the ladder holds for right networks', () => {
-  test.each(families)('%s', async (_, architecture, config) => {
+  test.each(families)('%s passes every rung', async (_, architecture, config) => {
     for (let seed = 0; seed < SEEDS; seed++) {
       const { tower, x } = random(architecture, config(seed), 100 + seed, [0.1, 0.5, 1][seed % 3]!)
       const rungs = await verify(tower, x)
@@ -94,8 +94,7 @@ describe('the ladder holds for right networks', () => {
 
 describe('the ladder fails where a rule is wrong', () => {
   const WRONG = 1.001
-  // biome-ignore lint/suspicious/noExplicitAny: ops differ in their attributes
-  type AnyOp = Op<any>
+  type AnyOp = (typeof opTable)[number]
   const op = (name: string): AnyOp => opTable.find(o => o.name === name)!
   /** All rows of a stack from `first` on times a factor. */
   const spoiltFrom = (stack: Tensor, first: number) =>
@@ -139,7 +138,7 @@ describe('the ladder fails where a rule is wrong', () => {
     // Too deep for every path and set to be enumerated.
     ...[4, 40].map(depth => ['addAligned', 'shift by one order', residualMlp, mlp('tanh', 'none', depth)] as const),
   ]
-  test.each(cases)('%s, %s', async (name, mutant, architecture, config) => {
+  test.each(cases)('%s, %s: a rung fails', async (name, mutant, architecture, config) => {
     const { tower, x } = random(architecture, config, 7, 0.4)
     expect(failing(await verify(tower, x))).toEqual([])
     const rules = op(name)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { folders } from './support/packages.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const run = promisify(execFile)
@@ -13,19 +14,10 @@ const examples = (file: string) =>
   [...readFileSync(join(root, file), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(m => m[1]!)
 
 // The README of the repository runs in examples/, whose package depends on all the others.
-describe.each([
-  '.',
-  'kernels',
-  'packages/tensor',
-  'packages/resnet',
-  'packages/graph',
-  'packages/expansion',
-  'packages/report',
-  'packages/unravel',
-])('%s/README.md', folder => {
+describe.each(['.', ...folders])('%s/README.md', folder => {
   const found = examples(`${folder}/README.md`)
 
-  it('has an example', () => {
+  it('the README has an example', () => {
     expect(found.length).toBeGreaterThan(0)
   })
 

@@ -27,7 +27,7 @@ const quartiles = (sample: readonly number[]): [number, number] => {
 }
 
 /**
- * What changed from one run to another, for our own contenders, in units of the yardstick that ran in the same rounds:
+ * Changes from one run to another, for our own contenders, in units of the yardstick that ran in the same rounds:
  * times in seconds of two runs cannot be compared on machines whose speed wanders. Quick runs are smaller work, so that a
  * quick run is compared with a quick one only.
  *

@@ -1,7 +1,7 @@
 import { entryOf, type Run } from './record.js'
 import { ratioSpread, type Spread } from './statistics.js'
 
-/** What a goal asks of one row: time of `over` / time of `under`, or a quantity, on one side of a bound. */
+/** The condition of a goal on one row: time of `over` / time of `under`, or a quantity, on one side of a bound. */
 export interface Measure {
   readonly row: string
   /** Contenders; for quantities absent. Default of `under`: ours. */
@@ -198,9 +198,18 @@ export const goals: readonly Goal[] = [
       quantity('module-relaxed', 150),
     ],
   },
+  {
+    number: 19,
+    what: 'a pass of ESRGAN thick ×2, read from its tfjs file; a depthwise convolution',
+    measures: [
+      faster('esrgan-thick', 'tfjs-wasm', 1),
+      faster('esrgan-thick', 'onnxruntime-web', 0.8),
+      faster('conv-depthwise', 'tfjs-wasm', 1),
+    ],
+  },
 ]
 
-/** What a run measured of one part of a goal. */
+/** The measurement of one part of a goal. */
 export function verdict(measure: Measure, run: Run): Verdict {
   const spread = spreadOf(measure, run)
   const value = typeof spread === 'object' ? spread.median : spread

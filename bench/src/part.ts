@@ -9,7 +9,7 @@ import { rowsOf } from './rows.js'
 import { suites } from './suites/index.js'
 import { caseTable, quantityLine } from './table.js'
 
-/** What the process of a suite tells the one that asked for it. */
+/** A message from the process of a suite to the one that started it. */
 export type Told = { readonly row: Row } | { readonly quantity: Measured }
 
 /**
@@ -62,7 +62,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     process.stderr.write(`bench: ${firstLine(error)}\n`)
     process.exitCode = 2
   }
-  // What was told is on its way before the process ends; workers of peers would keep it alive.
+  // Messages are on their way before the process ends; workers of peers would keep it alive.
   process.disconnect()
   process.exit()
 }

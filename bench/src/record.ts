@@ -32,7 +32,7 @@ export interface Machine {
   readonly vectors: string
 }
 
-/** A run: what the JSON file holds. Times are seconds per call, round by round. */
+/** A run, as the JSON file holds it. Times are seconds per call, round by round. */
 export interface Run {
   readonly format: 'unravel-bench-1'
   /** ISO 8601, UTC. */

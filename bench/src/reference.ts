@@ -107,8 +107,8 @@ export function trainingStep(net: Net, target: Floats, rate: number): Float64Arr
 
 /**
  * Coefficients 0..orders in λ of h ← h + λ·scale·tanh(h·W)·V on typed arrays, [orders+1,batch,width], f64: the recurrence
- * k·t_k = Σ_{j=1..k} j·u_j·(1 − t²)_{k−j} with plain loops, products over all orders at once. What one writes without a
- * library; also what results are checked against.
+ * k·t_k = Σ_{j=1..k} j·u_j·(1 − t²)_{k−j} with plain loops, products over all orders at once. Code that one writes without a
+ * library; also the reference for results.
  */
 export function taylorArrays({ depth, width, batch, scale, x, first, second }: Net, orders: number): Float64Array {
   const plane = batch * width

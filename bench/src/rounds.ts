@@ -17,7 +17,7 @@ export interface Plan {
 export const full: Plan = { rounds: 11, warm: 0.5, sample: 0.1, budget: 12, least: 3 }
 export const quick: Plan = { rounds: 5, warm: 0.05, sample: 0.03, budget: 1.5, least: 3 }
 
-/** What became of one contender of one case. */
+/** The result of one contender of one case. */
 export interface Entry {
   readonly name: string
   readonly backend: string
@@ -28,7 +28,7 @@ export interface Entry {
   readonly seconds: (number | null)[]
   /** Error of the checked result, in units of the largest one allowed. */
   readonly error?: number
-  /** Why there are no times. */
+  /** The reason for missing times. */
   failed?: string
 }
 

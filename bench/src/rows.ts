@@ -7,7 +7,7 @@ import { yardstick } from './yardstick.js'
 
 type Print = (text: string) => void
 
-/** Everybody who takes part in a case; a peer that cannot prepare it is told in one line. */
+/** The contenders of a case; a peer that cannot prepare it is told in one line. */
 async function contendersOf(c: Case, peers: readonly Peer[], print: Print): Promise<Contender[]> {
   const found: Contender[] = []
   const join = async (name: string, prepare: () => Contender | undefined | Promise<Contender | undefined>) => {

@@ -47,7 +47,7 @@ export const geometricMean = (sample: readonly number[]): number =>
   Math.exp(sample.reduce((total, x) => total + Math.log(x), 0) / sample.length)
 
 /** The order in which `n` contenders run in a round: every one is first in turn, and every other round runs backwards, so
- *  that nobody always follows the same neighbour. */
+ *  that no contender always follows the same neighbour. */
 export function turns(n: number, round: number): number[] {
   const order = Array.from({ length: n }, (_, i) => (i + (round >> 1)) % n)
   return round % 2 === 0 ? order : order.reverse()

@@ -2,7 +2,7 @@ import type { Work } from './works.js'
 
 export type Values = ArrayLike<number>
 
-/** What a graphics processor says of itself, and the class of gpu.js kernel that ran on it. */
+/** The name of a graphics processor, and the class of gpu.js kernel that ran on it. */
 export interface Device {
   readonly kernelClass: string
   readonly renderer: string
@@ -12,7 +12,7 @@ export interface Device {
 export interface Contender {
   /** `ours`, `ours 2 threads`, the name of a peer, or what else is compared. */
   readonly name: string
-  /** What computes: js, wasm, native. */
+  /** The code that computes: js, wasm, native. */
   readonly backend: string
   /** The build that really runs: plain or relaxed SIMD, the BLAS of native peers, or what the peer says of itself; empty where it says nothing. */
   readonly variant?: string
@@ -37,7 +37,7 @@ export interface Contender {
 export interface Case {
   /** Unique over all suites; goals name rows by it. */
   readonly name: string
-  /** What is done, in words, with its sizes. */
+  /** The work in words, with its sizes. */
   readonly what: string
   /** Offered to ours and to every peer; each takes it or leaves it. */
   readonly work?: Work

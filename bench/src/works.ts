@@ -1,3 +1,4 @@
+import type { Graph } from '@unravel/graph'
 import { random } from './random.js'
 
 export type Floats = Float32Array | Float64Array
@@ -24,7 +25,7 @@ export interface MapWork {
   readonly x: Floats
 }
 
-/** The sum of two vectors: what one call costs beside its numbers. */
+/** The sum of two vectors: the cost of a call beside its numbers. */
 export interface AddWork {
   readonly kind: 'add'
   readonly a: Float32Array
@@ -39,7 +40,7 @@ export interface RowsWork {
   readonly x: Float32Array
 }
 
-/** 3×3 convolution with padding 1 of x [batch,c,size,size] with w [o,c,3,3]; with `backward`, the gradients of
+/** 3×3 convolution with padding 1 of x [batch,c,size,size] with w [o,c/groups,3,3]; with `backward`, the gradients of
  *  ½ Σ y² with respect to x and w (so that the cotangent is y): the result is both, x first. */
 export interface ConvWork {
   readonly kind: 'conv'
@@ -47,6 +48,7 @@ export interface ConvWork {
   readonly channels: number
   readonly out: number
   readonly size: number
+  readonly groups: number
   readonly x: Float32Array
   readonly w: Float32Array
   readonly backward: boolean
@@ -85,7 +87,22 @@ export interface TaylorWork {
   readonly orders: number
 }
 
-export type Work = Matmul | MapWork | AddWork | RowsWork | ConvWork | TowerWork | TrainingWork | TaylorWork
+/** One pass of a network that others published, in f32; with `reading`, the reading of its files, too. */
+export interface NetworkWork {
+  readonly kind: 'network'
+  /** Its model.json, as tfjs writes it. */
+  readonly path: string
+  /** Reads it. */
+  readonly graph: () => Graph
+  readonly x: Float32Array
+  /** Of x. */
+  readonly shape: readonly number[]
+  readonly reading: boolean
+}
+
+export type Work =
+  | (Matmul | MapWork | AddWork | RowsWork | ConvWork)
+  | (TowerWork | TrainingWork | TaylorWork | NetworkWork)
 
 /** The precision a work is in. */
 export const precisionOf = (work: Work): Precision =>

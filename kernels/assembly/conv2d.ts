@@ -3,6 +3,7 @@
 // padding around it and, with a horizontal stride s, columns v·s + r of a line lie together for each r (`spread`). Offsets and
 // strides are bytes; tables are made by src/wasm/conv2d.ts. `scratch` has room for one tile.
 
+import { packColumns } from './matmul'
 import { fma, lanes, storePartial, sumLanes, tailMask } from './simd'
 
 /** Rows of a tile. */
@@ -36,6 +37,20 @@ export function spread<T>(
       if (step === 1) {
         const start = to + left * sizeof<T>()
         for (let i: usize = 0; i < bytes; i += 16) storePartial<T>(start + i, v128.load(from + i), bytes - i)
+      } else if (step === 2) {
+        const half = (left >>> 1) * sizeof<T>()
+        const odd = (left & 1) === 1
+        const first = to + half + (odd ? outPart : 0)
+        const second = to + half + (odd ? sizeof<T>() : outPart)
+        for (let i: usize = 0, at: usize = 0; i < bytes; i += 32, at += 16) {
+          const p = v128.load(from + i)
+          const q = v128.load(from + i, 16)
+          const rest = bytes - i
+          const evens = sizeof<T>() === 4 ? v128.shuffle<f32>(p, q, 0, 2, 4, 6) : v128.shuffle<f64>(p, q, 0, 2)
+          const odds = sizeof<T>() === 4 ? v128.shuffle<f32>(p, q, 1, 3, 5, 7) : v128.shuffle<f64>(p, q, 1, 3)
+          storePartial<T>(first + at, evens, ((rest + sizeof<T>()) >>> 1) & -sizeof<T>())
+          if (rest > sizeof<T>()) storePartial<T>(second + at, odds, (rest >>> 1) & -sizeof<T>())
+        }
       } else {
         let part = left % step
         let q = to + part * outPart + (left / step) * sizeof<T>()
@@ -64,6 +79,12 @@ export function packWeights<T>(m: usize, k: usize, w: usize, wRow: usize, offset
       for (let r: usize = 0; r < rows; r++) store<T>(out + r * sizeof<T>(), r < height ? load<T>(from + r * wRow) : 0)
     }
   }
+}
+
+/** Rows of k weights, dense in memory, as the same panels; what a panel has beyond m is of no matter. @part conv2d */
+export function packFilters<T>(m: usize, k: usize, w: usize, out: usize): void {
+  const row = k * sizeof<T>()
+  for (let i: usize = 0; i < m; i += rows) packColumns<T>(min(rows, m - i), k, w + i * row, row, out + i * row, rows)
 }
 
 /**
@@ -169,6 +190,115 @@ function tile<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, cRow: u
   v128.store(c3, c31, 16)
 }
 
+/**
+ * Rows of C one by one, of few taps or for few rows: w is [count][k], and row i reads the planes at b + (i / m)·bGroup, B of its
+ * group. Lines of C are dense, and rows `cRow` apart.
+ * @part conv2d
+ */
+export function convolveRows<T>(
+  count: usize,
+  m: usize,
+  k: usize,
+  w: usize,
+  offsets: usize,
+  b: usize,
+  bGroup: usize,
+  bLine: usize,
+  lines: usize,
+  n: usize,
+  c: usize,
+  cRow: usize,
+): void {
+  const bytes = n * sizeof<T>()
+  for (let i: usize = 0; i < count; i++) {
+    const planes = b + (i / m) * bGroup
+    for (let u: usize = 0; u < lines; u++) {
+      // A last vector may reach into the lines below, which are computed after this one.
+      const whole = min((bytes + 15) & ~15, ((lines - u) * bytes) & ~15)
+      for (let p0: usize = 0; p0 < k; p0 += block) {
+        const kb = min(block, k - p0)
+        const a = w + p0 * sizeof<T>()
+        const taps = offsets + (p0 << 2)
+        const line = planes + u * bLine
+        const target = c + u * bytes
+        let v: usize = 0
+        for (; v + 64 <= whole; v += 64) strip4<T>(kb, a, line + v, taps, target + v, p0 > 0)
+        if (v + 32 <= whole) {
+          strip2<T>(kb, a, line + v, taps, target + v, p0 > 0)
+          v += 32
+        }
+        for (; v < bytes; v += 16) {
+          strip1<T>(kb, a, line + v, taps, target + v, v + 16 <= whole ? 16 : bytes - v, p0 > 0)
+        }
+      }
+    }
+    w += k * sizeof<T>()
+    c += cRow
+  }
+}
+
+/** 4 vectors of a row. */
+function strip4<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, accumulate: bool): void {
+  let c0 = v128.splat<T>(0)
+  let c1 = c0
+  let c2 = c0
+  let c3 = c0
+  const end = offsets + (k << 2)
+  do {
+    const p = b + <usize>load<i32>(offsets)
+    const x = v128.load_splat<T>(a)
+    c0 = fma<T>(x, v128.load(p), c0)
+    c1 = fma<T>(x, v128.load(p, 16), c1)
+    c2 = fma<T>(x, v128.load(p, 32), c2)
+    c3 = fma<T>(x, v128.load(p, 48), c3)
+    a += sizeof<T>()
+    offsets += 4
+  } while (offsets !== end)
+  if (accumulate) {
+    c0 = v128.add<T>(v128.load(c), c0)
+    c1 = v128.add<T>(v128.load(c, 16), c1)
+    c2 = v128.add<T>(v128.load(c, 32), c2)
+    c3 = v128.add<T>(v128.load(c, 48), c3)
+  }
+  v128.store(c, c0)
+  v128.store(c, c1, 16)
+  v128.store(c, c2, 32)
+  v128.store(c, c3, 48)
+}
+
+/** 2 vectors of a row. */
+function strip2<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, accumulate: bool): void {
+  let c0 = v128.splat<T>(0)
+  let c1 = c0
+  const end = offsets + (k << 2)
+  do {
+    const p = b + <usize>load<i32>(offsets)
+    const x = v128.load_splat<T>(a)
+    c0 = fma<T>(x, v128.load(p), c0)
+    c1 = fma<T>(x, v128.load(p, 16), c1)
+    a += sizeof<T>()
+    offsets += 4
+  } while (offsets !== end)
+  if (accumulate) {
+    c0 = v128.add<T>(v128.load(c), c0)
+    c1 = v128.add<T>(v128.load(c, 16), c1)
+  }
+  v128.store(c, c0)
+  v128.store(c, c1, 16)
+}
+
+/** The last vector of a row, all of which is stored where there is room for it, or its first `bytes`. */
+function strip1<T>(k: usize, a: usize, b: usize, offsets: usize, c: usize, bytes: usize, accumulate: bool): void {
+  let sum = v128.splat<T>(0)
+  const end = offsets + (k << 2)
+  do {
+    sum = fma<T>(v128.load_splat<T>(a), v128.load(b + <usize>load<i32>(offsets)), sum)
+    a += sizeof<T>()
+    offsets += 4
+  } while (offsets !== end)
+  storePartial<T>(c, accumulate ? v128.add<T>(v128.load(c), sum) : sum, bytes)
+}
+
 function scatter<T>(
   height: usize,
   columns: usize,
@@ -197,7 +327,8 @@ function collect<T>(
   }
 }
 
-/** gw[i, j] += Σ over images, lines and columns of ȳ row i times B row j: gw is [m, k], ȳ at gy + i·gyRow + …, lines dense.
+/** gw[i, j] += Σ over images, lines and columns of ȳ row i times B row j: gw is [m, k], `row` bytes apart, ȳ at gy + i·gyRow + …,
+ *  lines dense. In scratch: where the vectors of all lines lie in a row of ȳ and in one of B, and then what is left of lines.
  *  @part conv2dWeightGrad */
 export function weightGrad<T>(
   m: usize,
@@ -214,51 +345,67 @@ export function weightGrad<T>(
   bLine: usize,
   offsets: usize,
   gw: usize,
+  row: usize,
+  scratch: usize,
 ): void {
-  const row = k * sizeof<T>()
+  const bytes = n * sizeof<T>()
+  const whole = bytes & ~15
+  const vectors = places(images, lines, 0, whole, gyImage, gyLine, bImage, bLine, scratch)
+  const end = places(images, lines, whole, bytes, gyImage, gyLine, bImage, bLine, vectors)
+  const mask = tailMask(bytes - whole)
   for (let i: usize = 0; i < m; i += rows) {
     const height = min(rows, m - i)
     for (let j: usize = 0; j < k; j += 2) {
       const b0 = b + <usize>load<i32>(offsets + (j << 2))
-      const b1 = j + 1 < k ? b + <usize>load<i32>(offsets + (j << 2), 4) : b0
-      dots<T>(
-        height,
-        j + 1 < k,
-        images,
-        lines,
-        n,
-        gy,
-        gyImage,
-        gyRow,
-        gyLine,
-        b0,
-        b1,
-        bImage,
-        bLine,
-        gw + j * sizeof<T>(),
-        row,
-      )
+      const two = j + 1 < k
+      const b1 = two ? b + <usize>load<i32>(offsets + (j << 2), 4) : b0
+      const at = gw + j * sizeof<T>()
+      if (scratch < vectors) dots<T>(false, height, two, gy, gyRow, b0, b1, scratch, vectors, mask, at, row)
+      if (vectors < end) dots<T>(true, height, two, gy, gyRow, b0, b1, vectors, end, mask, at, row)
     }
     gy += rows * gyRow
     gw += rows * row
   }
 }
 
-/** Four rows of ȳ with two rows of B; rows beyond `height` repeat the first. */
-function dots<T>(
-  height: usize,
-  two: bool,
+/** Writes the offsets, in ȳ and in B, of bytes `from` to `to` of every line, 16 at a time. Returns where they end. */
+function places(
   images: usize,
   lines: usize,
-  n: usize,
-  gy: usize,
+  from: usize,
+  to: usize,
   gyImage: usize,
-  gyRow: usize,
   gyLine: usize,
-  b0: usize,
-  b1: usize,
   bImage: usize,
   bLine: usize,
+  out: usize,
+): usize {
+  for (let image: usize = 0; image < images; image++) {
+    for (let u: usize = 0; u < lines; u++) {
+      const s = image * gyImage + u * gyLine
+      const t = image * bImage + u * bLine
+      for (let v = from; v < to; v += 16, out += 8) {
+        store<i32>(out, <i32>(s + v))
+        store<i32>(out, <i32>(t + v), 4)
+      }
+    }
+  }
+  return out
+}
+
+/** Four rows of ȳ with two rows of B; rows beyond `height` repeat the first. One loop, whatever the lines: accumulators would be
+ *  spilt at the edges of nested ones. @inline */
+function dots<T>(
+  masked: bool,
+  height: usize,
+  two: bool,
+  gy: usize,
+  gyRow: usize,
+  b0: usize,
+  b1: usize,
+  from: usize,
+  to: usize,
+  mask: v128,
   gw: usize,
   row: usize,
 ): void {
@@ -270,58 +417,28 @@ function dots<T>(
   let c21 = c00
   let c30 = c00
   let c31 = c00
-  const bytes = n * sizeof<T>()
-  const whole = bytes & ~15
-  const mask = tailMask(bytes - whole)
-  const r1: usize = height > 1 ? gyRow : 0
-  const r2: usize = height > 2 ? 2 * gyRow : 0
-  const r3: usize = height > 3 ? 3 * gyRow : 0
-  for (let image: usize = 0; image < images; image++) {
-    let g0 = gy + image * gyImage
-    let x0 = b0 + image * bImage
-    let x1 = b1 + image * bImage
-    for (let u: usize = 0; u < lines; u++) {
-      const g1 = g0 + r1
-      const g2 = g0 + r2
-      const g3 = g0 + r3
-      let v: usize = 0
-      for (; v < whole; v += 16) {
-        const p = v128.load(x0 + v)
-        const q = v128.load(x1 + v)
-        const y0 = v128.load(g0 + v)
-        c00 = fma<T>(y0, p, c00)
-        c01 = fma<T>(y0, q, c01)
-        const y1 = v128.load(g1 + v)
-        c10 = fma<T>(y1, p, c10)
-        c11 = fma<T>(y1, q, c11)
-        const y2 = v128.load(g2 + v)
-        c20 = fma<T>(y2, p, c20)
-        c21 = fma<T>(y2, q, c21)
-        const y3 = v128.load(g3 + v)
-        c30 = fma<T>(y3, p, c30)
-        c31 = fma<T>(y3, q, c31)
-      }
-      if (v < bytes) {
-        const p = v128.and(v128.load(x0 + v), mask)
-        const q = v128.and(v128.load(x1 + v), mask)
-        const y0 = v128.and(v128.load(g0 + v), mask)
-        c00 = fma<T>(y0, p, c00)
-        c01 = fma<T>(y0, q, c01)
-        const y1 = v128.and(v128.load(g1 + v), mask)
-        c10 = fma<T>(y1, p, c10)
-        c11 = fma<T>(y1, q, c11)
-        const y2 = v128.and(v128.load(g2 + v), mask)
-        c20 = fma<T>(y2, p, c20)
-        c21 = fma<T>(y2, q, c21)
-        const y3 = v128.and(v128.load(g3 + v), mask)
-        c30 = fma<T>(y3, p, c30)
-        c31 = fma<T>(y3, q, c31)
-      }
-      g0 += gyLine
-      x0 += bLine
-      x1 += bLine
-    }
-  }
+  const g1 = height > 1 ? gy + gyRow : gy
+  const g2 = height > 2 ? gy + 2 * gyRow : gy
+  const g3 = height > 3 ? gy + 3 * gyRow : gy
+  do {
+    const s = <usize>load<i32>(from)
+    const t = <usize>load<i32>(from, 4)
+    const p = masked ? v128.and(v128.load(b0 + t), mask) : v128.load(b0 + t)
+    const q = masked ? v128.and(v128.load(b1 + t), mask) : v128.load(b1 + t)
+    const y0 = masked ? v128.and(v128.load(gy + s), mask) : v128.load(gy + s)
+    c00 = fma<T>(y0, p, c00)
+    c01 = fma<T>(y0, q, c01)
+    const y1 = masked ? v128.and(v128.load(g1 + s), mask) : v128.load(g1 + s)
+    c10 = fma<T>(y1, p, c10)
+    c11 = fma<T>(y1, q, c11)
+    const y2 = masked ? v128.and(v128.load(g2 + s), mask) : v128.load(g2 + s)
+    c20 = fma<T>(y2, p, c20)
+    c21 = fma<T>(y2, q, c21)
+    const y3 = masked ? v128.and(v128.load(g3 + s), mask) : v128.load(g3 + s)
+    c30 = fma<T>(y3, p, c30)
+    c31 = fma<T>(y3, q, c31)
+    from += 8
+  } while (from !== to)
   add2<T>(gw, c00, c01, two)
   if (height > 1) add2<T>(gw + row, c10, c11, two)
   if (height > 2) add2<T>(gw + 2 * row, c20, c21, two)

@@ -35,7 +35,7 @@ export const LN2_LOW: f64 = 1.90821492927058770002e-10
 /** Adding it rounds to an integer and leaves that integer in the low bits. */
 const ROUND: f64 = 6755399441055744
 
-/** What exp needs beside them, as a table for newer engines, which rebuild vector constants in every turn of a loop. */
+/** The other constants of exp, as a table for newer engines, which rebuild vector constants in every turn of a loop. */
 const EXP = memory.data<f64>([
   -746, 710, 1.4426950408889634, 6755399441055744, 0.69314718036912381649, 1.90821492927058770002e-10, 1,
 ])

@@ -435,7 +435,14 @@ function packRows<T>(k: usize, source: usize, stride: usize, panel: usize, width
 }
 
 /** panel[p][c] = element p at source + c·stride, c < width. Columns beyond `columns` repeat the first. */
-function packColumns<T>(columns: usize, k: usize, source: usize, stride: usize, panel: usize, width: usize): void {
+export function packColumns<T>(
+  columns: usize,
+  k: usize,
+  source: usize,
+  stride: usize,
+  panel: usize,
+  width: usize,
+): void {
   const step: usize = width * sizeof<T>()
   for (let c: usize = 0; c < width; c += lanes<T>()) {
     const s0 = source + (c < columns ? c * stride : 0)

@@ -34,7 +34,7 @@ function sumOf<T>(squares: bool, n: usize, x: usize, centre: T): f64 {
     }
     for (; p + 16 <= stop; p += 16) s0 = term<T>(squares, v128.load(p), m, s0)
     if (p < stop) {
-      // What lies beyond the row is the centre, or 0.
+      // Lanes beyond the row hold the centre, or 0.
       s1 = term<T>(squares, v128.bitselect(v128.load(p), m, tailMask(stop - p)), m, s1)
       p = stop
     }

@@ -9,48 +9,55 @@ import { load2, store2 } from './wide'
 
 /** Elements of which φ′ is kept, once for all cotangents. */
 const CHUNK: usize = 256
-const SLOPES = memory.data(2048, 16)
 
-/** gx = ȳ·φ′, φ′ from v, which is φ(x) or x, for `lead` cotangents. One thread at a time. */
-export function mapGrad<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, gx: usize): void {
-  const bytes = n * sizeof<T>()
-  const end = gy + lead * bytes
+/** gx = ȳ·φ′, φ′ from n numbers v, which are φ(x) or x, for `lead` cotangents `stride` bytes apart; the slopes of a chunk are
+ *  kept in `scratch`, 2 KiB. */
+export function mapGrad<T>(
+  op: i32,
+  lead: usize,
+  stride: usize,
+  n: usize,
+  v: usize,
+  gy: usize,
+  gx: usize,
+  scratch: usize,
+): void {
   for (let left = n; left > 0; left -= min(left, CHUNK)) {
     const count = min(left, CHUNK)
     const wide = sizeof<T>() === 4 && op > MapGradCode.gelu
     switch (op) {
       case MapGradCode.exp:
-        slopes<T>(MapGradCode.exp, count, v)
+        slopes<T>(scratch, MapGradCode.exp, count, v)
         break
       case MapGradCode.relu:
-        slopes<T>(MapGradCode.relu, count, v)
+        slopes<T>(scratch, MapGradCode.relu, count, v)
         break
       case MapGradCode.sigmoid:
-        slopes<T>(MapGradCode.sigmoid, count, v)
+        slopes<T>(scratch, MapGradCode.sigmoid, count, v)
         break
       case MapGradCode.tanh:
-        slopes<T>(MapGradCode.tanh, count, v)
+        slopes<T>(scratch, MapGradCode.tanh, count, v)
         break
       case MapGradCode.silu:
-        slopes<T>(MapGradCode.silu, count, v)
+        slopes<T>(scratch, MapGradCode.silu, count, v)
         break
       case MapGradCode.gelu:
-        if (sizeof<T>() === 4) slopes<T>(MapGradCode.gelu, count, v)
-        else wideSlopes<T>(MapGradCode.gelu, count, v)
+        if (sizeof<T>() === 4) slopes<T>(scratch, MapGradCode.gelu, count, v)
+        else wideSlopes<T>(scratch, MapGradCode.gelu, count, v)
         break
       case MapGradCode.geluTanh:
-        wideSlopes<T>(MapGradCode.geluTanh, count, v)
+        wideSlopes<T>(scratch, MapGradCode.geluTanh, count, v)
         break
       case MapGradCode.erf:
-        wideSlopes<T>(MapGradCode.erf, count, v)
+        wideSlopes<T>(scratch, MapGradCode.erf, count, v)
         break
       case MapGradCode.normalCdf:
-        wideSlopes<T>(MapGradCode.normalCdf, count, v)
+        wideSlopes<T>(scratch, MapGradCode.normalCdf, count, v)
         break
     }
-    for (let p = gy, q = gx; p < end; p += bytes, q += bytes) {
-      if (wide) wideProducts<T>(count, p, q)
-      else products<T>(count, p, q)
+    for (let l: usize = 0; l < lead; l++) {
+      if (wide) wideProducts<T>(scratch, count, gy + l * stride, gx + l * stride)
+      else products<T>(scratch, count, gy + l * stride, gx + l * stride)
     }
     const step = count * sizeof<T>()
     v += step
@@ -60,32 +67,32 @@ export function mapGrad<T>(op: i32, lead: usize, n: usize, v: usize, gy: usize, 
 }
 
 /** @inline */
-function slopes<T>(op: i32, n: usize, v: usize): void {
-  for (let i: usize = 0; i < n * sizeof<T>(); i += 16) v128.store(SLOPES + i, slope<T>(op, v128.load(v + i)))
+function slopes<T>(to: usize, op: i32, n: usize, v: usize): void {
+  for (let i: usize = 0; i < n * sizeof<T>(); i += 16) v128.store(to + i, slope<T>(op, v128.load(v + i)))
 }
 
 /** Slopes in f64 whatever the dtype: their exponents are squares and cubes. @inline */
-function wideSlopes<T>(op: i32, n: usize, v: usize): void {
+function wideSlopes<T>(to: usize, op: i32, n: usize, v: usize): void {
   for (let i: usize = 0; i < n; i += 2, v += 2 * sizeof<T>()) {
-    v128.store(SLOPES + i * 8, wideSlope(op, load2<T>(v)))
+    v128.store(to + i * 8, wideSlope(op, load2<T>(v)))
   }
 }
 
-function products<T>(n: usize, gy: usize, gx: usize): void {
+function products<T>(from: usize, n: usize, gy: usize, gx: usize): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
   for (let i: usize = 0; i < whole; i += 16) {
-    v128.store(gx + i, v128.mul<T>(v128.load(gy + i), v128.load(SLOPES + i)))
+    v128.store(gx + i, v128.mul<T>(v128.load(gy + i), v128.load(from + i)))
   }
   if (whole < bytes) {
-    storePartial<T>(gx + whole, v128.mul<T>(v128.load(gy + whole), v128.load(SLOPES + whole)), bytes - whole)
+    storePartial<T>(gx + whole, v128.mul<T>(v128.load(gy + whole), v128.load(from + whole)), bytes - whole)
   }
 }
 
-function wideProducts<T>(n: usize, gy: usize, gx: usize): void {
+function wideProducts<T>(from: usize, n: usize, gy: usize, gx: usize): void {
   const step: usize = 2 * sizeof<T>()
   for (let i: usize = 0; i < n; i += 2, gy += step, gx += step) {
-    store2<T>(gx, f64x2.mul(load2<T>(gy), v128.load(SLOPES + i * 8)), n - i)
+    store2<T>(gx, f64x2.mul(load2<T>(gy), v128.load(from + i * 8)), n - i)
   }
 }
 
@@ -110,7 +117,7 @@ function slope<T>(op: i32, v: v128): v128 {
   const r = v128.div<T>(f, d)
   const both = v128.mul<T>(r, r)
   if (op === MapGradCode.sigmoid) return both
-  // σ(x) + x σ(x)σ(−x); beyond 800 there is only σ.
+  // σ(x) + x σ(x)σ(−x); beyond 800 only σ is left.
   const s = v128.div<T>(v128.bitselect(e, one, v128.lt<T>(v, v128.splat<T>(0))), d)
   return fma<T>(within<T>(v, 800), both, s)
 }

@@ -16,7 +16,7 @@ function c(x: f64): v128 {
   return f64x2.splat(x)
 }
 
-/** What a + b loses by rounding to s. @inline */
+/** Rounding error of s = a + b. @inline */
 function lostBySum(a: v128, b: v128, s: v128): v128 {
   const t = f64x2.sub(s, a)
   return f64x2.add(f64x2.sub(a, f64x2.sub(s, t)), f64x2.sub(b, t))
@@ -28,7 +28,7 @@ function upper(a: v128): v128 {
   return f64x2.sub(t, f64x2.sub(t, a))
 }
 
-/** What a·b loses by rounding to p (Dekker). @inline */
+/** Rounding error of p = a·b (Dekker). @inline */
 function lostByProduct(a: v128, b: v128, p: v128): v128 {
   const a1 = upper(a)
   const b1 = upper(b)

@@ -77,7 +77,7 @@ function below(y: usize, w: usize, x: usize, k: usize, stored: usize): void {
   toeplitz(y + (k << 6), w, x, k, first, k - first)
 }
 
-// What the derivative w of y is made of.
+// The ingredients of the derivative w of y.
 const GIVEN = 0
 /** w = y */
 const ITSELF = 1

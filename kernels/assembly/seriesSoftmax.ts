@@ -1,6 +1,6 @@
 // softmax of a stack of Taylor coefficients, x [stored][rows][n] into out [orders][rows][n], over each row of n:
 // k y_{i,k} = Σ_{j=1}^{k} (j x_{i,j} − M_j) y_{i,k−j}, M_j = Σ_i Σ_{p=1}^{j} p x_{i,p} y_{i,j−p}. A row is copied to `scratch` as
-// f64: y, then j x, both [orders][n rounded up to even], then M; what rounding adds is zero.
+// f64: y, then j x, both [orders][n rounded up to even], then M; the lanes added are zero.
 
 import { exp } from './math'
 import { fma, maxLanes, sumLanes } from './simd'
@@ -43,7 +43,7 @@ export function seriesSoftmax<T>(
     }
     const sum = f64x2.splat(sumLanes<f64>(total))
     for (let i: usize = 0; i < line; i += 16) v128.store(y + i, f64x2.div(v128.load(y + i), sum))
-    // Relative to the largest element: where its y is 1, what the others change is all there is.
+    // Relative to the largest element: where its y is 1, the changes of the others are the whole derivative.
     let chosen: usize = 0
     while (chosen + 1 < n && <f64>load<T>(x + chosen * size) !== f64x2.extract_lane(most, 0)) chosen++
     for (let k: usize = 1; k < stored; k++) {

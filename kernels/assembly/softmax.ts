@@ -214,7 +214,7 @@ export function softmaxGrad<T>(lead: usize, rows: usize, n: usize, y: usize, gy:
       }
       let shift = v128.splat<T>(0)
       if (v128.any_true(above)) {
-        // Cotangents relative to that of m: where its probability rounds to 1, what the others get is all there is.
+        // Cotangents relative to that of m: where its probability rounds to 1, those of the others are the whole result.
         const own = load<T>(gy + dominant<T>(n, run, 0.5) * sizeof<T>())
         shift = v128.splat<T>(own)
         sum = dotRelative<T>(n, gy, own, run)

@@ -52,7 +52,7 @@ function at(table: usize, i: usize): v128 {
   return v128.load64_splat(table + (i << 3))
 }
 
-/** What a + b loses by rounding to s. @inline */
+/** Rounding error of s = a + b. @inline */
 function lost(a: v128, b: v128, s: v128): v128 {
   const t = f64x2.sub(s, a)
   return f64x2.add(f64x2.sub(a, f64x2.sub(s, t)), f64x2.sub(b, t))

@@ -1,4 +1,4 @@
-// Elements of T = f32 or f64, two at a time as f64x2: what f32 kernels gain in accuracy by it they round away once, on
+// Elements of T = f32 or f64, two at a time as f64x2: f32 kernels round once, on
 // store. Loads may read past the end of a buffer (see memory.ts); stores never write past it.
 
 /** @inline */

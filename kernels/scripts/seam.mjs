@@ -64,7 +64,7 @@ function interfaceOf(functions) {
 /** Functions are inlined whose comment says so; as a decorator, which TypeScript does not have on functions, it would be an error. */
 const decorated = text => text.replace(/(@inline \*\/\n)((?:export )?function)/g, '$1@inline $2')
 
-/** What is compiled, and the interface of what comes out. */
+/** The sources to compile, and the TypeScript interface of the compiled module. */
 export async function seam(sources) {
   const { tsImport } = await import('tsx/esm/api')
   const { contract } = await tsImport('../src/contract.ts', import.meta.url)

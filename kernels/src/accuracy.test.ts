@@ -7,7 +7,7 @@ import { load } from './wasm/load.js'
 
 // Accuracy of the functions of one argument, in units in the last place (ulp) of the exact result.
 
-/** Largest errors in f64: what the README promises. */
+/** Largest errors in f64, as in the README. */
 const BOUND: Record<MapOp, number | ((x: number) => number)> = {
   ...{ abs: 0, neg: 0, relu: 0, sign: 0, step: 0, reciprocal: 0.5, sqrt: 0.5, square: 0.5, rsqrt: 1.5 },
   ...{ exp: 2, expm1: 2, log: 2, log1p: 2, tanh: 2.5, erf: 2, sin: 1, cos: 1, asin: 2.5, acos: 2.5, atan: 1 },
@@ -193,7 +193,7 @@ describe.each(backends.slice(1))('powers on %s', (_, backend) => {
     return results
   }
 
-  it('have the special values of Math.pow', () => {
+  it('powers have the special values of Math.pow', () => {
     const pairs = SPECIAL.flatMap(x => SPECIAL.map(y => [x, y] as const))
     const results = power(
       'f64',
@@ -206,7 +206,7 @@ describe.each(backends.slice(1))('powers on %s', (_, backend) => {
     })
   })
 
-  it('are within one unit in the last place', () => {
+  it('powers are within one unit in the last place', () => {
     const x = points(400, -1074, 1023).map(Math.abs)
     // Exponents for results over the whole range, subnormals included.
     const y = x.map((v, i) => ((((i * 7919) % 2001) / 1000 - 1) * 745) / Math.max(1e-12, Math.abs(Math.log(v))))

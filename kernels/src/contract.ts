@@ -22,7 +22,7 @@ export type Strides = readonly number[]
  */
 export type TypedArray = ArrayMethods & (Float32Array | Float64Array | Int32Array)
 
-/** What the three arrays have in common and TypeScript types apart. */
+/** The methods that the three arrays have in common and TypeScript types apart. */
 export interface ArrayMethods {
   map(f: (value: number, index: number, array: TypedArray) => number): TypedArray
   filter(f: (value: number, index: number, array: TypedArray) => unknown): TypedArray
@@ -106,7 +106,7 @@ export const ZIP_OPS = [
 export type ZipOp = (typeof ZIP_OPS)[number]
 
 /** Reductions. `sumSquares` is Σ x², `meanSquare` that over their number; means are of floats alone. Sums of i32 are modulo
- *  2^32. What overflows on the way to a finite result does no harm, and the mean of equal f32 is exactly they. Over nothing:
+ *  2^32. An overflow on the way to a finite result does no harm, and the mean of equal f32 is exactly they. Over nothing:
  *  0, NaN, 0, NaN, −Inf, +Inf (i32: smallest, largest). */
 export const REDUCE_OPS = ['sum', 'mean', 'sumSquares', 'meanSquare', 'max', 'min'] as const
 export type ReduceOp = (typeof REDUCE_OPS)[number]
@@ -234,6 +234,13 @@ export const contract = {
   layerNormGrad: { signature: '[rows,n], [n], ȳ[rows,n] -> [rows,n], [n], [n]', dtypes: real, accumulates: 'wide' },
   rmsNorm: { signature: '[rows,n], [n] -> [rows,n]', dtypes: real, accumulates: 'wide' },
   rmsNormGrad: { signature: '[rows,n], [n], ȳ[rows,n] -> [rows,n], [n]', dtypes: real, accumulates: 'wide' },
+  batchMoments: { signature: '[b,c,n] -> [c], [c]', dtypes: real, accumulates: 'wide' },
+  batchNorm: { signature: '[b,c,n], [c], [c], [c], [c], [b,c,n] -> [b,c,n]', dtypes: real, accumulates: 'none' },
+  batchNormGrad: {
+    signature: 'x[b,c,n], [c], [c], [c], ȳ[b,c,n] -> [b,c,n], [c], [c]',
+    dtypes: real,
+    accumulates: 'wide',
+  },
   gather: { signature: '[outer,axis,inner], i32[count] -> [outer,count,inner]', dtypes: all, accumulates: 'none' },
   scatterAdd: { signature: '[outer,count,inner], i32[count] -> [outer,axis,inner]', dtypes: all, accumulates: 'wide' },
   random: { signature: 'seed, offset -> [n]', dtypes: all, accumulates: 'none' },
@@ -344,6 +351,40 @@ export interface Kernels<B extends Buffer> {
   /** w ⊙ x/√(mean(x²) + eps) over each row */
   rmsNorm(rows: number, n: number, eps: number, x: B, w: B, out: B): void
   rmsNormGrad(rows: number, n: number, eps: number, x: B, w: B, gy: B, gx: B, gw: B): void
+  /** Mean and (biased) variance of every channel of x [b,c,n]. */
+  batchMoments(b: number, c: number, n: number, x: B, mean: B, variance: B): void
+  /** out = add + scale·φ(w ⊙ (x − mean)/√(variance + eps) + bias), every channel by its own four numbers; null stands for zeros,
+   *  and for φ = 1. out is not add. */
+  batchNorm(
+    b: number,
+    c: number,
+    n: number,
+    eps: number,
+    x: B,
+    mean: B,
+    variance: B,
+    w: B,
+    bias: B,
+    phi: MapOp | null,
+    scale: number,
+    add: B | null,
+    out: B,
+  ): void
+  /** Gradients of w ⊙ (x − mean)/√(variance + eps) + bias where mean and variance are the moments of x; both are given. */
+  batchNormGrad(
+    b: number,
+    c: number,
+    n: number,
+    eps: number,
+    x: B,
+    mean: B,
+    variance: B,
+    w: B,
+    gy: B,
+    gx: B,
+    gw: B,
+    gb: B,
+  ): void
   /** out[o,i,·] = x[o, index[i], ·]; `index` is i32 with 0 ≤ index < axis */
   gather(outer: number, axis: number, inner: number, index: B, x: B, out: B): void
   /** out[o, index[i], ·] += y[o,i,·], starting from zeros */
@@ -368,7 +409,7 @@ export interface Kernels<B extends Buffer> {
   seriesSoftmax(orders: number, rows: number, n: number, x: B, out: B): void
 }
 
-/** What a kernel does that has no native code for its arguments: run as the js kernel and be counted, or throw. */
+/** Where a kernel has no native code for its arguments, the js kernel runs and is counted (`fallback`), or it throws. */
 export type FallbackPolicy = 'fallback' | 'throw'
 
 export interface MemoryReport {

@@ -32,6 +32,28 @@ const cases: [string, Conv2dGeometry][] = [
   ['stride 3, kernel 2', geometry({ kernelH: 2, kernelW: 2, padH: 0, padW: 0, strideH: 3, strideW: 3 })],
   ['stride 2, kernel 7', geometry({ kernelH: 7, kernelW: 7, padH: 3, padW: 3, strideH: 2, strideW: 2, width: 33 })],
   ['one channel a group', geometry({ inChannels: 8, outChannels: 8, groups: 8, width: 30 })],
+  ['two channels a group', geometry({ inChannels: 6, outChannels: 6, groups: 3, width: 31 })],
+  ['one channel, two filters', geometry({ inChannels: 3, outChannels: 6, groups: 3, height: 3, width: 57 })],
+  ['one channel, three filters', geometry({ inChannels: 2, outChannels: 6, groups: 2, width: 9 })],
+  [
+    'more groups than are held at once',
+    geometry({ batch: 1, inChannels: 12, outChannels: 12, groups: 12, height: 50, width: 60 }),
+  ],
+  ['one channel a group, no padding', geometry({ inChannels: 8, outChannels: 8, groups: 8, padH: 0, padW: 0 })],
+  ['one filter of more taps than a block', geometry({ inChannels: 30, outChannels: 1, height: 3, width: 11 })],
+  ['rows beside panels of filters', geometry({ inChannels: 3, outChannels: 6, height: 5, width: 19 })],
+  ['one tap, groups', geometry({ kernelH: 1, kernelW: 1, padH: 0, padW: 0, groups: 2, outChannels: 6 })],
+  ['a window of the whole image', geometry({ kernelH: 5, kernelW: 6, padH: 0, padW: 0, height: 5, width: 6 })],
+  ...[1, 2, 3, 4, 5, 6, 7].map((width): [string, Conv2dGeometry] => [
+    `lines of ${width}, one channel a group`,
+    geometry({ batch: 1, inChannels: 5, outChannels: 5, groups: 5, height: 4, width }),
+  ]),
+  ...[8, 9, 10, 11, 12, 13, 14, 15, 16].flatMap(width =>
+    [0, 1, 2].map((padW): [string, Conv2dGeometry] => [
+      `stride 2 over lines of ${width}, padding ${padW}`,
+      geometry({ batch: 1, inChannels: 2, outChannels: 5, strideH: 2, strideW: 2, padW, width }),
+    ]),
+  ),
   ['dilation, stride and groups', geometry({ groups: 2, dilationH: 2, dilationW: 3, strideH: 2, strideW: 2, padW: 4 })],
 ]
 
@@ -60,7 +82,7 @@ function run(backend: Backend, g: Conv2dGeometry, dtype: 'f32' | 'f64'): number[
   return results
 }
 
-it.each(cases)('%s', (_, g) => {
+it.each(cases)('%s: wasm has the bits of js', (_, g) => {
   for (const build of builds) {
     const wasm = createBackend(load(build))
     for (const dtype of ['f32', 'f64'] as const) expect(run(wasm, g, dtype)).toEqual(run(js(), g, dtype))

@@ -151,6 +151,8 @@ const stack = (orders: number, n: number, first = value): Arbitrary<Argument> =>
       )
       .map(([head, tail]) => ({ read: [...head, ...tail] })),
   )
+const channels = (f: (b: number, c: number, n: number) => Arbitrary<Call>) =>
+  fc.tuple(small, size, size).chain(([b, c, n]) => f(b, c, n))
 const rowsOf = (f: (rows: number, n: number) => Arbitrary<Call>) =>
   fc.tuple(size, fc.integer({ min: 1, max: 40 })).chain(([r, n]) => f(r, n))
 
@@ -394,6 +396,27 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
       write(n),
     ),
   ),
+  batchMoments: channels((b, c, n) =>
+    call({ scale: 8 * b * n + 32 }, is(b), is(c), is(n), read(b * c * n), write(c), write(c)),
+  ),
+  batchNorm: channels((b, c, n) =>
+    fc
+      .tuple(fc.constantFrom(null, 'relu', 'sigmoid', 'tanh'), fc.boolean())
+      .chain(([phi, add]) =>
+        call(
+          { scale: 64 },
+          ...[is(b), is(c), is(n), is(0.1), read(b * c * n), read(c), read(c, positive), read(c), read(c)],
+          ...[is(phi), is(0.5), add ? read(b * c * n) : is(null), write(b * c * n)],
+        ),
+      ),
+  ),
+  batchNormGrad: channels((b, c, n) =>
+    call(
+      { scale: 64 * b * n + 64 },
+      ...[is(b), is(c), is(n), is(0.1), read(b * c * n), read(c), read(c, positive), read(c), read(b * c * n)],
+      ...[write(b * c * n), write(c), write(c)],
+    ),
+  ),
   gather: fc
     .tuple(small, small, size, size)
     .chain(([outer, axis, count, inner]) =>
@@ -468,7 +491,7 @@ const calls: Record<Exclude<KernelName, 'map' | 'cast' | 'random'>, Arbitrary<Ca
 
 type Run = (...args: unknown[]) => void
 
-/** What the definition gives, for the numbers themselves and for their absolute values. */
+/** Results of the definition, for the numbers themselves and for their absolute values. */
 function defined(name: KernelName, { args }: Call, dtype: DType, absolute: boolean): number[][] {
   const round = (x: readonly number[]) =>
     x.map(v => (dtype === 'f32' ? Math.fround(v) : dtype === 'i32' ? Math.trunc(v) : v))
@@ -496,7 +519,7 @@ function soil(backend: Backend): void {
   }
 }
 
-/** What the backend gives. Every buffer is a view that begins off the start of its memory. */
+/** Results of the backend. Every buffer is a view that begins off the start of its memory. */
 function computed(backend: Backend, name: KernelName, { args }: Call, dtype: DType): number[][] {
   const owners: Buffer[] = []
   const outputs: Buffer[] = []
@@ -652,11 +675,13 @@ describe.each(backends)('NaN and Inf on %s', (_, backend) => {
     'crossEntropyGrad',
     'layerNorm',
     'rmsNorm',
+    'batchMoments',
+    'batchNorm',
     'cauchy',
     'maxPool2dIndices',
     'avgPool2d',
   ] as const
-  it.each(names)('%s', name => {
+  it.each(names)('%s passes NaN and ±Inf on as its definition does', name => {
     const strange = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY)
     fc.assert(
       fc.property(calls[name], strange, fc.nat(), (one, strange, where) => {

@@ -5,6 +5,6 @@ export default defineConfig({
   base: './',
   resolve: { conditions: ['@unravel/source', ...defaultClientConditions] },
   worker: { format: 'es' },
-  // Most of it is the plots; gpu.js comes only to who asks for it.
+  // Most of the page is the plots; gpu.js is loaded only for a graphics backend.
   build: { target: 'es2022', chunkSizeWarningLimit: 1024 },
 })

@@ -4,7 +4,7 @@ import { add, mul, tensor } from '@unravel/tensor'
 import { describe, expect, it, vi } from 'vitest'
 import { js, modes, wasm } from './devices.js'
 
-// What surrounds the kernels: choosing a device, doing without one, losing it.
+// Around the kernels: choosing a device, doing without one, losing it.
 
 describe('gpu()', () => {
   it('takes WebGL2 where it is asked for nothing', async () => {
@@ -103,7 +103,7 @@ interface Adapter {
   requestDevice(...args: unknown[]): Promise<Lost>
 }
 
-/** What is left when `lose` has taken the device away. */
+/** The state after `lose` has taken the device away. */
 async function losing(backend: Backend, lose: () => unknown): Promise<void> {
   const numbers = Float32Array.of(1, 2, 3)
   const others = [js(), wasm()].map(on => tensor(numbers, { backend: on }))

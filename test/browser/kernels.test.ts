@@ -204,6 +204,25 @@ const calls: Record<Exclude<KernelName, 'random' | 'cast' | 'argsort'>, (() => O
   rmsNormGrad: [
     () => ({ args: [is(5), is(11), is(0.1), draw(55), draw(11), draw(55), out(55), out(11)], roundings: 256 }),
   ],
+  batchMoments: [() => ({ args: [is(3), is(4), is(7), draw(84), out(4), out(4)], roundings: 64 })],
+  batchNorm: [
+    () => ({
+      args: [
+        ...[is(3), is(4), is(7), is(0.1), draw(84), draw(4), draw(4, 'positive'), draw(4), draw(4)],
+        ...[is('relu'), is(0.5), draw(84), out(84)],
+      ],
+      roundings: 64,
+    }),
+  ],
+  batchNormGrad: [
+    () => ({
+      args: [
+        ...[is(3), is(4), is(7), is(0.1), draw(84), draw(4), draw(4, 'positive'), draw(4), draw(84)],
+        ...[out(84), out(4), out(4)],
+      ],
+      roundings: 256,
+    }),
+  ],
   gather: [() => ({ args: [is(3), is(5), is(4), ids(7, 5), draw(60), out(84)], roundings: 0 })],
   scatterAdd: [() => ({ args: [is(3), is(5), is(4), ids(7, 5), draw(84), out(60)], roundings: 16 })],
   cauchy: [() => ({ args: [is(6), is(9), stack(4, 9), stack(6, 9), out(54)], roundings: 16 })],
@@ -222,7 +241,7 @@ const calls: Record<Exclude<KernelName, 'random' | 'cast' | 'argsort'>, (() => O
 
 type Run = (...args: unknown[]) => void
 
-/** What a backend makes of a call. With `shift`, every buffer is a view that begins inside of its memory. */
+/** The results of a call on a backend. With `shift`, every buffer is a view that begins inside of its memory. */
 async function computed(
   backend: Backend,
   name: string,
@@ -249,7 +268,7 @@ async function computed(
   })
   ;(backend.kernels as unknown as Record<string, Run>)[name]!(...given)
   const results = await Promise.all(outputs.map(async o => [...(await backend.read(o))]))
-  // What lies beside a view stays.
+  // The memory beside a view stays.
   if (shift) {
     for (const owner of owners) {
       const all = await backend.read(owner)
@@ -276,7 +295,7 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     console.log(`${info.kernelClass} on ${info.renderer}`)
   })
 
-  it('has a call for every kernel', () => {
+  it('every kernel has a call', () => {
     const missing = Object.keys(contract).filter(name => !(name in calls))
     expect(missing).toEqual(['cast', 'argsort', 'random'])
   })
@@ -394,7 +413,7 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     const x = backend.alloc('f32', 1)
     expect(() => backend.kernels.random('uniform', 1, 0, x)).toThrow(/same bits/)
     backend.release(x)
-    // What is on the device of WebGPU cannot be read at once, and says so.
+    // Buffers on the device of WebGPU cannot be read at once, and say so.
     if (mode === 'webgpu') return
     backend.policy = 'fallback'
     try {

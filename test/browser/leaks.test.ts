@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { device, modes } from './devices.js'
 import { losses } from './tower.js'
 
-// What the browser itself has made and not deleted, by its own calls: textures on WebGL, buffers on WebGPU.
+// Objects that the browser has made and not deleted, by its own calls: textures on WebGL, buffers on WebGPU.
 
 const live = new Set<unknown>()
 let made = 0

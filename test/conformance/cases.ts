@@ -172,6 +172,7 @@ export const cases: Record<string, readonly Case[]> = {
   min: axes({ axes: [-1], keepdims: false }),
   minimum: selections,
   mish: smooth,
+  softsign: smooth,
   mse: [{ inputs: [real(2, 3), real(2, 3)] }],
   mul: pairs,
   neg: smooth,

@@ -105,6 +105,7 @@ export const plain: Readonly<Record<string, Definition>> = {
   sinh: pointwise(([a]) => Math.sinh(a!)),
   cosh: pointwise(([a]) => Math.cosh(a!)),
   mish: pointwise(([a]) => a! * Math.tanh(Math.log1p(Math.exp(a!)))),
+  softsign: pointwise(([a]) => a! / (1 + Math.abs(a!))),
   hardSigmoid: pointwise(([a]) => Math.min(1, Math.max(0, a! / 6 + 0.5))),
   hardSwish: pointwise(([a]) => a! * Math.min(1, Math.max(0, a! / 6 + 0.5))),
   clip: pointwise(([a], { min, max }: { min: number; max: number }) => Math.min(max, Math.max(min, a!))),

@@ -99,6 +99,24 @@ const TAYLOR: Record<string, readonly (readonly number[])[]> = {
     [0.3125, 1.252972622867016, -1.0527227119356304, -0.18228964708842085, -0.25757290393792454],
     [0.9990234375, 0.04419777114571532, -22.632943293569802, -5791.2029831620985, -2965579.707348277],
   ],
+  softsign: [
+    [-8589934592.0, -0.9999999998835847, 1.3552527152913362e-20, 1.5777218098910106e-30, 1.8367099223045395e-40],
+    [-1.0, -0.5, 0.25, 0.125, 0.0625],
+    [0.3125, 0.23809523809523808, 0.5804988662131519, -0.4422848504481158, 0.33697893367475484],
+    [3.0, 0.75, 0.0625, -0.015625, 0.00390625],
+    [1048576.0, 0.9999990463265931, 9.094929670519338e-13, -8.673592564512991e-19, 8.2717745711693e-25],
+    [2 ** 60, 1.0, 7.52316384526264e-37, -6.525304467998525e-55, 5.659799424266695e-73],
+  ],
+  sinh: [
+    [-20.0, -242582597.70489514, 242582597.70489514, -121291298.85244757, 40430432.95081586],
+    [0.5, 0.5210953054937474, 1.1276259652063807, 0.2605476527468737, 0.18793766086773014],
+    [3.0, 10.017874927409903, 10.067661995777765, 5.008937463704951, 1.677943665962961],
+  ],
+  cosh: [
+    [-20.0, 242582597.70489514, -242582597.70489514, 121291298.85244757, -40430432.95081586],
+    [0.5, 1.1276259652063807, 0.5210953054937474, 0.5638129826031903, 0.08684921758229122],
+    [3.0, 10.067661995777765, 10.017874927409903, 5.033830997888883, 1.6696458212349836],
+  ],
   log1p: [
     [-0.875, -2.0794415416798357, 8.0, -32.0, 170.66666666666666],
     [1.1641532182693481e-10, 1.1641532182015855e-10, 0.9999999998835847, -0.4999999998835847, 0.333333333216918],
@@ -143,10 +161,21 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
   const SPECIAL = [Number.NaN, Infinity, -Infinity, 0, -0, 1e-40, huge, -huge, 40, -40, 800, -800, 1]
   const unary: Record<string, Unary> = {
     ...Object.fromEntries(
-      [...Object.keys(TAYLOR), 'relu', 'abs', 'log', 'sqrt', 'rsqrt', 'reciprocal', 'sin', 'cos'].map(n => [
-        n,
-        named[n]!,
-      ]),
+      [
+        ...Object.keys(TAYLOR),
+        'mish',
+        'hardSwish',
+        'hardSigmoid',
+        'relu6',
+        'relu',
+        'abs',
+        'log',
+        'sqrt',
+        'rsqrt',
+        'reciprocal',
+        'sin',
+        'cos',
+      ].map(n => [n, named[n]!]),
     ),
     ...Object.fromEntries([0.5, 1.5, 2, 3, 5, -1.5, 0].map(r => [`pow ${r}`, (x: Tensor) => pow(x, r)])),
     max: x => max(x),
@@ -286,6 +315,33 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
     const slopes = (f: Unary, at: readonly number[]) => numbers(grad((v: Tensor) => sum(f(v)))(make(at)))
     expect(slopes(ops.hardSwish, [-4, 2.9375, 4, 5])).toEqual([0, expect.closeTo(1.47917, 5), 1, 1])
     expect(slopes(ops.mish, [800, 801])).toEqual([1, 1])
+  })
+
+  it.each([
+    // Derivatives at 2^−10 that vanish at 0, by mpmath; they lie within what the function or its slope rounds to there.
+    ['tanh', 2, -0.0019531225164751476],
+    ['sigmoid', 2, -0.0001220702736949006],
+    ['asin', 2, 0.0009765638969855273],
+    ['softplus', 3, -0.0001220702736949006],
+    ['silu', 3, -0.0004882810171694193],
+    ['geluTanh', 3, -0.0015660803562352827],
+  ] as const)('%s keeps the digits of derivative %i near 0', (name, order, exact) => {
+    const f = named[name]!
+    let derivative = (x: Tensor) => grad((v: Tensor) => sum(f(v)))(x)
+    for (let k = 2; k <= order; k++) {
+      const before = derivative
+      derivative = x => grad((v: Tensor) => sum(before(v)))(x)
+      const along = jvp(before, make([2 ** -10]), make([1]))[1].item()
+      if (k === order) expect(Math.abs(along / exact - 1)).toBeLessThan(32 * eps)
+    }
+    expect(Math.abs(derivative(make([2 ** -10])).item() / exact - 1)).toBeLessThan(32 * eps)
+  })
+
+  it('slopes of sinh and cosh overflow as they do, and are no ∞ − ∞', () => {
+    const slopes = (f: Unary, at: readonly number[]) => numbers(grad((v: Tensor) => sum(f(v)))(make(at)))
+    const at = [1e4, -1e4, Infinity, -Infinity]
+    expect(slopes(ops.sinh, at)).toEqual([Infinity, Infinity, Infinity, Infinity])
+    expect(slopes(ops.cosh, at)).toEqual([Infinity, -Infinity, Infinity, -Infinity])
   })
 
   it('a tie is shared in both modes, and NaN makes value and derivatives NaN', () => {

@@ -21,12 +21,11 @@ import {
   vjp,
   zeros,
 } from '@unravel/tensor'
-import { apply, leaves, type Op, opTable } from '@unravel/tensor/internals'
+import { apply, leaves, opTable } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { type Case, cases } from './cases.js'
 
-// biome-ignore lint/suspicious/noExplicitAny: ops differ in their attributes
-type AnyOp = Op<any>
+type AnyOp = (typeof opTable)[number]
 type Body = (xs: readonly Tensor[]) => Tensor
 
 interface Type {
@@ -99,39 +98,42 @@ const interpreters: Record<string, (f: Body, xs: readonly Tensor[]) => { shape: 
 const item = (t: Tensor) => ({ shape: t.shape.slice(1), dtype: t.dtype })
 
 describe.each([js(), wasm()])('on $name every interpreter refuses what numbers are refused', backend => {
-  it.each(opTable.filter(op => cases[op.name]!.length > 0).map(op => [op.name, op] as const))('%s', (_, op: AnyOp) => {
-    for (const c of cases[op.name]!) {
-      for (const [name, types] of changed(c, backend)) {
-        scope(() => {
-          // Index 0 is inside of whatever is not empty.
-          const inputs = types.map(t => full(t.shape, t.dtype === 'i32' ? 0 : 1, t))
-          const wanted = outcome(() => apply(op, inputs, c.attrs))
-          if (wanted.includes('Error: ')) expect(wanted, name).toMatch(refusal)
-          const floats = inputs.map((_, i) => i).filter(i => inputs[i]!.dtype !== 'i32')
-          // Each alone, then all together.
-          for (const traced of [...floats.map(i => [i]), ...(floats.length > 1 ? [floats] : [])]) {
-            const f: Body = xs => {
-              const all: Tensor[] = [...inputs]
-              traced.forEach((i, j) => {
-                all[i] = xs[j]!
-              })
-              return apply(op, all, c.attrs)
+  it.each(opTable.filter(op => cases[op.name]!.length > 0).map(op => [op.name, op] as const))(
+    '%s refuses the same inputs in every interpreter',
+    (_, op: AnyOp) => {
+      for (const c of cases[op.name]!) {
+        for (const [name, types] of changed(c, backend)) {
+          scope(() => {
+            // Index 0 is inside of whatever is not empty.
+            const inputs = types.map(t => full(t.shape, t.dtype === 'i32' ? 0 : 1, t))
+            const wanted = outcome(() => apply(op, inputs, c.attrs))
+            if (wanted.includes('Error: ')) expect(wanted, name).toMatch(refusal)
+            const floats = inputs.map((_, i) => i).filter(i => inputs[i]!.dtype !== 'i32')
+            // Each alone, then all together.
+            for (const traced of [...floats.map(i => [i]), ...(floats.length > 1 ? [floats] : [])]) {
+              const f: Body = xs => {
+                const all: Tensor[] = [...inputs]
+                traced.forEach((i, j) => {
+                  all[i] = xs[j]!
+                })
+                return apply(op, all, c.attrs)
+              }
+              const xs = traced.map(i => inputs[i]!)
+              for (const [interpreter, value] of Object.entries(interpreters)) {
+                const got = outcome(() => value(f, xs))
+                expect(got, `${name}: ${interpreter} of ${traced}`).toBe(wanted)
+              }
+              if (traced.length > 1) continue
+              const x = xs[0]!
+              const got = outcome(() => gated(h => f([h]), x, reshape(x, [1, ...x.shape]), 2).value)
+              if (!got.startsWith('RuleError') || /^(Shape|Backend)Error/.test(wanted))
+                expect(got, `${name}: gated`).toBe(wanted)
             }
-            const xs = traced.map(i => inputs[i]!)
-            for (const [interpreter, value] of Object.entries(interpreters)) {
-              const got = outcome(() => value(f, xs))
-              expect(got, `${name}: ${interpreter} of ${traced}`).toBe(wanted)
-            }
-            if (traced.length > 1) continue
-            const x = xs[0]!
-            const got = outcome(() => gated(h => f([h]), x, reshape(x, [1, ...x.shape]), 2).value)
-            if (!got.startsWith('RuleError') || /^(Shape|Backend)Error/.test(wanted))
-              expect(got, `${name}: gated`).toBe(wanted)
-          }
-        })
+          })
+        }
       }
-    }
-  })
+    },
+  )
 })
 
 const f64 = (...shape: number[]) => ones(shape, { dtype: 'f64' })

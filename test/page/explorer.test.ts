@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expansionDocument } from '@unravel/report'
-import { type ArrayData, formatSafetensors, parseSafetensors } from '@unravel/tensor'
+import { type ArrayData, formatNpy, formatSafetensors, parseNpy, parseSafetensors } from '@unravel/tensor'
 import { type Browser, chromium, type Page } from 'playwright'
 import { build, type PreviewServer, preview } from 'vite'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { modelOf } from '../../packages/graph/src/oracles/onnx.js'
 
 // The explorer as it is served: built, opened in Chromium, asked.
 
@@ -20,7 +21,7 @@ let server: PreviewServer
 let browser: Browser
 let page: Page
 let url: string
-/** What the page asked other hosts for, and what it complained of. */
+/** The requests of the page to other hosts, and its errors. */
 const [elsewhere, complaints]: [string[], string[]] = [[], []]
 
 beforeAll(async () => {
@@ -51,10 +52,19 @@ beforeEach(async () => {
 
 const text = async (id: string) => (await page.textContent(`#${id}`))!
 
-/** What the page shows once its table begins as `wanted` does. */
+/** The page's text once its table begins as `wanted` does. */
 async function table(wanted: RegExp): Promise<string> {
   await expect.poll(async () => `${await text('table')}${await text('error')}`, { timeout: 30_000 }).toMatch(wanted)
   return text('table')
+}
+
+/** Drops files and folders on the page. */
+async function drop(...paths: string[]) {
+  const root = await page.context().newCDPSession(page)
+  const data = { items: [], files: paths, dragOperationsMask: 1 }
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+    await root.send('Input.dispatchDragEvent', { type, x: 50, y: 50, data })
+  }
 }
 
 async function saved() {
@@ -104,13 +114,6 @@ const blocks = (name: string): number => JSON.parse(readFileSync(oracle(name, 'e
 
 it('opens a folder as it was written: dropped on the page, chosen, in shards', async () => {
   await page.locator('[name=expansion]').selectOption('gated')
-  const root = await page.context().newCDPSession(page)
-  const drop = async (...paths: string[]) => {
-    const data = { items: [], files: paths, dragOperationsMask: 1 }
-    for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
-      await root.send('Input.dispatchDragEvent', { type, x: 50, y: 50, data })
-    }
-  }
   const folder = oracle('granite-tiny', '.')
   await drop(folder)
   const { blocks } = JSON.parse(readFileSync(oracle('granite-tiny', 'expected.json'), 'utf8'))
@@ -139,6 +142,97 @@ it('opens a folder as it was written: dropped on the page, chosen, in shards', a
   rmSync(join(shards, 'model-1.safetensors'))
   await drop(shards)
   await expect.poll(() => text('error')).toMatch(/missing: model-1\.safetensors/)
+})
+
+const graphs = fileURLToPath(new URL('../../packages/graph/fixtures/torch', import.meta.url))
+const exported = (file: string) => join(graphs, file)
+const additions = () => page.locator('#stream circle').count()
+const blocksDrawn = () => page.locator('#stream circle.block').count()
+
+it('takes a dropped ONNX file: draws its stream, and counts its blocks or all of its additions', async () => {
+  await page.locator('[name=expansion]').selectOption('gated')
+  await drop(exported('esrgan-13.onnx'), exported('esrgan.input.npy'))
+  await table(/^gated expansion of esrgan-13.onnx and esrgan.input.npy\n1 block, λ = 1,/)
+  expect([await additions(), await blocksDrawn()]).toEqual([7, 1])
+  expect(await text('stream')).toContain('λ 0.2')
+  expect(await text('inspection')).toMatch(/residual addition +skip +λ +level/)
+  const expected = parseNpy(readFileSync(exported('esrgan.output.npy')))
+  const norm = Math.hypot(...expected.data) / Math.sqrt(expected.shape[0]!)
+  expect(Math.abs((await saved()).output_norm! - norm) / norm).toBeLessThan(1e-5)
+
+  await page.locator('[name=sites]').selectOption('all')
+  await table(/^gated expansion of esrgan.*\n7 residual additions, λ = 0.200 to 1.00/)
+  const all = await saved()
+  expect([all.sites, all.norms.length]).toEqual(['all', 8])
+  expect(all.remainder.at(-1)).toBeLessThan(1e-9)
+  await page.locator('[name=factor]').fill('-1')
+  await table(/\n7 residual additions, λ = 0.100 to 0.500/)
+  expect(await page.isVisible('#structure')).toBe(true)
+  await page.locator('[name=network]').selectOption('drawn')
+  await table(/^gated expansion of a tower with drawn weights/)
+  expect(await page.isVisible('#structure')).toBe(false)
+})
+
+it('draws inputs for an ONNX file without any', async () => {
+  await page.setInputFiles('#files', exported('mobilenetv3-14.onnx'))
+  await table(/^taylor expansion of mobilenetv3-14.onnx and drawn inputs\n2 blocks, .* 1 input,/)
+  expect(await blocksDrawn()).toBe(2)
+})
+
+it('takes a dropped model.json of TensorFlow.js with its shards, and one of its outputs', async () => {
+  // y = x + relu(xW + b) in two outputs: the sum, and a layer after it.
+  const dense = (name: string, from: string, activation: string) => ({
+    class_name: 'Dense',
+    name,
+    config: { name, units: 2, activation, use_bias: true },
+    inbound_nodes: [[[from, 0, 0, {}]]],
+  })
+  const layers = [
+    { class_name: 'InputLayer', name: 'x', config: { name: 'x', batch_input_shape: [null, 2] }, inbound_nodes: [] },
+    dense('inner', 'x', 'relu'),
+    { class_name: 'Add', name: 'sum', config: { name: 'sum' }, inbound_nodes: [[['x', 0, 0, {}], ['inner', 0, 0, {}]]] },
+    dense('last', 'sum', 'linear'),
+  ] // biome-ignore format: a layer a row
+  const config = { name: 'm', layers, input_layers: [['x', 0, 0]], output_layers: [['last', 0, 0], ['sum', 0, 0]] } // biome-ignore format: short
+  const weights = ['inner', 'last'].flatMap(name => [
+    { name: `${name}/kernel`, shape: [2, 2], dtype: 'float32' },
+    { name: `${name}/bias`, shape: [2], dtype: 'float32' },
+  ])
+  const folder = join(scratch, 'tfjs')
+  mkdirSync(folder)
+  const manifest = [{ paths: ['group1-shard1of2', 'group1-shard2of2'], weights }]
+  const model = { modelTopology: { model_config: { class_name: 'Model', config } }, weightsManifest: manifest }
+  writeFileSync(join(folder, 'model.json'), JSON.stringify(model))
+  const numbers = Float32Array.of(1, 0.5, -0.5, 2, 0.25, -0.25, /* last */ 1, 1, 0, -1, 0, 3)
+  const bytes = new Uint8Array(numbers.buffer)
+  writeFileSync(join(folder, 'group1-shard1of2'), bytes.subarray(0, 21))
+  await drop(folder)
+  await expect.poll(() => text('error')).toMatch(/missing: group1-shard2of2; choose all files/)
+  writeFileSync(join(folder, 'group1-shard2of2'), bytes.subarray(21))
+  const input: ArrayData = { shape: [1, 2], dtype: 'f64', data: Float64Array.of(1, 2) }
+  writeFileSync(join(folder, 'x.npy'), formatNpy(input))
+  await page.locator('[name=expansion]').selectOption('gated')
+  await drop(folder)
+  await table(/^gated expansion of model.json and x.npy\n1 block/)
+  // relu(1·1 − 0.5·2 + 0.25, 0.5·1 + 2·2 − 0.25) = (0.25, 4.25), and the last layer of x and of that.
+  const near = (norms: readonly (number | null)[], want: readonly number[]) =>
+    want.forEach((w, i) => expect(norms[i]).toBeCloseTo(w, 12)) // biome-ignore format: short
+  near((await saved()).norms, [Math.hypot(1, 2), Math.hypot(0.25, -4)])
+  expect(await page.locator('[name=output] option').allTextContents()).toEqual(['last', 'sum'])
+  await page.locator('[name=output]').selectOption('sum')
+  await expect.poll(async () => (await saved()).output_norm).toBeCloseTo(Math.hypot(1.25, 6.25), 12)
+  near((await saved()).norms, [Math.hypot(1, 2), Math.hypot(0.25, 4.25)])
+})
+
+it('says which operators of a graph are not supported, and asks for one of several graphs', async () => {
+  await page.setInputFiles('#files', [exported('vit-12.onnx'), exported('resnet-9.onnx')])
+  await expect.poll(() => text('error')).toMatch(/^2 networks \(vit-12.onnx, resnet-9.onnx\): choose one/)
+  const x = { name: 'x', shape: [1, 3] }
+  const nodes = [{ op: 'LSTM', inputs: ['x'], outputs: ['h'] }, { op: 'Add', inputs: ['h', 'x'], outputs: ['y'] }] // biome-ignore format: short
+  const recurrent = join(scratch, 'recurrent.onnx')
+  writeFileSync(recurrent, Uint8Array.from(modelOf({ nodes, inputs: [x], outputs: [{ name: 'y' }] })))
+  await page.setInputFiles('#files', recurrent)
+  await expect.poll(() => text('error')).toMatch(/the operator LSTM .* is not supported: it is recurrent/)
 })
 
 it('says what is wrong with files, and goes on', async () => {

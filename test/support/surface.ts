@@ -1,6 +1,6 @@
 import ts from 'typescript'
 
-/** What the declarations of some entries offer. */
+/** The names that the declarations of some entries export. */
 export interface Surface {
   /** By entry: the names it exports, types marked. */
   readonly names: Readonly<Record<string, readonly string[]>>
@@ -36,7 +36,7 @@ export function surfaceOf(files: Readonly<Record<string, string>>): Surface {
   const ours = (symbol: ts.Symbol) =>
     symbol.declarations?.some(declaration => {
       const { fileName } = declaration.getSourceFile()
-      // What stands in `declare global` is everyone's.
+      // Declarations in `declare global` are everyone's.
       if (ts.isModuleBlock(declaration.parent)) return false
       const named = ts.isInterfaceDeclaration(declaration) || ts.isClassDeclaration(declaration)
       return named && folders.some(folder => fileName.startsWith(folder))

@@ -5,22 +5,22 @@ export const modes: readonly GpuMode[] = typeof document === 'undefined' ? ['hea
 
 const opened = new Map<GpuMode, Promise<GpuBackend>>()
 
-/** The device of a mode, opened once; rejects with the reason where there is none. Nothing falls back unseen. */
+/** The device of a mode, opened once; rejects with the reason where there is none. No kernel falls back unseen. */
 export function device(mode: GpuMode): Promise<GpuBackend> {
   let backend = opened.get(mode)
   if (backend === undefined) opened.set(mode, (backend = gpu({ mode, otherwise: 'throw', policy: 'throw' })))
   return backend
 }
 
-/** Why there is no device at all, and how to have one; undefined where there is one. */
+/** The reason for a missing device, and its remedy; undefined where a device was found. */
 export async function noDevice(): Promise<string | undefined> {
   const found = await Promise.allSettled(modes.map(device))
   if (found.some(f => f.status === 'fulfilled')) return undefined
   if (typeof document !== 'undefined') return `this browser has none of ${modes.join(', ')}`
-  return 'there is no WebGL in Node here: `pnpm bench gpu --browser` measures in Chromium, and bench/README.md says how to build the package gl for headless GL'
+  return 'Node has no WebGL here: `pnpm bench gpu --browser` measures in Chromium, and bench/README.md says how to build the package gl for headless GL'
 }
 
-/** What the device ran on. Headless GL does not name what lies under it: glxinfo asks the same display. */
+/** The processor of a device. Headless GL does not name it: glxinfo asks the same display. */
 export async function rendererOf(backend: GpuBackend): Promise<string> {
   const { mode, renderer } = backend.info()
   if (mode !== 'headlessgl') return renderer

@@ -4,7 +4,7 @@ import type { Browsing } from '../options.js'
 import type { Row } from '../record.js'
 import type { Size } from '../types.js'
 
-/** What the page tells: a line, a row, or nothing more. */
+/** A message of the page: a line, a row, or the end. */
 export interface News {
   readonly text?: string
   readonly row?: Row
@@ -19,7 +19,7 @@ const args = [
   '--enable-unsafe-webgpu',
 ]
 
-/** The rows of the suite gpu as a page measures them, in a headless Chromium or in the browser of whoever opens it. */
+/** The rows of the suite gpu as a page measures them, in a headless Chromium or in any browser that opens it. */
 export async function* inBrowser(
   where: Browsing,
   { quick }: Size,

@@ -7,7 +7,7 @@ import type { ConvWork, Floats, Matmul, TaylorWork, TrainingWork } from '../work
 
 export type GpuWork = Matmul | ConvWork | TrainingWork | TaylorWork
 
-/** Work that is asked for `calls` times before one waits: what waiting costs on a device does not hide what it computes. */
+/** Work that is called `calls` times before the wait, so that the cost of waiting on a device does not hide that of computing. */
 const calls = 8
 
 interface Prepared {

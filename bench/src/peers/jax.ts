@@ -66,7 +66,8 @@ function implementation(jax: typeof Jax, work: Work): Parts | undefined {
     case 'add':
       return functional((a, b) => np.add(a!, b!), put(work.a, [work.a.length]), put(work.b, [work.b.length]))
     case 'conv': {
-      const { batch, channels, out, size } = work
+      const { batch, channels, out, size, groups } = work
+      if (groups > 1) return undefined
       const x = put(work.x, [batch, channels, size, size])
       const w = put(work.w, [out, channels, 3, 3])
       const conv = (x: Jax.Array, w: Jax.Array) => lax.conv(x, w, [1, 1], 'SAME')
@@ -81,6 +82,7 @@ function implementation(jax: typeof Jax, work: Work): Parts | undefined {
     case 'training':
       return training(jax, put, work.net, put(work.target, [work.net.batch, work.net.width]), work.rate)
     case 'taylor':
+    case 'network':
       return undefined
     default: {
       const x = put(work.x, [work.rows, work.n])

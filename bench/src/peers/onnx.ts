@@ -1,6 +1,7 @@
+import { foldedFor } from '../networks.js'
 import type { Contender, Peer } from '../types.js'
-import type { Net, Work } from '../works.js'
-import { type OnnxNode, type OnnxTensor, onnxModel } from './onnxModel.js'
+import type { Net, NetworkWork, Work } from '../works.js'
+import { type Attribute, type OnnxNode, type OnnxTensor, onnxModel } from './onnxModel.js'
 import { versionOf } from './version.js'
 
 type Ort = typeof import('onnxruntime-web')
@@ -21,17 +22,24 @@ export async function load(): Promise<Peer> {
     name: 'onnxruntime-web',
     version: versionOf('onnxruntime-web'),
     async prepare(work) {
+      if (work.kind === 'network') return network(ort, work)
       const graph = graphOf(work)
       return graph && contender(ort, graph)
     },
   }
 }
 
-async function contender(ort: Ort, { x, output, constants, nodes }: Graph): Promise<Contender> {
-  const model = onnxModel({ inputs: [{ name: 'x', shape: x.shape }], output, constants: constants ?? [], nodes })
-  const session = await withoutWorker(() =>
+const modelOf = ({ x, output, constants = [], nodes }: Graph): Uint8Array =>
+  onnxModel({ inputs: [{ name: 'x', shape: x.shape }], output, constants, nodes })
+
+const sessionOf = (ort: Ort, model: Uint8Array) =>
+  withoutWorker(() =>
     ort.InferenceSession.create(model, { executionProviders: ['wasm'], graphOptimizationLevel: 'all' }),
   )
+
+async function contender(ort: Ort, graph: Graph): Promise<Contender> {
+  const { x } = graph
+  const session = await sessionOf(ort, modelOf(graph))
   const feeds = { x: new ort.Tensor('float32', x.data, x.shape) }
   return {
     name: 'onnxruntime-web',
@@ -40,6 +48,50 @@ async function contender(ort: Ort, { x, output, constants, nodes }: Graph): Prom
     runAsync: () => session.run(feeds),
     result: async () => (await session.run(feeds)).y!.data as Float32Array,
     dispose: () => session.release(),
+  }
+}
+
+/** A network from the bytes of an ONNX file; with `reading`, the clock includes the making of the session. */
+async function network(ort: Ort, work: NetworkWork): Promise<Contender> {
+  const graph = networkGraph(work)
+  if (!work.reading) return contender(ort, graph)
+  const model = modelOf(graph)
+  const once = async () => {
+    const one = await sessionOf(ort, model)
+    const values = (await one.run({ x: new ort.Tensor('float32', work.x, work.shape) })).y!.data as Float32Array
+    await one.release()
+    return values
+  }
+  return { name: 'onnxruntime-web', backend: 'wasm', variant: 'SIMD', runAsync: once, result: once }
+}
+
+/** Attributes that are no integers though they may look so. */
+const floats: ReadonlySet<string> = new Set(['alpha', 'beta', 'gamma', 'epsilon', 'cubic_coeff_a'])
+
+/** The network as our reader has it, for inputs of the work's shape, with channels first inside. */
+function networkGraph(work: NetworkWork): Graph {
+  const { inputs, outputs, nodes, constants, declared } = foldedFor(work)
+  const renamed = (name: string) => (name === inputs[0]!.name ? 'x' : name === outputs[0]!.name ? 'y' : name)
+  return {
+    x: { data: work.x, shape: work.shape },
+    output: declared.get(outputs[0]!.name)!.shape as number[],
+    constants: [...constants].map(([name, constant]) => {
+      const { shape, data } = constant.read()
+      return { name, shape, data: data as OnnxTensor['data'] }
+    }),
+    nodes: nodes.map(node => ({
+      op: node.op,
+      inputs: node.inputs.map(renamed),
+      output: renamed(node.outputs[0]!),
+      attributes: Object.fromEntries(
+        Object.entries(node.attributes as Record<string, number | string | readonly number[]>).map(
+          ([key, value]): [string, Attribute] => [
+            key,
+            typeof value === 'number' && floats.has(key) ? { float: value } : value,
+          ],
+        ),
+      ),
+    })),
   }
 }
 
@@ -55,7 +107,7 @@ async function withoutWorker<T>(body: () => Promise<T>): Promise<T> {
 
 const scalar = (name: string, value: number): OnnxTensor => ({ name, shape: [], data: Float32Array.of(value) })
 
-function graphOf(work: Work): Graph | undefined {
+function graphOf(work: Exclude<Work, NetworkWork>): Graph | undefined {
   switch (work.kind) {
     case 'matmul': {
       if (work.dtype === 'f64' || work.transA || work.transB) return undefined
@@ -84,12 +136,12 @@ function graphOf(work: Work): Graph | undefined {
     }
     case 'conv': {
       if (work.backward) return undefined
-      const { batch, channels, out, size } = work
+      const { batch, channels, out, size, groups: group } = work
       return {
         x: { data: work.x, shape: [batch, channels, size, size] },
         output: [batch, out, size, size],
-        constants: [{ name: 'w', shape: [out, channels, 3, 3], data: work.w }],
-        nodes: [{ op: 'Conv', inputs: ['x', 'w'], output: 'y', attributes: { pads: [1, 1, 1, 1] } }],
+        constants: [{ name: 'w', shape: [out, channels / group, 3, 3], data: work.w }],
+        nodes: [{ op: 'Conv', inputs: ['x', 'w'], output: 'y', attributes: { pads: [1, 1, 1, 1], group } }],
       }
     }
     case 'tower':

@@ -29,8 +29,8 @@ const string = (field: number, value: string) => bytes(field, text.encode(value)
 const float = (field: number, value: number) =>
   concat([Uint8Array.from(varint((field << 3) | 5)), new Uint8Array(Float32Array.of(value).buffer)])
 
-/** A number, a list of integers, or {float}. */
-export type Attribute = number | readonly number[] | { readonly float: number }
+/** A number, a list of integers, a string, or {float}. */
+export type Attribute = number | string | readonly number[] | { readonly float: number }
 
 export interface OnnxNode {
   readonly op: string
@@ -58,6 +58,7 @@ const constant = ({ name, shape, data }: OnnxTensor) =>
 
 function attribute(name: string, value: Attribute): Uint8Array {
   if (typeof value === 'number') return concat([string(1, name), number(3, value), number(20, 2)])
+  if (typeof value === 'string') return concat([string(1, name), string(4, value), number(20, 3)])
   if ('float' in value) return concat([string(1, name), float(2, value.float), number(20, 1)])
   return concat([string(1, name), ...value.map(v => number(8, v)), number(20, 7)])
 }

@@ -100,11 +100,11 @@ def torch_work(w, a):
         return {'sum': lambda: t['x'].sum(), 'sumRows': lambda: t['x'].sum(1), 'sumColumns': lambda: t['x'].sum(0)}[kind]
     if kind == 'conv':
         if not w['backward']:
-            return lambda: functional.conv2d(t['x'], t['w'], padding=1)
+            return lambda: functional.conv2d(t['x'], t['w'], padding=1, groups=w['groups'])
 
         def both():
             x, k = t['x'].detach().requires_grad_(), t['w'].detach().requires_grad_()
-            y = functional.conv2d(x, k, padding=1)
+            y = functional.conv2d(x, k, padding=1, groups=w['groups'])
             (0.5 * (y * y).sum()).backward()
             return torch.cat([x.grad.reshape(-1), k.grad.reshape(-1)])
 

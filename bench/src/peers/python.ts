@@ -118,7 +118,10 @@ function describe(work: Work, fileOf: (data: Floats) => string): object | undefi
       return { kind: 'add', arrays: { a: put(work.a, [work.a.length]), b: put(work.b, [work.b.length]) } }
     case 'conv': {
       const { x, w, batch, channels, out, size, ...rest } = work
-      return { ...rest, arrays: { x: put(x, [batch, channels, size, size]), w: put(w, [out, channels, 3, 3]) } }
+      return {
+        ...rest,
+        arrays: { x: put(x, [batch, channels, size, size]), w: put(w, [out, channels / work.groups, 3, 3]) },
+      }
     }
     case 'tower':
     case 'training':
@@ -135,6 +138,8 @@ function describe(work: Work, fileOf: (data: Floats) => string): object | undefi
         work.kind === 'training' ? { rate: work.rate } : work.kind === 'taylor' ? { orders: work.orders } : {}
       return { kind: work.kind, scale, ...rest, arrays }
     }
+    case 'network':
+      return undefined
     default: {
       const { x, ...rest } = work
       return { ...rest, arrays: { x: put(x, [work.rows, work.n]) } }

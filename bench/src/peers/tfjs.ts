@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type * as Tf from '@tensorflow/tfjs-core'
+import { partsAt } from '../networks.js'
 import type { Contender, Peer } from '../types.js'
-import type { Net, Work } from '../works.js'
+import type { Net, NetworkWork, Work } from '../works.js'
 import { fromNhwc, toHwio, toNhwc } from './layouts.js'
 
 /** TensorFlow.js on one of its backends. The wasm backend computes in f32 only and on as many threads as it is told. */
@@ -28,7 +29,7 @@ export async function load(backend: 'wasm' | 'cpu'): Promise<Peer> {
     version: tf.version_core,
     async prepare(work) {
       await tf.setBackend(backend)
-      const parts = implementation(tf, work, backend)
+      const parts = work.kind === 'network' ? await network(tf, work, backend) : implementation(tf, work, backend)
       return (
         parts && {
           name,
@@ -63,7 +64,7 @@ function functional(
   }
 }
 
-function implementation(tf: typeof Tf, work: Work, backend: string): Parts | undefined {
+function implementation(tf: typeof Tf, work: Exclude<Work, NetworkWork>, backend: string): Parts | undefined {
   if ('dtype' in work && work.dtype === 'f64') return undefined
   switch (work.kind) {
     case 'matmul': {
@@ -83,11 +84,14 @@ function implementation(tf: typeof Tf, work: Work, backend: string): Parts | und
     }
     case 'conv': {
       if (work.backward) return undefined // the wasm backend has no kernel for the gradient of the filter
-      const { batch, channels, out, size } = work
+      const { batch, channels, out, size, groups } = work
+      const depthwise = groups === channels && out === channels
+      if (groups > 1 && !depthwise) return undefined
       const x = tf.tensor4d(toNhwc(work.x, batch, channels, size, size), [batch, size, size, channels])
-      const w = tf.tensor4d(toHwio(work.w, out, channels, 3, 3), [3, 3, channels, out])
+      const hwio = toHwio(work.w, out, channels / groups, 3, 3)
+      const w = tf.tensor4d(hwio, depthwise ? [3, 3, channels, 1] : [3, 3, channels, out])
       return functional(
-        () => tf.conv2d(x, w, 1, 'same'),
+        () => (depthwise ? tf.depthwiseConv2d(x, w, 1, 'same') : tf.conv2d(x, w, 1, 'same')),
         [x, w],
         y => fromNhwc(y.dataSync(), batch, out, size, size),
       )
@@ -125,6 +129,51 @@ function implementation(tf: typeof Tf, work: Work, backend: string): Parts | und
       const x = tf.tensor2d(work.x, [work.rows, work.n])
       return functional(rows(tf, work.kind, x), [x])
     }
+  }
+}
+
+/** A layers model of ESRGAN's, whose two layers of its own are written as its authors have them. */
+async function network(tf: typeof Tf, work: NetworkWork, backend: string): Promise<Parts | undefined> {
+  if (backend === 'cpu') return undefined
+  const { layers, loadLayersModel } = await import('@tensorflow/tfjs-layers')
+  const only = (inputs: Tf.Tensor | Tf.Tensor[]) => (Array.isArray(inputs) ? inputs[0]! : inputs)
+  class MultiplyBeta extends layers.Layer {
+    static className = 'MultiplyBeta'
+    override call(inputs: Tf.Tensor | Tf.Tensor[]) {
+      return tf.mul(only(inputs), 0.2)
+    }
+  }
+  class PixelShuffle2x extends layers.Layer {
+    static className = 'PixelShuffle2x'
+    override computeOutputShape([b, h, w, c]: number[]) {
+      return [b!, 2 * h!, 2 * w!, c! / 4]
+    }
+    override call(inputs: Tf.Tensor | Tf.Tensor[]) {
+      return tf.depthToSpace(only(inputs) as Tf.Tensor4D, 2, 'NHWC')
+    }
+  }
+  for (const layer of [MultiplyBeta, PixelShuffle2x]) tf.serialization.registerClass(layer)
+  const load = () => {
+    const { topology, weights, data } = partsAt(work.path)
+    const artifacts = { modelTopology: topology, weightSpecs: weights, weightData: data }
+    return loadLayersModel({ load: async () => artifacts as Tf.io.ModelArtifacts })
+  }
+  const x = tf.tensor(work.x, [...work.shape])
+  const model = await load()
+  const pass = (of: typeof model) => tf.tidy(() => (of.predict(x) as Tf.Tensor).dataSync())
+  const readAndPass = async () => {
+    const fresh = await load()
+    const values = pass(fresh)
+    fresh.dispose()
+    return values
+  }
+  return {
+    ...(work.reading ? { runAsync: readAndPass } : { run: () => pass(model) }),
+    result: () => (work.reading ? readAndPass() : pass(model)),
+    dispose: () => {
+      x.dispose()
+      model.dispose()
+    },
   }
 }
 

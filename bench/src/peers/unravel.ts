@@ -1,4 +1,5 @@
 import { taylor } from '@unravel/expansion'
+import { Evaluator, type Flow } from '@unravel/graph'
 import * as kernels from '@unravel/kernels'
 import { run as runTower, type Tower } from '@unravel/resnet'
 import {
@@ -27,7 +28,7 @@ import {
 import type { Dense } from '@unravel/tensor/internals'
 import { kernelsOf } from '../replay.js'
 import type { Contender } from '../types.js'
-import type { ConvWork, Floats, Net, RowsWork, TrainingWork, Work } from '../works.js'
+import type { ConvWork, Floats, Net, NetworkWork, RowsWork, TrainingWork, Work } from '../works.js'
 
 /** Which build of the WebAssembly module this engine is given. */
 export const wasmBuild = (): string => kernels.wasm().build
@@ -142,6 +143,8 @@ function implementation(work: Work, backend: Backend): Omit<Contender, 'name' | 
     }
     case 'training':
       return training(work, backend)
+    case 'network':
+      return networkIn(work, backend)
     case 'taylor': {
       const tower = towerOf(work.net, backend)
       const x = inputOf(work.net, backend)
@@ -159,16 +162,44 @@ function implementation(work: Work, backend: Backend): Omit<Contender, 'name' | 
   }
 }
 
+/** One pass of a network, or its reading and one pass. */
+export function networkIn(
+  { graph, x: data, shape, reading }: NetworkWork,
+  backend: Backend,
+  dtype: 'f32' | 'f64' = 'f32',
+) {
+  const x = tensor(data, { shape, dtype, backend })
+  const load = () => new Evaluator(graph(), { dtype, backend })
+  const pass = (evaluator: Evaluator) =>
+    scope(() => {
+      const { inputs, outputs } = evaluator.graph
+      const values = evaluator.run({ [inputs[0]!.name]: x }, [outputs[0]!.name])
+      return (values[outputs[0]!.name] as Flow).tensor.dense()[0]!.dataSync()
+    })
+  const model = reading ? undefined : load()
+  const once = () => {
+    const now = model ?? load()
+    const values = pass(now)
+    if (reading) now.dispose()
+    return values
+  }
+  const end = () => {
+    model?.dispose()
+    dispose(x)
+  }
+  return { run: once, result: once, dispose: end }
+}
+
 function rows(kind: RowsWork['kind'], x: Tensor): Tensor {
   if (kind === 'softmax') return softmax(x)
   if (kind === 'layerNorm') return layerNorm(x)
   return kind === 'sum' ? sum(x) : sum(x, kind === 'sumRows' ? 1 : 0)
 }
 
-function convolution({ batch, channels, out, size, backward, ...data }: ConvWork, backend: Backend) {
+function convolution({ batch, channels, out, size, groups, backward, ...data }: ConvWork, backend: Backend) {
   const x = tensor(data.x, { shape: [batch, channels, size, size], backend })
-  const w = tensor(data.w, { shape: [out, channels, 3, 3], backend })
-  const forward = (x: Tensor, w: Tensor) => conv2d(x, w, undefined, { padding: 1 })
+  const w = tensor(data.w, { shape: [out, channels / groups, 3, 3], backend })
+  const forward = (x: Tensor, w: Tensor) => conv2d(x, w, undefined, { padding: 1, groups })
   const end = { dispose: () => dispose(x, w) }
   if (!backward) return { ...functional(() => forward(x, w)), ...end }
   const step = valueAndGrad(([x, w]: [Tensor, Tensor]) => {

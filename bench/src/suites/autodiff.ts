@@ -110,7 +110,7 @@ const forget = `
   await run(ops)
   console.log((process.memoryUsage().rss - before) / 2 ** 20)`
 
-/** Growth of resident memory over that many ops whose results nobody disposes, after a warm-up of a tenth, in a process of
+/** Growth of resident memory over that many ops whose results are not disposed, after a warm-up of a tenth, in a process of
  *  its own, MiB. */
 function growth(ops: number): number {
   const child = spawnSync(process.execPath, ['--expose-gc', '--input-type=module', '--eval', forget], {
@@ -124,7 +124,7 @@ function growth(ops: number): number {
 
 export const autodiff: Suite = {
   name: 'autodiff',
-  what: 'what an op costs beside its numbers, dispatch, allocation, tape: what `its kernels` leave of 1×',
+  what: 'cost of an op beside its numbers, dispatch, allocation, tape: the share of 1× that `its kernels` leave',
   cases: () => [small, smallStep, smallPass],
   quantities: ({ quick }) => [
     {

@@ -4,8 +4,8 @@ import type { Contender } from '../types.js'
 import type { Floats, TrainingWork } from '../works.js'
 
 /**
- * The training step written out on the same kernels, without tensors or a tape: every buffer allocated once. What the
- * autodiff of `ours` is measured against.
+ * The training step written out on the same kernels, without tensors or a tape: every buffer allocated once. The
+ * autodiff of `ours` is measured against it.
  */
 export async function byHand({ net, target, rate }: TrainingWork): Promise<Contender> {
   const { kind: backend, ...labels } = variantOf('ours')

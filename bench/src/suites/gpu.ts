@@ -47,7 +47,7 @@ function product(n: number): Case {
 
 function convolution(batch: number, channels: number, size: number): Case {
   const work: ConvWork = {
-    ...{ kind: 'conv', batch, channels, out: channels, size, backward: false },
+    ...{ kind: 'conv', batch, channels, out: channels, size, groups: 1, backward: false },
     x: normal('f32', batch * channels * size ** 2, 1, 8) as Float32Array,
     w: normal('f32', channels ** 2 * 9, 1 / Math.sqrt(9 * channels), 9) as Float32Array,
   }

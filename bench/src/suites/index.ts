@@ -4,6 +4,7 @@ import { commandLine } from './commands.js'
 import { convolution } from './conv.js'
 import { elementwise } from './elementwise.js'
 import { gpu } from './gpu.js'
+import { graphs } from './graphs.js'
 import { language } from './language.js'
 import { matmul } from './matmul.js'
 import { paths } from './paths.js'
@@ -25,6 +26,7 @@ export const suites: readonly Suite[] = [
   training,
   taylor,
   paths,
+  graphs,
   startup,
   commandLine,
   language,

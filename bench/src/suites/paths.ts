@@ -88,7 +88,7 @@ async function gemms({ depth, width, batch, first, second }: Net): Promise<Conte
         }
       }
     },
-    // There is no result to check: the kernel is checked by the suite matmul, the shapes by the pass beside it.
+    // The result is not checked: the kernel is checked by the suite matmul, the shapes by the pass beside it.
     result: () => [],
     dispose: () => {
       for (const buffer of [h, out, ...weights]) backend.release(buffer)

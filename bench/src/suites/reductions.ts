@@ -29,7 +29,7 @@ function normalised(row: Float64Array): Float64Array {
   return row.map(v => (v - mean) / Math.sqrt(variance + 1e-5))
 }
 
-/** What sums along an axis are compared with; the row `sum` checks its result. */
+/** The yardstick of sums along an axis; the row `sum` checks its result. */
 const sumOfAll = async (work: RowsWork): Promise<Contender> => ({
   ...(await ours({ ...work, kind: 'sum' }))!,
   name: 'ours sum of all',

@@ -39,7 +39,7 @@ async function gemms({ net, orders }: TaylorWork): Promise<Contender> {
         product(1, depth + l)
       }
     },
-    // There is no result to check: the kernel is checked by the suite matmul, the shapes by the pass beside it.
+    // The result is not checked: the kernel is checked by the suite matmul, the shapes by the pass beside it.
     result: () => [],
     dispose: () => {
       for (const buffer of [h, out, ...weights]) backend.release(buffer)

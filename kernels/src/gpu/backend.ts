@@ -34,8 +34,12 @@ export interface GpuBackend extends Backend<Texels> {
 }
 
 /** Kernels that stay on the processor, and why. */
+const batchNorms = 'batch norm is made of other kernels on the device'
 const elsewhere: Partial<Record<KernelName, string>> = {
   random: 'random numbers come from the js kernel, so that every backend makes the same bits',
+  batchMoments: batchNorms,
+  batchNorm: batchNorms,
+  batchNormGrad: batchNorms,
   argsort: 'sorting takes steps that depend on the numbers',
   cast: 'conversions between dtypes are made where f64 and i32 live, outside the device',
 }

@@ -2,7 +2,7 @@ import type { Kernels } from '../contract.js'
 import type { Device } from './device.js'
 import type { TexelHeap, Texels } from './memory.js'
 
-/** What a file of kernels needs: the device, the buffers, and the js version of every kernel. */
+/** The device, the buffers, and the js version of every kernel, which every file of kernels needs. */
 export interface Context {
   readonly device: Device
   readonly heap: TexelHeap

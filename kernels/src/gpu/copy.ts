@@ -6,7 +6,7 @@ import { define, eachAxis, numbered, once } from './source.js'
 
 const fillSource = define([], ['value'], 'return value;')
 
-/** Every element of the result finds where it comes from; what the copy does not address stays as it was. */
+/** Every element of the result finds its source; elements that the copy does not address keep their values. */
 const copySource = once((rank: number) =>
   define(
     ['x', 'old'],

@@ -15,7 +15,7 @@ export const kernelClasses = {
 } as const
 export type GpuMode = keyof typeof kernelClasses
 
-// What we use of gpu.js, so that no type of an optional package stands in ours.
+// The part of gpu.js in use, so that no type of an optional package stands in ours.
 
 interface Shortcut {
   (...args: unknown[]): Result | Promise<Result>
@@ -253,7 +253,9 @@ export class Device {
   /** Every kernel that ran must be of the class that was asked for: gpu.js falls back to the processor on its own. */
   #verify({ shortcut: { kernel } }: Compiled): void {
     if (kernel.constructor !== this.#gpu.Kernel) {
-      throw new Error(`gpu.js was asked for ${this.mode} and ran ${kernel.constructor.name}: there is no such device`)
+      throw new Error(
+        `gpu.js was asked for ${this.mode} and ran ${kernel.constructor.name}: this machine has no such device`,
+      )
     }
     this.#context ??= kernel.context ?? this.#gpu.context
   }

@@ -7,7 +7,7 @@ import { define, eachAxis, numbered, once } from './source.js'
 
 const SLOPE = (2 * Math.sqrt(2 / Math.PI)).toFixed(12)
 
-/** What a thread returns for its `v`. */
+/** Return expression of a thread for its `v`. */
 export const maps: Record<MapOp, string> = {
   abs: 'return Math.abs(v);',
   acos: 'return 2.0 * arctangent(Math.sqrt((1.0 - v) / (1.0 + v)));',
@@ -67,7 +67,7 @@ const mapGradSource = once((op: MapGradOp) =>
 )
 
 const compare = (test: string) => `if (${test}) { return 1.0; }\nreturn 0.0;`
-/** What a thread returns for its `p` and `q`. */
+/** Return expression of a thread for its `p` and `q`. */
 const zips: Record<ZipOp, string> = {
   add: 'return p + q;',
   sub: 'return p - q;',

@@ -6,6 +6,8 @@ import type { TexelHeap, Texels } from './memory.js'
 const outputs: Partial<Record<KernelName, number>> = {
   sgd: 2,
   adamw: 3,
+  batchMoments: 2,
+  batchNormGrad: 3,
   layerNormGrad: 3,
   rmsNormGrad: 2,
   seriesSinCos: 2,

@@ -1,5 +1,5 @@
-// Functions that the kernels call, in the part of JavaScript that gpu.js translates to GLSL and WGSL, in f32. What the shading
-// languages only approximate (whole quotients, exp(x) − 1 near 0, powers of negative numbers) is spelt out.
+// Functions that the kernels call, in the part of JavaScript that gpu.js translates to GLSL and WGSL, in f32. Functions
+// that the shading languages only approximate (whole quotients, exp(x) − 1 near 0, powers of negative numbers) are spelt out.
 
 /** exp(u²)(1 + 2u) erfc(u) as a Chebyshev series in (u − 3.5)/(u + 3.5): the f64 coefficients of js/special.ts, cut at f32. */
 const TAIL = [
@@ -40,7 +40,7 @@ const define = (name: string, names: string, body: string): DeviceFunction => ({
   arguments: names.split(', '),
 })
 
-/** In the order of their calls: what is called comes first. */
+/** In the order of their calls: callees come first. */
 export const functions: readonly DeviceFunction[] = [
   // 1 for NaN. WGSL's `x != x` is false of NaN; comparisons by order are too, as they should be.
   define(

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import { GpuUnavailableError, gpu } from './index.js'
 
-// What can be said without a graphics processor; the kernels are tested in a browser, in test/browser.
+// Behaviour without a graphics processor; the kernels are tested in a browser, in test/browser.
 
 afterEach(() => {
   vi.doUnmock('gpu.js')
@@ -23,7 +23,7 @@ it('where there is no WebGL, wasm runs with one warning, or GpuUnavailableError 
   await expect(gpu({ mode: 'webgpu', otherwise: 'throw' })).rejects.toThrow(GpuUnavailableError)
 })
 
-// What gpu.js does on its own where a kernel cannot be had: it answers from the processor.
+// gpu.js on its own answers from the processor where a kernel cannot be had.
 class WebGL2Kernel {
   readonly context = { RENDERER: 0, getExtension: () => null, getParameter: () => 'a renderer' }
 }

@@ -12,9 +12,9 @@ export interface GpuOptions {
   readonly GPU?: GpuClass
   /** Exactly this mode of gpu.js. Default: the first of webgl2, webgl, headlessgl that works. */
   readonly mode?: GpuMode
-  /** What kernels without a device version do: run on the processor and be counted (`fallback`, the default), or throw. */
+  /** Kernels without a device version run on the processor and are counted (`fallback`, the default), or throw. */
   readonly policy?: FallbackPolicy
-  /** What happens on a machine without such a device: `wasm` (the default) gives the WebAssembly backend and one warning,
+  /** On a machine without such a device, `wasm` (the default) gives the WebAssembly backend and one warning,
    *  `throw` throws. */
   readonly otherwise?: 'wasm' | 'throw'
   /** How many compiled kernels are kept. Default 512. */
@@ -23,7 +23,7 @@ export interface GpuOptions {
   readonly pool?: number
 }
 
-/** There is no device that this mode runs on. */
+/** The machine has no device for this mode. */
 export class GpuUnavailableError extends Error {
   override readonly name = 'GpuUnavailableError'
 }
@@ -62,7 +62,7 @@ async function open(
 }
 
 /**
- * The backend on the graphics processor, through gpu.js, in f32; what needs f64 or i32 runs on the js kernels and is
+ * The backend on the graphics processor, through gpu.js, in f32; kernels in f64 or i32 run as js kernels and are
  * counted in `fallbacks()`. Only modes that run on a graphics processor are asked for, and the class of kernel that ran is
  * checked: see `info()`. WebGPU is opt-in (`mode: 'webgpu'`) and has no `dataSync()`.
  *

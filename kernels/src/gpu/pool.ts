@@ -1,4 +1,4 @@
-/** What gpu.js keeps numbers in, with its own count of who uses it: a WebGLTexture or a GPUBuffer. */
+/** Memory of gpu.js with its own reference count: a WebGLTexture or a GPUBuffer. */
 export interface Raw {
   _refs: number
 }

@@ -8,7 +8,7 @@ import { define, eachAxis, numbered, once } from './source.js'
 /** Longer sums than this are taken in parts, side by side. */
 const longest = 512
 
-/** What is accumulated; a mean is a sum over `by` numbers. */
+/** Accumulators; a mean is a sum over `by` numbers. */
 type Total = Exclude<ReduceOp, 'mean' | 'meanSquare'>
 
 const steps: Record<Total, string> = {

@@ -39,14 +39,14 @@ for (let j = 0; j < n; j++) {
 }
 return at;`,
 )
-/** What the cotangents of a row are relative to: that of m, or 0. */
+/** The reference of the cotangents of a row: that of m, or 0. */
 const shift = (row: string, r: string) => `const at = m[mo + ${r}];
 let shift = 0.0;
 if (at > -0.5) {
   shift = gy[gyo + ${row} * n + at];
 }`
-/** Σ ȳ y over the rows of `lead` stacked cotangents, relative to that of m: where its probability rounds to 1, what the others
- *  get is all there is. */
+/** Σ ȳ y over the rows of `lead` stacked cotangents, relative to that of m: where its probability rounds to 1, those of the
+ *  others are the whole sum. */
 const dotSource = define(
   ['y', 'gy', 'm'],
   ['rows', 'n'],

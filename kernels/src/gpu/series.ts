@@ -155,7 +155,7 @@ return sum / b[bo + e];`,
 )
 
 // k y_{i,k} = Σ_{j=1}^{k} (j x_{i,j} − M_j) y_{i,k−j}, with M_j the sum of t_{i,j} = Σ_{p=1}^{j} p x_{i,p} y_{i,j−p} over the row.
-/** Relative to the largest element: where its y is 1, what the others change is all there is. */
+/** Relative to the largest element: where its y is 1, the changes of the others are the whole derivative. */
 const softmaxTerm = define(
   ['x', 'y', 'at'],
   ['order', 'size', 'n', 'stored'],

@@ -6,7 +6,7 @@ import { affine, axpy, cast, copy, fill, map, power, reduce, where, zip } from '
 /** The reference kernels, on ordinary typed arrays; sums are accumulated in f64 and rounded once. */
 export const jsKernels: Kernels<TypedArray> = reference
 
-/** Those that nearly every op needs. */
+/** Kernels that nearly every op needs. */
 const common = { fill, cast, copy, map, affine, axpy, power, zip, where, reduce }
 
 const none: ReadonlyMap<string, number> = new Map()
@@ -16,7 +16,7 @@ const backend: Backend<TypedArray> = {
   kernels: common as typeof common & Kernels<TypedArray>,
   supports: () => true,
   alloc: (dtype: DType, length) => new arrays[dtype](length),
-  // Typed arrays are the garbage collector's: there is nothing to count, free or watch.
+  // Typed arrays are the garbage collector's: they are not counted, freed or watched.
   retain() {},
   release() {},
   watch() {},
@@ -37,6 +37,6 @@ export function js(): Backend<TypedArray> {
   return backend
 }
 
-/** The same backend for those who bring it the kernels that they call, as the ops of @unravel/tensor do: until `js()` is
+/** The same backend for ops that bring the kernels that they call, as the ops of @unravel/tensor do: until `js()` is
  *  called it has the commonest only, and a bundle has those and what its ops bring. */
 export const bareJs = (): Backend<TypedArray> => backend

@@ -23,50 +23,43 @@ export function matmul(
   out: TypedArray,
 ): void {
   const product = m * k * n <= SMALL ? small : tiled
-  if (batch.length === 0) return product(m, k, n, a, 0, transA, b, 0, transB, out, 0)
+  const A: Operand = { data: a, from: 0, line: transA ? 1 : k, step: transA ? m : 1 }
+  const B: Operand = { data: b, from: 0, line: transB ? k : 1, step: transB ? 1 : n }
   let count = 1
   for (const length of batch) count *= length
   const index = batch.map(() => 0)
-  let p = 0
-  let q = 0
   for (let i = 0; i < count; i++) {
-    product(m, k, n, a, p, transA, b, q, transB, out, i * m * n)
+    product(m, k, n, A, B, out, i * m * n)
     for (let d = batch.length - 1; d >= 0; d--) {
-      p += aStrides[d]!
-      q += bStrides[d]!
+      A.from += aStrides[d]!
+      B.from += bStrides[d]!
       if (++index[d]! < batch[d]!) break
-      p -= aStrides[d]! * batch[d]!
-      q -= bStrides[d]! * batch[d]!
+      A.from -= aStrides[d]! * batch[d]!
+      B.from -= bStrides[d]! * batch[d]!
       index[d] = 0
     }
   }
 }
 
-type Product = (
-  m: number,
-  k: number,
-  n: number,
-  a: TypedArray,
-  p: number,
-  transA: boolean,
-  b: TypedArray,
-  q: number,
-  transB: boolean,
-  c: TypedArray,
-  r: number,
-) => void
+/** Rows of A or columns of B: `line` numbers from one to the next, `step` numbers from one k to the next. */
+interface Operand {
+  readonly data: TypedArray
+  from: number
+  readonly line: number
+  readonly step: number
+}
+
+/** Rows of A by columns of B, to `c` from `r` on. */
+type Product = (m: number, k: number, n: number, a: Operand, b: Operand, c: TypedArray, r: number) => void
 
 /** One inner product an element. */
-const small: Product = (m, k, n, a, p, transA, b, q, transB, c, r) => {
-  const aRow = transA ? 1 : k
-  const aStep = transA ? m : 1
-  const bColumn = transB ? k : 1
-  const bStep = transB ? 1 : n
+const small: Product = (m, k, n, { data: a, from: p, line: aLine, step: aStep }, right, c, r) => {
+  const { data: b, from: q, line: bLine, step: bStep } = right
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
       let s = 0
-      let u = p + i * aRow
-      let v = q + j * bColumn
+      let u = p + i * aLine
+      let v = q + j * bLine
       for (let l = 0; l < k; l++, u += aStep, v += bStep) s += a[u]! * b[v]!
       c[r + i * n + j] = s
     }
@@ -75,13 +68,13 @@ const small: Product = (m, k, n, a, p, transA, b, q, transB, c, r) => {
 
 /** A in panels of 4 rows and B in panels of 4 columns, both k-major and in f64, so that transposes cost nothing more and
  *  the inner loop reads consecutive numbers. */
-const tiled: Product = (m, k, n, a, p, transA, b, q, transB, c, r) => {
+const tiled: Product = (m, k, n, a, b, c, r) => {
   const rows = Math.ceil(m / TILE)
   const columns = Math.ceil(n / TILE)
   if (aPanels.length < rows * TILE * k) aPanels = new Float64Array(rows * TILE * k)
   if (bPanels.length < columns * TILE * k) bPanels = new Float64Array(columns * TILE * k)
-  pack(aPanels, a, p, m, k, transA ? 1 : k, transA ? m : 1)
-  pack(bPanels, b, q, n, k, transB ? k : 1, transB ? 1 : n)
+  pack(aPanels, a, m, k)
+  pack(bPanels, b, n, k)
   for (let j = 0; j < columns; j++) {
     for (let i = 0; i < rows; i++) {
       tile(
@@ -101,15 +94,7 @@ const tiled: Product = (m, k, n, a, p, transA, b, q, transB, c, r) => {
 }
 
 /** Panels of 4 lines: panel[l·4 + t] is element l of line t; missing lines are zeros. */
-function pack(
-  panels: Float64Array,
-  x: TypedArray,
-  from: number,
-  lines: number,
-  k: number,
-  line: number,
-  step: number,
-): void {
+function pack(panels: Float64Array, { data: x, from, line, step }: Operand, lines: number, k: number): void {
   const whole = lines - (lines % TILE)
   let to = 0
   for (let i = 0; i < whole; i += TILE) {

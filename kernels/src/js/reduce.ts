@@ -2,7 +2,7 @@ import type { ReduceOp, Shape, TypedArray } from '../contract.js'
 
 /** Adds one element to an accumulator. */
 type Step = (total: number, x: number) => number
-/** What is accumulated; a mean is a sum, divided when it is whole. */
+/** Accumulators; a mean is a sum, divided when it is whole. */
 type Total = Exclude<ReduceOp, 'mean' | 'meanSquare'>
 
 const steps: Record<Total, Step> = {

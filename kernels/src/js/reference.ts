@@ -1,4 +1,5 @@
-/** The kernels of the reference one by one, for those who bundle some of them. */
+/** The kernels of the reference one by one, for bundles of some of them. */
+export { batchMoments, batchNorm, batchNormGrad } from './batchNorm.js'
 export { conv2d, conv2dInputGrad, conv2dWeightGrad } from './conv2d.js'
 export { cast, copy, fill } from './copy.js'
 export { gather, scatterAdd } from './gather.js'

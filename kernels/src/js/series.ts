@@ -288,7 +288,7 @@ export function seriesSoftmax(orders: number, rows: number, n: number, x: TypedA
     let total = 0
     for (let i = 0; i < n; i++) total += y[i] = Math.exp(x[row + i]! - largest)
     for (let i = 0; i < n; i++) y[i]! /= total
-    // Relative to the largest element: where its y is 1, what the others change is all there is.
+    // Relative to the largest element: where its y is 1, the changes of the others are the whole derivative.
     for (let k = 1; k < stored; k++) {
       const shift = x[k * size + row + at]!
       for (let i = 0; i < n; i++) jx[k * n + i] = k * (x[k * size + row + i]! - shift)
@@ -299,7 +299,7 @@ export function seriesSoftmax(orders: number, rows: number, n: number, x: TypedA
       for (let j = 1; j <= k && j < stored; j++) {
         for (let i = 0; i < n; i++) y[to + i]! += jx[j * n + i]! * y[(k - j) * n + i]!
       }
-      // What stands there now sums to M_k; the terms with M follow.
+      // The entries of y now sum to M_k; the terms with M follow.
       let mk = 0
       for (let i = 0; i < n; i++) mk += y[to + i]!
       m[k] = mk

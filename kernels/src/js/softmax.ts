@@ -73,7 +73,7 @@ export function softmaxGrad(
     }
     let shift = 0
     if (m >= 0) {
-      // Cotangents relative to that of m: where its probability rounds to 1, what the others get is all there is.
+      // Cotangents relative to that of m: where its probability rounds to 1, those of the others are the whole result.
       shift = gy[from + m]!
       dot = 0
       for (let i = 0; i < n; i++) dot += (gy[from + i]! - shift) * y[run + i]!

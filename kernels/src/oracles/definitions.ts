@@ -24,6 +24,9 @@ const largest = (x: readonly number[]) => {
   return nan >= 0 ? nan : x.indexOf(x.reduce((a, b) => (b > a ? b : a), -Infinity))
 }
 const row = (x: Numbers, r: number, n: number) => range(n).map(i => x[r * n + i]!)
+/** The numbers of one channel of x [b,c,n]. */
+const channel = (x: Numbers, b: number, c: number, n: number, ch: number) =>
+  range(b).flatMap(i => row(x, i * c + ch, n))
 
 const ZIP: Record<ZipOp, (a: number, b: number) => number> = {
   add: (a, b) => a + b,
@@ -124,7 +127,7 @@ function normGrad(
 /** The functions that tests put after products. */
 const functions = {
   exp: Math.exp,
-  relu: (v: number) => (v > 0 ? v : 0),
+  relu: (v: number) => (v < 0 ? 0 : v),
   sigmoid: (v: number) => 1 / (1 + Math.exp(-v)),
   tanh: Math.tanh,
 }
@@ -308,6 +311,29 @@ export const definitions: Defined = {
     }
   },
   rmsNormGrad: (rows, n, eps, x, w, gy, gx, gw) => normGrad(rows, n, eps, false, x, w, gy, gx, gw),
+  batchMoments(b, c, n, x, m, v) {
+    each(m, ch => mean(channel(x, b, c, n, ch)))
+    each(v, ch => mean(channel(x, b, c, n, ch).map(u => (u - mean(channel(x, b, c, n, ch))) ** 2)))
+  },
+  batchNorm(_b, c, n, eps, x, m, v, w, bias, phi, scale, add, out) {
+    each(out, i => {
+      const ch = Math.floor(i / n) % c
+      const y = (w[ch]! * (x[i]! - m[ch]!)) / Math.sqrt(v[ch]! + eps) + bias[ch]!
+      return (add === null ? 0 : add[i]!) + scale * (phi === null ? y : functions[phi as keyof typeof functions](y))
+    })
+  },
+  batchNormGrad(b, c, n, eps, x, m, v, w, gy, gx, gw, gb) {
+    const hat = Array.from(x, (u, i) => {
+      const ch = Math.floor(i / n) % c
+      return (u - m[ch]!) / Math.sqrt(v[ch]! + eps)
+    })
+    each(gb, ch => sum(channel(gy, b, c, n, ch)))
+    each(gw, ch => sum(channel(gy, b, c, n, ch).map((g, i) => g * channel(hat, b, c, n, ch)[i]!)))
+    each(gx, i => {
+      const ch = Math.floor(i / n) % c
+      return (w[ch]! / Math.sqrt(v[ch]! + eps)) * (gy[i]! - (gb[ch]! + hat[i]! * gw[ch]!) / (b * n))
+    })
+  },
   gather(outer, axis, inner, index, x, out) {
     for (const [o, i, c] of indices([outer, index.length, inner])) {
       out[(o! * index.length + i!) * inner + c!] = x[(o! * axis + index[i!]!) * inner + c!]!

@@ -1,6 +1,6 @@
 import type { Buffer, DType, TypedArray } from '../contract.js'
 
-/** A buffer was used after its memory was given back. */
+/** A buffer was used after its memory was freed. */
 export class DisposedError extends Error {
   override readonly name = 'DisposedError'
 }

@@ -13,7 +13,7 @@ import { UnsupportedError } from './errors.js'
 type Supports = (kernel: KernelName, dtype: DType) => true | string
 type Run = (...args: unknown[]) => void
 
-/** What happens when the js version of a kernel is called, and how often it did. */
+/** The policy for kernels that only js has, and the count of their calls. */
 export class Fallbacks {
   policy: FallbackPolicy = 'fallback'
   /** `matmul f64` → 12 */

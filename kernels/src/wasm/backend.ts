@@ -1,6 +1,7 @@
 import { type Backend, contract, type DType, type Kernels } from '../contract.js'
 import { CountedBackend } from '../shared/backend.js'
 import { Fallbacks, jsKernelsOn, ownOrJs } from '../shared/fallback.js'
+import { batchNormKernels } from './batchNorm.js'
 import type { Build } from './builds.js'
 import type { Context } from './context.js'
 import { conv2dKernels } from './conv2d.js'
@@ -44,6 +45,7 @@ const kernelsOf = (context: Context): Partial<Kernels<Region>> => ({
   ...pool2dKernels(context),
   ...softmaxKernels(context),
   ...normKernels(context),
+  ...batchNormKernels(context),
   ...seriesKernels(context),
 })
 

@@ -1,5 +1,5 @@
 /**
- * An array buffer of `bytes` bytes that nobody writes, so that it takes addresses but no memory. Whoever holds it weighs that much
+ * An array buffer of `bytes` bytes that is never written, so that it takes addresses but no memory. An object that holds it weighs that much
  * on the garbage collector, which does not see the memory that it really holds. Undefined where an engine would fill it.
  */
 export function ballast(bytes: number): ArrayBuffer | undefined {

@@ -17,7 +17,7 @@ function unpacked(): Uint8Array {
   return zlib ? zlib.inflateRawSync(bytes) : inflateSync(bytes, { out: new Uint8Array(size) })
 }
 
-/** The module of one build: what both have and what it has for itself, in turn. See scripts/build-wasm.mjs. */
+/** The module of one build: common parts and its own, in turn. See scripts/build-wasm.mjs. */
 export function bytesOf(build: Build): Bytes {
   const all = unpacked()
   const module = new Uint8Array(all.length)

@@ -1,7 +1,10 @@
+import { MapCode } from '../../assembly/codes.js'
 import type { Conv2dGeometry, Kernels } from '../contract.js'
 import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
+import { product } from './matmul.js'
 import { addressOf, type Region } from './region.js'
+import type { Call } from './threads.js'
 
 // A convolution is a matrix product whose second factor, the pixels under each tap of each window, is read where it lies: see
 // assembly/conv2d.ts. Its input gradient is one such product for every remainder of the pixel by the stride, for those pixels
@@ -66,76 +69,145 @@ function phasesOf(g: Conv2dGeometry): Phase[] {
   return phases
 }
 
+/** Whether every window is a column of the image as it lies in memory: one tap, or the whole image. */
+const isProduct = (g: Conv2dGeometry): boolean =>
+  g.padH === 0 &&
+  g.padW === 0 &&
+  (g.kernelH * g.kernelW === 1 ? g.strideH * g.strideW === 1 : g.kernelH === g.height && g.kernelW === g.width)
+
+/** Planes of groups that are held in the second cache while their rows are computed. */
+const heldBytes = 1 << 17
 /** Rows of ȳ that are held in the first cache while the taps go by. */
 const cachedBytes = 4096
 
-export function conv2dKernels({
-  exports,
-  heap,
-}: Context): Pick<Kernels<Region>, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> {
-  const scratch = exports.scratchBase()
-  const { fill, spread, packWeights, convolve, weightGrad } = exports
+/** Multiplications below which one thread is as fast as several. */
+const SMALL = 1 << 18
+
+export function conv2dKernels(
+  context: Context,
+): Pick<Kernels<Region>, 'conv2d' | 'conv2dInputGrad' | 'conv2dWeightGrad'> {
+  const { exports, heap, threads } = context
+  const { fill, spread, packFilters, packWeights, convolve, convolveRows, weightGrad } = exports
+  const multiply = product(context)
   const codeFor = ({ dtype }: Region) => ({
     fill: fill[dtype],
     spread: spread[dtype],
+    packFilters: packFilters[dtype],
     packWeights: packWeights[dtype],
     convolve: convolve[dtype],
+    convolveRows: convolveRows[dtype],
     weightGrad: weightGrad[dtype],
     size: bytesPerElement[dtype],
   })
 
-  /** Runs `body` with memory of its own: zeros for planes, room for packed weights, and the table of offsets. */
+  /** Runs `body` with memory of its own: zeros for the planes of every thread, room for packed weights, and the table of offsets. */
   function withMemory(
     dtype: Region['dtype'],
     planeBytes: number,
     weightBytes: number,
-    table: readonly number[],
+    table: readonly number[] | number,
     body: (planes: number, weights: number, table: number) => void,
   ): void {
     const size = bytesPerElement[dtype]
     heap.scratch(alloc => {
-      const room = alloc(dtype, planeBytes / size)
+      const room = alloc(dtype, (threads.count * planeBytes) / size)
       const [planes, weights] = [addressOf(room), addressOf(alloc(dtype, weightBytes / size))]
-      const offsets = addressOf(alloc('i32', table.length))
+      const offsets = addressOf(alloc('i32', typeof table === 'number' ? table : table.length))
       codeFor(room).fill(room.length, 0, planes)
-      heap.i32.set(table, offsets >>> 2)
+      if (typeof table !== 'number') heap.i32.set(table, offsets >>> 2)
       body(planes, weights, offsets)
     })
   }
+
+  /** Shares out the images of a batch, of so many groups; `thread` is the place of the range that an image is in. */
+  function images(
+    g: Conv2dGeometry,
+    groups: number,
+    work: (call: Call, b: number, thread: number, scratch: number) => void,
+  ): void {
+    let thread = 0
+    const range = (call: Call, from: number, to: number, scratch: number) => {
+      for (let b = from; b < to; b++) work(call, b, thread, scratch)
+      thread++
+    }
+    threads.share(g.batch, 1, range, worthwhile(g, groups))
+  }
+
+  /** Whether so many groups of all images are work for several threads. */
+  const worthwhile = (g: Conv2dGeometry, groups = 1) =>
+    (groups * g.batch * g.outChannels * g.outH * g.outW * g.inChannels * g.kernelH * g.kernelW) / g.groups ** 2 >= SMALL
 
   const packedRows = (m: number) => Math.ceil(m / 4) * 4
 
   return {
     conv2d(g, x, w, out) {
-      const { fill, spread, packWeights, convolve, size } = codeFor(out)
+      const { fill, spread, packFilters, convolve, convolveRows, size } = codeFor(out)
+      const matmul = exports.matmul[out.dtype]
       const channels = g.inChannels / g.groups
       const m = g.outChannels / g.groups
       const k = channels * g.kernelH * g.kernelW
       if (k === 0) return fill(out.length, 0, addressOf(out))
-      const { planes, tap } = inputPlanes(g, size)
-      const taps: number[] = []
-      for (let c = 0; c < channels; c++) {
-        for (let p = 0; p < g.kernelH; p++) for (let q = 0; q < g.kernelW; q++) taps.push(c * planes.plane + tap(p, q))
-      }
-      const weights = taps.map((_, j) => j * size)
       const [image, result] = [g.height * g.width * size, g.outH * g.outW * size]
+      const [filters, pixels, results] = [addressOf(w), addressOf(x), addressOf(out)]
+      if (isProduct(g)) {
+        const windows = g.outH * g.outW
+        const end = [0, MapCode.none, 1, 0] as const
+        for (let group = 0; group < g.groups; group++) {
+          const weights = filters + group * m * k * size
+          const places = (b: number) =>
+            [
+              pixels + (b * g.inChannels + group * channels) * image,
+              results + (b * g.outChannels + group * m) * result,
+            ] as const
+          if (g.batch === 1) {
+            const [from, to] = places(0)
+            multiply(out.dtype, m, k, windows, false, false, weights, from, ...end, to)
+            continue
+          }
+          images(g, 1, (call, b, _, scratch) => {
+            const [from, to] = places(b)
+            call(matmul, false, false, m, k, windows, weights, from, ...end, to, 0, windows, scratch)
+          })
+        }
+        return
+      }
+      const { planes, tap } = inputPlanes(g, size)
+      // Panels of four rows, and one or two that are left over row by row.
+      const even = m % 4 === 3 ? m : m - (m % 4)
+      const held = Math.max(1, Math.min(g.groups, Math.floor(heldBytes / (channels * planes.plane))))
+      const groupsAtOnce = even === 0 ? held : 1
       const whole = planes.direct && g.strideH === 1 && g.outW * size === planes.line
       const [lines, n] = whole ? [1, g.outH * g.outW] : [g.outH, g.outW]
-      const planeBytes = planes.direct ? 0 : channels * planes.plane
-      withMemory(out.dtype, planeBytes, packedRows(m) * k * size, [...taps, ...weights], (room, packed, table) => {
-        for (let group = 0; group < g.groups; group++) {
-          packWeights(m, k, addressOf(w) + group * m * k * size, k * size, table + k * 4, packed)
-          for (let b = 0; b < g.batch; b++) {
-            const from = addressOf(x) + (b * g.inChannels + group * channels) * image
-            const to = addressOf(out) + (b * g.outChannels + group * m) * result
+      const planeBytes = planes.direct ? 0 : groupsAtOnce * channels * planes.plane
+      withMemory(out.dtype, planeBytes, packedRows(even) * k * size, k, (rooms, packed, table) => {
+        let at = table >>> 2
+        for (let c = 0; c < channels; c++) {
+          for (let p = 0; p < g.kernelH; p++) {
+            for (let q = 0; q < g.kernelW; q++) heap.i32[at++] = c * planes.plane + tap(p, q)
+          }
+        }
+        for (let group = 0; group < g.groups; group += groupsAtOnce) {
+          const count = Math.min(groupsAtOnce, g.groups - group)
+          const weights = filters + group * m * k * size
+          if (even > 0) packFilters(even, k, weights, packed)
+          images(g, count, (call, b, thread, scratch) => {
+            const from = pixels + (b * g.inChannels + group * channels) * image
+            const to = results + (b * g.outChannels + group * m) * result
+            const room = rooms + thread * planeBytes
             if (!planes.direct) {
               const corner = room + g.padH * planes.line
               const target = [corner, planes.plane, planes.line, planes.part] as const
-              spread(channels, g.height, g.width, from, image, g.padW, g.strideW, ...target)
+              call(spread, count * channels, g.height, g.width, from, image, g.padW, g.strideW, ...target)
             }
-            const source = [planes.direct ? from : room, g.strideH * planes.line] as const
-            convolve(m, k, packed, table, ...source, lines, n, to, result, g.outW * size, size, scratch)
-          }
+            const [base, down] = [planes.direct ? from : room, g.strideH * planes.line]
+            if (even > 0) {
+              const strides = [result, g.outW * size, size] as const
+              call(convolve, even, k, packed, table, base, down, lines, n, to, ...strides, scratch)
+            }
+            if (even === m) return
+            const rest = [count * m - even, m, k, weights + even * k * size, table] as const
+            call(convolveRows, ...rest, base, channels * planes.plane, down, lines, n, to + even * result, result)
+          })
         }
       })
     },
@@ -175,7 +247,7 @@ export function conv2dKernels({
       const whole = direct && g.strideH === 1 && g.strideW === 1 && g.width * size === planes.line
       const packedBytes = packedRows(m) * outputs * kernel
       const planeBytes = direct ? 0 : outputs * planes.plane
-      withMemory(gx.dtype, planeBytes, packedBytes, table, (room, packed, offsets) => {
+      withMemory(gx.dtype, planeBytes, packedBytes, table, (rooms, packed, offsets) => {
         for (let group = 0; group < g.groups; group++) {
           let end = packed
           const ready = placed.map(phase => {
@@ -185,20 +257,22 @@ export function conv2dKernels({
             end += packedRows(m) * phase.k * size
             return { ...phase, taps, panels }
           })
-          for (let b = 0; b < g.batch; b++) {
+          images(g, 1, (call, b, thread, scratch) => {
+            const room = rooms + thread * planeBytes
             const from = addressOf(gy) + (b * g.outChannels + group * outputs) * result
             const to = addressOf(gx) + (b * g.inChannels + group * m) * image
             if (!direct) {
-              const corner = room + top * planes.line
-              spread(outputs, g.outH, g.outW, from, result, left, 1, corner, planes.plane, planes.line, planes.part)
+              const target = [room + top * planes.line, planes.plane, planes.line, planes.part] as const
+              call(spread, outputs, g.outH, g.outW, from, result, left, 1, ...target)
             }
             for (const { row, column, lines, n, k, taps, panels } of ready) {
               const target = to + (row * g.width + column) * size
               const strides = [image, g.strideH * g.width * size, g.strideW * size] as const
               const area = whole ? ([1, lines * n] as const) : ([lines, n] as const)
-              convolve(m, k, panels, taps, direct ? from : room, planes.line, ...area, target, ...strides, scratch)
+              const source = [direct ? from : room, planes.line] as const
+              call(convolve, m, k, panels, taps, ...source, ...area, target, ...strides, scratch)
             }
-          }
+          })
         }
       })
     },
@@ -221,32 +295,40 @@ export function conv2dKernels({
       const whole = planes.direct && g.strideH === 1 && line === planes.line
       fill(gw.length, 0, addressOf(gw))
       const planeBytes = planes.direct ? 0 : images * channels * planes.plane
+      const window = g.kernelH * g.kernelW
       withMemory(gw.dtype, planeBytes, 0, taps, (room, _, table) => {
         for (let group = 0; group < g.groups; group++) {
-          const target = addressOf(gw) + group * m * k * size
-          for (let b = 0; b < g.batch; b += images) {
-            const count = Math.min(images, g.batch - b)
-            const from = addressOf(x) + (b * g.inChannels + group * channels) * image
-            const cotangent = addressOf(gy) + (b * g.outChannels + group * m) * result
-            if (!planes.direct) {
-              for (let i = 0; i < count; i++) {
-                const corner = room + i * channels * planes.plane + g.padH * planes.line
-                const place = [corner, planes.plane, planes.line, planes.part] as const
-                spread(channels, g.height, g.width, from + i * g.inChannels * image, image, g.padW, g.strideW, ...place)
+          // A thread does all images, for some channels of x.
+          const work = (call: Call, begin: number, end: number, scratch: number) => {
+            const target = addressOf(gw) + (group * m * k + begin * window) * size
+            for (let b = 0; b < g.batch; b += images) {
+              const count = Math.min(images, g.batch - b)
+              const from = addressOf(x) + (b * g.inChannels + group * channels) * image
+              const cotangent = addressOf(gy) + (b * g.outChannels + group * m) * result
+              if (!planes.direct) {
+                for (let i = 0; i < count; i++) {
+                  const corner = room + (i * channels + begin) * planes.plane + g.padH * planes.line
+                  const place = [corner, planes.plane, planes.line, planes.part] as const
+                  const source = from + (i * g.inChannels + begin) * image
+                  call(spread, end - begin, g.height, g.width, source, image, g.padW, g.strideW, ...place)
+                }
               }
-            }
-            const [base, next] = planes.direct ? [from, g.inChannels * image] : [room, channels * planes.plane]
-            const down = g.strideH * planes.line
-            for (let u = 0; u < g.outH; u += step) {
-              const lines = Math.min(step, g.outH - u)
-              for (let v = 0; v < g.outW; v += columns) {
-                const n = Math.min(columns, g.outW - v)
-                const area = whole && n === g.outW ? ([1, lines * n] as const) : ([lines, n] as const)
-                const left = [cotangent + u * line + v * size, g.outChannels * result, result, line] as const
-                weightGrad(m, k, count, ...area, ...left, base + u * down + v * size, next, down, table, target)
+              const [base, next] = planes.direct ? [from, g.inChannels * image] : [room, channels * planes.plane]
+              const down = g.strideH * planes.line
+              const own = [table + begin * window * 4, target, k * size] as const
+              for (let u = 0; u < g.outH; u += step) {
+                const lines = Math.min(step, g.outH - u)
+                for (let v = 0; v < g.outW; v += columns) {
+                  const n = Math.min(columns, g.outW - v)
+                  const area = whole && n === g.outW ? ([1, lines * n] as const) : ([lines, n] as const)
+                  const left = [cotangent + u * line + v * size, g.outChannels * result, result, line] as const
+                  const right = [base + u * down + v * size, next, down] as const
+                  call(weightGrad, m, (end - begin) * window, count, ...area, ...left, ...right, ...own, scratch)
+                }
               }
             }
           }
+          threads.share(channels, 1, work, worthwhile(g))
         }
       })
     },

@@ -5,15 +5,14 @@ import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
 import { densely } from './rows.js'
+import { alone, elementsOf } from './share.js'
 
 type Names = 'fill' | 'cast' | 'map' | 'power' | 'affine' | 'axpy' | 'zip' | 'where'
-
-/** Elements below which one thread is as fast as several. */
-const SMALL = 1 << 15
 
 /** Functions of every element on the module. */
 export function elementwiseKernels(context: Context): Pick<Kernels<Region>, Names> {
   const { exports, threads } = context
+  const elements = elementsOf(context)
   const { fill, cast, map, power, affine, axpy, zip, where } = exports
   const kernels: Pick<Kernels<Region>, Names> = {
     fill(value, out) {
@@ -25,14 +24,8 @@ export function elementwiseKernels(context: Context): Pick<Kernels<Region>, Name
     map(op, x, out) {
       const [p, q] = [addressOf(x), addressOf(out)]
       const number = MapCode[op]
-      if (threads.count === 1 || out.length < SMALL) return map[out.dtype](number, out.length, p, q)
-      const size = bytesPerElement[out.dtype]
-      threads.share('map', out.dtype, out.length, 16, (from, to) => [
-        number,
-        to - from,
-        p + from * size,
-        q + from * size,
-      ])
+      if (alone(context, out.length)) return map[out.dtype](number, out.length, p, q)
+      elements(out, (call, from, to, size) => call(map[out.dtype], number, to - from, p + from * size, q + from * size))
     },
     power(x, r, out) {
       if (r === 2) return kernels.map('square', x, out)
@@ -40,10 +33,18 @@ export function elementwiseKernels(context: Context): Pick<Kernels<Region>, Name
       power[out.dtype](out.length, addressOf(x), r, addressOf(out))
     },
     affine(x, scale, shift, out) {
-      affine[out.dtype](out.length, addressOf(x), scale, shift, addressOf(out))
+      const [p, q] = [addressOf(x), addressOf(out)]
+      if (alone(context, out.length)) return affine[out.dtype](out.length, p, scale, shift, q)
+      elements(out, (call, from, to, size) => {
+        call(affine[out.dtype], to - from, p + from * size, scale, shift, q + from * size)
+      })
     },
     axpy(x, scale, y, out) {
-      axpy[out.dtype](out.length, addressOf(x), scale, addressOf(y), addressOf(out))
+      const [p, q, r] = [addressOf(x), addressOf(y), addressOf(out)]
+      if (alone(context, out.length)) return axpy[out.dtype](out.length, p, scale, q, r)
+      elements(out, (call, from, to, size) => {
+        call(axpy[out.dtype], to - from, p + from * size, scale, q + from * size, r + from * size)
+      })
     },
     zip(op, shape, a, aStrides, b, bStrides, out) {
       const number = ZipCode[op]
@@ -55,7 +56,11 @@ export function elementwiseKernels(context: Context): Pick<Kernels<Region>, Name
       const bStep = stepOf(shape, bStrides)
       // One run, both operands consecutive or one element for all; NaN is no step.
       if (aStep >= 0 && aStep <= 1 && bStep >= 0 && bStep <= 1) {
-        run(number, 1, out.length, p, 0, aStep === 1, q, 0, bStep === 1, r)
+        if (alone(context, out.length)) return run(number, 1, out.length, p, 0, aStep === 1, q, 0, bStep === 1, r)
+        elements(out, (call, from, to, size) => {
+          const [u, v] = [p + aStep * from * size, q + bStep * from * size]
+          call(run, number, 1, to - from, u, 0, aStep === 1, v, 0, bStep === 1, r + from * size)
+        })
         return
       }
       // Rows of the last axis, as many at a time as keep a constant stride.
@@ -73,7 +78,13 @@ export function elementwiseKernels(context: Context): Pick<Kernels<Region>, Name
       const outer = shape.slice(0, -1)
       eachRow(outer, aStrides.slice(0, -1), bStrides.slice(0, -1), (rows, aFrom, aRow, bFrom, bRow, to) => {
         const [u, v] = [p + aFrom * size, q + bFrom * size]
-        run(number, rows, n, u, aRow * size, aLast === 1, v, bRow * size, bLast === 1, r + to * n * size)
+        const w = r + to * n * size
+        const step = [aRow * size, bRow * size, n * size] as const
+        if (alone(context, rows * n)) return run(number, rows, n, u, step[0], aLast === 1, v, step[1], bLast === 1, w)
+        threads.share(rows, 1, (call, first, last) => {
+          const [a, b, c] = [u, v, w].map((start, i) => start + first * step[i]!) as [number, number, number]
+          call(run, number, last - first, n, a, step[0], aLast === 1, b, step[1], bLast === 1, c)
+        })
       })
     },
     where(shape, c, cStrides, a, aStrides, b, bStrides, out) {

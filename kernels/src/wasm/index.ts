@@ -26,7 +26,8 @@ export function wasm(): WasmBackend {
 export const newWasm = (build?: Build): WasmBackend => createBackend(load(build))
 
 /**
- * Lets `count` threads share large matrix products, elementwise functions and series on the wasm backend (default: 1).
+ * Lets `count` threads share large matrix products, convolutions, batch norm, elementwise functions, steps of optimisers and series
+ * on the wasm backend (default: 1).
  * Results are the same, to the bit, for any number of threads. Small work never pays for it, idle threads sleep, and none
  * keeps a program from ending.
  *

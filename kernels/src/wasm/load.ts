@@ -4,7 +4,7 @@ import type { Exports } from './module.generated.js'
 
 export type { Build } from './builds.js'
 
-// What declarations mention and TypeScript has in its DOM library only. Where that is there, these add nothing to it.
+// Types that declarations mention and TypeScript has in its DOM library only. Beside that library these add nothing.
 declare global {
   namespace WebAssembly {
     interface Memory {}
@@ -16,6 +16,8 @@ export interface Module {
   readonly build: Build
   readonly memory: WebAssembly.Memory
   readonly exports: Exports
+  /** The same functions by the names that the module exports them by. */
+  readonly functions: Readonly<Record<string, unknown>>
   /** For other threads, which instantiate it on the same memory. */
   readonly code: WebAssembly.Module
 }
@@ -107,5 +109,5 @@ export function load(wanted?: Build, shared = canShare()): Module {
   const memory = newMemory(initialPages, shared)
   const code = new WebAssembly.Module(shared ? shareable(bytes) : bytes)
   const instance = new WebAssembly.Instance(code, { env: { memory } })
-  return { build, memory, code, exports: byDType(instance.exports) }
+  return { build, memory, code, functions: instance.exports, exports: byDType(instance.exports) }
 }

@@ -8,7 +8,7 @@ import { addressOf, type Region } from './region.js'
 const SMALL = 1 << 20
 
 /** One product: its columns are shared out where there are threads, and enough of them. */
-function product({ exports, threads }: Context) {
+export function product({ exports, threads }: Context) {
   const { matmul } = exports
   const scratch = exports.scratchBase()
   return (dtype: DType, m: number, k: number, n: number, ...rest: ProductArguments): void => {
@@ -17,7 +17,7 @@ function product({ exports, threads }: Context) {
     if (threads.count === 1 || m < 2 || m * k * n < SMALL) return matmul[dtype](...before, 0, n, scratch)
     // Whole tiles of 32 bytes.
     const tile = 32 / bytesPerElement[dtype]
-    threads.share('matmul', dtype, n, tile, (from, to, own) => [...before, from, to, own])
+    threads.share(n, tile, (call, from, to, own) => call(matmul[dtype], ...before, from, to, own))
   }
 }
 type ProductArguments = [

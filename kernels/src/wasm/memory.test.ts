@@ -10,7 +10,7 @@ import { Heap, newMemory } from './memory.js'
 const backend = () => createBackend(load())
 
 describe('buffers of the wasm backend', () => {
-  it('are freed by their last owner, and then are poison', () => {
+  it('buffers are freed by their last owner, and throw when used after', () => {
     const wasm = backend()
     const x = wasm.alloc('f64', 10)
     const view = wasm.view(x, 2, 3)
@@ -53,7 +53,7 @@ describe('buffers of the wasm backend', () => {
     expect(() => wasm.write(x, new Float32Array(4))).toThrow('the buffer has 3 elements, the data 4')
   })
 
-  it('have a dtype and a length, or are refused', () => {
+  it('buffers without a valid dtype and length are refused', () => {
     const wasm = backend()
     for (const length of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(() => wasm.alloc('f32', length)).toThrow(`an integer of at least 0, got f32 and ${length}`)
@@ -90,7 +90,7 @@ describe('buffers of the wasm backend', () => {
     expect(wasm.memory()).toEqual({ bytes: 0, buffers: 0, reserved })
   })
 
-  /** Runs a module that has `backend`, in a process of its own; what it prints. */
+  /** Runs a module that has `backend`, in a process of its own; returns its output. */
   async function alone(body: string, ...flags: string[]): Promise<unknown> {
     const index = JSON.stringify(new URL('./index.ts', import.meta.url).href)
     const source = `const backend = (await import(${index})).wasm()\n${body}`

@@ -4,7 +4,7 @@ import { runsOf } from '../js/reduce.js'
 import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
 
-/** What is done along the runs of axes after the first. */
+/** The operation along the runs of axes after the first. */
 const afterwards: Partial<Record<ReduceOp, ReduceOp>> = { sumSquares: 'sum', meanSquare: 'mean' }
 
 /** Reductions on the module. */

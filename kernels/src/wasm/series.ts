@@ -32,9 +32,9 @@ export function seriesKernels(context: Context): SeriesKernels {
     const bytes = stacks(4, orders)
     if (threads.count > 1 && n * orders * orders >= SMALL && bytes <= code.scratchBytes()) {
       const size = bytesPerElement[out.dtype]
-      threads.share('series', out.dtype, n, 8, (from, to, own) => {
+      threads.share(n, 8, (call, from, to, own) => {
         const [x, y] = [p + from * size, q + from * size]
-        return [op, r, orders, p0, n, to - from, x, y, own]
+        call(code.series[out.dtype], op, r, orders, p0, n, to - from, x, y, own)
       })
       return
     }

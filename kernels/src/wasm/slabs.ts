@@ -41,7 +41,7 @@ class Slab {
   }
 }
 
-/** What every buffer in a slab refers to: when the garbage collector finds that no one refers to it any more, all slots are free. */
+/** The object that every buffer in a slab refers to: when the garbage collector collects it, all slots are free. */
 export class Pin {
   /** Slabs seem heavier than they are, so that a few megabytes of them make the collector look. */
   readonly weight = ballast(32 * slabBytes)
@@ -55,7 +55,7 @@ export class Pin {
 export class Slabs {
   bytes = 0
   buffers = 0
-  /** Slabs there are, which the allocator counts as blocks. */
+  /** Number of slabs, which the allocator counts as blocks. */
   slabs = 0
   readonly #allocator: Allocator
   /** For every size of slots the slab that is filled now, and empty ones, so that work which repeats itself makes none. */

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import type { Conv2dGeometry } from '../contract.js'
 import { createBackend } from './backend.js'
 import { load } from './load.js'
 import { ThreadError, type Threads } from './threads.js'
@@ -50,8 +51,64 @@ function work(dtype: 'f32' | 'f64'): ArrayLike<number>[] {
   for (const op of ['exp', 'gelu', 'relu'] as const) done(100_003, out => kernels.map(op, x, out))
   const stack = buffer(dtype, numbers(12 * 1501))
   for (const op of ['tanh', 'normalCdf'] as const) done(12 * 1501, out => kernels.series(op, 12, 1501, stack, out))
-  for (const b of [...made, x, stack]) backend.release(b)
+  for (const strides of [1, 2]) {
+    const g = convolution(strides)
+    const [image, result] = [5 * 12 * 19 * 19, 5 * 10 * g.outH * g.outW]
+    const [w, y] = [buffer(dtype, numbers(10 * 6 * 9, 5)), buffer(dtype, numbers(result, 6))]
+    const x = buffer(dtype, numbers(image, 7))
+    done(result, out => kernels.conv2d(g, x, w, out))
+    done(image, out => kernels.conv2dInputGrad(g, y, w, out))
+    done(10 * 6 * 9, out => kernels.conv2dWeightGrad(g, x, y, out))
+    made.push(w, y, x)
+  }
+  const [b, c, n] = [7, 13, 501]
+  const all = [b * c * n, c, c] as const
+  const [u, v, gy] = [
+    buffer(dtype, numbers(all[0])),
+    buffer(dtype, numbers(all[0], 2)),
+    buffer(dtype, numbers(all[0], 3)),
+  ]
+  const [weight, bias] = [buffer(dtype, numbers(c, 4)), buffer(dtype, numbers(c, 5))]
+  const [mean, variance, gw, gb] = [1, 2, 3, 4].map(() => buffer(dtype, new Float64Array(c)))
+  kernels.batchMoments(b, c, n, u, mean!, variance!)
+  done(all[0], out => kernels.batchNorm(b, c, n, 0.1, u, mean!, variance!, weight, bias, 'tanh', 0.5, v, out))
+  done(all[0], out => kernels.batchNormGrad(b, c, n, 0.1, u, mean!, variance!, weight, gy, out, gw!, gb!))
+  for (const sums of [mean, variance, gw, gb]) results.push(backend.readSync!(sums!))
+  done(all[0], out => kernels.mapGrad('silu', u, v, out))
+  done(2 * all[0], out => kernels.mapGrad('tanh', u, buffer(dtype, numbers(2 * all[0], 8)), out))
+  done(all[0], out => kernels.affine(u, 2, 1, out))
+  done(all[0], out => kernels.axpy(u, 0.5, v, out))
+  done(all[0], out => kernels.zip('mul', [all[0]], u, [1], v, [1], out))
+  done(all[0], out => kernels.zip('add', [b * c, n], u, [n, 1], bias, [0, 0], out))
+  const settings = { rate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.01 }
+  const adam = { beta1: 0.9, beta2: 0.99, eps: 1e-8, rate: 0.1, correction: 1.5, shrink: 0.9 }
+  const [m, s] = [1, 2].map(() => buffer(dtype, new Float64Array(all[0])))
+  done(all[0], out => kernels.sgd(settings, u, v, gy, out, m!))
+  results.push(backend.readSync!(m!))
+  kernels.map('square', v, v)
+  done(all[0], out => kernels.adamw(adam, u, gy, gy, v, out, m!, s!))
+  for (const state of [m, s]) results.push(backend.readSync!(state!))
+  for (const one of [...made, x, stack, u, v, gy, weight, bias, mean, variance, gw, gb, m, s]) backend.release(one!)
   return results
+}
+
+/** 3×3 windows over five images of 19×19 in two groups of six channels. */
+function convolution(stride: number): Conv2dGeometry {
+  const out = Math.floor(18 / stride) + 1
+  return {
+    ...{ batch: 5, inChannels: 12, height: 19, width: 19, outChannels: 10, kernelH: 3, kernelW: 3 },
+    ...{
+      strideH: stride,
+      strideW: stride,
+      padH: 1,
+      padW: 1,
+      dilationH: 1,
+      dilationW: 1,
+      groups: 2,
+      outH: out,
+      outW: out,
+    },
+  }
 }
 
 describe('threads', () => {
@@ -62,6 +119,30 @@ describe('threads', () => {
       expect(backend.threads).toBe(count)
       expect(work(dtype)).toEqual(alone)
     }
+  })
+
+  it.each([
+    ['one channel a group', 48, 48, 3, 48],
+    ['one tap', 32, 40, 1, 1],
+    ['rows beside panels of filters', 16, 18, 3, 1],
+  ])('give the same bits of a convolution: %s', async (_, inChannels, outChannels, kernel, groups) => {
+    const g = {
+      ...{ batch: 5, inChannels, outChannels, groups, height: 24, width: 24, outH: 24, outW: 24 },
+      ...{ kernelH: kernel, kernelW: kernel, padH: kernel >> 1, padW: kernel >> 1 },
+      ...{ strideH: 1, strideW: 1, dilationH: 1, dilationW: 1 },
+    }
+    const x = buffer('f32', numbers(5 * inChannels * 576))
+    const w = buffer('f32', numbers((outChannels * inChannels * kernel ** 2) / groups, 2))
+    const out = backend.alloc('f32', 5 * outChannels * 576)
+    const run = () => {
+      backend.kernels.fill(Number.NaN, out)
+      backend.kernels.conv2d(g, x, w, out)
+      return backend.readSync!(out).slice()
+    }
+    const alone = run()
+    await backend.setThreads(2)
+    expect(run()).toEqual(alone)
+    for (const b of [x, w, out]) backend.release(b)
   })
 
   it('give the same bits a thousand times', async () => {
@@ -122,7 +203,7 @@ describe('threads', () => {
     for (const x of [a, b, out]) backend.release(x)
   })
 
-  it('are refused in numbers that make no sense', async () => {
+  it('invalid numbers of threads are refused', async () => {
     await expect(backend.setThreads(0)).rejects.toThrow('an integer from 1 to 64, got 0')
     await expect(backend.setThreads(1.5)).rejects.toThrow(RangeError)
   })

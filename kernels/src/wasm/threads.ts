@@ -1,6 +1,4 @@
-import type { DType } from '../contract.js'
 import type { Module } from './load.js'
-import type { Exports } from './module.generated.js'
 
 /** A thread stopped answering, or could not be started. */
 export class ThreadError extends Error {
@@ -13,27 +11,32 @@ export interface ThreadOptions {
   readonly patience?: number
 }
 
-// Every worker has a slot of 256 bytes in a shared control block: its state in the first 4, then the number of the function, the
-// number of its arguments, and from byte 16 on the arguments as f64.
-const SLOT = 256
+// Every worker has a slot in a shared control block: its state in the first 4 bytes, the length of its list of calls in the next
+// 4, and from byte 16 on that list as f64: for each call the number of its function, that of its arguments, and these.
+const SLOT = 1 << 16
+const ROOM = SLOT / 8 - 2
 const STARTING = -1
 const IDLE = 0
 const READY = 1
 const FAILED = 2
 
-/** What a worker runs. It waits for its state to become READY, first spinning, for work often comes in bursts, then asleep. */
+/** The program of a worker. It waits for its state to become READY, first spinning, for work often comes in bursts, then asleep. */
 const source = `
 const serve = ({ code, memory, control, slot, functions }) => {
   const { exports } = new WebAssembly.Instance(code, { env: { memory } })
   const state = new Int32Array(control, slot, 4)
-  const args = new Float64Array(control, slot + 16, 28)
+  const list = new Float64Array(control, slot + 16, ${ROOM})
   Atomics.compareExchange(state, 0, ${STARTING}, ${IDLE})
   for (;;) {
     for (let spins = 0; spins < 2000 && Atomics.load(state, 0) !== ${READY}; spins++);
     for (let seen; (seen = Atomics.load(state, 0)) !== ${READY}; ) Atomics.wait(state, 0, seen)
     let next = ${IDLE}
     try {
-      exports[functions[state[1]]](...args.subarray(0, state[2]))
+      for (let at = 0; at < state[1]; ) {
+        const end = at + 2 + list[at + 1]
+        exports[functions[list[at]]](...list.subarray(at + 2, end))
+        at = end
+      }
     } catch {
       next = ${FAILED}
     }
@@ -71,9 +74,10 @@ function start(data: object, ended: () => void): Worker {
   return worker
 }
 
-/** Functions of the module that threads share, and their names as the module exports them. */
-type SharedKernel = 'matmul' | 'map' | 'series'
-const SHARED_FUNCTIONS = ['matmul_f32', 'matmul_f64', 'map_f32', 'map_f64', 'series_f32', 'series_f64']
+/** Calls a function of the module, at once or later on another thread. */
+export type Call = <A extends readonly unknown[]>(f: (...args: A) => unknown, ...args: A) => void
+
+const atOnce: Call = (f, ...args) => void f(...args)
 
 /** The threads of one module: this one, and workers on the same memory. */
 export class Threads {
@@ -83,17 +87,21 @@ export class Threads {
   #workers: Worker[] = []
   #control: SharedArrayBuffer | undefined
   #states: Int32Array[] = []
-  #arguments: Float64Array[] = []
+  #lists: Float64Array[] = []
+  readonly #names: readonly string[]
+  readonly #numbers: ReadonlyMap<unknown, number>
   #scratch: number[] = []
   #patience = 30_000
   #died = false
 
   constructor(module: Module) {
     this.#module = module
+    this.#names = Object.keys(module.functions)
+    this.#numbers = new Map(Object.values(module.functions).map((f, i) => [f, i]))
   }
 
   /**
-   * Makes `count` threads work. Resolves when they are ready, to how many there are: 1 where memory cannot be shared, with one
+   * Makes `count` threads work. Resolves when they are ready, to their number: 1 where memory cannot be shared, with one
    * line that says why. `scratchFor` gives the address of scratch memory for one more thread.
    */
   async set(count: number, scratchFor: () => number, { patience = 30_000 }: ThreadOptions = {}): Promise<number> {
@@ -114,9 +122,9 @@ export class Threads {
     this.#control = control
     for (let i = 0; i < count - 1; i++) {
       this.#states.push(new Int32Array(control, i * SLOT, 4).fill(STARTING, 0, 1))
-      this.#arguments.push(new Float64Array(control, i * SLOT + 16, 28))
+      this.#lists.push(new Float64Array(control, i * SLOT + 16, ROOM))
       this.#scratch[i] ??= scratchFor()
-      const data = { code: this.#module.code, memory, control, slot: i * SLOT, functions: SHARED_FUNCTIONS }
+      const data = { code: this.#module.code, memory, control, slot: i * SLOT, functions: this.#names }
       this.#workers.push(
         start(data, () => {
           if (this.#control === control) this.#died = true
@@ -139,7 +147,7 @@ export class Threads {
     }
   }
 
-  /** Ends the workers as a crash would: nobody is told. For tests. */
+  /** Ends the workers as a crash would, without a message. For tests. */
   kill(): void {
     for (const worker of this.#workers) worker.terminate()
   }
@@ -150,41 +158,55 @@ export class Threads {
     this.count = 1
     this.#workers = []
     this.#states = []
-    this.#arguments = []
+    this.#lists = []
     this.#control = undefined
     this.#died = false
   }
 
   /**
-   * Runs an exported function on ranges of 0..n, one for each thread, in multiples of `unit`. `of(from, to, scratch)` makes the
-   * arguments of a range. The ranges, and so the results, depend on the number of threads alone.
+   * Does work on ranges of 0..n, one for each thread, in multiples of `unit`: `work` makes the calls of one range, which are done in
+   * order, by `call`; `scratch` is its thread's. The ranges, and so the results, depend on the number of threads alone. Work
+   * that is not `worthwhile` stays on this thread.
    */
-  share<K extends SharedKernel>(
-    kernel: K,
-    dtype: DType,
+  share(
     n: number,
     unit: number,
-    of: (from: number, to: number, scratch: number) => Parameters<Exports[K]['f32']>,
+    work: (call: Call, from: number, to: number, scratch: number) => void,
+    worthwhile = true,
   ): void {
+    const own = this.#module.exports.scratchBase()
+    if (this.count === 1 || !worthwhile) return work(atOnce, 0, n, own)
     if (this.#died) this.#fail()
-    const { exports } = this.#module
     const units = Math.ceil(n / unit)
     const bound = (i: number) => Math.min(n, Math.floor((units * i) / this.count) * unit)
-    const number = SHARED_FUNCTIONS.indexOf(`${kernel}_${dtype}`)
     for (let i = 1; i < this.count; i++) {
       const [from, to] = [bound(i), i + 1 === this.count ? n : bound(i + 1)]
-      if (from === to) continue
-      const args = of(from, to, this.#scratch[i - 1]!)
-      const state = this.#states[i - 1]!
-      args.forEach((value, j) => (this.#arguments[i - 1]![j] = Number(value)))
-      state[1] = number
-      state[2] = args.length
+      if (from < to) this.#send(i - 1, call => work(call, from, to, this.#scratch[i - 1]!))
+    }
+    if (bound(1) > 0) work(atOnce, 0, bound(1), own)
+    for (const state of this.#states) this.#wait(state)
+  }
+
+  /** Lets a worker do the calls that `work` makes; those of a full list before the others are written down. */
+  #send(worker: number, work: (call: Call) => void): void {
+    const [state, list] = [this.#states[worker]!, this.#lists[worker]!]
+    let length = 0
+    const begin = () => {
+      state[1] = length
       Atomics.store(state, 0, READY)
       Atomics.notify(state, 0)
     }
-    const own = exports[kernel][dtype] as (...args: unknown[]) => void
-    if (bound(1) > 0) own(...of(0, bound(1), exports.scratchBase()))
-    for (const state of this.#states) this.#wait(state)
+    work((f, ...args) => {
+      if (length + 2 + args.length > ROOM) {
+        begin()
+        this.#wait(state)
+        length = 0
+      }
+      list[length++] = this.#numbers.get(f)!
+      list[length++] = args.length
+      for (const value of args) list[length++] = Number(value)
+    })
+    begin()
   }
 
   /** Waits until a worker is done: spinning at first, then asleep where this thread may sleep. */
@@ -209,7 +231,7 @@ export class Threads {
   #fail(): never {
     this.stop()
     throw new ThreadError(
-      'a thread died while it worked: what this call wrote is not valid. One thread goes on; setThreads starts new ones',
+      'a thread died while it worked: the results of this call are not valid. One thread goes on; setThreads starts new ones',
     )
   }
 }

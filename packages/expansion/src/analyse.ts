@@ -8,16 +8,16 @@ import { bestTruncation, norm, remainderAfter, remainders, shares } from './spec
 import { eachOrder, numbersOf } from './stacks.js'
 import { expansionWarnings } from './warnings.js'
 
-/** What an expansion says about the network, beside its coefficients. Numbers that do not exist are null. */
+/** Figures of an expansion, beside its coefficients. Numbers that do not exist are null. */
 export interface Analysis {
   readonly expansion: Orders['expansion']
-  /** What an order counts: blocks, or all residual branches, nested ones too. */
+  /** The sites that an order counts: blocks, or all residual branches, nested ones too. */
   readonly sites?: 'blocks' | 'all' | undefined
-  /** How many of them there are. */
+  /** Their number. */
   readonly blocks: number
   /** Largest order kept. */
   readonly orders: number
-  /** Largest order there is of paths: as many as there are blocks, or residual branches that follow each other. */
+  /** Largest order of a path: the number of blocks, or of residual branches that follow each other. */
   readonly longest: number
   /** λ, or λ_1..λ_n where they differ. */
   readonly scale: number | readonly number[]
@@ -25,7 +25,7 @@ export interface Analysis {
   readonly norms: readonly number[]
   /** norms² / Σ norms² */
   readonly share: readonly number[]
-  /** What the sum in `share` is over: all orders 0..n, or those kept (a series has no last order). */
+  /** The orders that the sum in `share` is over: all orders 0..n, or those kept (a series has no last order). */
   readonly shareOf: 'all orders' | 'kept orders'
   /** Standard error of each order, where they are sampled, as a norm like its own; null where they are exact. */
   readonly standardError: readonly number[] | null

@@ -47,8 +47,8 @@ export interface Parts {
   readonly by: 'head' | 'position' | 'source'
   /** `[orders + 1][blocks][parts]`; no parts where a block has no heads. */
   readonly values: readonly (readonly Float64Array[])[]
-  /** `[orders + 1][blocks]`: what runs through no part: biases after the heads, MLPs beside them, blocks without heads; of
-   *  sources, what the biases of a block begin. */
+  /** `[orders + 1][blocks]`, through no part: biases after the heads, MLPs beside them, blocks without heads; of sources, the
+   *  paths that begin at biases of a block. */
   readonly rest: readonly Float64Array[]
   /** Of sources: `[orders + 1][positions]`, the paths that begin at each position of the encoded input. What they lack of the
    *  totals begins at biases. */
@@ -86,7 +86,7 @@ function byLength(dots: Float64Array, rows: number, columns: number, orders: num
  * are Σ_{a+b=k−1} (suffixes of length b)·λ_i·(A_i on prefixes of length a). 2n applications of every linear map to all
  * orders at once; memory O(n·orders·batch·width). `by` splits each block's part by heads, positions or sources.
  *
- * @throws RangeError where there is nothing to split by: no block with heads, or states without positions
+ * @throws RangeError without parts to split by: no block with heads, or states without positions
  */
 export async function gatedAttribution(
   tower: Tower,
@@ -119,7 +119,7 @@ export async function gatedAttribution(
 
     let suffixes = frozenTransposed(tower.decode, last.value, reshape(v, [1, ...v.shape]))
     const dots = new Array<Tensor>(n)
-    // What the suffixes that only skip make of a direction of the block's input, through its branch.
+    // The image of a direction of the block's input through its branch and the suffixes that only skip.
     const through = new Array<Tensor>(n)
     const parts = new Array<PartDots>(n)
     for (let l = n - 1; l >= 0; l--) {

@@ -1,6 +1,7 @@
 import type { Tower } from '@unravel/resnet'
 import { run } from '@unravel/resnet'
-import { backendOf, Random, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
+import { Random, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { embedded, gradientPaths } from './gradient.js'
 import { checkBatch, lastOrder, type Orders } from './orders.js'
 import { products, taken } from './stacks.js'
@@ -43,8 +44,8 @@ export async function geometricComplexity(
   const most = lastOrder('geometricComplexity', orders, tower.blocks.length)
   checkBatch('geometricComplexity', x)
   const output = scope(() => {
-    const { shape, dtype } = run(tower, x)
-    return { shape, dtype, backend: backendOf(x) }
+    const y = run(tower, x)
+    return { shape: y.shape, ...like(y) }
   })
   const batch = x.shape[0]!
   const outputs = output.shape.slice(1).reduce((a, b) => a * b, 1)

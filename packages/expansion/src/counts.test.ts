@@ -3,7 +3,7 @@ import { chainCounts, treeCounts } from './counts.js'
 import { enumerateTrees } from './oracles/trees.js'
 
 describe('chainCounts', () => {
-  test('are the rows of Pascal’s triangle, and zero beyond n', () => {
+  test('chain counts are the rows of Pascal’s triangle, and zero beyond n', () => {
     expect(chainCounts(3, 6)).toEqual([1n, 3n, 3n, 1n, 0n, 0n, 0n])
     expect(chainCounts(10, 6)).toEqual([1n, 10n, 45n, 120n, 210n, 252n, 210n])
     expect(chainCounts(0, 2)).toEqual([1n, 0n, 0n])

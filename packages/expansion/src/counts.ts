@@ -29,7 +29,7 @@ export function chainCounts(blocks: number, orders: number): bigint[] {
  *
  *     k E_k = Σ_{j=1}^{k} c_j E_{k-j},   c_j = Σ_{d|j} d S[d],   E_0 = 1.
  *
- * That costs O(K²) per block. It is needed for the first K blocks only: a tree with k vertices carries j ≤ k distinct
+ * The update costs O(K²) per block, and is needed for the first K blocks only: a tree with k vertices carries j ≤ k distinct
  * labels, and only their order matters, so S_n[k] = Σ_{j≤k} C(n, j) B_j[k] with B_j[k], the trees on exactly j labels, free
  * of n. This is Newton's forward-difference formula, B_j = Δ^j S at 0. In all O(K³), whatever n.
  *

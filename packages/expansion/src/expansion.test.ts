@@ -37,19 +37,15 @@ import {
   orderGram,
   taylor,
 } from './index.js'
+import { gap, values } from './oracles/numbers.js'
 import { toNumber } from './oracles/rational.js'
 import { randomTower } from './oracles/towers.js'
 import { enumerateTrees, type Tree, weight } from './oracles/trees.js'
 import { norm } from './spectrum.js'
 
 const order = (stack: Tensor, k: number) => reshape(slice(stack, [k], [k + 1]), stack.shape.slice(1))
-const values = (t: Tensor) => Float64Array.from(t.dataSync())
 
-/** Relative Euclidean distance, both in units of the larger of want and `size`. */
-function distance(got: Tensor, want: Tensor, size = 0): number {
-  const w = values(want)
-  return norm(values(got).map((x, i) => x - w[i]!)) / Math.max(norm(w), size, 1e-300)
-}
+const distance = (got: Tensor, want: Tensor, size?: number) => gap(values(got), values(want), size)
 
 /** D^m F(h)[v_1..v_m] by nested directional derivatives. */
 function derivative(f: (h: Tensor) => Tensor, h: Tensor, directions: readonly Tensor[]): Tensor {
@@ -92,7 +88,7 @@ describe('taylor', () => {
     },
   )
 
-  it('is a polynomial of degree n for a linear tower', () => {
+  it('the series of a linear tower is a polynomial of degree n', () => {
     const { tower, x } = randomTower({ activation: 'identity', depth: 4, scale: 1.3 })
     const { coefficients, total } = taylor(tower, x, 7)
     expect(distance(sum(coefficients, 0), total)).toBeLessThan(1e-14)
@@ -143,7 +139,7 @@ describe('taylor', () => {
     )
   })
 
-  it('has no blocks, no orders, no scale, and takes them', () => {
+  it('towers without blocks, orders 0 and scale 0 are expanded', () => {
     const none = randomTower({ depth: 0, scale: 1 })
     expect(distance(sum(taylor(none.tower, none.x, 2).coefficients, 0), run(none.tower, none.x))).toBe(0)
     const zero = randomTower({ depth: 3, scale: 0 })
@@ -268,7 +264,7 @@ describe('gated', () => {
 })
 
 describe('gradient', () => {
-  it('is the sum over all gradient paths', () => {
+  it('gradient orders are sums over all gradient paths', () => {
     const depth = 7
     const { tower, x } = randomTower({ depth, scale: 0.6, activation: 'gelu' })
     const states = [tower.encode(x)]
@@ -342,7 +338,7 @@ describe('any tower', () => {
     return { tower: { ...tower, blocks }, x }
   }
 
-  it('has skips and a scale for every block', () => {
+  it('towers with skips and a scale for every block are expanded', () => {
     const { tower, x } = odd([0.3, -0.2, 0.1])
     for (const { coefficients, total } of [
       gated(tower, x, 'all'),

@@ -10,7 +10,7 @@ export interface PathOptions {
   readonly onBlock?: ((done: number) => void) | undefined
   /** Multiplies λ_l on paths, one number for each block, while the run stays as it is. */
   readonly weights?: readonly number[] | undefined
-  /** What the marks inside of the network's maps do; nothing but multiply where it is absent. */
+  /** The effect of the marks inside of the network's maps; they only multiply where it is absent. */
   readonly mark?: Mark | undefined
 }
 
@@ -107,7 +107,7 @@ export function gradient(
 }
 
 /**
- * What a gradient is of, for each input of a batch: an element of the last axis of the output (of the last position where the
+ * The target of a gradient, for each input of a batch: an element of the last axis of the output (of the last position where the
  * output is `[batch, sequence, …]`), or a linear functional of the output by its coefficients. These are of the output's shape,
  * with or without the batch axis, or of its last axis alone, for the last position.
  */

@@ -44,26 +44,12 @@ import {
   withoutBlocks,
   withSwaps,
 } from './index.js'
+import { dot, gap, rows, values } from './oracles/numbers.js'
+import { powerSet } from './oracles/paths.js'
 import { randomTower } from './oracles/towers.js'
 import { norm } from './spectrum.js'
 
-const values = (t: Tensor) => Float64Array.from(t.dataSync())
-const rows = (t: Tensor): Float64Array[] => {
-  const [k] = t.shape as [number]
-  const all = values(t)
-  return Array.from({ length: k }, (_, i) => all.slice((i * all.length) / k, ((i + 1) * all.length) / k))
-}
-const gap = (a: ArrayLike<number>, b: ArrayLike<number>, size = 1e-300) =>
-  norm(Array.from(a, (v, i) => v - b[i]!)) / Math.max(norm(b), size)
 const plus = (a: Float64Array, b: Float64Array, by = 1) => a.map((v, i) => v + by * b[i]!)
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a).reduce((s, v, i) => s + v * b[i]!, 0)
-
-/** All subsets of 0..n−1, as sets. */
-const powerSet = (n: number) =>
-  Array.from(
-    { length: 2 ** n },
-    (_, bits) => new Set(Array.from({ length: n }, (_, i) => i).filter(i => (bits >> i) & 1)),
-  )
 
 /** A tower with a skip that is no identity in one place. */
 function oddTower(options: Parameters<typeof randomTower>[0]) {
@@ -113,7 +99,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
   afterAll(() => void useBackend(before))
 
   describe('subsets', () => {
-    it('is the Möbius transform of the runs of all sets of blocks', () => {
+    it('subset terms are the Möbius transform of the runs of all sets of blocks', () => {
       for (const { tower, x } of towers) {
         const n = tower.blocks.length
         const runs = powerSet(n).map(active => {
@@ -284,7 +270,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
   })
 
   describe('moments', () => {
-    it('are the squares of single paths, exact and by signs', async () => {
+    it('second moments are the squares of single paths, exact and by signs', async () => {
       for (const { tower, x } of towers) {
         const n = tower.blocks.length
         const batch = x.shape[0]!
@@ -320,7 +306,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
   })
 
   describe('single gradient paths', () => {
-    it('have the norms of brute force, and lengths as Veit counts them', async () => {
+    it('gradient paths have the norms of brute force, and lengths as Veit counts them', async () => {
       const { tower, x } = towers[0]!
       const n = tower.blocks.length
       const sampled = await sampleGradientPaths(tower, x, 0, [0, 2, n], { samples: 300, seed: 1 })
@@ -359,7 +345,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
   })
 
   describe('geometric complexity', () => {
-    it('is the mean squared norm of the Jacobian, and its Gram matrix is that of the orders', async () => {
+    it('complexity is the mean squared norm of the Jacobian, and its Gram matrix is that of the orders', async () => {
       for (const { tower, x } of towers) {
         const batch = x.shape[0]!
         const output = run(tower, x)

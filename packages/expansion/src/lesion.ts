@@ -37,7 +37,7 @@ export function withSwaps(tower: Tower, swaps: readonly (readonly [number, numbe
   return { encode: tower.encode, decode: tower.decode, blocks }
 }
 
-/** What each block has, in words that are equal for blocks that can be exchanged. */
+/** The shapes and kind of each block, in words that are equal for blocks that can be exchanged. */
 function kindsOf(tower: Tower, x?: Tensor): string[] {
   if (x === undefined) {
     let run = 0
@@ -62,7 +62,7 @@ export function exchangeable(tower: Tower, x: Tensor): number[][] {
   return [...groups.values()].filter(group => group.length > 1)
 }
 
-/** What an operation on a tower does to its outputs. */
+/** The change of a tower's outputs by an operation on it. */
 export interface Damage {
   /** ‖output − whole output‖/‖whole output‖ over the batch. */
   readonly change: number

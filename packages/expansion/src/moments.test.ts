@@ -10,11 +10,11 @@ import {
   sampleGradientPaths,
   subsets,
 } from './index.js'
+import { values } from './oracles/numbers.js'
 import { differences, gradientPaths } from './oracles/paths.js'
 import { randomTower } from './oracles/towers.js'
 import { norm } from './spectrum.js'
 
-const numbers = (t: Tensor) => Float64Array.from(t.dense()[0]!.dataSync())
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
 const variance = (values: readonly number[]) =>
   values.reduce((s, v) => s + (v - mean(values)) ** 2, 0) / (values.length - 1)
@@ -38,10 +38,10 @@ describe('moments and limits of linear towers', () => {
         scale,
       )
       const x = make([1, d], 1)
-      const orders = numbers(gated(tower, x, 'all').coefficients)
-      const size = norm(numbers(x)) ** 2
+      const orders = values(gated(tower, x, 'all').coefficients)
+      const size = norm(values(x)) ** 2
       const energy = Array.from({ length: n + 1 }, (_, k) => norm(orders.subarray(k * d, (k + 1) * d)) ** 2 / size)
-      return [...energy, norm(numbers(run(tower, x))) ** 2 / size]
+      return [...energy, norm(values(run(tower, x))) ** 2 / size]
     })
   }
 
@@ -83,21 +83,21 @@ describe('moments and limits of linear towers', () => {
     const sums = [10, 1000].map(n => {
       const { coefficients, total } = gated(linearTower(Array<Tensor>(n).fill(a), 1 / n), x, 6)
       let power: Tensor = x
-      const exponential = numbers(x)
+      const exponential = values(x)
       let factorial = 1
       for (let k = 0; k <= 20; k++) {
         if (k <= 6) {
-          const want = numbers(mul(power, Number(chainCounts(n, k)[k]) / n ** k))
-          numbers(coefficients)
+          const want = values(mul(power, Number(chainCounts(n, k)[k]) / n ** k))
+          values(coefficients)
             .subarray(4 * k, 4 * k + 4)
             .forEach((v, i) => void expect(v).toBeCloseTo(want[i]!, 12))
         }
         power = matmul(power, a)
         factorial *= k + 1
-        const next = numbers(power)
+        const next = values(power)
         exponential.forEach((v, i) => (exponential[i] = v + next[i]! / factorial))
       }
-      return norm(numbers(total).map((v, i) => v - exponential[i]!)) / norm(exponential)
+      return norm(values(total).map((v, i) => v - exponential[i]!)) / norm(exponential)
     })
     expect(sums[1]!).toBeLessThan(0.02 * sums[0]!)
     const aligned = linearTower(Array<Tensor>(5).fill(eye(4, { dtype: 'f64' })), 0.3)
@@ -122,7 +122,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])(
       Array.from(exact).forEach((want, i) => {
         const values = found.map(f => f.values[i]!)
         const spread = Math.sqrt(variance(values))
-        // What does not depend on the draw is exact.
+        // Results that do not depend on the draw are exact.
         if (spread < 1e-12 * Math.abs(want)) return void expect(Math.abs(values[0]! / want - 1)).toBeLessThan(1e-11)
         // |z| of Student's t with 39 degrees of freedom is above 4.5 once in 16,000.
         expect((Math.abs(mean(values) - want) / spread) * Math.sqrt(SEEDS)).toBeLessThan(4.5)
@@ -140,7 +140,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])(
       })
       await expectUnbiased(async seed => {
         const { coefficients, standardError } = subsets(tower, x, 2, { samples: 24, seed })
-        return { values: numbers(coefficients), errors: numbers(standardError!) }
+        return { values: values(coefficients), errors: values(standardError!) }
       }, exact)
     })
 

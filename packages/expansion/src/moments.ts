@@ -16,7 +16,7 @@ import {
   transpose,
   vjp,
 } from '@unravel/tensor'
-import { addAligned, head, padded } from '@unravel/tensor/internals'
+import { addAligned, head, like, padded } from '@unravel/tensor/internals'
 import { frozen, gated } from './gated.js'
 import { cotangentOf, embedded, gradient, gradientPaths, statesOf, type Target } from './gradient.js'
 import { checkBatch, lastOrder } from './orders.js'
@@ -180,7 +180,7 @@ function twoSided(map: (rows: Tensor) => Tensor, m: Tensor): Tensor {
 /** Traces, averaged over the batch: `[k]` from `[k, d, batch, d]`. */
 function traces(m: Tensor): Tensor {
   const [, d, batch] = m.shape as [number, number, number]
-  const diagonal = reshape(eye(d, { dtype: m.dtype, backend: m.dense()[0]!.backend }), [1, d, 1, d])
+  const diagonal = reshape(eye(d, like(m)), [1, d, 1, d])
   return mul(sum(mul(m, diagonal), [1, 2, 3]), 1 / batch)
 }
 

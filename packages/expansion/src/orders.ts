@@ -1,14 +1,14 @@
 import { type Marks, matmul, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
 import { like } from '@unravel/tensor/internals'
 
-/** What an expansion gives: totals by order, and what they should sum to. */
+/** The result of an expansion: totals by order, and the tensor that they should sum to. */
 export interface Orders {
   readonly expansion: 'taylor' | 'gated' | 'gradient' | 'subsets'
   /** `[orders + 1, batch, ...]`: entry k is the total of order k, λ^k included. */
   readonly coefficients: Tensor
-  /** The same of all orders 0..n, where more were computed than are kept: what shares are of. */
+  /** The same of all orders 0..n, where more were computed than are kept: shares are of these. */
   readonly all?: Tensor
-  /** What the orders expand: the network's output, or for `gradient` the whole gradient. One forward (and backward)
+  /** The tensor that the orders expand: the network's output, or for `gradient` the whole gradient. One forward (and backward)
    *  pass of the network itself gives it, not the expansion. */
   readonly total: Tensor
   /** Number of blocks, and λ_1..λ_n; where all residual branches are counted, those of all of them. */

@@ -16,7 +16,7 @@ import { addAligned, padded } from '@unravel/tensor/internals'
 import { describe, expect, test } from 'vitest'
 import { gatedAttribution, verify } from './index.js'
 
-// What runs through a head, or a position, against the orders that are missing where it is cut out of the paths and the gates of
+// The paths through a head, or a position, against the orders that are missing where it is cut out of the paths and the gates of
 // the run stay.
 
 const f64 = { dtype: 'f64' } as const

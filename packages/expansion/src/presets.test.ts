@@ -25,6 +25,7 @@ import {
 import { type Backend, js, Random, readNpy, type Tensor, wasm } from '@unravel/tensor'
 import { describe, expect, it } from 'vitest'
 import { gated, gradient, taylor } from './index.js'
+import { rows, values } from './oracles/numbers.js'
 import { gatedPaths, gradientPaths } from './oracles/paths.js'
 
 // Models with presets that change the form of blocks, and what numpy and torch make of the papers' formulas:
@@ -46,11 +47,6 @@ function load(name: string, backend: Backend): { model: Model; x: Tensor } {
   return { model, x: readNpy(readFileSync(file(name, 'input.npy')), { backend }) }
 }
 const recorded = (name: string, path: string) => readNpy(readFileSync(file(name, path)), { backend: js() })
-const values = (t: Tensor) => Float64Array.from(t.dense()[0]!.dataSync())
-const rows = (t: Tensor) => {
-  const [all, size] = [values(t), t.size / t.shape[0]!]
-  return Array.from({ length: t.shape[0]! }, (_, k) => all.subarray(k * size, (k + 1) * size))
-}
 const norm = (x: ArrayLike<number>) => Math.hypot(...Array.from(x))
 const gap = (got: ArrayLike<number>, want: ArrayLike<number>, size = norm(want)) =>
   norm(Array.from(got, (v, i) => v - want[i]!)) / size

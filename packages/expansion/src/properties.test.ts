@@ -17,6 +17,7 @@ import {
   taylorAttribution,
   withoutBlocks,
 } from './index.js'
+import { dot, rows, values } from './oracles/numbers.js'
 import { differences, gatedPaths, gradientPaths, type Path, powerSet, silenced } from './oracles/paths.js'
 import { toNumber } from './oracles/rational.js'
 import { randomTower } from './oracles/towers.js'
@@ -24,13 +25,6 @@ import { enumerateTrees, type Tree, weight } from './oracles/trees.js'
 import { norm } from './spectrum.js'
 
 const BATCH = 2
-const numbers = (t: Tensor) => Float64Array.from(t.dense()[0]!.dataSync())
-const rows = (t: Tensor): Float64Array[] => {
-  const [k] = t.shape as [number]
-  const all = numbers(t)
-  return Array.from({ length: k }, (_, i) => all.slice((i * all.length) / k, ((i + 1) * all.length) / k))
-}
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a).reduce((s, v, i) => s + v * b[i]!, 0)
 const total = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0)
 /** The sum of the paths of a length that a test picks. */
 const sumOf = (paths: readonly Path[], length: number, test: (set: ReadonlySet<number>) => boolean = () => true) =>
@@ -92,7 +86,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('random towers
         order.forEach((v, i) => void close(v, want[i]!))
       })
       const direction = new Random(o.seed).normal([BATCH, 2], 0, 1, { dtype: 'f64' })
-      const along = (v: Float64Array) => dot(v, numbers(direction))
+      const along = (v: Float64Array) => dot(v, values(direction))
       const { totals, blocks, pairs } = await gatedAttribution(tower, x, 'all', { direction })
       for (let k = 0; k <= n; k++) {
         close(totals[k]!, along(sumOf(paths, k)), 10 * size)
@@ -121,7 +115,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('random towers
         order.forEach((v, i) => void close(v, want[i]!))
       })
       const direction = new Random(o.seed).normal([BATCH, 3], 0, 1, { dtype: 'f64' })
-      const along = (v: Float64Array) => dot(v, numbers(direction))
+      const along = (v: Float64Array) => dot(v, values(direction))
       const { totals, blocks, pairs } = await gradientAttribution(tower, x, 1, 'all', { direction })
       for (let k = 0; k <= n; k++) {
         close(totals[k]!, along(sumOf(second, k)), 10 * size)
@@ -139,7 +133,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('random towers
           close(gram[k]![j]!, total(want), 20 * size ** 2)
         }
       }
-      // There is one path of length 0, and one through every branch.
+      // One path has length 0, and one takes every branch.
       const sampled = await sampleGradientPaths(tower, x, 1, [0, n], { samples: 2 })
       for (const { length, mean } of sampled) {
         const only = second.find(p => p.set.size === length)!.value
@@ -160,8 +154,8 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('random towers
       const whole = gated(tower, x, 0).total
       for (const removed of powerSet(tower.blocks.length)) {
         const { change } = await damage(withoutBlocks(tower, removed), x, whole)
-        const gap = silenced(tower, x, removed).map((v, i) => v - numbers(whole)[i]!)
-        expect(Math.abs(change * norm(numbers(whole)) - norm(gap))).toBeLessThan(1e-11 * size)
+        const gap = silenced(tower, x, removed).map((v, i) => v - values(whole)[i]!)
+        expect(Math.abs(change * norm(values(whole)) - norm(gap))).toBeLessThan(1e-11 * size)
       }
     }))
 
@@ -192,13 +186,13 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('random towers
       const found = taylor(tower, x, most)
       const direction = new Random(o.seed).normal([BATCH, 2], 0, 1, { dtype: 'f64' })
       const { totals, blocks, pairs } = await taylorAttribution(tower, x, { direction })
-      const along = (v: Float64Array) => dot(v, numbers(direction))
+      const along = (v: Float64Array) => dot(v, values(direction))
       for (let k = 1; k <= most; k++) {
         const terms = enumerateTrees(n + 1, k + 1)
           .filter(tree => tree.block === n + 1)
           .map(tree => ({
             through: new Set(blocksBelow(tree)),
-            value: numbers(value(tree)).map(v => v * toNumber(weight(tree)) * o.scale ** k),
+            value: values(value(tree)).map(v => v * toNumber(weight(tree)) * o.scale ** k),
           }))
         const size = Math.max(1e-3, ...terms.map(t => norm(t.value)))
         const close = (a: number, b: number) => expect(Math.abs(a - b)).toBeLessThan(1e-10 * size)

@@ -91,7 +91,7 @@ export function watchedLine(at: (t: number) => Application): Line {
   const gatesAt = (t: number) => {
     const gates: Float64Array[] = []
     const observer: SelectionObserver = (op, _, chosen) => {
-      // What stopGradient lets through is a number of the run, not a choice.
+      // The result of stopGradient is a number of the run, not a choice.
       if (op !== 'stopGradient') gates.push(Float64Array.from(chosen.dataSync()))
     }
     scope(() => {

@@ -92,7 +92,7 @@ describe('vectorEpsilon', () => {
     else expect(value).toBe(sum)
   })
 
-  test('does not depend on the scale of the values', () => {
+  test('a resummed value does not depend on the scale of the values', () => {
     for (const scale of [1e-290, 1e280]) {
       const c = stack(16, tanh(2.5), atan(2)).map(x => x * scale)
       const unscaled = vectorEpsilon(stack(16, tanh(2.5), atan(2)), 17, 2)

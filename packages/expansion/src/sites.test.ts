@@ -23,11 +23,11 @@ import {
 import { head } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { analyse, gated, gradient, markedChainCounts, markedTreeCounts, taylor } from './index.js'
+import { values } from './oracles/numbers.js'
 import { powerSet } from './oracles/paths.js'
 import { randomTower } from './oracles/towers.js'
 
 const f64 = { dtype: 'f64' } as const
-const values = (t: Tensor) => Float64Array.from(t.dataSync())
 const entry = (stack: Tensor, k: number) => values(narrow(stack, 0, k, 1))
 /** The largest difference, in units of the largest number wanted, or of `size` where that is larger. */
 const apart = (got: Float64Array, want: Float64Array, size = 1e-300) =>
@@ -144,7 +144,7 @@ const ROUNDING = 2 ** 6 * 64 * 2 ** -52
 describe.each(Object.entries(networks))('%s', (_, network) => {
   const f = marked(network)
 
-  it('has gated orders that are sums over sets of branches with frozen gates', async () => {
+  it('gated orders are sums over sets of branches with frozen gates', async () => {
     const found = gated(f, x, 'all')
     const { orders, chains } = totals(network.sites, on => frozen(network, x, 'secant')(x, on))
     const longest = found.coefficients.shape[0]! - 1
@@ -156,7 +156,7 @@ describe.each(Object.entries(networks))('%s', (_, network) => {
     expect(counted).toEqual(chains.slice(0, longest + 1))
   })
 
-  it('has gradient orders that are sums over sets of branches with derivatives at the run', () => {
+  it('gradient orders are sums over sets of branches with derivatives at the run', () => {
     const found = gradient(f, x, 1, 'all')
     const linear = frozen(network, x, 'slope')
     const { orders } = totals(network.sites, on => grad((y: Tensor) => sum(narrow(linear(y, on), 1, 1, 1)))(x))
@@ -166,7 +166,7 @@ describe.each(Object.entries(networks))('%s', (_, network) => {
     expect(apart(values(found.total), values(grad((y: Tensor) => sum(narrow(f(y), 1, 1, 1)))(x)))).toBeLessThan(1e-13)
   })
 
-  it('has the Taylor series that derivatives in a common factor of all branches give', () => {
+  it('the Taylor series is that of derivatives in a common factor of all branches', () => {
     const at = (t: Tensor) =>
       network.run(x, { act: network.kinked ? bent : tanh, end: (_, h, scale) => mul(mul(h, scale), t) })
     const { coefficients } = taylor(f, x, 4)
@@ -252,21 +252,21 @@ describe('marks in a row', () => {
 })
 
 describe('counts of marked paths', () => {
-  it('are products over nested blocks', () => {
+  it('chain counts are products over nested blocks', () => {
     // (1 + z(1 + z)²)²: two blocks, each of two nested branches.
     const before = [[-1], [-1, 0], [-1, 0, 1], [-1, 2], [-1, 2, 3], [-1, 2, 3, 4]]
     const last = [-1, 2, 5]
     expect(markedChainCounts({ before, last }, 7)).toEqual([1n, 2n, 5n, 6n, 6n, 4n, 1n, 0n])
   })
 
-  it('are trees in which a mark may repeat below one that it comes before', () => {
+  it('tree counts let a mark repeat below one that it comes before', () => {
     // One nested branch: A_0 = z, A_1 = z/(1 − z).
     expect(markedTreeCounts({ before: [[-1], [-1, 0]], last: [-1, 1] }, 4)).toEqual([1n, 1n, 1n, 1n, 1n])
     // Two marks side by side, each before a third: A_2 = z/(1 − z)², and the first two end nowhere else.
     expect(markedTreeCounts({ before: [[-1], [-1], [-1, 0, 1]], last: [2] }, 4)).toEqual([0n, 1n, 2n, 3n, 4n])
   })
 
-  it('have no path where the output depends on no input', async () => {
+  it('an output that depends on no input has no path', async () => {
     const constant = gated(() => tensor([[1, 2]], f64), reshape(tensor([1, 2], f64), [1, 2]), 'all')
     expect(values(constant.coefficients)).toEqual(Float64Array.of(1, 2))
     expect((await analyse(constant)).chains).toEqual([0n])

@@ -3,13 +3,13 @@ import { affine, branch, type Mark, type Marks, marksOf, narrow, scope, type Ten
 import { addAligned, head } from '@unravel/tensor/internals'
 
 /**
- * What can be expanded: a tower, or any function of a batch that marks the ends of its residual branches (`branch` of
+ * A network that can be expanded: a tower, or any function of a batch that marks the ends of its residual branches (`branch` of
  * `@unravel/tensor`): nested and parallel ones, and networks that are no chain of blocks.
  */
 export type Network = Tower | ((x: Tensor) => Tensor)
 
 export interface SiteOptions {
-  /** What the order of a path counts: the blocks of a tower (the default), or `all` residual branches that it takes, those of the
+  /** The sites that the order of a path counts: the blocks of a tower (the default), or `all` residual branches that it takes, those of the
    *  blocks and those marked inside of its maps after the encoder. Of a function always `all`. */
   readonly sites?: 'blocks' | 'all' | undefined
 }
@@ -17,10 +17,10 @@ export interface SiteOptions {
 /** A network as a tower, and how its residual branches are counted. */
 export interface Counted {
   readonly tower: Tower
-  /** What a mark does where marks are counted. */
+  /** The effect of a mark where marks are counted. */
   readonly mark?: Mark
   readonly marks?: Marks
-  /** The largest order there is. */
+  /** The largest order of a path. */
   readonly longest: number
   readonly scales: readonly number[]
   /** The output, where it is known already. */
@@ -37,8 +37,8 @@ export function counted(network: Network, x: Tensor, sites: SiteOptions['sites']
   return { tower, mark: raise(about), marks, longest: longestChain(marks), scales: marks.scales, output }
 }
 
-/** The largest number of residual branches on one path: how many blocks there are, or with `sites: 'all'` how many branches follow
- *  each other. One run of the network tells. */
+/** The largest number of residual branches on one path: the number of blocks, or with `sites: 'all'` of branches that follow
+ *  each other. Runs the network once. */
 export const longestPath = (network: Network, x: Tensor, sites?: SiteOptions['sites']): number => {
   let longest = 0
   scope(() => {

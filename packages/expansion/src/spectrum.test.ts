@@ -29,7 +29,7 @@ describe('norm', () => {
     expect(Math.abs(root / 102.4 - 1)).toBeLessThanOrEqual(4 * EPS)
   })
 
-  test('is absolutely homogeneous under powers of two', () => {
+  test('norm is absolutely homogeneous under powers of two', () => {
     const vector = fc.array(fc.double({ min: -1e3, max: 1e3, noNaN: true }), { minLength: 1, maxLength: 20 })
     fc.assert(
       fc.property(vector, fc.integer({ min: -800, max: 800 }), (x, exponent) => {
@@ -80,7 +80,7 @@ describe('remainders', () => {
     expect(result[2]).toBe(0)
   })
 
-  test.each([1e-320, 1e-300, 1e300])('does not depend on the scale %d', scale => {
+  test.each([1e-320, 1e-300, 1e300])('remainders do not depend on the scale %d', scale => {
     const coefficients = Float64Array.of(8, 4, 2, 1).map(x => x * scale)
     const result = remainders(coefficients, Float64Array.of(16 * scale), 4)
     expect([...result]).toEqual([8, 4, 2, 1].map(x => x / 16))

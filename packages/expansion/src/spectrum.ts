@@ -25,7 +25,7 @@ export function shares(norms: ArrayLike<number>): Float64Array {
 }
 
 /**
- * What each truncation leaves: ‖output − Σ_{j≤k} coefficients_j‖ / ‖output‖ for k = 0..K, over the whole batch.
+ * The relative remainder of each truncation: ‖output − Σ_{j≤k} coefficients_j‖ / ‖output‖ for k = 0..K, over the whole batch.
  *
  * The running difference is carried in two doubles, so that orders far larger than the output may cancel in it and the
  * remainder measures the expansion, not the summation.

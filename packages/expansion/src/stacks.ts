@@ -15,7 +15,7 @@ export const products = (a: Tensor, b: Tensor): Tensor =>
 
 export const numbersOf = async (t: Tensor): Promise<Float64Array> => new Float64Array(await t.data())
 
-/** The numbers of tensors that nobody needs any more: they are freed. */
+/** The numbers of tensors, which are freed. */
 export async function taken(t: Tensor): Promise<Float64Array> {
   try {
     return await numbersOf(t)

@@ -13,6 +13,7 @@ import {
   tensor,
   vjp,
 } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { gatedAttribution, runWithScales } from './attribution.js'
 import { frozen, gated } from './gated.js'
 import { cotangentOf, embedded, gradient, statesOf } from './gradient.js'
@@ -34,7 +35,7 @@ export interface Rung {
 
 /** Rounding: a few thousand roundings of f64. */
 const EXACT = 1e-10
-/** Difference quotients: what extrapolation and rounding leave. */
+/** Tolerance of difference quotients: errors of extrapolation and rounding. */
 const DIFFERENCES = 1e-5
 /** Blocks of which all sets are enumerated. */
 const ENUMERATED = 10
@@ -122,7 +123,7 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
     if (found === undefined) return skip(name, 'a gate flips within every step that rounding allows')
     const size = Math.max(norm(value), norm(found.value), floor)
     if (size === 0) return rung(name, 0, DIFFERENCES)
-    // What has not settled to a tenth of the tolerance decides nothing.
+    // A quotient that has not settled to a tenth of the tolerance decides nothing.
     if (!(found.uncertainty <= 0.1 * DIFFERENCES * size)) {
       return skip(name, `difference quotients only settle to ${(found.uncertainty / size).toExponential(0)}`)
     }
@@ -209,7 +210,7 @@ const scaled = (tower: Tower, t: number): Tower => ({
   blocks: tower.blocks.map(b => ({ ...b, scale: b.scale * t })),
 })
 
-/** What passes through every set of blocks of the frozen run, summed by the size of the set. */
+/** Path sums through every set of blocks of the frozen run, summed by the size of the set. */
 async function enumerated(tower: Tower, x: Tensor): Promise<Float64Array[]> {
   const n = tower.blocks.length
   const sums = scope(() => {
@@ -248,7 +249,7 @@ async function enumerated(tower: Tower, x: Tensor): Promise<Float64Array[]> {
 /** f^(k)(0)/k! in the common multiple t of all scales, by k nested directional derivatives. */
 async function nestedDerivatives(tower: Tower, x: Tensor, depth: number): Promise<Float64Array[]> {
   const results = scope(() => {
-    const where = { dtype: tower.encode(x).dtype, backend: x.dense()[0]!.backend } as const
+    const where = like(tower.encode(x))
     const [zero, one] = [tensor(0, where), tensor(1, where)]
     let f = (t: Tensor) =>
       runWithScales(
@@ -337,7 +338,7 @@ async function adjoints({ tower, x }: ReturnType<typeof embedded>): Promise<{
   readonly line: Line
 }> {
   const random = new Random(7)
-  const where = { dtype: x.dtype, backend: x.dense()[0]!.backend } as const
+  const where = like(x)
   const f = (input: Tensor) => run(tower, input)
   const direction = random.normal(x.shape, 0, 1, where)
   const found = scope(() => {

@@ -1,12 +1,12 @@
 import type { Radius } from './radius.js'
 import { bestTruncation } from './spectrum.js'
 
-/** What is known about an expansion once it has been computed. Orders run from 0 to K. */
+/** Figures of an expansion that warnings depend on. Orders run from 0 to K. */
 export interface ExpansionFacts {
   readonly expansion: 'taylor' | 'gated' | 'gradient' | 'subsets'
   /** λ as it reads after "λ = ": '0.1', '1/sqrt(n)', '(0.1, 0.2, …)'. */
   readonly scale: string
-  /** The largest order there is: the number n of residual blocks. */
+  /** The largest order of a path: the number n of residual blocks. */
   readonly longest: number
   /** `[K + 1]` norm of each order, of the same kind as `outputNorm`. */
   readonly norms: ArrayLike<number>
@@ -29,7 +29,7 @@ export interface ExpansionFacts {
 
 /**
  * Everything that keeps the printed orders from meaning what they seem to mean, most serious first, one sentence each.
- * Empty if there is nothing to warn of.
+ * Empty without a reason to warn.
  */
 export function expansionWarnings(facts: ExpansionFacts): string[] {
   const taylor = facts.expansion === 'taylor'

@@ -1,7 +1,7 @@
-import { figureScript, termsIn } from '@unravel/report'
+import { figureScript, inspectionTable, streamPicture, termsIn } from '@unravel/report'
 import type { Activation, ScaleRule } from '@unravel/resnet'
 import { plotsOf } from './plots.js'
-import type { Answer, Network, OwnNetwork, Question } from './study.js'
+import type { Answer, Found, GraphNetwork, Network, OwnNetwork, Question } from './study.js'
 import type { Ask, Told } from './worker.js'
 
 const element = <T extends HTMLElement>(id: string) => document.getElementById(id) as T
@@ -9,16 +9,16 @@ const form = element<HTMLFormElement>('form')
 const [status, error, found] = [element('status'), element('error'), element('found')]
 const [stop, save] = [element<HTMLButtonElement>('stop'), element<HTMLButtonElement>('save')]
 
-let own: OwnNetwork | null = null
+let own: OwnNetwork | GraphNetwork | null = null
 let answer: Answer | null = null
 let worker: Worker | null = null
-/** What the worker holds, as text: it is sent once. */
+/** The network that the worker holds, as text: it is sent once. */
 let held = ''
 let busy = false
 /** The form has changed since the question that is being answered. */
 let stale = false
 
-const field = (name: string): string => String(new FormData(form).get(name))
+const field = (name: string): string => String(new FormData(form).get(name) ?? '')
 const integer = (name: string): number => Number(field(name))
 
 function networkOf(): Network | null {
@@ -50,7 +50,11 @@ const question = (): Question => ({
   target: field('expansion') === 'gradient' ? integer('target') : 0,
   dtype: field('dtype') as Question['dtype'],
   backend: field('backend') as Question['backend'],
+  output: field('output') || null,
+  sites: (field('sites') || null) as Question['sites'],
 })
+
+const isGraph = (): boolean => field('network') === 'own' && own?.kind === 'graph'
 
 /** Shows the fields that matter. */
 function arrange(): void {
@@ -60,6 +64,7 @@ function arrange(): void {
   for (const part of form.querySelectorAll<HTMLElement>('[data-expansion]')) {
     part.hidden = part.dataset.expansion !== field('expansion')
   }
+  for (const part of document.querySelectorAll<HTMLElement>('[data-graph]')) part.hidden = !isGraph()
   const times = String(Number(factor().toPrecision(3)))
   element('factor').textContent = times
   element('lambda').textContent = lambda()
@@ -119,7 +124,7 @@ function ask(): void {
   busy = true
   stop.disabled = false
   status.textContent = 'Computing …'
-  const key = network.kind === 'own' ? `own ${network.name}` : JSON.stringify(network)
+  const key = network.kind === 'drawn' ? JSON.stringify(network) : `own ${network.name}`
   const message: Ask = key === held ? { question: question() } : { network, question: question() }
   held = key
   started().postMessage(message)
@@ -141,6 +146,7 @@ function hear(told: Told): void {
     status.textContent = `Computing: ${told.done} of ${told.of} blocks …`
     return
   }
+  if ('found' in told) return describe(told.found)
   busy = false
   stop.disabled = true
   status.textContent = ''
@@ -148,6 +154,14 @@ function hear(told: Told): void {
   else show(told.answer)
   arrange()
   if (stale) ask()
+}
+
+/** Shows what is in a graph: the picture of its stream, and the rest folded away. */
+function describe({ network, output }: Found): void {
+  const select = form.querySelector<HTMLSelectElement>('[name=output]')!
+  select.replaceChildren(...network.outputs.map(o => new Option(o.name, o.name, false, o.name === output)))
+  element('stream').innerHTML = streamPicture(network)
+  element('inspection').textContent = inspectionTable(own!.name, network)
 }
 
 function show(next: Answer): void {
@@ -208,30 +222,73 @@ function halt(): void {
 /** Weights as the folders of torch, Hugging Face and timm have them. */
 const isWeights = (name: string): boolean => /\.(safetensors|bin|pt|pth|index\.json)$/.test(name)
 
+/** Files that hold a graph of operators: ONNX files, or a model.json of TensorFlow.js, known by what is in it. */
+async function graphsIn(files: readonly File[]): Promise<File[]> {
+  const isGraphFile = async (file: File) =>
+    /\.onnx$/i.test(file.name) ||
+    (/\.json$/i.test(file.name) && !isWeights(file.name) && (await file.text()).includes('"modelTopology"'))
+  const are = await Promise.all(files.map(isGraphFile))
+  return files.filter((_, i) => are[i])
+}
+
 /** Takes the files of a folder, called by its name, or files that were chosen one by one. */
 async function take(files: Iterable<File>, folder?: string): Promise<void> {
   const all = [...files]
+  const graphs = await graphsIn(all)
+  if (graphs.length > 1) {
+    const names = graphs.map(file => file.name)
+    const some = names.length > 6 ? [...names.slice(0, 6), '…'] : names
+    return fail(`${graphs.length} networks (${some.join(', ')}): choose one, with the files of its weights`)
+  }
+  const chosen = graphs.length === 1 ? await graphNetwork(graphs[0]!, all) : await ownNetwork(all, folder)
+  if (chosen === null) return
+  own = chosen.network
+  held = ''
+  element('chosen').textContent = chosen.files.map(file => file.name).join(', ')
+  form.querySelector('[name=output]')!.replaceChildren()
+  element('stream').replaceChildren()
+  element('inspection').textContent = ''
+  form.querySelector<HTMLSelectElement>('[name=network]')!.value = 'own'
+  form.querySelector<HTMLSelectElement>('[name=scale]')!.value = 'own'
+  ask()
+}
+
+const inputText = (input: File | undefined): string => (input === undefined ? 'drawn inputs' : input.name)
+const bytesOf = async (file: File) => new Uint8Array(await file.arrayBuffer())
+
+async function graphNetwork(model: File, all: readonly File[]) {
+  const input = all.find(file => /\.np[yz]$/i.test(file.name))
+  const network: GraphNetwork = {
+    kind: 'graph',
+    name: `${model.name} and ${inputText(input)}`,
+    model: model.name,
+    files: new Map(all.filter(file => file !== input).map(file => [file.name, file])),
+    ...(input !== undefined && { input: await bytesOf(input) }),
+  }
+  return { network, files: all }
+}
+
+async function ownNetwork(all: readonly File[], folder: string | undefined) {
   const named = (wanted: (name: string) => boolean) => all.find(file => wanted(file.name))
   const config = named(name => name === 'config.json') ?? named(name => name.endsWith('.json') && !isWeights(name))
   const weights = all.filter(file => isWeights(file.name))
   const input = named(name => name.endsWith('.npy'))
   const missing = [...(config ? [] : ['config.json']), ...(weights.length > 0 ? [] : ['model.safetensors'])]
-  if (!config || missing.length > 0) return fail(`missing: ${missing.join(', ')}; choose all three files at once`)
+  if (!config || missing.length > 0) {
+    fail(`missing: ${missing.join(', ')}; choose all three files at once`)
+    return null
+  }
   // One file of weights by itself may be called anything.
   const [only] = weights
   const usual = weights.length === 1 && only!.name.endsWith('.safetensors') ? 'model.safetensors' : undefined
-  own = {
+  const network: OwnNetwork = {
     kind: 'own',
-    name: `${folder ?? only!.name} and ${input === undefined ? 'drawn inputs' : input.name}`,
+    name: `${folder ?? only!.name} and ${inputText(input)}`,
     config: await config.text(),
     files: new Map(weights.map(file => [usual ?? file.name, file])),
-    ...(input !== undefined && { input: new Uint8Array(await input.arrayBuffer()) }),
+    ...(input !== undefined && { input: await bytesOf(input) }),
   }
-  held = ''
-  element('chosen').textContent = [config, ...weights, ...(input ? [input] : [])].map(file => file.name).join(', ')
-  form.querySelector<HTMLSelectElement>('[name=network]')!.value = 'own'
-  form.querySelector<HTMLSelectElement>('[name=scale]')!.value = 'own'
-  ask()
+  return { network, files: [config, ...weights, ...(input ? [input] : [])] }
 }
 
 /** Files of what was dropped: of folders those that lie in them, without deeper ones. */
@@ -284,7 +341,7 @@ document.addEventListener('drop', event => {
   if (event.dataTransfer === null) return
   dropped(event.dataTransfer.items)
     .then(({ files, folder }) => take(files, folder))
-    .catch(error => fail(`what was dropped could not be read: ${error instanceof Error ? error.message : error}`))
+    .catch(error => fail(`the dropped files could not be read: ${error instanceof Error ? error.message : error}`))
 })
 recall()
 ask()

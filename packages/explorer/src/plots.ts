@@ -1,6 +1,6 @@
 import { type ExpansionDocument, linePlot, palette } from '@unravel/report'
 
-/** The two figures of an expansion, as SVG: what the output is made of, and how near its orders come to it. */
+/** The two figures of an expansion, as SVG: the shares of its orders, and the remainder after each. */
 export function plotsOf(document: ExpansionDocument): string[] {
   const { norms, share, remainder, output_norm, chains, blocks } = document
   const x = { name: 'order', min: 0, max: Math.max(1, document.orders) }
@@ -27,7 +27,7 @@ export function plotsOf(document: ExpansionDocument): string[] {
     y: { name: 'norm / norm of the whole', log: true },
     curves: [
       { name: 'the order', points: over(relative), color: palette[0], marks: true },
-      { name: 'what is missing after it', points: over(remainder), color: palette[2], marks: true },
+      { name: 'remainder after it', points: over(remainder), color: palette[2], marks: true },
     ],
   })
   return [energy, sizes]

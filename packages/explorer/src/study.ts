@@ -1,14 +1,28 @@
 import { analyse } from '@unravel/expansion'
 import {
+  asInput,
+  countedText,
+  type Graph,
+  type HostArray,
+  inputsFrom,
+  inspected,
+  onSamples,
+  prepared,
+  readGraph,
+  towerOfGraph,
+} from '@unravel/graph'
+import {
   countingFallbacks,
   documentOf,
   type ExpansionChoice,
   type ExpansionDocument,
   expandBy,
   expansionTable,
+  type InspectedNetwork,
 } from '@unravel/report'
 import {
   type Activation,
+  drawnInput,
   initialise,
   inputFrom,
   type Model,
@@ -20,11 +34,12 @@ import {
   scalesOf,
   scalesOfModel,
   storedTensors,
-  weightsFile,
+  type Tower,
   tensorsIn,
   towerOf,
+  weightsFile,
 } from '@unravel/resnet'
-import { type Backend, js, Random, scope, type Tensor, tensor, wasm } from '@unravel/tensor'
+import { type Backend, type ByteSource, js, Random, scope, type Tensor, wasm } from '@unravel/tensor'
 
 /** A tower of which every weight is drawn from a seed, and a batch of inputs drawn likewise. */
 export interface DrawnNetwork {
@@ -46,7 +61,19 @@ export interface OwnNetwork {
   readonly input?: Uint8Array
 }
 
-export type Network = DrawnNetwork | OwnNetwork
+/** A network that another tool wrote: an ONNX file or the model.json of TensorFlow.js, the files beside it by name, and inputs as
+ *  .npy, or .npz of several. */
+export interface GraphNetwork {
+  readonly kind: 'graph'
+  readonly name: string
+  /** Which of the files has the graph. */
+  readonly model: string
+  readonly files: ReadonlyMap<string, Blob>
+  /** Absent: inputs are drawn. */
+  readonly input?: Uint8Array
+}
+
+export type Network = DrawnNetwork | OwnNetwork | GraphNetwork
 
 export const backendNames = ['wasm', 'js', 'webgl2', 'webgpu'] as const
 
@@ -61,6 +88,17 @@ export interface Question {
   readonly target: number
   readonly dtype: 'f32' | 'f64'
   readonly backend: (typeof backendNames)[number]
+  /** Of a graph: the output that is taken apart; null: the first. */
+  readonly output: string | null
+  /** Of a graph: what orders count; null: blocks, where there is a chain of them. */
+  readonly sites: 'blocks' | 'all' | null
+}
+
+/** What was found in a graph. */
+export interface Found {
+  readonly network: InspectedNetwork
+  /** Which output was looked at. */
+  readonly output: string
 }
 
 export interface Answer {
@@ -68,30 +106,54 @@ export interface Answer {
   readonly document: ExpansionDocument
   /** As of `unravel expand`. */
   readonly table: string
-  /** What ran where. */
+  /** Times, backend and kernels left to js, in words. */
   readonly ran: string
 }
 
 /** Inputs and outputs of a drawn tower. */
 const DRAWN = { inputs: 4, input: 16, output: 10 }
 
-/** The questions that a page asks of one network. It is made once for each precision and backend. */
+/** A network at its scale, and what it is taken apart at. */
+interface Subject {
+  readonly tower: Tower
+  readonly x: Tensor
+  readonly sites: 'blocks' | 'all'
+  readonly counted?: string | undefined
+}
+
+/** Answers the questions that a page asks of one network, which is made once for each precision and backend. */
 export class Study {
   readonly #network: Network
   #made: { readonly key: string; readonly model: Model; readonly x: Tensor } | null = null
+  #graph: { readonly graph: Graph; readonly inputs: Record<string, HostArray> } | null = null
+  #found: Found | null = null
 
   constructor(network: Network) {
     this.#network = network
   }
 
-  /** @throws FormatError, InputError or RangeError saying what is wrong with the network or the question */
+  /**
+   * What is in a graph, once for every output; undefined of other networks, and where it was told before.
+   *
+   * @throws FormatError or GraphError saying what is wrong with the files
+   */
+  found({ output: wanted }: Question): Found | undefined {
+    if (this.#network.kind !== 'graph') return undefined
+    this.#graph ??= graphOf(this.#network)
+    const { graph, inputs } = this.#graph
+    const output = outputOf(graph, wanted)
+    if (this.#found?.output === output) return undefined
+    const { inspection } = inspected(graph, { inputs, output, dtype: 'f32', backend: wasm() })
+    return (this.#found = { network: inspection, output })
+  }
+
+  /** @throws FormatError, GraphError, InputError or RangeError saying what is wrong with the network or the question */
   async answer(question: Question, onBlock: (done: number, of: number) => void = () => {}): Promise<Answer> {
-    const backend = await backendNamed(question.backend)
-    const { model, x } = this.#on(question.dtype, backend)
-    const n = model.architecture.depth(model.config)
-    const own = question.scale === null ? scalesOfModel(model) : scalesOf(question.scale, n)
-    const values = own.map(s => s * question.factor)
-    const tower = towerOf(model, { scale: { rule: 'per-block', values } })
+    const backend = await opened(question.backend)
+    const { tower, x, sites, counted } = this.#subject(question, backend)
+    const n = tower.blocks.length
+    if (sites === 'all' && question.expansion === 'subsets')
+      throw new RangeError('subsets switches blocks off; count blocks, or choose another kind')
     const width = scope(() => run(tower, x).shape.at(-1)!)
     if (question.target >= width)
       throw new RangeError(`the outputs are 0 to ${width - 1}; got target ${question.target}`)
@@ -100,7 +162,8 @@ export class Study {
       await y.data()
       dispose([y])
     })
-    const choice: ExpansionChoice = { ...question, about: 0, samples: 64, seed: 0, onBlock: done => onBlock(done, n) }
+    const own = { about: 0, samples: 64, seed: 0, onBlock: (done: number) => onBlock(done, n) }
+    const choice: ExpansionChoice = { ...question, ...own, sites }
     const work = async () => {
       const found = scope(() => expandBy(tower, x, choice))
       const analysis = await analyse(found)
@@ -109,10 +172,10 @@ export class Study {
     }
     const { value, seconds: total } = await timed(() => countingFallbacks(backend, work))
     const { result: analysis, left } = value
-    const name = this.#network.kind === 'own' ? this.#network.name : 'a tower with drawn weights'
+    const name = this.#network.kind === 'drawn' ? 'a tower with drawn weights' : this.#network.name
     const { dtype, expansion, target } = question
     const seconds = { total, forward: forward.seconds }
-    const heading = { model: name, batch: x.shape[0]!, dtype, backend: question.backend }
+    const heading = { model: name, batch: x.shape[0]!, dtype, backend: question.backend, counted }
     return {
       document: documentOf(analysis, { model: name, dtype, backend: backend.name as 'js' | 'wasm' | 'gpu', seconds }),
       table: expansionTable(analysis, { ...heading, ...(expansion === 'gradient' && { target }) }),
@@ -122,16 +185,56 @@ export class Study {
     }
   }
 
-  #on(dtype: 'f32' | 'f64', backend: Backend) {
+  #subject(question: Question, backend: Backend): Subject {
+    const { scale, factor, dtype } = question
+    const scaled = (n: number, own: () => readonly number[]) =>
+      (scale === null ? own() : scalesOf(scale, n)).map(s => s * factor)
+    if (this.#network.kind === 'graph') {
+      const { graph, inputs } = (this.#graph ??= graphOf(this.#network))
+      const { output, sites } = question
+      const options = { dtype, backend, output: outputOf(graph, output), sites: sites ?? undefined }
+      const found = towerOfGraph(graph, inputs, { ...options, scales: (n, own) => scaled(n, () => own) })
+      const { type } = graph.inputs.find(i => i.name === found.input)!
+      const x = asInput(inputs[found.input]!, type, { dtype, backend })
+      return { tower: found.tower, x, sites: found.sites, counted: countedText(found.sites, found.structure) }
+    }
+    const { model, x } = this.#on(this.#network, dtype, backend)
+    const values = scaled(model.architecture.depth(model.config), () => scalesOfModel(model))
+    return { tower: towerOf(model, { scale: { rule: 'per-block', values } }), x, sites: 'blocks' }
+  }
+
+  #on(network: DrawnNetwork | OwnNetwork, dtype: 'f32' | 'f64', backend: Backend) {
     const key = `${dtype} ${nameOf(backend)}`
     if (this.#made?.key === key) return this.#made
     if (this.#made !== null) dispose([this.#made.x, ...Object.values(this.#made.model.tensors)])
     this.#made = null
-    return (this.#made = { key, ...make(this.#network, dtype, backend) })
+    return (this.#made = { key, ...make(network, dtype, backend) })
   }
 }
 
-function make(network: Network, dtype: 'f32' | 'f64', backend: Backend): { model: Model; x: Tensor } {
+/** The output that is asked for, or the first. */
+const outputOf = ({ outputs }: Graph, wanted: string | null): string => wanted ?? outputs[0]!.name
+
+/** A graph, and its inputs: those of the file, or drawn in a size that it runs with. */
+function graphOf({ model, files, input }: GraphNetwork) {
+  const open = readerOf(files)
+  const graph = readGraph(open(model), { beside: path => open(files.has(path) ? path : path.split('/').at(-1)!) })
+  if (input !== undefined) return { graph, inputs: inputsFrom(input, graph) }
+  const random = new Random(0)
+  const draw = (count: number) => {
+    const drawn = random.normal([count], 0, 1, { dtype: 'f64', backend: js() })
+    const numbers = Float64Array.from(drawn.dataSync())
+    drawn.dispose()
+    return numbers
+  }
+  const checked = (inputs: Record<string, HostArray>) => {
+    prepared(graph, inputs, { backend: wasm() })
+    return inputs
+  }
+  return { graph, inputs: onSamples(graph, checked, draw) }
+}
+
+function make(network: DrawnNetwork | OwnNetwork, dtype: 'f32' | 'f64', backend: Backend): { model: Model; x: Tensor } {
   if (network.kind === 'own') {
     const files = filesOf(network.files)
     const file = weightsFile(files.names)
@@ -139,7 +242,7 @@ function make(network: Network, dtype: 'f32' | 'f64', backend: Backend): { model
     const { input } = network
     return {
       model,
-      x: input === undefined ? drawnInput(model, dtype, backend) : inputFrom(input, model, { dtype, backend }),
+      x: input === undefined ? drawnInput(model, { dtype, backend }) : inputFrom(input, model, { dtype, backend }),
     }
   }
   const { depth, width, activation, norm, seed } = network
@@ -165,42 +268,30 @@ declare class FileReaderSync {
   readAsArrayBuffer(file: Blob): ArrayBuffer
 }
 
-/** Files that are read where they lie, piece by piece: a worker may wait for them. */
-function filesOf(files: ReadonlyMap<string, Blob>): ModelFiles {
+/** Files that are read where they lie, piece by piece: a worker may wait for them. Throws RangeError for one that is not there. */
+function readerOf(files: ReadonlyMap<string, Blob>): (name: string) => ByteSource & { readonly file: Blob } {
   const reader = new FileReaderSync()
-  const get = (name: string) => {
+  return name => {
     const file = files.get(name)
     if (file === undefined) throw new RangeError(`missing: ${name}; choose all files of the folder at once`)
-    return file
-  }
-  return {
-    names: [...files.keys()],
-    text: name => reader.readAsText(get(name)),
-    tensors(name) {
-      const file = get(name)
-      const read = (begin: number, end: number) => new Uint8Array(reader.readAsArrayBuffer(file.slice(begin, end)))
-      return tensorsIn(name, { size: file.size, read })
-    },
+    const read = (begin: number, end: number) => new Uint8Array(reader.readAsArrayBuffer(file.slice(begin, end)))
+    return { file, size: file.size, read }
   }
 }
 
-/** Positions, and sides of an image, where a network leaves them open. */
-const OPEN = { sequence: 8, side: 64 }
-
-/** One input of a network, drawn from a seed: ids of its vocabulary, or normal numbers. */
-function drawnInput(model: Model, dtype: 'f32' | 'f64', backend: Backend): Tensor {
-  const { shape, kind } = model.architecture.input(model.config)
-  const random = new Random(0)
-  const sizes = shape.map(n => (typeof n === 'number' ? n : kind === 'ids' ? OPEN.sequence : OPEN.side))
-  if (kind === 'real') return random.normal([1, ...sizes], 0, 1, { dtype, backend })
-  const { vocab_size: vocabulary } = model.config as unknown as { readonly vocab_size: number }
-  const ids = Int32Array.from(random.permutation(vocabulary).subarray(0, sizes[0]!))
-  return tensor(ids, { shape: [1, ids.length], backend })
+function filesOf(files: ReadonlyMap<string, Blob>): ModelFiles {
+  const open = readerOf(files)
+  return {
+    names: [...files.keys()],
+    text: name => new FileReaderSync().readAsText(open(name).file),
+    tensors: name => tensorsIn(name, open(name)),
+  }
 }
 
 const devices = new Map<string, Backend>()
 
-async function backendNamed(name: Question['backend']): Promise<Backend> {
+/** The backend of a question; a graphics device is opened once. */
+async function opened(name: Question['backend']): Promise<Backend> {
   if (name === 'wasm') return wasm()
   if (name === 'js') return js()
   let device = devices.get(name)

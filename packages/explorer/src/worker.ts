@@ -1,13 +1,14 @@
-import { type Answer, type Network, type Question, Study } from './study.js'
+import { type Answer, type Found, type Network, type Question, Study } from './study.js'
 
 /** To the worker: a question, and the network when it is another one than before. */
 export interface Ask {
   readonly network?: Network
   readonly question: Question
 }
-/** From the worker: blocks that are done, or how it ended. */
+/** From the worker: blocks that are done, what is in a graph, or how it ended. */
 export type Told =
   | { readonly done: number; readonly of: number }
+  | { readonly found: Found }
   | { readonly answer: Answer }
   | { readonly error: string }
 
@@ -17,6 +18,8 @@ let study: Study | null = null
 self.addEventListener('message', async ({ data }: MessageEvent<Ask>) => {
   try {
     if (data.network !== undefined) study = new Study(data.network)
+    const found = study!.found(data.question)
+    if (found !== undefined) tell({ found })
     tell({ answer: await study!.answer(data.question, (done, of) => tell({ done, of })) })
   } catch (error) {
     tell({ error: error instanceof Error ? error.message : String(error) })

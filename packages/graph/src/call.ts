@@ -1,18 +1,19 @@
 import { type Backend, keep, type Tensor, tensor } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import type { Attribute, Constant, ElementType, Graph, HostArray, Node } from './graph.js'
 import { isConstant, isGraph } from './graph.js'
 import { doublesOf, elementsOf, hostOf, isFloat, numbersOf, placed, taken, truncated } from './host.js'
 
 /** Real numbers, and what is computed from them while it may still be traced: on a backend, in the dtype of the run. */
 export interface Flow {
-  /** What the file calls its elements; integers and booleans that are computed from real numbers flow as those. */
+  /** Type of its elements in the file; integers and booleans that are computed from real numbers flow as real numbers. */
   readonly type: ElementType
   readonly tensor: Tensor
   /** Of a small constant: its numbers. */
   readonly host?: HostArray
 }
 
-/** What a name stands for while a graph is evaluated: integers, booleans and constants in memory, or a flow. */
+/** The value of a name while a graph is evaluated: integers, booleans and constants in memory, or a flow. */
 export type Value = HostArray | Flow
 
 export const isFlow = (value: Value): value is Flow => 'tensor' in value
@@ -29,7 +30,7 @@ export interface Run {
 /** Numbers of an array as a tensor. */
 export function flowOf(array: HostArray, run: Pick<Run, 'dtype' | 'backend'>): Flow {
   const values = isFloat(array.type) ? (array.data as Float32Array) : doublesOf(array)
-  const made = tensor(values, { shape: array.shape, dtype: run.dtype, backend: run.backend })
+  const made = tensor(values, { shape: array.shape, ...like(run) })
   return { type: array.type, tensor: made, ...(values.length <= 64 && { host: array }) }
 }
 
@@ -52,7 +53,7 @@ export function hosted(value: Value): HostArray {
   return { type, shape: t.shape, data: type === 'f64' ? Float64Array.from(data) : (data as Float32Array) }
 }
 
-/** One application of an operator: what its row in the table sees of the node and of the values that it reads. */
+/** One application of an operator: the node and the values that it reads, as its row in the table sees them. */
 export class Call {
   constructor(
     readonly node: Node,
@@ -139,7 +140,7 @@ export class Call {
   }
 
   /**
-   * What moves elements of values about, or drops or repeats them: f on tensors, and on the places of elements that are in
+   * A rearrangement of elements of values, which may drop or repeat them: f on tensors, and on the places of elements that are in
    * memory. All values are of one type.
    */
   moved(values: readonly Value[], f: (...tensors: Tensor[]) => Tensor): Value {
@@ -150,7 +151,7 @@ export class Call {
     return taken(all, f(...places))
   }
 
-  /** What computes with numbers: f on tensors, of integers in f64, which must hold them. */
+  /** A computation with numbers: f on tensors, of integers in f64, which must hold them. */
   computed(values: readonly Value[], f: (...tensors: Tensor[]) => Tensor, type = values[0]!.type): Value {
     const whole = values.every(v => !isFlow(v) && !isFloat(v.type))
     if (!whole) return this.out(f(...values.map(v => this.tensorOf(v))), type)

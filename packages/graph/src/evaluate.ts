@@ -22,13 +22,13 @@ import { computeOf, unsupported } from './operators/table.js'
 import { labelOf, readsOf } from './sort.js'
 
 export interface EvaluateOptions {
-  /** What real numbers are computed in, whatever the file holds (default: f64). */
+  /** The dtype of computations with real numbers, of whatever type the file has them (default: f64). */
   readonly dtype?: 'f32' | 'f64'
   /** Default: the backend set by `useBackend`. */
   readonly backend?: Backend
 }
 
-/** What is given for a name: a tensor, or numbers in memory. */
+/** A given value of a name: a tensor, or numbers in memory. */
 export type Given = Tensor | HostArray
 
 /** Sees every value when it is computed. */
@@ -180,7 +180,7 @@ export function converted(name: string, array: HostArray, type: ElementType): Ho
 }
 
 /**
- * Computes nodes in order into `env`, and lets go of values after their last reader. `around` gives constants, and values of the
+ * Computes nodes in order into `env`, and frees values after their last reader. `around` gives constants, and values of the
  * graph around this one.
  */
 function execute(
@@ -249,7 +249,7 @@ function execute(
   })
 }
 
-/** A node's outputs; what its row makes on the way is freed. */
+/** A node's outputs; intermediate tensors of its row are freed. */
 function computed(node: Node, inputs: readonly (Value | undefined)[], run: Run): readonly (Value | undefined)[] {
   const compute = computeOf(node)!
   const call = new Call(node, inputs, run)
@@ -262,7 +262,7 @@ function computed(node: Node, inputs: readonly (Value | undefined)[], run: Run):
     })
   } catch (error) {
     if (error instanceof GraphError) throw error
-    // What an interpreter refuses keeps its kind.
+    // Refusals of interpreters keep their class.
     if (error instanceof RuleError) throw new RuleError(`${labelOf(node)}: ${error.message}`, { cause: error })
     const known = error instanceof RangeError || error instanceof ShapeError || error instanceof FormatError
     if (!known && !(error instanceof TypeError)) throw error
@@ -307,7 +307,7 @@ export function evaluate(
     return results
   })
   for (const value of Object.values(results)) keep(value)
-  // What is traced may be run backwards yet.
+  // A traced run may be differentiated later.
   if (Object.values(results).every(value => value.level === 0)) evaluator.dispose()
   return results
 }

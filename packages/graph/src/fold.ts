@@ -45,7 +45,7 @@ export function live(graph: Graph): Graph {
 
 const constantOf = (array: HostArray): Constant => ({ type: array.type, shape: array.shape, read: () => array })
 
-/** What a name is called that a branch of If brings into the graph around it. */
+/** The name of a value that a branch of If brings into the graph around it. */
 function inlinedBranch(node: Node, branch: Graph, constants: Map<string, Constant>): Node[] {
   const own = new Set([...branch.constants.keys(), ...branch.nodes.flatMap(n => n.outputs)])
   const renamed = (name: string) => (own.has(name) ? `${node.name}/${name}` : name)
@@ -89,7 +89,7 @@ export function folded(
   for (let pass = 0; pass < MOST_PASSES; pass++) {
     const fixed = known(now)
     const unknown = now.nodes.filter(node => !node.outputs.every(o => o === '' || fixed.has(o)))
-    // What the others read, and what is an output itself.
+    // Values that the others read, and outputs.
     const frontier = new Set(
       [...unknown.flatMap(readsOf), ...now.outputs.map(o => o.name)].filter(name => fixed.has(name)),
     )

@@ -28,7 +28,7 @@ export interface Constant {
 /** The length of an axis; where the file leaves it open, its name or null. */
 export type Dimension = number | string | null
 
-/** What a file declares of a value. */
+/** The declaration of a value in a file. */
 export interface ValueInfo {
   readonly name: string
   readonly type: ElementType
@@ -63,7 +63,7 @@ export interface Graph {
   /** In topological order: every input is an input of the graph, a constant, or an output of a node before. In a graph that
    *  is an attribute (a branch of If, a body of Loop) it may also be a value of the graph around it. */
   readonly nodes: readonly Node[]
-  /** What the file declares of inner values, by name; often nothing. */
+  /** The file's declarations of inner values, by name; often none. */
   readonly declared: ReadonlyMap<string, ValueInfo>
   /** Values that the file has in another layout or under other names than the graph: which values these are, and how their axes
    *  are ordered. `evaluate` gives them as the file has them. */

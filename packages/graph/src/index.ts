@@ -15,6 +15,8 @@ export type {
   View,
 } from './graph.js'
 export { isConstant, isGraph } from './graph.js'
+export { asInput, inputsFrom, onSamples } from './inputs.js'
+export { type Inspection, type InspectOptions, inspected } from './inspect.js'
 export { type Unsupported, unsupported } from './operators/table.js'
 export { type ReadOptions, readGraph } from './read.js'
 export { frozenFactors, recognised } from './recognise.js'
@@ -26,6 +28,7 @@ export type { CustomLayers } from './tfjs/layersModel.js'
 export { readTfjs, type TfjsOptions } from './tfjs/read.js'
 export type { Windows } from './tfjs/windows.js'
 export {
+  countedText,
   countsOf,
   type GraphBlock,
   type GraphTower,

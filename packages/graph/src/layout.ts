@@ -195,7 +195,7 @@ class Turning {
     if (rank !== undefined) for (const name of node.outputs) this.#ranks.set(name, rank)
   }
 
-  /** What a name is a view of; itself, in order, where it is none. */
+  /** The value that a name is a view of; itself, in order, where it is none. */
   #view(name: string, rank: number): View {
     return this.#views.get(name) ?? { of: name, order: Array.from({ length: rank }, (_, i) => i) }
   }
@@ -298,7 +298,7 @@ class Turning {
     const rank = order.length
     const all = () => {
       const made: string[] = []
-      // Nothing is written before every input is known to turn.
+      // Every input is known to turn before a node is written.
       const fits = inputs.every(
         name =>
           name === '' ||
@@ -351,7 +351,7 @@ class Turning {
     if (op === 'Pad') {
       const pads = few(1)
       if (pads?.length !== 2 * rank || inputs[3]) return false
-      // What is padded is the value that the order is of.
+      // The padded value is the one that the order is of.
       const back = inverse(order)
       const moved = [...back.map(a => pads[a]!), ...back.map(a => pads[a + rank]!)]
       const input = this.#constant(`${node.outputs[0]}/pads`, integers(moved))

@@ -4,7 +4,7 @@ import { readsOf } from './sort.js'
 
 // Patterns of nodes, written as the expressions that they compute: `op('Sub', any('x'), op('ReduceMean', any('x')))`.
 
-/** What a pattern's names stand for: values, and numbers that were found. */
+/** The values of a pattern's names, and numbers that were found. */
 export interface Match {
   readonly values: Readonly<Record<string, string>>
   readonly numbers: Readonly<Record<string, number>>
@@ -83,7 +83,7 @@ export const number = (wanted: number | string, tolerance = 1e-6): Pattern =>
 
 const commutative: ReadonlySet<string> = new Set(['Add', 'Mul'])
 
-/** What an operator makes of inputs that match; those beyond are not looked at. Sums and products match in either order. */
+/** The output of an operator whose inputs match; further inputs are not looked at. Sums and products match in either order. */
 export const op = (name: string, ...inputs: readonly Pattern[]): Pattern =>
   function* (value, match, at) {
     const node = at.maker(value)

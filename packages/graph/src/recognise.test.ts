@@ -1,28 +1,11 @@
-import {
-  expandDims,
-  gated,
-  mul,
-  narrow,
-  Random,
-  series,
-  stack,
-  sub,
-  sum,
-  type Tensor,
-  useBackend,
-  wasm,
-} from '@unravel/tensor'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { expandDims, gated, mul, narrow, Random, series, stack, sub, sum, type Tensor } from '@unravel/tensor'
+import { describe, expect, it } from 'vitest'
 import { Evaluator, evaluate } from './evaluate.js'
 import { folded } from './fold.js'
 import type { Graph } from './graph.js'
 import { modelOf, type NodeSpec, type TensorSpec } from './oracles/onnx.js'
 import { readGraph } from './read.js'
 import { frozenFactors, recognised } from './recognise.js'
-
-beforeAll(() => {
-  useBackend(wasm())
-})
 
 const scalar = (name: string, value: number): TensorSpec => ({ name, type: 'f64', dims: [], values: [value] })
 
@@ -88,7 +71,7 @@ const weight: TensorSpec = {
 }
 const bias: TensorSpec = { name: 'b', type: 'f64', dims: [5], values: [1, 2, 3, 4, 5] }
 
-/** What is spelled out, the operator that it is, and nodes and constants. */
+/** The expression spelled out, its operator, and nodes and constants. */
 const spelled: readonly (readonly [string, string, readonly NodeSpec[], readonly TensorSpec[]])[] = [
   [
     'layer norm with a root',
@@ -222,7 +205,7 @@ describe.each(spelled)('%s', (_, name, nodes, constants) => {
     expect(largest(sub(a!, b!))).toBeLessThanOrEqual(1e-9)
   })
 
-  it('has a gate: path sums are the run, and some of them move', () => {
+  it('the gate of an operator: path sums are the run, and some of them move', () => {
     const evaluator = new Evaluator(made().short)
     const x = input()
     const parts = stack([mul(x, 0.25), mul(x, 0.75)])

@@ -277,7 +277,7 @@ const gates: ReadonlySet<string> = new Set([
   ],
   ...['Softplus', 'Elu', 'Exp', 'Reciprocal'],
 ])
-/** What leaves a gate what it is. */
+/** Operators that leave a gate a gate. */
 const through: ReadonlySet<string> = new Set([
   ...[
     'Reshape',

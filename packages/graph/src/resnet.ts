@@ -12,14 +12,14 @@ export interface GraphResnet {
 interface Layer {
   readonly conv: Node
   readonly norm: Node | undefined
-  /** What it reads. */
+  /** The value that it reads. */
   readonly from: string
 }
 
 /**
  * The ResNet in a graph that was `prepared`, of basic blocks or bottlenecks with a ReLU after each addition, batch norms kept or folded
- * into the convolutions. Throws Error that says in a sentence what is other than in a ResNet. That its operators' attributes are those
- * of the family is not looked at: compare what both compute.
+ * into the convolutions. Throws Error that says in a sentence what is other than in a ResNet. Attributes of its operators are
+ * not compared with the family's: compare the outputs of both.
  */
 export function resnetIn(graph: Graph): GraphResnet {
   const flow = new Flow(graph)

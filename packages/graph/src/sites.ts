@@ -15,7 +15,7 @@ export interface Site {
   readonly node: string
   /** The value that it makes. */
   readonly sum: string
-  /** What the addition is called: the value that it makes, by the name that the file has for it. */
+  /** Name of the addition: that of its sum in the file. */
   readonly name: string
   /** The value that the skip and the branch both come from. */
   readonly from: string
@@ -31,7 +31,7 @@ export interface Site {
 }
 
 const additions: ReadonlySet<string> = new Set(['Add', 'Sum'])
-/** What leaves a factor of a whole tensor what it is. */
+/** Operators that leave a factor of a whole tensor a factor. */
 const layout: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Flatten'])
 const copies: ReadonlySet<string> = new Set(['Identity', 'Dropout', 'Cast'])
 const projections: ReadonlySet<string> = new Set([
@@ -46,7 +46,7 @@ const MOST_PARALLEL = 16
 /** Values of a graph; which comes from which takes a bit for each two. */
 const MOST_VALUES = 2 ** 15
 
-/** What depends on the numbers in the inputs of a live graph, and how. */
+/** The values that depend on the numbers in the inputs of a live graph, and how. */
 export class Flow {
   /** Values in the order in which they are made, inputs first. */
   readonly order: readonly string[]
@@ -80,7 +80,7 @@ export class Flow {
     this.#from = from
   }
 
-  /** What a node reads that depends on the inputs. */
+  /** The inputs of a node that depend on the inputs of the graph. */
   reads(node: Node | undefined): string[] {
     return node === undefined ? [] : readsOf(node).filter(name => this.#places.has(name))
   }
@@ -205,7 +205,7 @@ export function sitesIn(flow: Flow): Site[] {
     if (data.length < 2) return undefined
     const shape = flow.shape(sum)
     const ways = data.flatMap(skip => {
-      // A skip is as large as the sum: what is spread over it (a mask, a mean) is none.
+      // A skip is as large as the sum: a value that is broadcast to it (a mask, a mean) is none.
       const own = flow.shape(skip)
       if (own !== undefined && shape !== undefined && own !== shape) return []
       const steps = projected(skip, through)

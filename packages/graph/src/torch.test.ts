@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { gated, memory, mul, narrow, readNpy, stack, sub, sum, type Tensor, useBackend, wasm } from '@unravel/tensor'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { gated, memory, mul, narrow, readNpy, stack, sub, sum, type Tensor, wasm } from '@unravel/tensor'
+import { describe, expect, it } from 'vitest'
 import { Evaluator, evaluate } from './evaluate.js'
 import { folded } from './fold.js'
 import { readGraph } from './read.js'
@@ -12,10 +12,6 @@ const folder = join(import.meta.dirname, '../fixtures/torch')
 const files = readdirSync(folder).filter(name => name.endsWith('.onnx'))
 const array = (name: string) => readNpy(readFileSync(join(folder, name)), { dtype: 'f64' })
 const largest = (t: Tensor) => t.dataSync().reduce((m, v) => Math.max(m, Math.abs(v)), 0)
-
-beforeAll(() => {
-  useBackend(wasm())
-})
 
 it('every network is there', () => {
   expect(files.length).toBe(11)

@@ -4,6 +4,7 @@ import { isFlow } from './call.js'
 import { GraphError } from './errors.js'
 import { converted, type EvaluateOptions, Evaluator, type Given } from './evaluate.js'
 import { folded, live } from './fold.js'
+import { withFrozen } from './freeze.js'
 import { type Graph, type HostArray, isConstant, type Node } from './graph.js'
 import { elementsOf, isFloat } from './host.js'
 import { OWN } from './operators/table.js'
@@ -19,8 +20,8 @@ export interface Part {
   readonly operators: Readonly<Record<string, number>>
 }
 
-/** A block of the tower: from the sum of the one before, or the end of the encoder, to its own sum. What lies between that sum and
- *  the beginning of the branch, such as an activation after the addition, is in its skip and in its branch. */
+/** A block of the tower: from the sum of the one before, or the end of the encoder, to its own sum. Nodes between the first sum and
+ *  the beginning of the branch, such as an activation after the addition, are in its skip and in its branch. */
 export interface GraphBlock extends Part {
   readonly name: string
   readonly site: Site
@@ -29,15 +30,15 @@ export interface GraphBlock extends Part {
   readonly scale: number
 }
 
-/** What was found in a graph. */
+/** Cuts, sites and blocks found in a graph. */
 export interface Structure {
   /** Values through which all paths pass. */
   readonly cuts: readonly string[]
   /** Residual additions. */
   readonly sites: readonly Site[]
-  /** Those of them whose sums are cuts: a chain. */
+  /** The sites whose sums are cuts: a chain. */
   readonly blocks: readonly GraphBlock[]
-  /** What comes before and after the chain; null where there is none. */
+  /** The parts before and after the chain; null without a chain. */
   readonly encoder: Part | null
   readonly decoder: Part | null
 }
@@ -123,7 +124,7 @@ export function parametersIn(whole: Graph): number {
   return counts.reduce((a, b) => a + b, 0)
 }
 
-/** What is found in a graph for inputs of these shapes, and the input of several that is expanded. */
+/** The structure of a graph for inputs of these shapes, and the input of several that is expanded. */
 export function looked(
   whole: Graph,
   inputs: Readonly<Record<string, Given>>,
@@ -132,7 +133,7 @@ export function looked(
   return streamOf(whole, output === undefined ? live(whole) : ofOutput(whole, output), inputs, options)
 }
 
-/** The graph for inputs of these shapes, its spelled-out composites recognised: what structure is looked for in. */
+/** The graph for inputs of these shapes, its spelled-out composites recognised, in which the structure is sought. */
 export function prepared(graph: Graph, inputs: Readonly<Record<string, Given>>, options: EvaluateOptions = {}): Graph {
   return recognised(folded(graph, inputs, options))
 }
@@ -154,7 +155,7 @@ function marked(graph: Graph, sites: readonly Site[], scales: readonly number[])
     ...{ op, name, inputs, attributes },
     ...{ domain: op === 'Branch' ? OWN : '', version: 13, outputs: [name] },
   })
-  /** A value without the constant factors that it ends with: what moves it about is repeated. */
+  /** A value without the constant factors that it ends with; nodes that rearrange it are repeated. */
   const unscaled = (name: string, within: string, added: Node[]): string => {
     if (flow.factor(name) === 1) return name
     const node = flow.makers.get(name)!
@@ -179,22 +180,22 @@ function marked(graph: Graph, sites: readonly Site[], scales: readonly number[])
     const end = own('Branch', `${sum}/branch`, [branch], { scale })
     return [...added, end, { ...own('Add', node.name, [site.skip, end.name]), outputs: [sum] }]
   })
-  return { graph: live({ ...graph, nodes }), branches }
+  return { graph: withFrozen(live({ ...graph, nodes })), branches }
 }
 
 export interface TowerOptions extends EvaluateOptions {
   /** The output that is taken apart, or an inner value; needed where there are several. */
   readonly output?: string | undefined
-  /** What orders count: blocks between cuts, or all residual additions. Default: blocks where there are any. */
+  /** The sites that orders count: blocks between cuts, or all residual additions. Default: blocks where there are any. */
   readonly sites?: 'blocks' | 'all' | undefined
-  /** λ_1..λ_n in place of those of the graph, for so many blocks, or additions. */
-  readonly scales?: ((count: number) => readonly number[]) | undefined
+  /** λ_1..λ_n in place of those of the graph, which are `own`, for so many blocks, or additions. */
+  readonly scales?: ((count: number, own: readonly number[]) => readonly number[]) | undefined
 }
 
 /** A network from a graph as what can be expanded. */
 export interface GraphTower {
   readonly tower: Tower
-  /** What `sites` an expansion of it takes. */
+  /** The `sites` that an expansion of it takes. */
   readonly sites: 'blocks' | 'all'
   /** The input that is expanded; the others are held fixed. */
   readonly input: string
@@ -234,7 +235,7 @@ export function towerOfGraph(
   const chained = blocks.length > 0 && (kind === 'blocks' || sites.every(s => s.level > 0 || onChain.has(s.sum)))
   const start = chained ? blocks[0]!.from : cuts.findLast(cut => flow.place(cut)! <= first)!
   const own = (kind === 'blocks' ? blocks : sites).map(site => site.scale)
-  const given = scales?.(own.length) ?? own
+  const given = scales?.(own.length, own) ?? own
   const scaleOf = new Map((kind === 'blocks' ? blocks.map(b => b.site) : sites).map((site, i) => [site.sum, given[i]!]))
   const all = sites.map(site => scaleOf.get(site.sum) ?? site.scale)
   const runs = new Runs(one, inputs, input, graph, g => marked(g, sites, all), options)
@@ -252,8 +253,8 @@ export function towerOfGraph(
   return { tower, sites: kind, input, output: target, structure, graph }
 }
 
-/** The graph with one output. */
-function ofOutput(graph: Graph, output: string | undefined): Graph {
+/** The graph with one output, by its name or the only one, and what is needed for it. Throws GraphError. */
+export function ofOutput(graph: Graph, output: string | undefined): Graph {
   const names = graph.outputs.map(o => `"${o.name}"`).join(', ')
   if (output === undefined && graph.outputs.length !== 1) {
     throw new GraphError(`the network has ${graph.outputs.length} outputs: name one of them, ${names}`)
@@ -281,8 +282,8 @@ function ofInput(graph: Graph, inputs: Readonly<Record<string, Given>>, input: s
   return { ...graph, constants, inputs: graph.inputs.filter(i => !others.includes(i)) }
 }
 
-/** What was found by the names of the file: a reader that turns the axes of a value, or gives a layer's name to what its last operator
- *  makes, makes copies of values under names that theirs begin with. */
+/** A structure under the names of the file: a reader that turns the axes of a value, or gives a layer's name to the output of its last
+ *  operator, makes copies of values under names that theirs begin with. */
 function named(structure: Structure, { nodes }: Graph): Structure {
   const copies = new Map<string, string>()
   for (const { op, domain, inputs, outputs } of nodes) {
@@ -331,6 +332,13 @@ export const whyNoBlocks = ({ cuts, sites }: Structure): string =>
 export const whyNoSites = ({ cuts }: Structure): string =>
   `no residual addition of two values of which one is computed from the other; values that all paths pass: ${some(cuts)}`
 
+/** What is counted beside blocks, or could be, in words; nothing where all additions are blocks. */
+export function countedText(counted: 'blocks' | 'all', { blocks, sites }: Structure): string | undefined {
+  if (counted === 'all') return 'all residual additions, nested ones and those outside of a chain too'
+  const more = sites.length - blocks.length
+  return more === 0 ? undefined : `blocks that all paths pass; --sites all counts ${more} more residual additions`
+}
+
 /** A marked graph and what runs it, for one shape of the input. */
 interface Variant {
   readonly graph: Graph
@@ -369,7 +377,7 @@ class Runs {
     throw new GraphError(`"${to}" is of ${value.type}; only real numbers are sums of paths: take apart another output`)
   }
 
-  /** What comes of a batch: at once where the graph is for its size, else of batches of that size one after the other. */
+  /** Outputs for a batch: at once where the graph is for its size, else for batches of that size one after the other. */
   #batched(from: string, to: string, h: Tensor): Tensor | undefined {
     const [batch = 1, ...rest] = h.shape
     const own = this.#variants.find(({ shapes }) => shapes.get(from) === String(h.shape))

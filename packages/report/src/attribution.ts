@@ -2,16 +2,16 @@ import type { Attribution } from '@unravel/expansion'
 import { columns, significant } from './table.js'
 import type { Tokens } from './tokens.js'
 
-/** What the gated orders are divided among. */
+/** The parts among which the gated orders are divided. */
 export const divisions = ['block', 'head', 'position', 'source'] as const
 export type Division = (typeof divisions)[number]
 
-/** What an attribution is of, for documents and tables. */
+/** The subject of an attribution, for documents and tables. */
 export interface AttributionHeading {
   readonly by: Division
-  /** What it is along, in words. */
+  /** The direction that it is along, in words. */
   readonly along: string
-  /** What the blocks are called; their numbers where they have no names. */
+  /** Names of the blocks; their numbers where they have none. */
   readonly names: readonly string[]
   readonly tokens?: Tokens | undefined
 }

@@ -1,4 +1,4 @@
-// What is found about a network, as data, JSON documents and text: all of the package that draws nothing.
+// Findings about a network, as data, JSON documents and text: all of the package that draws nothing.
 export {
   type AttributionHeading,
   attributionDocument,
@@ -22,6 +22,8 @@ export { type ExpansionChoice, expandBy, expansions } from './expandBy.js'
 export { expansionTable, type Heading } from './expansionTable.js'
 export { countingFallbacks } from './fallbacks.js'
 export { type PathsChoice, pathsOf, pathsTable } from './gradientPaths.js'
+export { type InspectedNetwork, type InspectedPart, type InspectedValue, inspectionTable } from './inspection.js'
+export { inspectTower } from './inspectTower.js'
 export { type LesionChoice, lesionOf, lesionTable } from './lesion.js'
 export { type OrderRecord, orderRecordOf } from './orderRecord.js'
 export { type Projected, projected, projectedTable, projectedTower } from './projected.js'

@@ -16,7 +16,7 @@ export const expansionDocument = z.strictObject({
   /** The model's folder, as it was named. */
   model: z.string(),
   blocks: z.int().min(0),
-  /** What an order counts: blocks, or all residual additions, nested ones too; `blocks` is their number. */
+  /** The sites that an order counts: blocks, or all residual additions, nested ones too; `blocks` is their number. */
   sites: z.enum(['blocks', 'all']),
   /** Largest order kept; every list below by order has one entry more. */
   orders: z.int().min(0),
@@ -28,7 +28,7 @@ export const expansionDocument = z.strictObject({
   values: nested.optional(),
   norms: z.array(quantity),
   share: z.array(quantity),
-  /** What the shares are of: all orders 0..n, or those listed. */
+  /** The orders that the shares are of: all orders 0..n, or those listed. */
   share_of: z.enum(['all orders', 'kept orders']),
   /** subsets, where they are sampled: of each order, a root mean square over the batch like its norm. */
   standard_error: z.array(quantity).optional(),
@@ -53,9 +53,9 @@ export const expansionDocument = z.strictObject({
   tokens: z.array(z.array(z.string())).optional(),
   /** With --target or --direction: the functional of the output in words. */
   target: z.string().optional(),
-  /** That functional of every order, `[orders + 1][batch]`, and of the output, `[batch]`: taylor, gated and subsets. */
+  /** The functional of every order, `[orders + 1][batch]`, and of the output, `[batch]`: taylor, gated and subsets. */
   projected: z.strictObject({ orders: z.array(z.array(quantity)), output: z.array(quantity) }).optional(),
-  /** With --by: what of each order runs through blocks, heads, positions or sources; parts and rest sum to the block. */
+  /** With --by: path sums of each order through blocks, heads, positions or sources; parts and rest sum to the block. */
   attribution: z
     .strictObject({
       by: z.enum(['block', 'head', 'position', 'source']),
@@ -74,7 +74,7 @@ export const expansionDocument = z.strictObject({
 })
 export type ExpansionDocument = z.output<typeof expansionDocument>
 
-/** What a document says beside the analysis. */
+/** The fields of a document beside the analysis. */
 export interface Provenance {
   /** Of the model, before those of the analysis. */
   readonly warnings?: readonly string[]

@@ -10,14 +10,14 @@ export interface ExpansionChoice {
   readonly expansion: (typeof expansions)[number]
   /** `all` for all but taylor. */
   readonly orders: number | 'all'
-  /** gradient: what of the output to differentiate. */
+  /** gradient: the function of the output to differentiate. */
   readonly target: Target
   /** taylor: the series starts at this share of λ. */
   readonly about: number
   /** subsets: sets that are drawn of towers too deep for all of them, and the seed of the draw. */
   readonly samples: number
   readonly seed: number
-  /** All but subsets: what orders count (default: blocks). */
+  /** All but subsets: the sites that orders count (default: blocks). */
   readonly sites?: 'blocks' | 'all' | undefined
   /** Called with the number of blocks done. */
   readonly onBlock?: ((done: number) => void) | undefined

@@ -1,7 +1,7 @@
 import type { Analysis } from '@unravel/expansion'
 import { blockList, columns, count, percent, significant, targetText } from './table.js'
 
-/** What a table is headed by. */
+/** The heading of a table. */
 export interface Heading {
   readonly model: string
   readonly batch: number
@@ -9,13 +9,13 @@ export interface Heading {
   readonly backend: string
   /** Where λ comes from, in words. */
   readonly scaleFrom?: string
-  /** What is counted beside, or could be, in words. */
+  /** Sites that are counted too, or could be, in words. */
   readonly counted?: string | undefined
   /** How far the network's output is from one that was expected, in words. */
   readonly expected?: string
   /** For `gradient`: the output element, or in words what of the output it is of. */
   readonly target?: number | string
-  /** What the blocks are called, where they have names. */
+  /** Names of the blocks, where they have some. */
   readonly names?: readonly string[] | undefined
   /** Multiple of λ that the series is about. */
   readonly about?: number
@@ -96,7 +96,7 @@ function kinkText(kink: number, scale: Analysis['scale']): string {
   return `${unit(scale)} ${significant(kink, 3)}: the first gate flips there`
 }
 
-/** What a radius is measured in. */
+/** The unit of a radius. */
 const unit = (scale: Analysis['scale']): string => (typeof scale === 'number' ? '|λ| =' : 'multiple of λ =')
 
 function scaleText({ scale, sites }: Analysis, names: readonly string[]): string {

@@ -5,7 +5,7 @@ export interface Term {
   readonly pattern: RegExp
 }
 
-/** What the words mean that every expansion is told in. */
+/** Definitions of the words that describe every expansion. */
 export const glossary: readonly Term[] = [
   {
     term: 'gated',
@@ -28,7 +28,7 @@ export const glossary: readonly Term[] = [
   {
     term: 'remainder',
     pattern: /\bremainders?\b/i,
-    meaning: 'What the orders up to k miss of the output: ‖output − their sum‖/‖output‖.',
+    meaning: 'The part of the output that orders up to k miss: ‖output − their sum‖/‖output‖.',
   },
   {
     term: 'radius',

@@ -5,7 +5,7 @@ import { blockList, columns, count, percent, significant, targetText } from './t
 
 /** Which gradient, and what is drawn to look at it. */
 export interface PathsChoice {
-  /** What of the output to differentiate. */
+  /** The function of the output to differentiate. */
   readonly target: Target
   /** The target in words. */
   readonly targetName?: string | undefined
@@ -94,7 +94,7 @@ export async function pathsOf(
     target: typeof target === 'number' ? target : null,
     ...(targetName !== undefined && { target_name: targetName }),
     paths: counts.map(String),
-    /** Lengths whose paths were sampled; what is made of samples is null at the others. */
+    /** Lengths whose paths were sampled; statistics of samples are null at the others. */
     sampled_lengths: lengths,
     sampled_norm: everywhere(s => s.mean),
     sampled_error: everywhere(s => s.standardError),

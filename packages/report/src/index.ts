@@ -24,4 +24,5 @@ export {
   linePlot,
   palette,
 } from './plot.js'
+export { streamPicture } from './stream.js'
 export { type Course, trainingParts } from './training.js'

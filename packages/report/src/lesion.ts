@@ -40,13 +40,13 @@ const averaged = (draws: readonly Damage[]) => ({
 const countsTo = (n: number) =>
   Array.from({ length: n + 1 }, (_, m) => m).filter(m => m <= 10 || m === n || m % Math.ceil((n - 10) / 10) === 0)
 
-/** What is left of a network without each block, without random sets of blocks, and with random pairs swapped. */
+/** The output of a network without each block, without random sets of blocks, and with random pairs swapped, against its own. */
 export async function lesionOf(tower: Tower, x: Tensor, { draws, seed, labels, onProgress }: LesionChoice) {
   const counts = countsTo(tower.blocks.length)
   const found = await lesion(tower, x, counts, { draws, seed, onProgress, ...(labels && { labels }) })
   return {
     blocks: tower.blocks.length,
-    /** What the blocks are called; their numbers where the tower has no names. */
+    /** Names of the blocks; their numbers where the tower has none. */
     names: tower.names ?? tower.blocks.map((_, l) => String(l)),
     draws,
     whole: found.whole,

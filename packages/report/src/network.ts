@@ -24,11 +24,11 @@ import { type Tokens, tokenLines } from './tokens.js'
 import { type Course, trainingParts } from './training.js'
 
 export interface ReportOptions {
-  /** What the network is called in tables and legends (default: "network"). */
+  /** Name of the network in tables and legends (default: "network"). */
   readonly name?: string
   /** Orders of the Taylor series (default 12). */
   readonly orders?: number
-  /** What of the output gradient paths are of (default: element 0). */
+  /** Target of gradient paths (default: element 0 of the output). */
   readonly target?: Target
   /** The target in words (default: its number). */
   readonly targetName?: string | undefined
@@ -58,9 +58,9 @@ export async function reportOf(
 /** Everything that the page shows of one network. */
 export interface Network {
   readonly name: string
-  /** What its blocks are called, where they have names. */
+  /** Names of its blocks, where they have some. */
   readonly blockNames?: readonly string[] | undefined
-  /** What gradient paths are of, in words; and the attribution where it is along it. */
+  /** Target of gradient paths, in words; and of the attribution where it is along it. */
   readonly target: string
   readonly alongTarget: boolean
   readonly tokens?: Tokens | undefined
@@ -207,7 +207,7 @@ export function networksPage(
       ],
     },
     {
-      heading: 'What the series is worth',
+      heading: 'The series and its remainder',
       parts: [
         {
           kind: 'figure',
@@ -216,7 +216,7 @@ export function networksPage(
             overlay('Size of its orders', 'norm', n => n.taylor.norms),
           ],
           caption:
-            'What is missed when the Taylor series in λ stops after order k, relative to the output. A curve that keeps falling converges; one that turns upwards is beyond its radius, and its lowest point is the best that the series gives. Right, orders that do not shrink are those of a series that does not converge.',
+            'Remainder of the Taylor series in λ when it stops after order k, relative to the output. A curve that keeps falling converges; one that turns upwards is beyond its radius, and its lowest point is the best that the series gives. Right, orders that do not shrink are those of a series that does not converge.',
         },
         { kind: 'list', items: networks.flatMap(n => n.taylor.warnings.map(w => `${n.name}: ${w}`)) },
       ],
@@ -242,7 +242,7 @@ export function networksPage(
             overlay('Paths × norm of one', 'sum of norms', n => n.paths.paths_times_norm),
             overlay('Norm of their sum', 'norm of sum', n => n.paths.sum_norm),
           ],
-          caption: `Paths of the gradient of ${target} by length. One path, times the number of paths there are, against the norm of what they really sum to: the gap between the last two is cancellation.`,
+          caption: `Paths of the gradient of ${target} by length. One path, times the number of paths, against the norm of their sum: the gap between the last two is cancellation.`,
         },
       ],
     },
@@ -305,7 +305,7 @@ export function networksPage(
   })
 }
 
-/** What runs through each head, position or source of each block, all orders shown together. */
+/** Path sums through each head, position or source of each block, all orders shown together. */
 function partsFigure({ blockNames, tokens, alongTarget, target }: Network, { by, values }: Parts): Part {
   const named = blockNames ?? values[0]!.map((_, l) => String(l))
   const divided = [...named.keys()].filter(l => values[0]![l]!.length > 0)

@@ -33,7 +33,7 @@ const COHERENT = 16
 const PROBES = 16
 
 /**
- * What `orders.jsonl` records of a network at a step.
+ * One record of `orders.jsonl`: the orders of a network at a step.
  *
  * @param x batch of inputs; in f64, as `unravel expand` has them, a remainder is told from rounding
  */

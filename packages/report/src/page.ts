@@ -17,7 +17,7 @@ export interface Section {
 
 export interface Report {
   readonly title: string
-  /** What was done, in a sentence or two. */
+  /** A summary, in a sentence or two. */
   readonly lead: string
   readonly sections: readonly Section[]
 }
@@ -97,7 +97,7 @@ function numbered(sections: readonly Section[]): string[] {
 const FOLDED = 50
 const HEAD_ROWS = 20
 
-/** What a part says beside its numbers. */
+/** The text of a part beside its numbers. */
 function wordsOf(part: Part): string {
   switch (part.kind) {
     case 'list':

@@ -59,7 +59,7 @@ const GROUPS = 256
 /** Of as many groups for the numbers that go with a plot. */
 const TOLD_GROUPS = 4 * GROUPS
 
-/** At most two points of each group, by default of 256: what a plot of a few hundred pixels can tell apart. */
+/** At most two points of each group, by default of 256, the resolution of a plot of a few hundred pixels. */
 function thinned<P extends readonly [number, number | '-' | null]>(
   points: readonly P[],
   groups = GROUPS,
@@ -147,9 +147,9 @@ export interface HeatMap {
   readonly y: string
   /** `[rows][columns]`, row 0 at the bottom; null and what is not finite stay blank. */
   readonly values: readonly (readonly (number | null)[])[]
-  /** What row 0 stands for (default 0). */
+  /** Number of row 0 (default 0). */
   readonly firstRow?: number
-  /** What columns and rows are called (default: their numbers). */
+  /** Names of columns and rows (default: their numbers). */
   readonly columnNames?: readonly string[] | undefined
   readonly rowNames?: readonly string[] | undefined
   /** How the ends of the colour scale read. */
@@ -295,7 +295,7 @@ function cellImage(
 /** Colours that remain distinct to colour-blind readers (Okabe & Ito). */
 export const palette = ['#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'] as const
 
-/** What readers call the colours of the palette. */
+/** Names of the colours of the palette. */
 const colourNames = {
   '#d55e00': 'Orange',
   '#0072b2': 'Blue',
@@ -361,7 +361,7 @@ function powerOfTen(value: number): string {
   return `10${exponent < 0 ? '⁻' : ''}${digits.join('')}`
 }
 
-/** A logarithmic axis shows sixteen powers of ten below the largest value: what is smaller is rounding, and would hide the rest.
+/** A logarithmic axis shows sixteen powers of ten below the largest value: smaller values are rounding, and would hide the rest.
  *  Where less than half of x has something to show, the other axis ends there. */
 function visible(x: Axis, y: Axis, curves: readonly Curve[]): { x: Axis; y: Axis } {
   if (!y.log || y.min !== undefined) return { x, y }

@@ -17,7 +17,7 @@ export function columns(rows: readonly (readonly string[])[], left = 0): string 
 export const blockList = (names: readonly string[]): string =>
   (names.length <= 8 ? names : [...names.slice(0, 4), '…', ...names.slice(-2)]).join(', ')
 
-/** What of an output a gradient is of: an element by its number, or words. */
+/** Target of a gradient: an element of the output by its number, or words. */
 export const targetText = (target: number | string): string =>
   typeof target === 'number' ? `output ${target}` : target
 

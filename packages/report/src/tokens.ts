@@ -2,7 +2,7 @@ import type { Orders } from '@unravel/expansion'
 import { narrow, scope } from '@unravel/tensor'
 import { columns, significant } from './table.js'
 
-/** What the ids of a language model stand for. */
+/** Texts of the ids of a language model. */
 export interface Tokens {
   /** The tokens of the inputs, in quotes: `[batch][position]`. */
   readonly inputs: readonly (readonly string[])[]
@@ -37,7 +37,7 @@ const largest = (values: ArrayLike<number>, count: number): number[] =>
     .slice(0, count)
 
 /**
- * What each order of an expansion of logits `[batch, sequence, vocabulary]` says of the token after the last position: the
+ * The effect of each order of an expansion of logits `[batch, sequence, vocabulary]` on the token after the last position: the
  * three tokens that it raises most, and the likeliest token by the orders up to it. A table for each input.
  */
 export async function nextTokens({ coefficients, total }: Orders, tokens: Tokens): Promise<string> {

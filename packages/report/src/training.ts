@@ -15,7 +15,7 @@ const COHERENT = [1, 2, 3, 4, 8, 16] as const
 /** An order is drawn if its share once reaches this. */
 const LEAST_SHARE = 1e-3
 
-/** Figures of training: numbers of all networks against step, and the spectrum and the coherence of each. Nothing without
+/** Figures of training: numbers of all networks against step, and the spectrum and the coherence of each. Empty without
  *  networks whose orders were recorded. */
 export function trainingParts(courses: readonly Course[]): Part[] {
   const recorded = courses.filter(({ orders }) => orders.length > 0)

@@ -12,7 +12,7 @@ export class InputError extends RangeError {
   override readonly name = 'InputError'
 }
 
-/** What one name of a state dict must be. */
+/** Shape and kind of one tensor of a state dict. */
 export interface TensorSpec {
   readonly shape: readonly number[]
   /** Absent tensors stand for zeros (biases) or ones (learned scales). */
@@ -39,7 +39,7 @@ export interface Rows {
   readonly of: number
 }
 
-/** What a forward pass in training does differently. */
+/** Options of a forward pass in training. */
 export interface TrainingPass {
   /** Told the mean and the biased variance of every batch-normalised layer, and how many values each is over. */
   moments(layer: string, moments: { mean: Tensor; variance: Tensor }, count: number): void

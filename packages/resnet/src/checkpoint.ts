@@ -16,12 +16,12 @@ import { type LoadOptions, parametersOf } from './models.js'
 import type { Optimiser } from './optimisers.js'
 import type { TrainingState } from './train.js'
 
-/** What a run is besides its state; a checkpoint resumes only the run that wrote it. */
+/** Settings of a run, beside its state; a checkpoint resumes only the run that wrote it. */
 export type RunDescription = Readonly<Record<string, string | number>>
 
 /** The state of training in a checkpoint. */
 export interface Checkpoint extends TrainingState {
-  /** What computed it, as `arithmeticOf` names it; undefined in checkpoints of versions that did not record it. */
+  /** The arithmetic that computed it, as `arithmeticOf` names it; undefined in checkpoints of versions that did not record it. */
   readonly backend: string | undefined
   /** The number of steps that its run was to have, where the description of runs tells it as "steps". */
   readonly planned: number | undefined
@@ -34,7 +34,7 @@ export interface CheckpointOptions extends Pick<LoadOptions, 'backend'> {
   readonly moreSteps?: boolean
 }
 
-/** What decides how a backend rounds: its name, and the build of WebAssembly (`wasm relaxed`). Threads do not. */
+/** The name of a backend's rounding: its own name, and the build of WebAssembly (`wasm relaxed`). Threads do not change it. */
 export const arithmeticOf = (backend: Backend): string =>
   [backend.name, (backend as { readonly build?: string }).build].filter(Boolean).join(' ')
 

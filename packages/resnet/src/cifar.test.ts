@@ -58,7 +58,7 @@ describe('CIFAR-10', () => {
 
 describe('PNG files', () => {
   const rgb = Uint8Array.from({ length: 3 * 7 * 11 }, (_, i) => (i * i * 37 + 11 * i) & 255)
-  it('are unpacked, whichever filters their rows have', () => {
+  it('images are unpacked, whichever filters their rows have', () => {
     expect(parsePng(png(7, 11, rgb))).toEqual({ width: 7, height: 11, channels: 3, data: rgb })
   })
   it('of other kinds, or cut short, are refused', () => {

@@ -37,7 +37,7 @@ const first = (data: Iterable<Batch>, count: number): Batch[] => {
 }
 
 describe('examples in memory', () => {
-  it('are batches without end, the same on every iteration and from any step on', () => {
+  it('batches never end, and are the same on every iteration and from any step on', () => {
     const data = inMemory(images(7, [2]), { batchSize: 3, seed: 4, augment: {} }) as Iterable<Batch> & Required<Dataset>
     const batches = first(data, 5)
     const indices = batchIndices(7, 3, 4)
@@ -51,7 +51,7 @@ describe('examples in memory', () => {
     expect(first(data.from(3) as Iterable<Batch>, 2)).toEqual(batches.slice(3))
   })
 
-  it('are standardised by each channel', () => {
+  it('images are standardised by each channel', () => {
     const data = { ...images(2, [2, 1, 2]), mean: [1, 10], deviation: [2, 4] }
     const [{ inputs, labels }] = first(inMemory(data, { batchSize: 2, seed: 0 }) as Iterable<Batch>, 1) as [Batch]
     const rows = [0, 1].map(i => [0, 0.5, -7 / 4, -6 / 4].map((x, j) => x + (100 * i) / (j < 2 ? 2 : 4)))
@@ -60,7 +60,7 @@ describe('examples in memory', () => {
     expect(() => inMemory({ ...data, mean: [1, 2, 3] }, { batchSize: 1, seed: 0 })).toThrow(/3 numbers in mean.*2/)
   })
 
-  it('are cut out of their surroundings and mirrored, each way equally often, whatever the batches before', () => {
+  it('images are cropped and mirrored, each way equally often, whatever the batches before', () => {
     const [side, crop, batchSize] = [3, 1, 50]
     const data = { ...images(batchSize, [2, side, side]) }
     const augmented = inMemory(data, { batchSize, seed: 1, augment: { flip: true, crop } })
@@ -197,7 +197,7 @@ describe('a stream of examples', () => {
     return found
   }
 
-  it('is read once an epoch; what fills no batch is left out', async () => {
+  it('a stream is read once an epoch; a rest that fills no batch is left out', async () => {
     const read: number[] = []
     const data = streaming(
       async function* (epoch) {
@@ -219,7 +219,7 @@ describe('a stream of examples', () => {
     )
   })
 
-  it('is drawn from a buffer, of a seed always in the same order, of every epoch in another', async () => {
+  it('examples are drawn from a buffer: in one order for a seed, in another every epoch', async () => {
     const order = async (seed: number, shuffle = 6) => {
       const batches = await epochs(streaming(examples, { batchSize: 5, shuffle, seed }), 4)
       return [batches.slice(0, 2), batches.slice(2)].map(two =>
@@ -245,7 +245,7 @@ describe('a stream of examples', () => {
 })
 
 describe('characters of a text', () => {
-  it('are ids in the order of their code points, each labelled by the next', () => {
+  it('characters are ids in the order of their code points, each labelled by the next', () => {
     const text = 'the cat sat. '.repeat(20)
     const { train: part, test, vocabulary } = charactersOf(text, 5)
     expect(vocabulary).toEqual([' ', '.', 'a', 'c', 'e', 'h', 's', 't'])
@@ -258,7 +258,7 @@ describe('characters of a text', () => {
     expect(() => charactersOf('short', 5)).toThrow(/the text has 5 characters; 12 are the least/)
   })
 
-  it('are learned by a gpt2, whose accuracy is over all positions', async () => {
+  it('a gpt2 learns a text, and its accuracy is over all positions', async () => {
     const { train: part, test, vocabulary } = charactersOf('abcd'.repeat(60), 8)
     const sizes = { vocab_size: vocabulary.length, n_positions: 8, n_embd: 8, n_layer: 1, n_head: 2 }
     const model = initialise(

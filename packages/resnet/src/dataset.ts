@@ -3,7 +3,7 @@ import { brief, type Dense } from '@unravel/tensor/internals'
 import { type Augmentation, augmentation, type Change, type Stored } from './augment.js'
 import { parseIdx } from './idx.js'
 
-/** The examples of one step as plain arrays, which nobody need free. */
+/** The examples of one step as plain arrays, which need not be freed. */
 export interface Batch {
   /** `[batch, ...]`, row-major: numbers as the model sees them, or ids (Int32Array) of models that take ids. */
   readonly inputs: Float32Array | Float64Array | Int32Array
@@ -14,8 +14,8 @@ export interface Batch {
 }
 
 /**
- * What a network is trained on: the batches of one step after the other, the same on every iteration. One that ends begins again;
- * one that never ends need not. To resume at step s, s batches are passed over, or `from` gives those from step s on at once.
+ * Training data: the batches of one step after the other, the same on every iteration. A dataset that ends begins again;
+ * an endless one need not. To resume at step s, s batches are passed over, or `from` gives those from step s on at once.
  */
 export type Dataset = (Iterable<Batch> | AsyncIterable<Batch>) & {
   readonly from?: (step: number) => Iterable<Batch> | AsyncIterable<Batch>
@@ -129,7 +129,7 @@ export function checkExamples(data: Examples): void {
   }
 }
 
-/** Examples `from` to `to`, the last one left out, as a set that shares their arrays; what is beyond the end is not there. */
+/** Examples `from` to `to`, the last one left out, as a set that shares their arrays; examples beyond the end are left out. */
 export function examplesBetween(data: Examples, from: number, to: number): Examples {
   const [begin, end] = [from, to].map(at => Math.min(at, data.size)) as [number, number]
   const part = <T extends { readonly length: number; subarray(from: number, to: number): unknown }>(array: T): T => {
@@ -225,7 +225,7 @@ export function inMemory(data: Examples, { batchSize, seed, augment = {} }: InMe
 }
 
 /** The indices of batch `step` of endless training: every epoch is a new permutation, made of the seed and the epoch's
- *  number alone; what does not fill a batch is left out of its epoch. */
+ *  number alone; a rest that does not fill a batch is left out of its epoch. */
 export function batchIndices(size: number, batchSize: number, seed: number): (step: number) => Int32Array {
   const perEpoch = Math.max(1, Math.floor(size / batchSize))
   let current: { epoch: number; order: Int32Array } = { epoch: -1, order: new Int32Array(0) }

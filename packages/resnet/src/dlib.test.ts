@@ -48,7 +48,7 @@ const image = (seed: number) =>
 describe.each([false, true])('a network of dlib (newer: %s)', newer => {
   const file = dlibFile({ ...spec, newer })
 
-  it('is read as it was written', () => {
+  it('a file is read as it was written', () => {
     expect(isDlibNetwork(file.bytes)).toBe(true)
     const model = modelFromDlib(file.bytes, { backend: js() })
     expect(model.config).toEqual(config)
@@ -74,7 +74,7 @@ describe.each([false, true])('a network of dlib (newer: %s)', newer => {
     expect(tower.blocks.map(b => b.skip !== undefined)).toEqual([false, true, true, true])
   })
 
-  it('is refused wherever it is cut short, and nothing is left of it', () => {
+  it('a file that is cut short is refused, and no tensor is left', () => {
     const backend = wasm()
     const before = memory(backend).bytes
     for (let n = 0; n < file.bytes.length; n++) {
@@ -83,7 +83,7 @@ describe.each([false, true])('a network of dlib (newer: %s)', newer => {
     expect(memory(backend).bytes).toBe(before)
   })
 
-  it('is read or refused in one line, whichever byte is wrong', () => {
+  it('a file with a wrong byte is read or refused in one line', () => {
     for (const wrong of [0x00, 0x08, 0xff]) {
       for (let i = 0; i < file.bytes.length; i++) {
         const broken = file.bytes.slice()
@@ -204,7 +204,7 @@ describe('a file that is no such network', () => {
     expect(memory(backend).bytes).toBe(before)
   })
 
-  it('is told by its first bytes', () => {
+  it('a dlib file is told by its first bytes', () => {
     expect(isDlibNetwork(new Uint8Array())).toBe(false)
     expect(isDlibNetwork(Uint8Array.of(...integer(1), ...string('input_rgb')))).toBe(false)
     expect(isDlibNetwork(Uint8Array.of(...integer(1), ...string('loss_mmod_')))).toBe(true)

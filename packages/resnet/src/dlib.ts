@@ -34,8 +34,8 @@ export const isDlibNetwork = (bytes: Uint8Array): boolean =>
 /**
  * Reads the face recognition network of dlib (anet_type of dnn_face_recognition_ex: any number of stages, blocks and
  * channels) from what dlib's serialize wrote, weights converted to `dtype` (default f32, as stored). Layers must be those
- * of a `dlib-resnet` in order, and their sizes fit each other. Nothing is allocated before it is checked against the
- * length of the file. Throws FormatError naming the byte and what was expected there; nothing is made then.
+ * of a `dlib-resnet` in order, and their sizes fit each other. Sizes are checked before memory is allocated, against the
+ * length of the file. Throws FormatError naming the byte and what was expected there; no tensor is made then.
  */
 export function modelFromDlib(
   bytes: Uint8Array,
@@ -240,7 +240,7 @@ class NetworkReader extends Reader {
     this.fail(layer.at, `a layer of version ${layer.version}; expected ${version} for ${what}`)
   }
 
-  /** What training left of a layer. */
+  /** Numbers that training left in a layer. */
   #leftovers(what: string): void {
     for (const state of ['first', 'second', 'third']) this.truth(`the ${state} state of ${what}`)
     for (const rest of ['first', 'second', 'third']) this.tensor(`the ${rest} tensor of training of ${what}`)

@@ -2,7 +2,6 @@ import {
   add,
   affine,
   avgPool2d,
-  backendOf,
   conv2d,
   linear,
   maxPool2d,
@@ -15,6 +14,7 @@ import {
   type Tensor,
   tensor,
 } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { z } from 'zod'
 import type { Architecture, TensorSpec } from './architecture.js'
 import { harmless, length, records } from './config.js'
@@ -88,7 +88,7 @@ export type DlibResnetConfig = z.output<typeof schema>
  * batch norm in training), ReLU, and max pooling 3×3 with stride 2. Block l is
  * h ↦ s(relu(h)) + λ·F(relu(h)) with F = affine2 ∘ conv2 ∘ relu ∘ affine1 ∘ conv1 and the ReLU that ended the block before,
  * as in `resnet`: the skip map is nonlinear, and the first block has no such ReLU. In a block that halves, s is average
- * pooling 2×2; there are no weights in it. dlib adds tensors of different shapes as though the smaller ended in zeros:
+ * pooling 2×2; it has no weights. dlib adds tensors of different shapes as though the smaller ended in zeros:
  * s gains channels of zeros, and F, whose windows are larger and not padded, rows and columns of them. The decoder is the
  * last ReLU, the mean over the image, and `fc`, which has no bias.
  *
@@ -129,7 +129,7 @@ export const dlibResnet: Architecture<DlibResnetConfig> = {
     return {
       encode(x) {
         checkImages('dlib-resnet', x, dlibResnet.input(config).shape)
-        const average = tensor(config.mean, { shape: [3, 1, 1], dtype: x.dtype, backend: backendOf(x) })
+        const average = tensor(config.mean, { shape: [3, 1, 1], ...like(x) })
         const centred = affine(sub(x, average), 1 / 256, 0)
         const { kernel, stride } = dlibWindows.stemPool
         return maxPool2d(relu(scaled('affine1', conv('conv1', centred, dlibWindows.stem))), kernel, { stride })

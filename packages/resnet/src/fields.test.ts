@@ -239,7 +239,7 @@ describe.each(Object.keys(small) as (keyof typeof small)[])('%s', name => {
     expect(distance(got, run(towerOf(model), x))).toBeGreaterThan(1e-3)
   })
 
-  it('has a gradient in every scalar that starts at 0: the difference that a block makes', () => {
+  it('the gradient in a scalar that starts at 0 is the difference that its block makes', () => {
     const model = fresh(skipInit())
     const of = (tensors: Model['tensors']) => sum(run(towerOf(model, { tensors }), x))
     const [, gradients] = valueAndGrad((t: Record<string, Tensor>) => of({ ...model.tensors, ...t }))(
@@ -286,7 +286,7 @@ describe('a family of one’s own', () => {
     tower: (_, { w }, [scale]) => ({ encode: x => x, blocks: [{ scale: scale!, branch: () => w! }], decode: h => h }),
   }
 
-  it('is read once it is registered, with presets and scale rules', () => {
+  it('a family is read once it is registered, with presets and scale rules', () => {
     const schema = { safeParse: (config: object) => ({ success: true, data: { architecture: 'doubled', ...config } }) }
     const family = { ...doubled, schema: schema as unknown as typeof doubled.schema }
     expect(() => parseConfig('{"architecture": "doubled"}')).toThrow('expected one of residual-mlp')

@@ -89,7 +89,7 @@ describe('gpt2', () => {
     expect(() => run(towerOf(model), output)).toThrow('gpt2 takes i32 ids [batch, sequence], got f64[2,5,11]')
   })
 
-  it('has logits of a position that depend on no later one', () => {
+  it('logits of a position depend on no later one', () => {
     const logits = (ids: number[]) => run(towerOf(model), tensor([ids], { dtype: 'i32', backend: js() })).dataSync()
     expect(logits([3, 1, 4, 1]).slice(0, 33)).toEqual(logits([3, 1, 4]).slice(0, 33))
   })

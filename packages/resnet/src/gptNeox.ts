@@ -80,7 +80,8 @@ interface RotaryFields {
 /** Elements of a head that are turned by position. */
 const turnedOf = (c: RotaryFields): number =>
   Math.trunc(
-    (c.hidden_size / c.num_attention_heads) * (c.rope_parameters?.partial_rotary_factor ?? c.partial_rotary_factor ?? c.rotary_pct ?? 0.25),
+    (c.hidden_size / c.num_attention_heads) *
+      (c.rope_parameters?.partial_rotary_factor ?? c.partial_rotary_factor ?? c.rotary_pct ?? 0.25),
   )
 
 /**

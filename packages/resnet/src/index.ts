@@ -35,7 +35,7 @@ export { type DlibResnetConfig, dlibResnet } from './dlibResnet.js'
 export { type Gpt2Config, gpt2 } from './gpt2.js'
 export { type IdxArray, parseIdx } from './idx.js'
 export * from './initialise.js'
-export { inputFrom } from './input.js'
+export { drawnInput, inputFrom } from './input.js'
 export {
   architectures,
   type ConfigOptions,

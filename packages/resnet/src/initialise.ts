@@ -100,7 +100,7 @@ export interface InitialiseOptions {
   readonly backend?: Backend
 }
 
-/** What a scale rule multiplies the weights inside of branches by at the start. */
+/** The factor of a scale rule for the weights inside of branches at the start. */
 interface Start {
   readonly weights: Initialiser
   readonly branchEnds?: Initialiser

@@ -1,4 +1,4 @@
-import { type Backend, defaultBackend, FormatError, parseNpy, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, defaultBackend, FormatError, parseNpy, Random, type Tensor, tensor } from '@unravel/tensor'
 import { brief } from '@unravel/tensor/internals'
 import type { Model } from './architecture.js'
 import { checkFinite } from './finite.js'
@@ -33,4 +33,21 @@ export function inputFrom(
   if (integers) fail("the model takes real numbers (f4 or f8), got integers; convert with X.astype('float64')")
   checkFinite(data, shape, dtype, 'inputs')
   return tensor(data, { shape, dtype, backend })
+}
+
+/** Positions, and sides of an image, where a network leaves them open. */
+const OPEN = { sequence: 8, side: 64 }
+
+/** One input of a network, drawn from a seed: ids of its vocabulary, or normal numbers. */
+export function drawnInput(
+  model: Model,
+  { dtype = 'f32', backend = defaultBackend() }: { readonly dtype?: 'f32' | 'f64'; readonly backend?: Backend } = {},
+): Tensor {
+  const { shape, kind } = model.architecture.input(model.config)
+  const random = new Random(0)
+  const sizes = shape.map(n => (typeof n === 'number' ? n : kind === 'ids' ? OPEN.sequence : OPEN.side))
+  if (kind === 'real') return random.normal([1, ...sizes], 0, 1, { dtype, backend })
+  const { vocab_size: vocabulary } = model.config as unknown as { readonly vocab_size: number }
+  const ids = Int32Array.from(random.permutation(vocabulary).subarray(0, sizes[0]!))
+  return tensor(ids, { shape: [1, ids.length], backend })
 }

@@ -1,6 +1,5 @@
 import {
   affine,
-  batchMoments,
   batchNorm,
   gelu,
   geluTanh,
@@ -19,13 +18,13 @@ import {
   sigmoid,
   silu,
   softplus,
-  stopGradient,
   sub,
   type Tensor,
   tanh,
   tensor,
   transpose,
 } from '@unravel/tensor'
+import { batchNormTraining } from '@unravel/tensor/internals'
 import { z } from 'zod'
 import { InputError, type TensorSpec, type Tensors, type TrainingPass } from './architecture.js'
 
@@ -140,8 +139,9 @@ export function batchNormLayer(
         'train with larger batches or without batch norm',
     )
   }
-  training.moments(name, batchMoments(stopGradient(x)), count)
-  return batchNorm(x, weight, bias, undefined, eps)
+  const { y, moments } = batchNormTraining(x, weight, bias, eps)
+  training.moments(name, moments, count)
+  return y
 }
 
 /** Throws InputError unless x is [batch, ...shape]; a length that is a name may be any. */

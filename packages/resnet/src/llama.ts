@@ -1,5 +1,4 @@
 import {
-  backendOf,
   div,
   type GateFunction,
   gatedProduct,
@@ -14,6 +13,7 @@ import {
   tensor,
   transpose,
 } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { z } from 'zod'
 import type { Architecture, TensorSpec, Tensors } from './architecture.js'
 import { depth, harmless, length, only, records, unchanged } from './config.js'
@@ -285,10 +285,10 @@ function attentionOf(config: LlamaConfig, tensors: Tensors): (l: number) => Head
 }
 
 /** 1 where key j is one of the last `window` up to query i, else 0: [sequence, sequence], beside a causal mask. */
-const banded = (sequence: number, window: number, like: Tensor): Tensor =>
+const banded = (sequence: number, window: number, x: Tensor): Tensor =>
   tensor(
     Float64Array.from({ length: sequence ** 2 }, (_, at) =>
       Math.floor(at / sequence) - (at % sequence) < window ? 1 : 0,
     ),
-    { shape: [sequence, sequence], dtype: like.dtype, backend: backendOf(like) },
+    { shape: [sequence, sequence], ...like(x) },
   )

@@ -23,18 +23,8 @@ import {
   run,
   towerOf,
 } from './index.js'
+import { config } from './oracles/small.js'
 
-const config: ResidualMlpConfig = {
-  architecture: 'residual-mlp',
-  input: 2,
-  width: 6,
-  hidden: 8,
-  output: 4,
-  depth: 3,
-  activation: 'tanh',
-  norm: 'none',
-  norm_eps: 1e-5,
-}
 const fresh = (changes: Partial<ResidualMlpConfig> = {}): Model =>
   initialise(
     residualMlp,
@@ -183,7 +173,7 @@ describe('model files', () => {
     )
   })
 
-  it('are refused whole when they are cut short or a byte of their header is wrong', () => {
+  it('weights that are cut short or have a wrong byte in their header are refused', () => {
     const backend = wasm()
     const { config: json, weights } = modelFiles(fresh())
     const before = memory(backend).bytes

@@ -219,7 +219,7 @@ function checkedTensors(
   return found
 }
 
-/** What torch's wrappers put before every name: DataParallel `module.`, torch.compile `_orig_mod.`, or several of them; the
+/** The prefix that torch's wrappers put before every name: DataParallel `module.`, torch.compile `_orig_mod.`, or several of them; the
  *  empty string where the model's own names begin so. */
 function wrapperOf(stored: readonly string[], own: readonly string[]): string {
   let wrapper = ''
@@ -232,7 +232,7 @@ function wrapperOf(stored: readonly string[], own: readonly string[]): string {
   }
 }
 
-/** What to do with weights of the right numbers in another layout; nothing where that is not what is wrong. */
+/** The remedy for weights of the right numbers in another layout; empty where the numbers differ. */
 function layoutFix(shape: readonly number[], wanted: readonly number[]): string {
   if (wanted.length === 2 && String([...shape].reverse()) === String(wanted)) {
     return ': it is transposed; store its transpose (`w.T.contiguous()` in PyTorch)'

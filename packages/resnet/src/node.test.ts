@@ -51,7 +51,7 @@ const idx = (shape: number[], data: number[]) =>
   ])
 
 describe('model folders', () => {
-  it('are written and read', () => {
+  it('a model folder that was written is read', () => {
     const model = initialise(residualMlp, config, { random: new Random(1), dtype: 'f64' })
     const folder = join(root, 'deep', 'model')
     writeModel(folder, model)
@@ -72,7 +72,7 @@ describe('model folders', () => {
     expect(() => readModel(folder)).toThrow(`${folder}: safetensors: the file has 3 bytes`)
   })
 
-  it('are written as a whole or not at all', () => {
+  it('files are written as a whole or not at all', () => {
     const path = join(root, 'folder')
     mkdirSync(path)
     expect(() => writeFileAtomically(path, 'x')).toThrow(FileError)
@@ -82,7 +82,7 @@ describe('model folders', () => {
     expect(readFileSync(join(path, 'file'), 'utf8')).toBe('two')
   })
 
-  it('are rid of what processes that died left of them, and of nothing else', () => {
+  it('files left by processes that died are removed, and no others', () => {
     const folder = join(root, 'leftovers')
     mkdirSync(folder)
     // No process has this number: that one has ended.
@@ -106,7 +106,7 @@ describe('model folders', () => {
     expect(existsSync(join(folder, `ck.${dead}.tmp`))).toBe(false)
   })
 
-  it('are prepared for without a trace, or refused', () => {
+  it('a folder is prepared without a trace, or refused', () => {
     const folder = join(root, 'prepared')
     const undo = makeFolder(join(folder, 'a', 'b'), ['x'])
     expect(readdirSync(join(folder, 'a', 'b'))).toEqual([])
@@ -133,7 +133,7 @@ describe('model folders', () => {
     expect(readdirSync(folder)).toEqual(['a'])
   })
 
-  it('are written through links, and into what is no file', () => {
+  it('files are written through links, and into devices and pipes', () => {
     const link = join(root, 'link')
     writeFileSync(join(root, 'linked'), 'one')
     symlinkSync('linked', link)
@@ -185,7 +185,7 @@ describe('IDX data', () => {
     expect(of(14, 8, (view, at) => view.setFloat64(at, 0.1))).toEqual([0.1])
   })
 
-  it('is refused when the file is not what its header says', () => {
+  it('a file that disagrees with its header is refused', () => {
     for (let n = 0; n < images.length; n++) expect(() => parseIdx(images.subarray(0, n))).toThrow(FormatError)
     expect(() => parseIdx(idx([255, 255, 255, 255], [1]))).toThrow('needs 4228250625 bytes')
     expect(() => parseIdx(Uint8Array.of(1, 2, 3, 4))).toThrow('IDX header')
@@ -200,7 +200,7 @@ describe('IDX data', () => {
     expect(() => parseIdx(idx(axes, []))).toThrow(/needs Infinity bytes of data; the file has 0$/)
   })
 
-  it('has finite examples and whole labels', () => {
+  it('examples must be finite and labels whole', () => {
     const reals = (shape: number[], ...values: number[]) => {
       const header = idx(shape, [])
       header[2] = 14

@@ -86,7 +86,7 @@ export const readBytes = (path: string): Uint8Array => attempt('read', path, () 
 /** The most bytes that a gzipped file may unpack to. */
 const unpackedLimit = 2 ** 30
 
-/** What a write to `path` replaces: the file itself, beyond links; null for what is no file, such as /dev/null or a pipe. */
+/** The file that a write to `path` replaces, beyond links; null for a path that is no file, such as /dev/null or a pipe. */
 function replacedBy(path: string): string | null {
   const there = statSync(path, { throwIfNoEntry: false })
   if (there === undefined) return path
@@ -97,7 +97,7 @@ function replacedBy(path: string): string | null {
 const temporaryOf = (file: string, process: number | string): string => `${file}.${process}.tmp`
 
 /** Writes a file as a whole or not at all: to a temporary name beside it, which is then renamed. A link stays one, and
- *  what is no file is written to. What processes that died left of such writes is removed. */
+ *  a path that is no file is written to. Temporary files of processes that died are removed. */
 export function writeFileAtomically(path: string, bytes: Uint8Array | string): void {
   const file = replaceFile(path, bytes)
   if (file !== null) removeLeftovers(file)
@@ -148,7 +148,7 @@ function removeLeftovers(file: string): void {
       if (id === undefined || found !== temporaryOf(basename(file), id) || !isDead(Number(id))) continue
       if (lstatSync(join(folder, found)).isFile()) rmSync(join(folder, found), { force: true })
     }
-  } catch {} // what is left over harms nobody
+  } catch {} // a file left over does no harm
 }
 
 function isDead(id: number): boolean {
@@ -203,7 +203,7 @@ export const modelFileNames = ['config.json', 'model.safetensors'] as const
  *  torch.save. Throws FileError or FormatError. */
 export function readModel(folder: string, options: LoadOptions = {}): Model {
   if (!existsSync(join(folder, 'config.json'))) {
-    const found = existsSync(folder) ? 'there is no config.json in it' : 'there is no such file or folder'
+    const found = existsSync(folder) ? 'it has no config.json' : 'there is no such file or folder'
     throw new FileError(`cannot read ${folder}: ${found}; a model is a folder with config.json and model.safetensors`)
   }
   const config = Buffer.from(readBytes(join(folder, 'config.json'))).toString('utf8')

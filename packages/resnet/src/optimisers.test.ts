@@ -1,6 +1,6 @@
-import { js, Random, tensor, wasm } from '@unravel/tensor'
+import { js, mapTree, Random, type Tensor, tensor, wasm } from '@unravel/tensor'
 import type { Dense } from '@unravel/tensor/internals'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, expectTypeOf, it } from 'vitest'
 import {
   adamw,
   averaged,
@@ -44,6 +44,25 @@ describe('optimisers', () => {
     expectPath(path(sgd(both)), [0.85, 0.8725, 0.799125])
     expectPath(path(sgd({ ...both, nesterov: true })), [0.715, 0.905575, 0.748237875])
     expect(() => sgd({ nesterov: true })).toThrow('momentum')
+  })
+
+  it.each([
+    ['sgd', sgd({ momentum: 0.9, weightDecay: 0.5 })],
+    ['adamw', adamw()],
+    ['averaged', averaged(adamw(), 0.5)],
+  ])('%s steps a nested tree as it steps its tensors by name, and keeps its type', (_, optimiser) => {
+    const parameters = { layers: [{ w: tensor([1, 2], where) }, { w: tensor([3], where) }] as const, name: 'tree' }
+    const gradients = { layers: [{ w: tensor([4, -5], where) }, { w: tensor([6], where) }] as const, name: 'tree' }
+    const flat = (tree: typeof parameters) => ({ 'layers.0.w': tree.layers[0].w, 'layers.1.w': tree.layers[1].w })
+    const state = optimiser.init(parameters)
+    const tree = optimiser.step(parameters, gradients, state, 0.1, 1)
+    expectTypeOf(tree.parameters).toEqualTypeOf<typeof parameters>()
+    const byName = optimiser.step(flat(parameters), flat(gradients), optimiser.init(flat(parameters)), 0.1, 1)
+    expect(flat(tree.parameters)['layers.1.w'].item()).not.toBe(3)
+    const numbers = (t: Readonly<Record<string, Tensor>>) => mapTree(x => x.toArray(), t)
+    expect(numbers(flat(tree.parameters))).toEqual(numbers(byName.parameters))
+    expect(numbers(tree.state)).toEqual(numbers(byName.state))
+    expect(tree.parameters.name).toBe('tree')
   })
 
   it.each([js(), wasm()])('AdamW makes no step where the square of a gradient overflows (%#)', backend => {

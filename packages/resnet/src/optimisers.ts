@@ -1,38 +1,63 @@
-import { adamwUpdate, addScaled, mul, scope, sgdUpdate, type Tensor, zerosLike } from '@unravel/tensor'
+import {
+  adamwUpdate,
+  addScaled,
+  type Mapped,
+  mapTree,
+  mul,
+  scope,
+  sgdUpdate,
+  type Tensor,
+  type Tree,
+  zerosLike,
+} from '@unravel/tensor'
+import { named } from '@unravel/tensor/internals'
 
 /** Named tensors: parameters, gradients, and what an optimiser remembers. */
 export type Named = Readonly<Record<string, Tensor>>
 
-/** An update rule. It keeps nothing itself: its memory is a flat record of tensors that can be saved. */
+/** An update rule for the tensors of any tree. It has no state of its own: its memory is a flat record of tensors that can be
+ *  saved, named after the keys that lead to each parameter, such as `mean.layers.0.weight`. */
 export interface Optimiser {
-  /** What it is and how it is set, for checkpoints. */
+  /** Name and settings, for checkpoints. */
   readonly description: string
-  init(parameters: Named): Named
+  init(parameters: Tree): Named
   /** Parameters and state after step `t` (the first is 1); those of before are left to their owner. */
-  step(
-    parameters: Named,
-    gradients: Named,
+  step<P extends Tree>(
+    parameters: P,
+    gradients: Mapped<P, Tensor>,
     state: Named,
     learningRate: number,
     t: number,
-  ): { parameters: Named; state: Named }
+  ): { parameters: P; state: Named }
 }
 
-/** `f` of every parameter, which says its new value and the new values of its state. What it makes on the way is freed
- *  before the next one. */
-function each(parameters: Named, f: (name: string, p: Tensor) => { p: Tensor; state: Named }) {
-  const updated: Record<string, Tensor> = {}
+/** `f` of every parameter and its gradient: its new value, and the new values of its state. Intermediate memory of one
+ *  parameter is freed before the next. */
+function each<P extends Tree>(
+  parameters: P,
+  gradients: Tree,
+  f: (name: string, p: Tensor, g: Tensor) => { p: Tensor; state: Named },
+): { parameters: P; state: Named } {
   const state: Record<string, Tensor> = {}
-  for (const [name, p] of Object.entries(parameters)) {
-    const next = scope(() => f(name, p))
-    updated[name] = next.p
-    for (const [key, value] of Object.entries(next.state)) state[`${key}.${name}`] = value
-  }
-  return { parameters: updated, state }
+  const names = Object.keys(named(parameters))
+  let i = 0
+  const updated = mapTree(
+    (p, g) => {
+      const name = names[i++]!
+      const next = scope(() => f(name, p, g!))
+      for (const [key, value] of Object.entries(next.state)) state[`${key}.${name}`] = value
+      return next.p
+    },
+    parameters,
+    gradients,
+  )
+  return { parameters: updated as P, state }
 }
 
-const zerosFor = (keys: readonly string[], parameters: Named): Named =>
-  Object.fromEntries(Object.entries(parameters).flatMap(([name, p]) => keys.map(k => [`${k}.${name}`, zerosLike(p)])))
+const zerosFor = (keys: readonly string[], parameters: Tree): Named =>
+  Object.fromEntries(
+    Object.entries(named(parameters)).flatMap(([name, p]) => keys.map(k => [`${k}.${name}`, zerosLike(p)])),
+  )
 
 /** Throws RangeError for a setting outside of [0, below). */
 function checkSettings(
@@ -48,7 +73,7 @@ function checkSettings(
   }
 }
 
-/** What an optimiser remembers of a parameter. */
+/** A tensor of an optimiser's memory of a parameter. */
 function remembered(state: Named, key: string, name: string): Tensor {
   const found = state[`${key}.${name}`]
   if (found === undefined) {
@@ -62,7 +87,7 @@ export interface Decay {
   readonly undecayed?: ReadonlySet<string> | undefined
 }
 
-/** How a description tells them. */
+/** Their part of a description. */
 const except = (undecayed: ReadonlySet<string> | undefined): string =>
   undecayed === undefined ? '' : ` except=${undecayed.size}`
 
@@ -82,8 +107,7 @@ export function sgd({ momentum = 0, nesterov = false, weightDecay: decay = 0, un
     description: `sgd momentum=${momentum} nesterov=${nesterov} weightDecay=${decay}${except(undecayed)}`,
     init: parameters => (momentum === 0 ? {} : zerosFor(['velocity'], parameters)),
     step: (parameters, gradients, state, learningRate) =>
-      each(parameters, (name, p): { p: Tensor; state: Named } => {
-        const g = gradients[name]!
+      each(parameters, gradients, (name, p, g): { p: Tensor; state: Named } => {
         const weightDecay = undecayed?.has(name) ? 0 : decay
         if (momentum === 0) {
           return { p: addScaled(p, weightDecay === 0 ? g : addScaled(g, p, weightDecay), -learningRate), state: {} }
@@ -119,7 +143,7 @@ export function adamw({
     description: `adamw beta1=${beta1} beta2=${beta2} eps=${eps} weightDecay=${weightDecay}${except(undecayed)}`,
     init: parameters => zerosFor(['mean', 'square'], parameters),
     step: (parameters, gradients, state, learningRate, t) =>
-      each(parameters, (name, p) => {
+      each(parameters, gradients, (name, p, g) => {
         const rate = learningRate / (1 - beta1 ** t)
         const correction = 1 / Math.sqrt(1 - beta2 ** t)
         const settings = {
@@ -131,7 +155,7 @@ export function adamw({
           shrink: undecayed?.has(name) ? 1 : 1 - learningRate * weightDecay,
         }
         const before = [remembered(state, 'mean', name), remembered(state, 'square', name)] as const
-        const [next, mean, square] = adamwUpdate(p, gradients[name]!, ...before, settings)
+        const [next, mean, square] = adamwUpdate(p, g, ...before, settings)
         return { p: next, state: { mean, square } }
       }),
   }
@@ -148,12 +172,12 @@ export function averaged(optimiser: Optimiser, decay: number): Optimiser {
     description: `${optimiser.description} average=${decay}`,
     init: parameters => ({
       ...optimiser.init(parameters),
-      ...Object.fromEntries(Object.entries(parameters).map(([name, p]) => [`average.${name}`, mul(p, 1)])),
+      ...Object.fromEntries(Object.entries(named(parameters)).map(([name, p]) => [`average.${name}`, mul(p, 1)])),
     }),
     step(parameters, gradients, state, learningRate, t) {
       const next = optimiser.step(parameters, gradients, state, learningRate, t)
       const d = Math.min(decay, (1 + t) / (10 + t))
-      const averages = each(next.parameters, (name, p) => ({
+      const averages = each(next.parameters, gradients, (name, p) => ({
         p,
         state: { average: addScaled(mul(remembered(state, 'average', name), d), p, 1 - d) },
       }))

@@ -51,7 +51,7 @@ describe('resnet', () => {
       .filter(spec => spec.kind === 'parameter')
       .reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
 
-  it("has as many parameters as torchvision's models", () => {
+  it("a resnet has as many parameters as torchvision's", () => {
     expect(count({})).toBe(11_689_512)
     expect(count({ layers: [3, 4, 6, 3] })).toBe(21_797_672)
     expect(count({ layers: [3, 4, 6, 3], block: 'bottleneck' })).toBe(25_557_032)
@@ -60,7 +60,7 @@ describe('resnet', () => {
     expect(count({ layers: [3, 3, 3], widths: [16, 32, 64], stem: 'cifar', classes: 10 })).toBe(272_474)
   })
 
-  it('has an identity for the skip map of a block where the form allows it', () => {
+  it('the skip map of a block is the identity where the form allows it', () => {
     const skips = (name: string) => towerOf(recorded(name, js()).model).blocks.map(b => b.skip !== undefined)
     expect(skips('resnet-basic')).toEqual([false, true, true])
     expect(skips('resnet-bottleneck')).toEqual([true, true, true])

@@ -70,7 +70,7 @@ const schema = z
     avg_down: z.boolean().optional(),
     /** Whether the first stage, too, begins with stride 2. */
     downsample_in_first_stage: z.boolean().optional(),
-    /** What the stages put out; as widths and block have it. */
+    /** Channels of the stages' outputs, as widths and block have them. */
     hidden_sizes: z.array(length).optional(),
     scale: scaleSchema.optional(),
     ...records,
@@ -146,7 +146,7 @@ export type ResnetConfig = z.output<typeof schema>
  *
  * The encoder is the stem: conv1, bn1, ReLU, and for `imagenet` max pooling. The decoder pools globally; then `fc`.
  *
- * - After He et al. 2016a (arXiv 1512.03385), as in torchvision, with the ReLU after the addition. That is not of the form
+ * - After He et al. 2016a (arXiv 1512.03385), as in torchvision, with the ReLU after the addition. This is not of the form
  *   skip + λ·branch, so **the skip map is nonlinear**: a block is h ↦ s(relu(h)) + λ·F(relu(h)), where the ReLU is that
  *   which ended the block before, s the identity or `downsample`, and F conv1, bn1, ReLU, conv2, bn2 (a bottleneck: a
  *   third conv and bn). The first block takes the stem's output, already rectified, as it is; the decoder starts with the

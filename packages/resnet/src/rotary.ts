@@ -1,4 +1,5 @@
-import { add, backendOf, concat, mul, narrow, sub, type Tensor, tensor } from '@unravel/tensor'
+import { add, concat, mul, narrow, sub, type Tensor, tensor } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { z } from 'zod'
 
 /** Hugging Face's settings of rotary positions: the default ones. Others (linear, dynamic, yarn, llama3, longrope) are refused
@@ -34,7 +35,7 @@ export function rotary(x: Tensor, theta: number, length: number): Tensor {
       Float64Array.from({ length: positions * pairs }, (_, i) =>
         f(Math.floor(i / pairs) * theta ** ((-2 * (i % pairs)) / length)),
       ),
-      { shape: [positions, pairs], dtype: x.dtype, backend: backendOf(x) },
+      { shape: [positions, pairs], ...like(x) },
     )
   const [cos, sin] = [angles(Math.cos), angles(Math.sin)]
   const [a, b] = [narrow(x, -1, 0, half), narrow(x, -1, half, pairs)]

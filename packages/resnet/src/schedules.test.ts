@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { constantRate, cosine, stepDecay, warmUp } from './index.js'
 
 describe('schedules', () => {
-  it('are what their names say', () => {
+  it('stepDecay, cosine and warmUp give their rates', () => {
     expect([0, 9, 10, 25].map(stepDecay(1, 10, 0.5))).toEqual([1, 1, 0.5, 0.25])
     const c = cosine(1, 10, 0.2)
     expect(c(0)).toBe(1)

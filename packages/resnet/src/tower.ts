@@ -3,11 +3,11 @@ import { addScaled, release, scope, type Tensor } from '@unravel/tensor'
 /** The attention of a branch, head by head: branch(h) = write(mix(h)) + rest(h). */
 export interface Heads {
   readonly count: number
-  /** What the heads read and mix, side by side: `[batch, positions, count·size]`. */
+  /** The heads' values, mixed by attention, side by side: `[batch, positions, count·size]`. */
   mix(h: Tensor): Tensor
   /** An affine map of that into the state. */
   write(mixed: Tensor): Tensor
-  /** What else the branch adds, such as a parallel MLP. */
+  /** Other terms of the branch, such as a parallel MLP. */
   rest?(h: Tensor): Tensor
 }
 
@@ -31,7 +31,7 @@ export interface Tower {
   /** α */
   encode(x: Tensor): Tensor
   readonly blocks: readonly Block[]
-  /** What the blocks are called in tables and figures, such as `h.3.attn`; their numbers when absent. */
+  /** Names of the blocks in tables and figures, such as `h.3.attn`; their numbers when absent. */
   readonly names?: readonly string[] | undefined
   /** γ */
   decode(h: Tensor): Tensor

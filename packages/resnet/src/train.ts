@@ -12,6 +12,7 @@ import {
   type Tensor,
   valueAndGrad,
 } from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import type { Model, TrainingPass } from './architecture.js'
 import { type Batch, batchOf, batchTensors, checkExamples, type Dataset, type Examples, inMemory } from './dataset.js'
 import { allFinite } from './finite.js'
@@ -20,8 +21,8 @@ import type { Named, Optimiser } from './optimisers.js'
 import type { Schedule } from './schedules.js'
 import { run } from './tower.js'
 
-// What declarations mention, here and in zod, and TypeScript has in its DOM library only. Where that is there, these add
-// nothing to it.
+// Types that declarations mention, here and in zod, and TypeScript has in its DOM library only. Beside that library these add
+// nothing.
 declare global {
   interface AbortSignal {}
   interface URL {}
@@ -71,7 +72,7 @@ export interface TrainResult {
   /** After the last step; after a divergence, the last state whose loss was finite. */
   readonly state: TrainingState
   readonly ended: 'done' | 'diverged' | 'aborted'
-  /** What happened and what to do, where training did not end by itself. */
+  /** The reason and the remedy, where training did not end by itself. */
   readonly message?: string
 }
 
@@ -135,7 +136,7 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
       }
     }
   } catch (error) {
-    // The state that was reported last is the caller's; what was not reported is nobody's.
+    // The state that was reported last is the caller's; a state that was not reported has no owner.
     free(before, state, given)
     if (state.step === (from?.step ?? 0)) free(state, { ...state, optimiser: {} }, given)
     throw error
@@ -386,8 +387,7 @@ export async function accuracy(
   if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
     throw new RangeError(`accuracy: a batch must hold at least 1 example, got ${batchSize}`)
   }
-  const first = Object.values(model.tensors)[0]!
-  const where = { dtype: first.dtype, backend: backendOf(first) }
+  const where = like(Object.values(model.tensors)[0]!)
   const tower = towerOf(model)
   const positions = data.labels.length / data.size
   let right = 0

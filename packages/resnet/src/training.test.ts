@@ -3,8 +3,8 @@ import { resolve } from 'node:path'
 import { Random, type Tensor, tensor, wasm } from '@unravel/tensor'
 import { describe, expect, it } from 'vitest'
 import {
-  type Architecture,
   adamw,
+  type architectures,
   type Batch,
   constantRate,
   cosine,
@@ -50,8 +50,12 @@ function start(name: string, { shape, size }: Tensor, stream: number): Float64Ar
   return Float64Array.from(u, v => middle + 0.2 * v)
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: families differ in their configuration
-function modelOf(architecture: Architecture<any>, config: object, dtype: 'f32' | 'f64', scale?: ScalePreset): Model {
+function modelOf(
+  architecture: (typeof architectures)[string],
+  config: object,
+  dtype: 'f32' | 'f64',
+  scale?: ScalePreset,
+): Model {
   const where = { dtype, backend: wasm() }
   const model = initialise(architecture, config as never, {
     random: new Random(0),

@@ -109,7 +109,7 @@ describe('names of timm', () => {
     expect(parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)).toBe(count)
   })
 
-  it('are completed by pretrained_cfg, and this by num_classes and model_args', () => {
+  it('pretrained_cfg completes a configuration, and num_classes and model_args complete it', () => {
     const pretrained_cfg = { num_classes: 21843, input_size: [1, 384, 256], global_pool: 'token' }
     const vit = (more: object) => configOf('vit_small_patch16_224', { pretrained_cfg, ...more }).config as VitConfig
     expect(vit({})).toMatchObject({

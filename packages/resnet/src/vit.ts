@@ -67,7 +67,7 @@ const schema = z
     reg_tokens: count.optional(),
     /** Whether only patches have positions, not the tokens before them. */
     no_embed_class: z.boolean().optional(),
-    /** What is read: the class token, or the mean over the patches (with the tokens before them: pool_include_prefix). */
+    /** The input of the head: the class token, or the mean over the patches (with the tokens before them: pool_include_prefix). */
     global_pool: z.enum(['token', 'avg']).optional(),
     pool_include_prefix: z.boolean().optional(),
     /** A norm before the first block; patches then have no bias. */

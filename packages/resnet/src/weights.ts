@@ -43,7 +43,7 @@ export function weightsFile(names: readonly string[]): string {
   )
 }
 
-/** There are no weights in a folder. */
+/** A folder has no weights. */
 export class MissingWeights extends FormatError {}
 
 /** The tensors that an index names, each from the shard that it names. */

@@ -41,11 +41,11 @@ import {
   zeros,
 } from './index.js'
 
-/** What a program without types may pass. */
+/** An argument of any type, as a program without types may pass. */
 // biome-ignore lint/suspicious/noExplicitAny: that is the point
 const any = (x: unknown) => x as any
 const numbers = (t: Tensor) => [...t.dataSync()]
-/** A Float16Array; where the engine has none, what polyfills give: an object that reads as one and says so. */
+/** A Float16Array; where the engine has none, an object as of a polyfill, which reads as one and says so. */
 const half = (values: readonly number[]): NumberArray => {
   const Half = (globalThis as { Float16Array?: { of(...values: readonly number[]): NumberArray } }).Float16Array
   if (Half !== undefined) return Half.of(...values)

@@ -4,7 +4,7 @@ import * as unravel from './index.js'
 import * as ops from './ops/index.js'
 
 const text = readFileSync(new URL('../FEATURES.md', import.meta.url), 'utf8')
-/** What stands in backticks in the column of our names. */
+/** The names in backticks in the column of our names. */
 const named = text.split('\n').flatMap(line => {
   const ours = line.split('|')[2] ?? ''
   return ours.includes('missing') ? [] : [...ours.matchAll(/`(?:new )?(\w+)[^`]*`/g)].map(m => m[1]!)

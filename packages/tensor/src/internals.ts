@@ -1,6 +1,7 @@
-// What the other packages of this project need of this one. Nothing here is stable: names, signatures and meanings change in
+// For the other packages of this project. Nothing here is stable: names, signatures and meanings change in
 // any release. Users import '@unravel/tensor'.
 export { Gating, Paths } from './autodiff/gated.js'
+export { operatorsOf } from './autodiff/operators.js'
 export type { Orders } from './autodiff/orders.js'
 export { Expansion, type SelectionObserver, Series, trimmedSeries } from './autodiff/series.js'
 export type { Deferred } from './core/deferred.js'
@@ -8,6 +9,7 @@ export { tapesRecording } from './core/levels.js'
 export { apply, like } from './core/op.js'
 export {
   type Applied,
+  type Binary,
   Dense,
   type Elementwise,
   type GateContext,
@@ -15,12 +17,15 @@ export {
   type OrdersContext,
   type SeriesContext,
   type Stacked,
+  type Tracer,
+  type Unary,
 } from './core/tensor.js'
-export { leaves } from './core/tree.js'
+export { leaves, named } from './core/tree.js'
 export { bounded, brief, shown } from './io/errors.js'
 export { fromBfloat, fromHalf } from './io/numbers.js'
 export { sourceOf } from './io/source.js'
 export { addAligned } from './ops/arithmetic/addAligned.js'
+export { batchNormTraining } from './ops/layers/batchNorm.js'
 export { padded } from './ops/structure/concat.js'
 export { head } from './ops/structure/slice.js'
 export { opTable } from './ops/table.js'

@@ -14,7 +14,7 @@ const countsOf = (values: readonly number[], n: number) => {
 }
 
 describe.each([js(), wasm()])('random numbers on $name', backend => {
-  it('are the same for a seed on every backend, and go on where they stopped', () => {
+  it('numbers of a seed are the same on every backend, and go on where they stopped', () => {
     const draw = (random: Random, at = backend) => [
       numbers(random.integers([3, 2], -5, 1000, { backend: at })),
       numbers(random.bernoulli([4], 0.4, { backend: at })),

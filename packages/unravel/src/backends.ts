@@ -28,7 +28,7 @@ export async function backendNamed(name: BackendName, io: Io): Promise<Backend> 
 }
 
 /**
- * Runs `body` with the threads that there are, and says which kernels ran on another backend's code meanwhile, and how
+ * Runs `body` with the threads of the process, and reports which kernels ran on another backend's code meanwhile, and how
  * often, so that no figure passes for a backend that did not run.
  */
 export async function reportingFallbacks<T>(io: Io, backend: Backend, body: () => T | Promise<T>): Promise<T> {

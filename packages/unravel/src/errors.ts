@@ -11,7 +11,7 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted'
 }
 
-/** What the operating system's error codes mean to a caller. */
+/** The operating system's error codes, in words for a caller. */
 const systemErrors: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder',
   EACCES: 'permission denied',
@@ -43,7 +43,7 @@ export const oneLine = (text: string): string =>
 export const isOutOfMemory = (error: unknown): boolean =>
   error instanceof RangeError && /memory|allocation failed|array length/i.test(error.message)
 
-/** What needs less memory, of the options that a command has and that were not used for it yet. */
+/** The options of a command that save memory and were not used yet. */
 export function lessMemory(command: Command | undefined): string {
   const has = (name: string) => command?.options.some(option => option.long === name) ?? false
   const narrow = command?.options.find(option => option.long === '--dtype')?.argChoices?.includes('f32')

@@ -17,7 +17,7 @@ export function checkWritable(path: string, option: string, made?: string): void
   prepareFile(path)
 }
 
-/** What `action` returns; where it throws, or the promise that it returns is rejected, `undo` runs first. */
+/** Runs `action` and returns its result; where it throws, or its promise is rejected, `undo` runs first. */
 export function undoing<T>(undo: () => void, action: () => T): T {
   const undone = (error: unknown): never => {
     undo()

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { expansionDocument } from '@unravel/report/data'
+import { expansionDocument, percent, significant } from '@unravel/report/data'
 import { formatNpy, formatNpz, parseNpy } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { modelOf, type NodeSpec, type ValueSpec } from '../../graph/src/oracles/onnx.js'
@@ -110,6 +110,9 @@ describe('inspect', () => {
     const none = await unravel('inspect', plain, '--json')
     expect(none.stderr).toContain('plain.onnx: no residual addition')
     expect([none.status, JSON.parse(none.stdout).sites]).toEqual([2, []])
+    const nodesOf = {
+      lstm: [node('LSTM', ['x', 'w', 'w'], 'h'), node('Add', ['h', 'x'], 'y'), node('MatMul', ['x', 'w'], 'a')],
+    }
     const lstm = written('lstm.onnx', [node('LSTM', ['x', 'w', 'w'], 'h'), node('Add', ['h', 'x'], 'y')], [x], ['y'])
     const refused = await unravel('inspect', lstm, '--json')
     expect(refused.stderr).toMatch(/an operator is not supported: LSTM \(it is recurrent/)
@@ -117,8 +120,63 @@ describe('inspect', () => {
     expect(JSON.parse(refused.stdout).unsupported).toEqual([
       { operator: 'LSTM', nodes: [expect.any(String)], why: expect.stringContaining('recurrent') },
     ])
-    expect(await complaint('inspect', folder)).toContain('expected an ONNX file')
+    expect(await complaint('inspect', folder)).toContain('config.json')
+    // The sum alone is computed from what is supported.
+    const half = [...nodesOf.lstm, node('Add', ['x', 'a'], 'sum')]
+    const model = written('half.onnx', half, [x], ['y', 'sum'])
+    const sum = await documentOf('inspect', model, '--output', 'sum')
+    expect([sum.unsupported, sum.operators, sum.sites.length]).toEqual([[], { Add: 1, MatMul: 1 }, 1])
+    expect(await complaint('inspect', model, '--output', 'none')).toContain('no node computes a value called "none"')
   })
+
+  test('lists the blocks of a folder, with what they compute', async () => {
+    const oracle = (name: string) => resolve(import.meta.dirname, '../../../test/fixtures/oracle', name)
+    const mlp = await documentOf('inspect', oracle('mlp-tanh'))
+    expect(mlp.inputs).toEqual([{ name: 'input', type: 'f32', shape: ['batch', 5] }])
+    expect(mlp.outputs).toEqual([{ name: 'output', type: 'f32', shape: [null, 3] }])
+    const operators = { linear: 2, tanh: 1 }
+    expect(mlp.blocks[7]).toEqual({ name: 'blocks.7', skip: 'identity', operators, scale: 0.125 })
+    expect(mlp.sites[0]).toEqual({ name: 'blocks.0', level: 0, scale: 0.125, skip: 'identity' })
+    expect([mlp.encoder.operators, mlp.decoder.operators]).toEqual([{ linear: 1 }, { linear: 1 }])
+    const config = JSON.parse(readFileSync(join(oracle('mlp-tanh'), 'config.json'), 'utf8'))
+    const { input, width, hidden, output } = config
+    expect(mlp.parameters).toBe(
+      width * input + width + 8 * (2 * width * hidden + hidden + width) + output * width + output,
+    )
+
+    const granite = await documentOf('inspect', oracle('granite-tiny'))
+    expect(granite.blocks.map((b: { scale: number }) => b.scale)).toEqual([0.22, 0.22, 0.22, 0.22])
+    expect(granite.blocks[1].operators).toEqual({ linear: 3, glu: 1, rmsNorm: 1 })
+  })
+})
+
+test('the page on networks in the wild has the figures that its first commands print', async () => {
+  const page = readFileSync(resolve(import.meta.dirname, '../../../docs/networks-in-the-wild.md'), 'utf8')
+  const section = page.slice(page.indexOf('## PaddleOCR: which way up'))
+  const rows = section.split('\n').filter(line => line.startsWith('| '))
+  const cells = rows.slice(2, 10).map(line => line.split('|').map(cell => cell.trim()))
+  const [channels, height, width] = [3, 48, 192]
+  const waves = Float64Array.from({ length: channels * height * width }, (_, at) => {
+    const [c, i, j] = [Math.floor(at / (height * width)), Math.floor(at / width) % height, at % width]
+    return Math.sin((2 * Math.PI * (i + (c + 1) * j)) / 48)
+  })
+  writeFileSync(join(folder, 'cls.npy'), formatNpy({ shape: [1, channels, height, width], dtype: 'f64', data: waves }))
+  const argv = ['expand', ocr, '--input', 'cls.npy', '--output', 'p2o.Add.87', '--orders', 'all', '--expansion']
+  const [gated, gradient] = [await documentOf(...argv, 'gated'), await documentOf(...argv, 'gradient')]
+  expect(
+    cells.map(([, order, size, share, gradientSize, gradientShare]) => [
+      order,
+      size,
+      share,
+      gradientSize,
+      gradientShare,
+    ]),
+  ).toEqual(
+    gated.norms.map((norm: number, k: number) => [
+      ...[String(k), significant(norm), percent(gated.share[k])],
+      ...[significant(gradient.norms[k]), percent(gradient.share[k])],
+    ]),
+  )
 })
 
 describe('expand', () => {

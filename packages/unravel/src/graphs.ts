@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Graph, HostArray } from '@unravel/graph'
 import { type ScaleRule, scalesOf } from '@unravel/resnet'
 import { readBytes, sourceOfFile } from '@unravel/resnet/node'
-import { type ArrayData, type Backend, FormatError, parseNpy, parseNpz, type Tensor, tensor } from '@unravel/tensor'
+import { type Backend, FormatError } from '@unravel/tensor'
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
 
@@ -33,34 +33,14 @@ export function checkGraphOptions(options: { readonly weights?: string; readonly
   }
 }
 
-const hostArray = ({ shape, dtype, data }: ArrayData): HostArray => ({ type: dtype, shape, data })
-
-/**
- * Inputs of a graph by name: a .npy is the only input, a .npz has one array for each, under its name. Throws FileError, or
- * UsageError naming the file.
- */
-export function readGraphInputs(io: Io, path: string, { inputs }: Graph): Record<string, HostArray> {
+/** Inputs of a graph by name, from a .npy or .npz file. Throws FileError, or UsageError naming the file. */
+export async function readGraphInputs(io: Io, path: string, graph: Graph): Promise<Record<string, HostArray>> {
+  const { GraphError, inputsFrom } = await import('@unravel/graph')
   const bytes = readBytes(at(io, path))
-  const names = inputs.map(i => i.name)
-  const listed = names.map(name => `"${name}"`).join(', ') || 'none'
   try {
-    if (bytes[0] === 0x93) {
-      if (names.length === 1) return { [names[0]!]: hostArray(parseNpy(bytes)) }
-      throw new UsageError(
-        `${path} is one array; the model has ${names.length} inputs (${listed}): give a .npz with all`,
-      )
-    }
-    const arrays = parseNpz(bytes)
-    if (names.length === 1 && arrays.size === 1) return { [names[0]!]: hostArray([...arrays.values()][0]!) }
-    const missing = names.find(name => !arrays.has(name))
-    const unknown = [...arrays.keys()].find(name => !names.includes(name))
-    if (missing !== undefined)
-      throw new UsageError(`${path} has no array "${missing}"; the model's inputs are ${listed}`)
-    if (unknown !== undefined)
-      throw new UsageError(`${path}: "${unknown}" is no input of the model; these are ${listed}`)
-    return Object.fromEntries([...arrays].map(([name, array]) => [name, hostArray(array)]))
+    return inputsFrom(bytes, graph)
   } catch (error) {
-    if (error instanceof FormatError) throw new UsageError(`${path}: ${error.message}`)
+    if (error instanceof FormatError || error instanceof GraphError) throw new UsageError(`${path}: ${error.message}`)
     throw error
   }
 }
@@ -73,21 +53,21 @@ export interface GraphChoice {
   readonly dtype: 'f32' | 'f64'
   readonly weights?: string
   readonly architecture?: string
-  /** What is counted; `any`: blocks, or where the network is no chain of them all residual additions. */
+  /** The sites that are counted; `any`: blocks, or where the network is no chain of them all residual additions. */
   readonly sites?: 'blocks' | 'all' | 'any'
 }
 
 /** The tower of a graph, and the input that it takes. Throws UsageError, FileError, FormatError or GraphError. */
 export async function fromGraph(model: string, options: GraphChoice, backend: Backend, io: Io) {
   checkGraphOptions(options)
-  const { GraphError, towerOfGraph, whyNoBlocks } = await import('@unravel/graph')
+  const { asInput, countedText, GraphError, towerOfGraph, whyNoBlocks } = await import('@unravel/graph')
   const { dtype, output, scale, sites = 'blocks' } = options
   const graph = await readGraphFile(io, model)
   const names = graph.outputs.map(o => `"${o.name}"`)
   if (output === undefined && names.length > 1) {
     throw new UsageError(`${model} has ${names.length} outputs: name one of them by --output: ${names.join(', ')}`)
   }
-  const inputs = readGraphInputs(io, options.input, graph)
+  const inputs = await readGraphInputs(io, options.input, graph)
   const scales = scale === undefined ? undefined : (n: number) => scalesOf(scale, n)
   try {
     const wanted = sites === 'all' ? sites : undefined
@@ -97,7 +77,7 @@ export async function fromGraph(model: string, options: GraphChoice, backend: Ba
       throw new UsageError(`${model}: ${whyNoBlocks(structure)}; unravel expand --sites all counts the additions`)
     }
     const { type } = graph.inputs.find(i => i.name === input)!
-    const x = taken(inputs[input]!, type, dtype, backend)
+    const x = asInput(inputs[input]!, type, { dtype, backend })
     const own = 'from the graph: constant factors at the ends of branches'
     const scaleFrom = scale === undefined ? own : 'given by --scale'
     return { tower, sites: found.sites, x, counted: countedText(found.sites, structure), scaleFrom }
@@ -105,21 +85,4 @@ export async function fromGraph(model: string, options: GraphChoice, backend: Ba
     if (!(error instanceof GraphError)) throw error
     throw new UsageError(`${model}: ${error.message}`, { cause: error })
   }
-}
-
-/** An array as the tensor that a network is expanded at. */
-function taken({ data, shape }: HostArray, type: string, dtype: 'f32' | 'f64', backend: Backend): Tensor {
-  const real = ['f64', 'f32', 'f16', 'bf16'].includes(type)
-  const values = Float64Array.from(data as ArrayLike<number>, Number)
-  return real ? tensor(values, { shape, dtype, backend }) : tensor(Int32Array.from(values), { shape, backend })
-}
-
-/** What else could be counted. */
-function countedText(
-  sites: 'blocks' | 'all',
-  { blocks, sites: all }: { readonly blocks: readonly unknown[]; readonly sites: readonly unknown[] },
-): string | undefined {
-  if (sites === 'all') return 'all residual additions, nested ones and those outside of a chain too'
-  const more = all.length - blocks.length
-  return more === 0 ? undefined : `blocks that all paths pass; --sites all counts ${more} more residual additions`
 }

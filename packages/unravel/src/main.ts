@@ -55,7 +55,7 @@ function report(error: unknown, io: Io, command: Command | undefined): number {
 /** Known by its name: its package is imported by the commands that read graphs only. */
 const isGraphError = (error: unknown): boolean => error instanceof Error && error.name === 'GraphError'
 
-/** What the caller has to put right; undefined if the failure is the program's own. */
+/** The message for a failure that the caller can put right; undefined if the failure is the program's own. */
 function complaint(error: unknown, command: Command | undefined): string | undefined {
   if (error instanceof CommanderError) {
     const message = error.code === 'commander.help' ? 'a command is missing' : error.message.replace(/^error: /, '')

@@ -40,7 +40,7 @@ export default (w, { dtype, backend }) => {
 const weights = ['--weights', join(model, 'model.safetensors')]
 
 describe('a module for MODEL', () => {
-  test('is expanded to the numbers of the same network in a folder', async () => {
+  test('a module is expanded to the numbers of the same network in a folder', async () => {
     const { status, stdout } = await start('expand', byHand, ...weights, '--input', input, '--json', '--values')
     expect(status).toBe(0)
     const [got, want] = [stdout, (await run('expand', model, '--input', input, '--json', '--values')).stdout].map(
@@ -52,7 +52,35 @@ describe('a module for MODEL', () => {
     expect(got).toEqual({ ...want, model: byHand })
   })
 
-  test('is taken by every command on a model', async () => {
+  test('is inspected: its blocks, and on an input what they compute', async () => {
+    const inspected = async (...argv: string[]) => JSON.parse((await start('inspect', ...argv, '--json')).stdout)
+    const module = `
+      import { matmul, relu, tanh, tensor } from '@unravel/tensor'
+      const w = tensor([[0.1, 0.2], [0.3, -0.4]])
+      const project = h => matmul(h, w)
+      const blocks = [{ branch: h => tanh(project(h)), scale: 0.5 }, { branch: tanh, skip: project, scale: 1 }]
+      export default { encode: x => x, blocks: [...blocks, { branch: tanh, skip: relu, scale: 1 }], decode: project }`
+    const name = file('kinds.mjs', module)
+    const bare = await inspected(name)
+    expect(bare.blocks.map((b: object) => Object.values(b))).toEqual([
+      ['block 0', 'identity', {}, 0.5],
+      ['block 1', 'nonlinear', {}, 1],
+      ['block 2', 'nonlinear', {}, 1],
+    ])
+    const two = file('two.npy', formatNpy({ shape: [3, 2], dtype: 'f64', data: new Float64Array(6) }))
+    const run = await inspected(name, '--input', two)
+    expect(run.blocks.map((b: object) => Object.values(b).slice(1, 3))).toEqual([
+      ['identity', { matmul: 1, tanh: 1 }],
+      ['projection', { matmul: 1, tanh: 1 }],
+      ['nonlinear', { relu: 1, tanh: 1 }],
+    ])
+    expect(run.operators).toEqual({ matmul: 3, tanh: 3, relu: 1 })
+    expect([run.parameters, bare.inputs[0].shape, run.outputs[0].shape]).toEqual([null, null, [null, 2]])
+    const weighted = await inspected(byHand, ...weights, '--input', input)
+    expect(weighted.blocks[7].operators).toEqual({ linear: 2, tanh: 1 })
+  })
+
+  test('every command on a model takes a module', async () => {
     for (const command of ['paths', 'complexity', 'lesion', 'sweep', 'verify', 'report']) {
       const few = command === 'lesion' ? ['--draws', '1'] : command === 'sweep' ? ['--steps', '2'] : []
       const { status, stderr } = await start(command, byHand, ...weights, '--input', input, '--scale', '0.1', ...few)
@@ -148,7 +176,7 @@ describe('the scale', () => {
     expect(given.stderr).toBe('')
   })
 
-  test('is 1 where config.json has none: in the table, on standard error, and in the warnings of the document', async () => {
+  test('λ is 1 where config.json has no scale: in the table, on standard error, and in the warnings of the document', async () => {
     const table = await run('expand', without, '--input', input)
     expect(table.stdout).toMatch(/^8 blocks, λ = 1, /m)
     expect(table.stdout).toMatch(/^scale +assumed, as config\.json has none$/m)

@@ -8,7 +8,7 @@ import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
 
 /**
- * What a module that stands for a model exports, by default or as `tower`: a tower, or what makes one of weights.
+ * The export of a module that stands for a model, by default or as `tower`: a tower, or a function that makes one of weights.
  *
  * @param weights tensors of `--weights FILE.safetensors` by name, of `where.dtype` and on `where.backend`
  */
@@ -56,7 +56,7 @@ async function importModule(io: Io, path: string): Promise<Record<string, unknow
   return about(path, () => import(/* @vite-ignore */ pathToFileURL(file).href))
 }
 
-/** What `action` gives; what goes wrong in it is told as a fault of the module. */
+/** The result of `action`; its errors are reported as faults of the module. */
 export async function about<T>(path: string, action: () => T | Promise<T>): Promise<T> {
   try {
     return await action()

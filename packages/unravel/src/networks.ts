@@ -1,6 +1,6 @@
 import {
-  type Architecture,
   activations,
+  type architectures,
   type Config,
   type Examples,
   gpt2,
@@ -35,8 +35,7 @@ export interface NetworkOptions {
 type Name = keyof Omit<NetworkOptions, 'model'>
 
 interface Family {
-  // biome-ignore lint/suspicious/noExplicitAny: families differ in their configuration
-  readonly architecture: Architecture<any>
+  readonly architecture: (typeof architectures)[string]
   /** The options that it takes. */
   readonly takes: readonly Name[]
   /** Whether it learns text, not images. */

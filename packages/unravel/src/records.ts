@@ -5,7 +5,7 @@ import { FileError, jsonLines, writeFileAtomically } from '@unravel/resnet/node'
 export const METRICS = 'metrics.jsonl'
 export const ORDERS = 'orders.jsonl'
 
-/** What a line of them tells at least. */
+/** The fields that every line has. */
 export interface StepRecord {
   /** Steps done, at least 1. */
   readonly step: number

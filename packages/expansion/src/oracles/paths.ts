@@ -3,8 +3,9 @@ import { addScaled, gated as freeze, mul, reshape, type Tensor, vjp } from '@unr
 import { frozen } from '../gated.js'
 import { cotangentOf, statesOf, type Target } from '../gradient.js'
 import { withoutBlocks } from '../lesion.js'
+import { values } from './numbers.js'
 
-/** What passes through the branches of one set of blocks and skips all others. */
+/** The output along the paths that take the branches of one set of blocks and skip all others. */
 export interface Path {
   readonly set: ReadonlySet<number>
   readonly value: Float64Array
@@ -16,8 +17,6 @@ export const powerSet = (n: number): ReadonlySet<number>[] =>
     { length: 2 ** n },
     (_, bits) => new Set(Array.from({ length: n }, (_, i) => i).filter(i => (bits >> i) & 1)),
   )
-
-const numbers = (t: Tensor) => Float64Array.from(t.dense()[0]!.dataSync())
 
 /** Every path of the run with its gates frozen, one by one: `[batch, ...output]` each. */
 export function gatedPaths(tower: Tower, x: Tensor): Path[] {
@@ -34,7 +33,7 @@ export function gatedPaths(tower: Tower, x: Tensor): Path[] {
         straight = false
       } else if (block.skip !== undefined) path = through(block.skip, states[l]!)
     })
-    return { set, value: numbers(through(tower.decode, states[states.length - 1]!)) }
+    return { set, value: values(through(tower.decode, states[states.length - 1]!)) }
   })
 }
 
@@ -50,7 +49,7 @@ export function gradientPaths(tower: Tower, x: Tensor, target: Target): Path[] {
       if (set.has(l)) g = mul(vjp(branch, states[l]!).pullback(g), scale)
       else if (skip !== undefined) g = vjp(skip, states[l]!).pullback(g)
     }
-    return { set, value: numbers(vjp(tower.encode, x).pullback(g)) }
+    return { set, value: values(vjp(tower.encode, x).pullback(g)) }
   })
 }
 
@@ -68,7 +67,7 @@ export function differences(tower: Tower, x: Tensor, most = tower.blocks.length)
   // Δ_S = f_S − Σ_{T⊂S} Δ_T, smaller sets first.
   for (const s of sets) {
     const only = withoutBlocks(tower, new Set(all.filter(l => !s.includes(l))))
-    let rest = numbers(run(only, x))
+    let rest = values(run(only, x))
     for (const part of powerSet(s.length)) {
       if (part.size === s.length) continue
       const below = found.get(String([...part].map(i => s[i]!)))!
@@ -85,5 +84,5 @@ export function silenced(tower: Tower, x: Tensor, removed: ReadonlySet<number>):
   tower.blocks.forEach((block, l) => {
     h = addScaled(skip(block, h), block.branch(h), removed.has(l) ? 0 : block.scale)
   })
-  return numbers(tower.decode(h))
+  return values(tower.decode(h))
 }

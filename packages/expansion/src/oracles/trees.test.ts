@@ -46,7 +46,7 @@ describe('labelled trees', () => {
 })
 
 describe('rationals', () => {
-  test('are kept in lowest terms with the sign on top', () => {
+  test('rationals are kept in lowest terms with the sign on top', () => {
     expect(rational(6, -4)).toEqual({ num: -3n, den: 2n })
     expect(rational(0, -7)).toEqual({ num: 0n, den: 1n })
     expect(format(add(rational(1, 6), rational(1, 3)))).toBe('1/2')

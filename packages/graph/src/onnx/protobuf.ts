@@ -18,7 +18,7 @@ export interface Field {
 }
 
 const WINDOW = 1 << 16
-/** What a file may have of fields in all: a message of 2 bytes costs many in memory. */
+/** The largest number of fields of a file: a message of 2 bytes costs many in memory. */
 const MOST_FIELDS = 1 << 23
 
 /** A file of messages that is read piece by piece. */

@@ -14,7 +14,7 @@ const MOST_DEPTH = 16
 
 type Beside = ((path: string) => ByteSource) | undefined
 
-/** What all graphs of a model share. */
+/** The state that all graphs of a model share. */
 interface Model {
   readonly proto: Protobuf
   readonly beside: Beside

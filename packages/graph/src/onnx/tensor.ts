@@ -110,7 +110,7 @@ function numbers(
     if (bytes.length !== bytesOf(type, count)) wrong(bytes.length / bytesOf(type, 1))
     return decoded(type, shape, bytes)
   }
-  // A varint has at least one byte: what the shape claims is bounded by the file before memory is asked for.
+  // A varint has at least one byte: the file's length bounds the shape before memory is allocated.
   const most = fields.reduce((n, f) => n + f.end - f.begin, 0)
   if (count > most) wrong(`at most ${most}`)
   // Half precision is stored as the bits of it.

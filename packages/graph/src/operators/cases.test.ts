@@ -1,5 +1,4 @@
-import { useBackend, wasm } from '@unravel/tensor'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { cases, installed, operatorsOf, outside, refusal, worst } from '../oracles/cases.js'
 import { layers } from '../tfjs/layers.js'
 import { operators as tfjs } from '../tfjs/operators.js'
@@ -13,11 +12,7 @@ const inF32 = ['node/test_dynamicquantizelinear_expanded']
 const supported = cases.filter(one => refusal(one) === undefined && outside[one.name] === undefined)
 
 describe.runIf(installed)("ONNX's operator tests", () => {
-  beforeAll(() => {
-    useBackend(wasm())
-  })
-
-  it.each(supported)('$name', one => {
+  it.each(supported)('$name gives the recorded outputs', one => {
     // Recorded numbers are of sums in f32: a few units of its rounding.
     expect(worst(one, inF32.includes(one.name) ? 'f32' : 'f64')).toBeLessThanOrEqual(4)
   })
@@ -80,7 +75,7 @@ function document(): string {
 Made by the test of the operators (\`vitest run packages/graph/src/operators/cases.test.ts -u\`), which runs ONNX's own tests of
 operators (release 1.12, Debian's \`libonnx-testdata\`) where they are installed.
 
-${supported.length} of ${cases.length} cases pass, each within 4 roundings of f32 of what is recorded. ${Object.keys(outside).length} are of supported
+${supported.length} of ${cases.length} cases pass, each within 4 roundings of f32 of its record. ${Object.keys(outside).length} are of supported
 operators and cannot pass: ${Object.entries(outside)
     .map(([, reason]) => reason)
     .filter((r, i, all) => all.indexOf(r) === i)
@@ -100,8 +95,8 @@ ${table([['operator', 'why', 'cases'], ...missing.sort(byName)])}
 
 ## Of tfjs models
 
-Each is tested against TensorFlow.js 4.22, which runs the same file. What has no row is refused when the network is to run, by one
-message that names all of it and, where the operator has a row that does not cover the node, says why.
+Each is tested against TensorFlow.js 4.22, which runs the same file. Operators without a row are refused when the network is to run, by one
+message that names all of them and, where the operator has a row that does not cover the node, says why.
 
 ### Operators of graph models
 

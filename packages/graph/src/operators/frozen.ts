@@ -1,5 +1,5 @@
-import { exp, logSoftmax, logsumexp, matmul, mul, softmax, sub, type Tensor } from '@unravel/tensor'
-import { apply, type Op } from '@unravel/tensor/internals'
+import { affine, exp, logSoftmax, logsumexp, matmul, mul, softmax, sub, type Tensor } from '@unravel/tensor'
+import { apply, type Binary, type Op, type Unary } from '@unravel/tensor/internals'
 import { broadcastShape } from '../host.js'
 
 // A product of two values that both carry paths has no canonical gate. In a network that a file brings, one factor is frozen,
@@ -20,17 +20,17 @@ interface Frozen {
   readonly factor: 0 | 1
 }
 
-const frozenProductOp: Op<Frozen> = {
+const frozenProductOp: Op<Frozen, Binary> = {
   name: 'frozenProduct',
   signature: '[...], [...] -> [...]',
-  infer: ([a, b], { product }) => ({ shape: shapes[product](a!, b!), dtype: a!.dtype }),
-  run: ([a, b], { product }) => products[product](a!, b!) as never,
-  body: ([a, b], { product }) => products[product](a!, b!),
+  infer: ([a, b], { product }) => ({ shape: shapes[product](a, b), dtype: a.dtype }),
+  run: ([a, b], { product }) => products[product](a, b) as never,
+  body: ([a, b], { product }) => products[product](a, b),
   // The factor is frozen at the run, unless paths run through it alone.
   gate([a, b], { product, factor }, at) {
-    const both = at.has(a!) && at.has(b!)
-    if (!both) return products[product](a!, b!)
-    return factor === 0 ? products[product](at.value(a!), b!) : products[product](a!, at.value(b!))
+    const both = at.has(a) && at.has(b)
+    if (!both) return products[product](a, b)
+    return factor === 0 ? products[product](at.value(a), b) : products[product](a, at.value(b))
   },
 }
 
@@ -40,35 +40,47 @@ export const frozenProduct = (product: 'mul' | 'matmul', a: Tensor, b: Tensor, f
     ? matmul(a, b)
     : apply(frozenProductOp, [a, b], { product, factor })
 
-const patternOp: Op<{ axis: number }> = {
+const frozenOp: Op<void, Unary> = {
+  name: 'frozen',
+  signature: '[...] -> [...]',
+  infer: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  run: ([x]) => affine(x, 1, 0) as never,
+  body: ([x]) => x,
+  gate: ([x], _, at) => at.value(x),
+}
+
+/** x, a constant to paths. */
+export const frozen = (x: Tensor): Tensor => apply(frozenOp, [x], undefined)
+
+const patternOp: Op<{ axis: number }, Unary> = {
   name: 'attendedPattern',
   signature: '[...] -> [...]',
-  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
-  run: ([x], { axis }) => softmax(x!, axis) as never,
-  body: ([x], { axis }) => softmax(x!, axis),
+  infer: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  run: ([x], { axis }) => softmax(x, axis) as never,
+  body: ([x], { axis }) => softmax(x, axis),
   // The pattern of the run is frozen, as in scaledDotProductAttention.
-  gate: ([x], { axis }, at) => softmax(at.value(x!), axis),
+  gate: ([x], { axis }, at) => softmax(at.value(x), axis),
 }
 
 /** softmax(scores) along an axis, a constant to paths. */
 export const attendedPattern = (scores: Tensor, axis: number): Tensor =>
   apply(patternOp, [scores], { axis: axis < 0 ? axis : axis - scores.rank })
 
-const logShareOp: Op<{ axis: number }> = {
+const logShareOp: Op<{ axis: number }, Unary> = {
   name: 'logShare',
   signature: '[...] -> [...]',
-  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
-  run: ([x], { axis }) => logSoftmax(x!, axis) as never,
-  body: ([x], { axis }) => logSoftmax(x!, axis),
-  gate: ([x], { axis }, at) => sub(x!, logsumexp(at.value(x!), axis, true)),
+  infer: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  run: ([x], { axis }) => logSoftmax(x, axis) as never,
+  body: ([x], { axis }) => logSoftmax(x, axis),
+  gate: ([x], { axis }, at) => sub(x, logsumexp(at.value(x), axis, true)),
 }
-const shareOp: Op<{ axis: number }> = {
+const shareOp: Op<{ axis: number }, Unary> = {
   name: 'share',
   signature: '[...] -> [...]',
-  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
-  run: ([x], { axis }) => softmax(x!, axis) as never,
-  body: ([x], { axis }) => softmax(x!, axis),
-  gate: ([x], attrs) => exp(apply(logShareOp, [x!], attrs)),
+  infer: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  run: ([x], { axis }) => softmax(x, axis) as never,
+  body: ([x], { axis }) => softmax(x, axis),
+  gate: ([x], attrs) => exp(apply(logShareOp, [x], attrs)),
 }
 
 /** x − log Σ exp(x) along an axis; its gate freezes the logarithm of the sum. */

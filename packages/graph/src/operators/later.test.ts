@@ -1,5 +1,5 @@
-import { js, useBackend, wasm } from '@unravel/tensor'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { js, wasm } from '@unravel/tensor'
+import { describe, expect, it } from 'vitest'
 import { hosted } from '../call.js'
 import { Evaluator } from '../evaluate.js'
 import type { HostArray } from '../graph.js'
@@ -8,10 +8,6 @@ import { bytes, int, modelOf, type NodeSpec } from '../oracles/onnx.js'
 import { readGraph } from '../read.js'
 
 // Operators and versions of the vocabulary that ONNX's installed tests do not have: against their definitions, element by element.
-
-beforeAll(() => {
-  useBackend(wasm())
-})
 
 type Inputs = Readonly<Record<string, HostArray>>
 const microsoft = bytes(8, [...bytes(1, 'com.microsoft'), ...int(2, 1)])

@@ -1,7 +1,8 @@
 import * as t from '@unravel/tensor'
-import type { Call, Value } from '../call.js'
+import { like } from '@unravel/tensor/internals'
+import { type Call, isFlow, type Value } from '../call.js'
 import { elementsOf, numbersOf, saturated } from '../host.js'
-import { attendedPattern, frozenProduct } from './frozen.js'
+import { attendedPattern, frozen, frozenProduct } from './frozen.js'
 import type { Compute, Rows } from './rows.js'
 import { convolved, windowsOf } from './windows.js'
 
@@ -183,7 +184,7 @@ const dynamicQuantize: Compute = call => {
   const [point] = numbersOf(zero)
   const even = (v: number) => Number(saturated('i32', [], [v]).data[0])
   const y = saturated('u8', call.shape(0), x.map(v => even(Math.fround(v / scale)) + point!)) // biome-ignore format: short
-  return [y, call.out(t.tensor(scale, { dtype: call.run.dtype, backend: call.run.backend })), zero]
+  return [y, call.out(t.tensor(scale, like(call.run))), zero]
 }
 
 const requantized = (call: Call, product: t.Tensor, factor: t.Tensor, zero: number): Value =>
@@ -266,7 +267,7 @@ function masked(call: Call, scores: t.Tensor, i: number): t.Tensor {
 
 function causal(scores: t.Tensor): t.Tensor {
   const [m, n] = scores.shape.slice(-2) as [number, number]
-  const mask = t.tril(t.ones([m, n], { dtype: scores.dtype as 'f64', backend: scores.backend }))
+  const mask = t.tril(t.ones([m, n], like(scores)))
   return t.where(mask, scores, -Infinity)
 }
 
@@ -364,7 +365,7 @@ function negativeLogLikelihood(call: Call, logs: t.Tensor): t.Tensor {
   const shape = [batch, ...rest]
   const weights = call.has(2) ? call.numbers(2) : undefined
   const w = labels.map((l, i) => (counted[i] === 0 ? 0 : (weights?.[l] ?? 1)))
-  const weight = t.tensor(Float64Array.from(w), { shape, dtype: logs.dtype, backend: logs.backend })
+  const weight = t.tensor(Float64Array.from(w), { shape, ...like(logs) })
   const losses = t.mul(t.neg(t.reshape(t.pick(t.reshape(logs, [logs.size]), at, 0), shape)), weight)
   const how = call.text('reduction', 'mean')
   if (how === 'none') return losses
@@ -381,8 +382,7 @@ const product =
   (kind: 'mul' | 'matmul'): Compute =>
   call => {
     const [a, b] = [call.tensor(0), call.tensor(1)]
-    const frozen = call.attribute('frozen') as 0 | 1
-    return call.out(frozenProduct(kind, a, b, frozen))
+    return call.out(frozenProduct(kind, a, b, call.attribute('frozen') as 0 | 1))
   }
 
 const matmul: Compute = call => call.computed([call.value(0), call.value(1)], (a, b) => t.matmul(a, b))
@@ -460,7 +460,7 @@ const spelledGeluTanh: Compute = call => {
   return call.out(frozenProduct('mul', x, t.mul(t.add(t.tanh(argument), 1), outer), 1))
 }
 
-/** What the pass over a graph writes in place of products, attention patterns and what is spelled out. */
+/** The operators that the pass over a graph writes in place of products, attention patterns and composites spelled out. */
 export const own: Rows = {
   Mul: product('mul'),
   MatMul: product('matmul'),
@@ -469,6 +469,11 @@ export const own: Rows = {
   RMSNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'), false)),
   Gelu: spelledGelu,
   GeluTanh: spelledGeluTanh,
+  // Integers carry no paths.
+  Frozen: call => {
+    const x = call.value(0)
+    return isFlow(x) && x.tensor.level > 0 ? call.out(frozen(x.tensor)) : x
+  },
   Softmax: call => call.out(attendedPattern(call.tensor(0), call.attribute('axis', -1))),
   Branch: call => call.out(t.branch(call.tensor(0), call.attribute('scale'))),
 }

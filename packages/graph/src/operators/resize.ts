@@ -1,4 +1,5 @@
 import * as t from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { type Call, isFlow } from '../call.js'
 import { affordable, elementsOf } from '../host.js'
 import type { Compute, Rows } from './rows.js'
@@ -63,7 +64,7 @@ interface How {
   readonly a: number
   readonly excludeOutside: boolean
   readonly antialias: boolean
-  /** What stands outside of the input, for tf_crop_and_resize. */
+  /** The value outside of the input, for tf_crop_and_resize. */
   readonly outside: number | undefined
 }
 
@@ -108,9 +109,7 @@ function alongAxis(x: t.Tensor, axis: number, taps: readonly Taps[]): t.Tensor {
     const part = inOrder(places, from) ? x : t.pick(x, places, axis)
     const shape = [weights.length, ...new Array<number>(x.rank - axis - 1).fill(1)]
     const same = weights.every(w => w === 1)
-    const weighted = same
-      ? part
-      : t.mul(part, t.tensor(Float64Array.from(weights), { shape, dtype: x.dtype, backend: x.backend }))
+    const weighted = same ? part : t.mul(part, t.tensor(Float64Array.from(weights), { shape, ...like(x) }))
     sum = sum === undefined ? weighted : t.add(sum, weighted)
   }
   return sum!
@@ -185,7 +184,7 @@ const resized = (call: Call, scales?: readonly number[], sizes?: readonly number
       if (p < 0 || p > a.from - 1) kept[i] = 0
     }
   }
-  const mask = t.tensor(kept, { shape, dtype: y.tensor.dtype, backend: y.tensor.backend })
+  const mask = t.tensor(kept, { shape, ...like(y.tensor) })
   return call.out(t.where(mask, y.tensor, how.outside))
 }
 

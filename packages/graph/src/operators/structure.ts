@@ -1,4 +1,5 @@
 import * as t from '@unravel/tensor'
+import { like } from '@unravel/tensor/internals'
 import { type Call, isFlow, type Value } from '../call.js'
 import type { ElementType } from '../graph.js'
 import { affordable, broadcastShape, elementsOf, hostOf, isFloat, scalarOf } from '../host.js'
@@ -210,7 +211,7 @@ function scattered(call: Call, at: Int32Array): Value {
       const source = new Int32Array(size)
       for (const [p, i] of round) [mask[p], source[p]] = [1, i]
       const chosen = t.reshape(t.pick(flat, source, 0), x.shape)
-      return t.where(t.tensor(mask, { shape: x.shape, dtype: x.dtype, backend: x.backend }), combine(y, chosen), y)
+      return t.where(t.tensor(mask, { shape: x.shape, ...like(x) }), combine(y, chosen), y)
     }, x)
   })
 }
@@ -263,7 +264,7 @@ const constantOfShape: Compute = call => {
   const shape = affordable(call.numbers(0))
   const { type, data } = call.constant('value')?.read() ?? { type: 'f32' as const, data: Float32Array.of(0) }
   if (!isFloat(type)) return call.moved([hostOf(type, [1], [data[0]!])], x => t.broadcastTo(x, shape))
-  return { type, tensor: t.full(shape, Number(data[0]), { dtype: call.run.dtype, backend: call.run.backend }) }
+  return { type, tensor: t.full(shape, Number(data[0]), like(call.run)) }
 }
 
 /** start, start + delta, … before limit. */
@@ -274,7 +275,7 @@ const range: Compute = call => {
   affordable([count])
   if (isFloat(type)) {
     const values = Float64Array.from({ length: count }, (_, i) => Number(start) + i * Number(delta))
-    return call.out(t.tensor(values, { dtype: call.run.dtype, backend: call.run.backend }), type)
+    return call.out(t.tensor(values, like(call.run)), type)
   }
   return hostOf(
     type,
@@ -319,10 +320,7 @@ const eyeLike: Compute = call => {
 
 const ofNumbers = (call: Call, type: ElementType, dims: readonly number[], values: readonly number[]): Value =>
   isFloat(type)
-    ? call.out(
-        t.tensor(Float64Array.from(values), { shape: dims, dtype: call.run.dtype, backend: call.run.backend }),
-        type,
-      )
+    ? call.out(t.tensor(Float64Array.from(values), { shape: dims, ...like(call.run) }), type)
     : hostOf(type, dims, values)
 
 const expand: Compute = call => {

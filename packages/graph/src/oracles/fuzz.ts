@@ -1,10 +1,18 @@
+import { FormatError } from '@unravel/tensor'
+import { expect } from 'vitest'
+import { GraphError } from '../errors.js'
+import { evaluate, type Given } from '../evaluate.js'
+import { folded } from '../fold.js'
+import type { Graph } from '../graph.js'
+import { recognised } from '../recognise.js'
+
 // Files with something wrong in them.
 
 /** How many mutations of every file; FUZZ=20000 runs them all. */
-export const MUTATIONS = Number(process.env.FUZZ ?? 200)
+const MUTATIONS = Number(process.env.FUZZ ?? 200)
 
 /** A generator of numbers that repeat (mulberry32). */
-export function generator(seed: number): (below: number) => number {
+function generator(seed: number): (below: number) => number {
   let state = seed
   return below => {
     state = (state + 0x6d2b79f5) | 0
@@ -58,4 +66,45 @@ export function mutatedJson(json: unknown, next: (below: number) => number): unk
     else holder[key] = structuredClone(values[next(values.length)])
   }
   return copy
+}
+
+type Outcome = 'run' | 'refused'
+
+/** Evaluates the graph of a file on its inputs. `refused` is one documented error, said briefly, or undefined from `read`. */
+export function outcomeOf(
+  read: () => { readonly graph: Graph; readonly inputs: Readonly<Record<string, Given>> } | undefined,
+): Outcome {
+  try {
+    const found = read()
+    if (found === undefined) return 'refused'
+    evaluate(recognised(folded(found.graph, found.inputs)), found.inputs)
+    return 'run'
+  } catch (error) {
+    if (!(error instanceof FormatError || error instanceof GraphError)) throw error
+    expect(error.message.length).toBeLessThanOrEqual(2000)
+    return 'refused'
+  }
+}
+
+/** Every mutation runs or is refused within five seconds; more than a tenth are refused, and not all. */
+export function fuzz<F>(
+  seed: number,
+  mutate: (next: (below: number) => number) => F,
+  run: (file: F) => Outcome,
+  shown: (file: F) => string = () => '',
+): void {
+  const next = generator(seed)
+  let refused = 0
+  for (let i = 0; i < MUTATIONS; i++) {
+    const changed = mutate(next)
+    const start = performance.now()
+    try {
+      if (run(changed) === 'refused') refused++
+    } catch (error) {
+      throw new Error(`mutation ${i}: ${(error as Error).stack}\n${shown(changed)}`)
+    }
+    expect(performance.now() - start, `mutation ${i}: ${shown(changed)}`).toBeLessThan(5000)
+  }
+  expect(refused).toBeGreaterThan(MUTATIONS / 10)
+  expect(refused).toBeLessThan(MUTATIONS)
 }

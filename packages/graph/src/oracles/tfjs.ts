@@ -8,6 +8,8 @@ import { readTfjs, type TfjsOptions } from '../tfjs/read.js'
 
 // TensorFlow.js itself: models that it makes, saves and runs.
 
+await tf.setBackend('cpu')
+
 export type { GraphModel }
 export { tf, tfl }
 
@@ -44,7 +46,7 @@ export function shake(model: tfl.LayersModel): void {
   )
 }
 
-/** What a layers model is when it is saved. */
+/** A saved layers model. */
 export async function saved(model: tfl.LayersModel): Promise<OnDisk> {
   let files: OnDisk | undefined
   await model.save(

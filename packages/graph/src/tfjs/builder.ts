@@ -31,7 +31,7 @@ export class Builder {
     this.#names.add(name)
   }
 
-  /** What is written from now on belongs to the operator or layer of this name. */
+  /** Nodes written from now on belong to the operator or layer of this name. */
   begin(scope: string): void {
     this.#scope = scope
     this.#first = true
@@ -105,7 +105,7 @@ export class Builder {
     return this.outputs(op, inputs, attributes, 1)[0]!
   }
 
-  /** Takes back what was written since there were `count` nodes. */
+  /** Removes the nodes after the first `count`. */
   undo(count: number): void {
     this.nodes.length = count
   }

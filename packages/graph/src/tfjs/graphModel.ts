@@ -16,7 +16,7 @@ function valueName(reference: string): string {
   return index === 0 ? parts[0]! : `${parts[0]}:${index}`
 }
 
-/** What a signature, or an attribute, says of the shape of a value. */
+/** The shape of a value by a signature or an attribute. */
 function dimensions(shape: unknown, what: string): Dimension[] | undefined {
   if (!isRecord(shape) || field(shape, 'unknownRank') === true) return undefined
   const axes = list(field(shape, 'dim') ?? [], `the shape of ${what}`)
@@ -40,7 +40,7 @@ function readNode(value: unknown): Raw {
   const op = text(field(entry, 'op'), `the operator of node ${shown(name)}`)
   const inputs = list(field(entry, 'input') ?? [], `the inputs of node ${shown(name)}`)
     .map(input => text(input, `an input of node ${shown(name)}`))
-    // What begins with ^ only says what runs before.
+    // An input that begins with ^ is a control dependency.
     .filter(input => !input.startsWith('^'))
     .map(valueName)
   const attributes = record(field(entry, 'attr') ?? {}, `the attributes of node ${shown(name)}`)

@@ -1,7 +1,7 @@
 import { FormatError } from '@unravel/tensor'
 import { shown } from '@unravel/tensor/internals'
 
-// What a model.json holds, checked where it is read.
+// Fields of a model.json, checked where they are read.
 
 export const fail = (message: string): never => {
   throw new FormatError(`tfjs: ${message}`)

@@ -1,13 +1,7 @@
-import { useBackend, wasm } from '@unravel/tensor'
-import { beforeAll, describe, expect, it } from 'vitest'
-import { apart, evaluated, given, predicted, readFiles, saved, shake, tf, tfl } from '../oracles/tfjs.js'
+import { describe, expect, it } from 'vitest'
+import { apart, evaluated, given, predicted, readFiles, saved, shake, tfl } from '../oracles/tfjs.js'
 
 // Every layer against TensorFlow.js: models that it saves give what it predicts.
-
-beforeAll(async () => {
-  useBackend(wasm())
-  await tf.setBackend('cpu')
-})
 
 type Symbolic = tfl.SymbolicTensor
 type Build = (...inputs: Symbolic[]) => Symbolic | Symbolic[]
@@ -54,7 +48,7 @@ describe('Conv2D', () => {
     [{ strides: 1 }, { strides: 2 }, { strides: [2, 3] }, { dilationRate: 2 }],
     [{ kernelSize: 3 }, { kernelSize: [2, 5] }, { kernelSize: 1 }],
   )
-  it.each(cases.map(c => [titled(c), c] as const))('%s', async (_, options) => {
+  it.each(cases.map(c => [titled(c), c] as const))('%s: outputs of tfjs', async (_, options) => {
     await one([9, 10, 3], () => L.conv2d({ filters: 4, activation: 'relu', ...options } as never))()
   })
 
@@ -71,7 +65,7 @@ describe('DepthwiseConv2D and SeparableConv2D', () => {
     [{ depthMultiplier: 1 }, { depthMultiplier: 3 }],
     [{ useBias: true }, { useBias: false }],
   )
-  it.each(cases.map(c => [titled(c), c] as const))('%s', async (_, options) => {
+  it.each(cases.map(c => [titled(c), c] as const))('%s: outputs of tfjs', async (_, options) => {
     await one([8, 7, 4], () => L.depthwiseConv2d({ kernelSize: 3, ...options } as never))()
     await one([8, 7, 4], () =>
       L.separableConv2d({ filters: 5, kernelSize: 3, activation: 'tanh', ...options } as never),
@@ -176,7 +170,7 @@ describe('activations', () => {
 })
 
 describe('layers of several values', () => {
-  it.each(['add', 'multiply', 'average', 'maximum', 'minimum'] as const)('%s', async name => {
+  it.each(['add', 'multiply', 'average', 'maximum', 'minimum'] as const)('%s gives what tfjs gives', async name => {
     const of = (shape: readonly number[]) =>
       same([{ shape }, { shape }, { shape }], (...xs) => apply(L[name]({} as never), xs))
     await of([4, 5, 3])

@@ -2,16 +2,7 @@ import { shown } from '@unravel/tensor/internals'
 import type { Attribute } from '../graph.js'
 import type { Attributes, Builder } from './builder.js'
 import { fail, field, integer, isRecord, type Json, list, number, text } from './json.js'
-import {
-  batchNorm,
-  channelsFirst,
-  conv,
-  convTranspose,
-  depthwise,
-  pool,
-  resizeAttributes,
-  type Windows,
-} from './windows.js'
+import * as windows from './windows.js'
 
 // Layers of Keras, as tfjs runs them (tfjs-layers/src/layers), in ONNX's vocabulary.
 
@@ -27,7 +18,7 @@ const refuse = (why: string): never => {
   throw new LayerRefusal(why)
 }
 
-/** A layer where it is applied: what a function that translates it reads, and how it writes operators. */
+/** One application of a layer: its fields and inputs, for the function that translates it, and the operators that this writes. */
 export class LayerCall {
   constructor(
     /** @internal */
@@ -108,7 +99,7 @@ export class LayerCall {
     return this.text('data_format', 'channels_last') !== 'channels_first'
   }
 
-  windows(n: number, strides: readonly number[] = new Array<number>(n).fill(1), size?: string): Windows {
+  windows(n: number, strides: readonly number[] = new Array<number>(n).fill(1), size?: string): windows.Windows {
     const padding = this.text('padding', 'valid')
     if (padding !== 'same' && padding !== 'valid' && padding !== 'causal') refuse(`its padding is ${shown(padding)}`)
     const dilations = this.list('dilation_rate', n, new Array<number>(n).fill(1))
@@ -125,7 +116,7 @@ export class LayerCall {
     return Object.fromEntries(present.map((name, i) => [name, this.weight(name, i)])) as Record<T, string>
   }
 
-  /** What the activation of the layer makes of a value. */
+  /** The activation of the layer, applied to a value. */
   activated(x: string): string {
     return activation(this, this.field('activation'), x)
   }
@@ -189,7 +180,7 @@ const convolution =
   l => {
     const bias = l.bool('use_bias', true)
     const { kernel, bias: added } = l.weights(['kernel', bias && 'bias'])
-    return l.activated(conv(l.b, l.input(), kernel, added, l.windows(n), l.number('groups', 1)))
+    return l.activated(windows.conv(l.b, l.input(), kernel, added, l.windows(n), l.number('groups', 1)))
   }
 
 const transposedConvolution =
@@ -201,7 +192,7 @@ const transposedConvolution =
     // Without padding the result has at least as many elements as strides of the input.
     const open = size.map((k, d) => Math.max(0, at.strides[d]! - (at.dilations?.[d] ?? 1) * (k - 1) - 1))
     const outputPadding = l.list('output_padding', n, at.padding === 'valid' ? open : new Array<number>(n).fill(0))
-    return l.activated(convTranspose(l.b, l.input(), kernel, bias, { ...at, outputPadding }))
+    return l.activated(windows.convTranspose(l.b, l.input(), kernel, bias, { ...at, outputPadding }))
   }
 
 /** The channels of the filters of a depthwise convolution. */
@@ -214,7 +205,7 @@ const depthwiseConvolution =
   l => {
     // Keras 3 calls the filter "kernel", as other layers do.
     const { depthwise_kernel: kernel, bias } = l.weights(['depthwise_kernel', l.bool('use_bias', true) && 'bias'])
-    return l.activated(depthwise(l.b, l.input(), kernel, bias, l.windows(n), channelsOf(l, kernel)))
+    return l.activated(windows.depthwise(l.b, l.input(), kernel, bias, l.windows(n), channelsOf(l, kernel)))
   }
 
 const separableConvolution =
@@ -224,15 +215,17 @@ const separableConvolution =
     const { depthwise_kernel: apart, pointwise_kernel: across, bias } = l.weights(names)
     const at = l.windows(n)
     const ones = new Array<number>(n).fill(1)
-    const y = depthwise(l.b, l.input(), apart, undefined, at, channelsOf(l, apart))
-    return l.activated(conv(l.b, y, across, bias, { strides: ones, padding: 'valid', channelsLast: at.channelsLast }))
+    const y = windows.depthwise(l.b, l.input(), apart, undefined, at, channelsOf(l, apart))
+    return l.activated(
+      windows.conv(l.b, y, across, bias, { strides: ones, padding: 'valid', channelsLast: at.channelsLast }),
+    )
   }
 
 const pooling =
   (op: 'MaxPool' | 'AveragePool', n: number): Row =>
   l => {
     const size = l.list('pool_size', n, new Array<number>(n).fill(2))
-    return pool(l.b, op, l.input(), size, l.windows(n, size))
+    return windows.pool(l.b, op, l.input(), size, l.windows(n, size))
   }
 
 /** Means or maxima over all axes but the batch and the channels. */
@@ -288,7 +281,7 @@ const batchNormalization: Row = l => {
     w.moving_mean,
     w.moving_variance,
   ] as const
-  return batchNorm(l.b, l.input(), inputs, l.number('epsilon', 1e-3), rank, axis === rank - 1)
+  return windows.batchNorm(l.b, l.input(), inputs, l.number('epsilon', 1e-3), rank, axis === rank - 1)
 }
 
 const layerNormalization: Row = l => {
@@ -383,7 +376,7 @@ const upSampling =
     })
     // tfjs resizes without half pixels.
     const how = { method: method as 'nearest', alignCorners: false, halfPixelCenters: false }
-    const attributes = { ...resizeAttributes(how), axes: size.map((_, i) => i + first) }
+    const attributes = { ...windows.resizeAttributes(how), axes: size.map((_, i) => i + first) }
     return l.node('Resize', [l.input(), '', scales], attributes)
   }
 
@@ -394,7 +387,10 @@ const resizing: Row = l => {
   const size = l.integers([integer(l.field('height'), '"height"', 1), integer(l.field('width'), '"width"', 1)])
   // tfjs keeps the corners where they are.
   const how = { method: method as 'nearest', alignCorners: true, halfPixelCenters: false }
-  return l.node('Resize', [l.input(), '', '', size], { ...resizeAttributes(how), axes: [l.rank() - 3, l.rank() - 2] })
+  return l.node('Resize', [l.input(), '', '', size], {
+    ...windows.resizeAttributes(how),
+    axes: [l.rank() - 3, l.rank() - 2],
+  })
 }
 
 /** Reshape's target keeps the batch. */
@@ -445,7 +441,7 @@ const repeated: Row = l => {
   return l.node('Tile', [l.node('Unsqueeze', [l.input(), l.integers([1])]), l.integers([1, n, 1])])
 }
 
-/** What does nothing once a network is trained. */
+/** Layers without effect once a network is trained. */
 const nothing: Row = l => l.input()
 
 const groupNormalization: Row = l => {
@@ -456,7 +452,7 @@ const groupNormalization: Row = l => {
   const axis = axisOf(l, 'axis', -1)
   if (axis !== rank - 1 && axis !== 1) refuse(`its axis is ${axis} of ${rank}`)
   const attributes = { num_groups: l.number('groups', 32), epsilon: l.number('epsilon', 1e-3) }
-  return channelsFirst(l.b, l.input(), rank, axis === rank - 1 && rank > 2, x =>
+  return windows.channelsFirst(l.b, l.input(), rank, axis === rank - 1 && rank > 2, x =>
     l.node('GroupNormalization', [x, w.gamma, w.beta], attributes),
   )
 }
@@ -556,5 +552,5 @@ export const wellKnown = (kind: string): CustomLayer | undefined => {
   if (kind === 'MultiplyBeta') return l => l.node('Mul', [l.input(), l.real(l.number('beta', 0.2))])
   const scale = Number(/^PixelShuffle([1-9]\d?)x$/.exec(kind)?.[1])
   if (!(scale > 0)) return undefined
-  return l => channelsFirst(l.b, l.input(), 4, true, x => l.node('DepthToSpace', [x], { blocksize: scale }))
+  return l => windows.channelsFirst(l.b, l.input(), 4, true, x => l.node('DepthToSpace', [x], { blocksize: scale }))
 }

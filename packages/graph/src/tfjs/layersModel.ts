@@ -13,7 +13,7 @@ export type CustomLayers = Readonly<Record<string, CustomLayer>>
 
 const models: ReadonlySet<string> = new Set(['Sequential', 'Functional', 'Model'])
 
-/** What a layer is called in a file, without the package that it is registered in. */
+/** Name of a layer's class in a file, without the package that it is registered in. */
 const classOf = (layer: Json): string => {
   const name = text(field(layer, 'class_name'), 'the class of a layer')
   return name.slice(name.lastIndexOf('>') + 1)
@@ -56,7 +56,7 @@ const elementTypes: Readonly<Record<string, ElementType>> = {
   ...({ bool: 'bool', uint8: 'i32' } as const),
 }
 
-/** What a layer says of the value that a model begins with. */
+/** A layer's declaration of the value that a model begins with. */
 function inputOf(layer: Json, name: string): ValueInfo {
   const config = configOf(layer)
   const built = field(layer, 'build_config')
@@ -169,7 +169,7 @@ class Reader {
     return info.name
   }
 
-  /** What a model makes of values; of its own inputs where none are given. */
+  /** The outputs of a model for values; for its own inputs where none are given. */
   apply(model: Json, path: readonly string[], inputs: readonly string[] | undefined, depth: number): readonly string[] {
     if (depth > MOST_DEPTH) fail(`models are nested more than ${MOST_DEPTH} deep`)
     return classOf(model) === 'Sequential'

@@ -3,16 +3,7 @@ import type { ElementType } from '../graph.js'
 import { typeCodes } from '../onnx/tensor.js'
 import type { Attributes, Builder } from './builder.js'
 import { fail, field, isRecord, type Json, list, number, record, text } from './json.js'
-import {
-  batchNorm,
-  channelsFirst,
-  conv,
-  convTranspose,
-  depthwise,
-  pool,
-  resizeAttributes,
-  type Windows,
-} from './windows.js'
+import * as windows from './windows.js'
 
 // TensorFlow's operators, as tfjs runs them (tfjs-converter/src/operations/op_list), in ONNX's vocabulary.
 
@@ -152,7 +143,7 @@ export class Operation {
     return this.channelsLast ? values.slice(1, -1) : values.slice(2)
   }
 
-  windows(): Windows {
+  windows(): windows.Windows {
     const name = this.text('padding', 'VALID').toUpperCase()
     const strides = this.numbers('strides') ?? refuse('it has no strides')
     if (strides.length < 3) refuse(`its strides are [${strides}]`)
@@ -221,7 +212,7 @@ const activations: Readonly<Record<string, (n: Operation, x: string, more: reado
   Prelu: (n, x, [alpha]) => n.node('PRelu', [x, alpha ?? fail(`${n.op} ${shown(n.name)} lacks the slope of Prelu`)]),
 }
 
-/** What is fused behind a convolution or a product: its bias, and what is applied to the sum. */
+/** The operators fused behind a convolution or a product: its bias, and functions of the sum. */
 function fused(n: Operation, inner: (bias: string | undefined) => string): string {
   const names = n.texts('fused_ops').filter(name => name.toLowerCase() !== 'noop')
   const rest = n.inputs.slice(2)
@@ -233,12 +224,12 @@ function fused(n: Operation, inner: (bias: string | undefined) => string): strin
   return after.reduce((x, name) => activations[name]!(n, x, rest), inner(bias))
 }
 
-const convolution: Row = n => fused(n, bias => conv(n.b, n.input(0), n.input(1), bias, n.windows()))
+const convolution: Row = n => fused(n, bias => windows.conv(n.b, n.input(0), n.input(1), bias, n.windows()))
 
 const depthwiseConvolution: Row = n => {
   const filter = n.b.constants.get(n.input(1))
   const channels = filter?.shape.at(-2) ?? refuse('its filter is computed')
-  return fused(n, bias => depthwise(n.b, n.input(0), n.input(1), bias, n.windows(), channels))
+  return fused(n, bias => windows.depthwise(n.b, n.input(0), n.input(1), bias, n.windows(), channels))
 }
 
 /** The gradient of a convolution: inputs are the shape of the result, the filter, and the values. */
@@ -247,7 +238,7 @@ const transposedConvolution: Row = n => {
   const shape = knownParts(n, n.input(0))
   const size = shape && n.spatial(shape as number[])
   const given = size?.every(v => Number.isSafeInteger(v)) ? size : undefined
-  return convTranspose(n.b, n.input(2), n.input(1), undefined, { ...at, ...(given && { size: given }) })
+  return windows.convTranspose(n.b, n.input(2), n.input(1), undefined, { ...at, ...(given && { size: given }) })
 }
 
 /** A list of integers of which some may be computed: these are NaN. */
@@ -266,7 +257,7 @@ function knownParts(n: Operation, name: string): number[] | undefined {
 const pooling =
   (op: 'MaxPool' | 'AveragePool'): Row =>
   n =>
-    pool(n.b, op, n.input(0), n.spatial(n.numbers('ksize') ?? refuse('it has no ksize')), n.windows())
+    windows.pool(n.b, op, n.input(0), n.spatial(n.numbers('ksize') ?? refuse('it has no ksize')), n.windows())
 
 /** A matrix with its last two axes exchanged. */
 function flipped(n: Operation, x: string): string {
@@ -299,7 +290,7 @@ const resizing =
   (method: 'nearest' | 'bilinear'): Row =>
   n => {
     const how = { method, alignCorners: n.bool('align_corners'), halfPixelCenters: n.bool('half_pixel_centers') }
-    return n.node('Resize', [n.input(0), '', '', n.input(1)], { ...resizeAttributes(how), axes: [1, 2] })
+    return n.node('Resize', [n.input(0), '', '', n.input(1)], { ...windows.resizeAttributes(how), axes: [1, 2] })
   }
 
 /** Places that are behind every end. */
@@ -411,16 +402,18 @@ function filled(n: Operation, shape: string, value: number, type: ElementType): 
 const batchNormalization: Row = n => {
   if (n.bool('is_training', true) && field(n.attributes, 'is_training') !== undefined) refuse('it is in training mode')
   const inputs = [1, 2, 3, 4].map(i => n.input(i)) as [string, string, string, string]
-  return batchNorm(n.b, n.input(0), inputs, n.number('epsilon', 0.001), 4, n.channelsLast)
+  return windows.batchNorm(n.b, n.input(0), inputs, n.number('epsilon', 0.001), 4, n.channelsLast)
 }
 
 /** Elements between channels and space: an operator of arrays with channels second. */
 const spaced =
   (op: 'DepthToSpace' | 'SpaceToDepth'): Row =>
   n =>
-    channelsFirst(n.b, n.input(0), 4, n.channelsLast, x => n.node(op, [x], { blocksize: n.number('block_size', 1) }))
+    windows.channelsFirst(n.b, n.input(0), 4, n.channelsLast, x =>
+      n.node(op, [x], { blocksize: n.number('block_size', 1) }),
+    )
 
-/** The block of a SpaceToBatchND, of a square of which there are kernels, and one pair for each of its two axes. */
+/** The block of a SpaceToBatchND, of a square for which kernels exist, and one pair for each of its two axes. */
 function blocks(n: Operation): { readonly size: number; readonly pairs: readonly number[] } {
   const [block, pairs] = [n.constant(1, 'block'), n.constant(2, 'list of pads')]
   const [size] = block
@@ -447,7 +440,7 @@ const spaceToBatch: Row = n => {
   const { size, pairs } = blocks(n)
   const [top, bottom, left, right] = pairs as [number, number, number, number]
   const padded = n.node('Pad', [n.input(0), n.b.integers([0, top, left, 0, 0, bottom, right, 0])])
-  return channelsFirst(n.b, padded, 4, true, x => {
+  return windows.channelsFirst(n.b, padded, 4, true, x => {
     const deep = n.node('SpaceToDepth', [x], { blocksize: size })
     // [n, b², c, h, w] as [b², n, c, h, w]
     const apart = n.b.transpose(reshapedBy(n, deep, deep, [[0, 1], size * size, -1, [2, 4]]), [1, 0, 2, 3, 4])
@@ -458,7 +451,7 @@ const spaceToBatch: Row = n => {
 const batchToSpace: Row = n => {
   const { size, pairs } = blocks(n)
   const [top, bottom, left, right] = pairs as [number, number, number, number]
-  const whole = channelsFirst(n.b, n.input(0), 4, true, x => {
+  const whole = windows.channelsFirst(n.b, n.input(0), 4, true, x => {
     const apart = n.b.transpose(reshapedBy(n, x, x, [size * size, -1, [1, 4]]), [1, 0, 2, 3, 4])
     return n.node('DepthToSpace', [reshapedBy(n, apart, apart, [[0, 1], -1, [3, 5]])], { blocksize: size })
   })
@@ -541,7 +534,7 @@ export const operators: Readonly<Record<string, Row>> = {
       beta: n.number('beta', 0.5),
       bias: n.number('bias', 1),
     }
-    return channelsFirst(n.b, n.input(0), 4, true, x => n.node('LRN', [x], attributes))
+    return windows.channelsFirst(n.b, n.input(0), 4, true, x => n.node('LRN', [x], attributes))
   },
   ResizeBilinear: resizing('bilinear'),
   ResizeNearestNeighbor: resizing('nearest'),

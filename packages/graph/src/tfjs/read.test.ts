@@ -12,11 +12,10 @@ import {
   sum,
   type Tensor,
   tensor,
-  useBackend,
   wasm,
 } from '@unravel/tensor'
 import { sourceOf } from '@unravel/tensor/internals'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Evaluator, evaluate } from '../evaluate.js'
 import { folded, live } from '../fold.js'
 import { unsupported } from '../operators/table.js'
@@ -35,7 +34,6 @@ import {
   saved,
   shake,
   type TfNode,
-  tf,
   tfl,
   waves,
 } from '../oracles/tfjs.js'
@@ -43,11 +41,6 @@ import { readGraph } from '../read.js'
 import { recognised } from '../recognise.js'
 import { cuts, sitesOf } from '../sites.js'
 import { readTfjs } from './read.js'
-
-beforeAll(async () => {
-  useBackend(wasm())
-  await tf.setBackend('cpu')
-})
 
 const count = (graph: { nodes: readonly { op: string }[] }, op: string) => graph.nodes.filter(n => n.op === op).length
 const refusal = (f: () => unknown): string => {
@@ -79,7 +72,7 @@ describe("UpscalerJS's ESRGAN", () => {
     }
   })
 
-  it('has its three additions as sites, and transposes at its ends alone', () => {
+  it('the sites are its three additions, and transposes stand at its ends alone', () => {
     const graph = read()
     expect(sitesOf(graph).map(s => [s.node, s.kind, s.level])).toEqual([
       ['LRL_1', 'identity', 1],
@@ -90,7 +83,7 @@ describe("UpscalerJS's ESRGAN", () => {
     expect(cuts(graph).length).toBeGreaterThan(5)
   })
 
-  it('is taken apart: path sums with gates frozen are the run', () => {
+  it('path sums with frozen gates are the run', () => {
     const given = tensor(Float64Array.from(x.data), { shape: x.shape })
     const evaluator = new Evaluator(recognised(folded(read(), { LR: given })))
     const run = (h: Tensor) => (evaluator.run({ LR: h }, ['SR']).SR as { tensor: Tensor }).tensor
@@ -158,7 +151,7 @@ describe('a tower of a graph model', () => {
     expect(cuts(graph).length).toBeGreaterThanOrEqual(4)
   })
 
-  it('has the scales of its branches, and gates that stay between transposes', async () => {
+  it('the scales of branches are found, and gates stay between transposes', async () => {
     // x + 0.2·conv(x)·σ(mean(conv(x)))
     const at = { data_format: attr.s('NHWC'), strides: four(1, 1), dilations: four(1, 1), padding: attr.s('SAME') }
     const nodes: TfNode[] = [
@@ -206,13 +199,13 @@ describe('weights', () => {
   const f32 = { name: 'w', shape: [3], dtype: 'float32' }
   const bytesOf = (array: ArrayBufferView) => Array.from(new Uint8Array(array.buffer))
 
-  it('are cut into files anywhere', () => {
+  it('weights may be cut into files anywhere', () => {
     const bytes = bytesOf(Float32Array.of(1.5, -2, 3))
     for (const cut of [[12], [1, 12], [5, 6, 11, 12], [0, 12], [4, 8, 12]])
       expect(sums(f32, bytes, cut)).toEqual([1.5, -2, 3])
   })
 
-  it('are quantized in 8 and 16 bits, and halves', () => {
+  it('weights quantized in 8 and 16 bits, and halves, are converted', () => {
     const eight = { ...f32, quantization: { dtype: 'uint8', scale: 0.5, min: -1 } }
     expect(sums(eight, [0, 4, 255])).toEqual([-1, 1, 126.5])
     const sixteen = { ...f32, quantization: { dtype: 'uint16', scale: 0.25, min: 2 } }
@@ -450,8 +443,8 @@ describe('configurations of Keras', () => {
   })
 })
 
-describe('what is broken', () => {
-  it('is refused by one error', () => {
+describe('broken files', () => {
+  it('broken files are refused by one error', () => {
     const of = (layers: object[], output?: string) => {
       const { json, shards } = keras(functional(layers, output))
       return refusal(() => readTfjs(json, shards))

@@ -9,7 +9,7 @@ import { type CustomLayers, readLayersModel } from './layersModel.js'
 import { readWeights } from './weights.js'
 
 export interface TfjsOptions {
-  /** Layers of one's own, by their class: what they compute, in ONNX's operators. */
+  /** Layers of one's own, by their class: their computation in ONNX's operators. */
   readonly layers?: CustomLayers
 }
 

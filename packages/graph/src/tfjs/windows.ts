@@ -20,7 +20,7 @@ const attributesOf = ({ strides, dilations, padding }: Windows): Attributes => (
       : { pads: [...padding.map(([before]) => before), ...padding.map(([, after]) => after)] }),
 })
 
-/** What a function makes of a value with its channels on the second axis. */
+/** A function applied to a value with its channels on the second axis. */
 export function channelsFirst(b: Builder, x: string, rank: number, last: boolean, f: (x: string) => string): string {
   return last ? b.transpose(f(b.transpose(x, toFirst(rank))), toLast(rank)) : f(x)
 }

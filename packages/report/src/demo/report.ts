@@ -22,7 +22,7 @@ export function demoReport(demo: DemoResult, commands: readonly string[]): strin
       `scale λ of their branches, trained alike on ${data} (${steps} steps of SGD on batches of ${batch}, seed ${seed}, at the best of the rates ${rates.join(', ')} on ${heldOut} held-out images) and expanded by ` +
       `the number of branches that a path takes. Expansions are of ${expanded} test images in f64; accuracy is on ${tested} test images.`,
     sections: [
-      { heading: 'What is seen', parts: [{ kind: 'list', items: inWords(demo) }] },
+      { heading: 'Findings', parts: [{ kind: 'list', items: inWords(demo) }] },
       {
         heading: 'All numbers',
         parts: [
@@ -82,7 +82,7 @@ export function demoReport(demo: DemoResult, commands: readonly string[]): strin
         ],
       },
       {
-        heading: 'What the Taylor series is worth',
+        heading: 'The Taylor series and its remainder',
         parts: [
           {
             kind: 'figure',
@@ -91,7 +91,7 @@ export function demoReport(demo: DemoResult, commands: readonly string[]): strin
               remainder('After training', towers, tower => tower.trained),
             ],
             caption:
-              'What is missed when the Taylor series in λ is cut after order k, relative to the output. ' +
+              'Remainder of the Taylor series in λ when it is cut after order k, relative to the output. ' +
               'A curve that keeps falling is a series that converges; one that turns upwards diverges, and its lowest point is the best that the series gives. ' +
               'The dashed line marks the size of the output itself: above it, the truncated series is worse than the constant zero.',
           },

@@ -1,6 +1,6 @@
 import type { Analysis } from '@unravel/expansion'
 
-/** What one tower of the demonstration is at one moment. */
+/** One tower of the demonstration at one moment. */
 export interface State {
   /** Share of the test images that it classifies correctly. */
   readonly accuracy: number
@@ -39,9 +39,9 @@ export interface DemoResult {
   readonly blocks: number
   readonly width: number
   readonly activation: string
-  /** What else the networks have in common, in place of width and activation. */
+  /** Other properties that the networks share, in place of width and activation. */
   readonly form?: string
-  /** What they were trained on (default: MNIST). */
+  /** Training data (default: MNIST). */
   readonly data?: string
   readonly steps: number
   readonly batch: number

@@ -5,7 +5,7 @@ import { bestRemainder, type DemoResult, type TowerResult } from './result.js'
 /** The largest remainder that the words call an approximation. */
 const TOLERANCE = 0.01
 
-/** What is seen in a demonstration, in sentences that follow from its numbers. */
+/** The findings of a demonstration, in sentences that follow from its numbers. */
 export function inWords(demo: DemoResult): string[] {
   return [accuracies(demo), lesson(demo), ...demo.towers.map(tower => aboutTower(tower))]
 }
@@ -28,7 +28,7 @@ function accuracies({ towers, steps, batch, rates, heldOut }: DemoResult): strin
 /** How much worse than another accuracy counts as worse. */
 const WORSE = 0.01
 
-/** What the towers say about depth without a scale. */
+/** Sentences about depth without a scale. */
 function lesson({ towers, blocks }: DemoResult): string {
   const [plain, ...scaled] = towers
   const sizes = towers.map(t => `${significant(t.initial.gated.outputNorm, 3)} at λ = ${t.name}`)
@@ -83,7 +83,7 @@ function cancellation(initial: Analysis, trained: Analysis): string | null {
   )
 }
 
-/** What the Taylor series of the trained tower is worth. */
+/** Sentences about the Taylor series of the trained tower. */
 function series(taylor: Analysis): string {
   const { radius, bestOrder } = taylor
   const place =
@@ -97,7 +97,7 @@ function series(taylor: Analysis): string {
   return `${place}; its best truncation, order ${bestOrder}, misses ${significant(remainder, 3)} of the output: ${verdict}.`
 }
 
-/** What the range of a radius allows to be said. */
+/** The sentence that the range of a radius supports. */
 function certain({ estimate, low, high, ratio }: NonNullable<Analysis['radius']>): string {
   const [least, most] = [(ratio * estimate) / high, (ratio * estimate) / low]
   if (!(most > 1)) return 'converges'

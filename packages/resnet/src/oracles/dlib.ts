@@ -156,7 +156,7 @@ export function dlibFile({ size, mean, stem, blocks, outputs, newer, spoilt = {}
 /** [channels][rows][columns] */
 type Image = number[][][]
 
-/** What dlib computes from one image, as its layers define it. */
+/** The descriptor that dlib computes from one image, as its layers define it. */
 export function dlibForward(
   { size, mean, stem, blocks, outputs }: DlibSpec,
   { tensors }: DlibFile,

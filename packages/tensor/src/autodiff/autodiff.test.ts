@@ -47,7 +47,7 @@ const at = (x: number) => tensor(x, f64)
 const read = (t: Tensor) => [...t.dataSync()]
 
 describe('grad', () => {
-  it('is the gradient over a tree, in its structure', () => {
+  it('grad gives the gradient over a tree, in its structure', () => {
     const f = ({ w, list }: { w: Tensor; list: Tensor[] }) => sum(mul(w, list[0]!))
     const g = grad(f)({ w: tensor([1, 2], f64), list: [tensor([3, 4], f64), at(9)] })
     expect(read(g.w)).toEqual([3, 4])
@@ -147,7 +147,7 @@ describe('vjp', () => {
     })
   })
 
-  it('has the Hessian diag(p) − p pᵀ of cross-entropy through its fused gradient', () => {
+  it('the Hessian of cross-entropy is diag(p) − p pᵀ, through its fused gradient', () => {
     const x = tensor([[0.3, -1, 0.5]], f64)
     const slope = grad((x: Tensor) => crossEntropy(x, tensor([2], { dtype: 'i32' })))
     const p = read(softmax(x))
@@ -278,7 +278,7 @@ describe('scope', () => {
     expect(grad((x: Tensor) => sum(scope(() => mul(relu(x), x))))(at(3)).item()).toBe(6)
   })
 
-  it('is not needed by who disposes what an op gave', () => {
+  it('results that are disposed by hand need no scope', () => {
     const backend = wasm()
     const x = tensor([1, 2], { backend })
     {
@@ -298,7 +298,7 @@ describe('scope', () => {
     expect(() => grad((w: Tensor) => sum(w.to('f64')))(x)).toThrow('convert what goes in')
   })
 
-  it('is in grad, series and jvp: what they made on the way is freed', () => {
+  it('grad, series and jvp free their intermediate tensors', () => {
     const x = tensor([1, 2], f64)
     const made: Tensor[] = []
     const f = (t: Tensor) => {

@@ -1,10 +1,9 @@
-import type { Backend, DType, Shape } from '@unravel/kernels'
 import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
 import { alias, applyAs } from '../core/op.js'
 import { sameShape } from '../core/shape.js'
-import { type Dense, type GateContext, type Mark, type Op, Tensor } from '../core/tensor.js'
+import { type Dense, type GateContext, type Mark, type Op, type Tensor, Tracer } from '../core/tensor.js'
 import { head } from '../ops/structure/slice.js'
 import { Orders } from './orders.js'
 import { checkOrder } from './series.js'
@@ -26,30 +25,21 @@ export class Gating extends Orders implements GateContext {
 
 /** A value of the run, taken apart by path length: path sums S_0, S_1, … stacked on a leading order axis; all of them
  *  together (none cut) sum to the value. */
-export class Paths extends Tensor {
+export class Paths extends Tracer {
   constructor(
     readonly gating: Gating,
     /** The run's value, `shape`. */
-    readonly value: Tensor,
+    value: Tensor,
     /** `[stored orders, ...shape]`; orders beyond are known to vanish. */
     readonly stack: Tensor,
   ) {
-    super()
-  }
-  override get shape(): Shape {
-    return this.value.shape
-  }
-  override get dtype(): DType {
-    return this.value.dtype
-  }
-  override get backend(): Backend {
-    return this.value.backend
+    super(value)
   }
   override get level(): number {
     return this.gating.level
   }
   override dense(): readonly Dense[] {
-    return [...this.value.dense(), ...this.stack.dense()]
+    return [...super.dense(), ...this.stack.dense()]
   }
   override toString(): string {
     return `${describe(this)} sum of paths of orders 0 to ${this.stack.shape[0]! - 1}`

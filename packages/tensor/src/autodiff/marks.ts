@@ -1,9 +1,8 @@
-import type { Backend, DType, Shape } from '@unravel/kernels'
 import type { TensorType } from '../core/errors.js'
 import { describe, RuleError } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
 import { alias, applyAs } from '../core/op.js'
-import { type Dense, type Op, Tensor } from '../core/tensor.js'
+import { type Op, type Tensor, Tracer } from '../core/tensor.js'
 import { branchOp } from '../ops/arithmetic/branch.js'
 
 /** The marks of a network (see `branch`) in the order they ran, and which of them comes next to which. */
@@ -24,26 +23,14 @@ interface Found {
 }
 
 /** A value of the run, and the marks (or the input) that it comes from with no other mark between. */
-class Marked extends Tensor {
+class Marked extends Tracer {
   constructor(
     override readonly level: number,
-    readonly value: Tensor,
+    value: Tensor,
     readonly from: Sources,
     readonly found: Found[],
   ) {
-    super()
-  }
-  override get shape(): Shape {
-    return this.value.shape
-  }
-  override get dtype(): DType {
-    return this.value.dtype
-  }
-  override get backend(): Backend {
-    return this.value.backend
-  }
-  override dense(): readonly Dense[] {
-    return this.value.dense()
+    super(value)
   }
 
   override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {

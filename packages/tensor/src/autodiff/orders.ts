@@ -4,7 +4,7 @@ import { addAligned } from '../ops/arithmetic/addAligned.js'
 import { affine } from '../ops/arithmetic/affine.js'
 import { aligned, reshape } from '../ops/structure/reshape.js'
 
-/** What every interpreter does that carries stacked orders on a leading axis. */
+/** The common part of the interpreters that carry stacked orders on a leading axis. */
 export abstract class Orders implements OrdersContext {
   constructor(
     readonly level: number,

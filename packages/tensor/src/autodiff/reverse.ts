@@ -1,4 +1,3 @@
-import type { Backend, DType, Shape } from '@unravel/kernels'
 import { onesLike, zeros } from '../core/create.js'
 import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
@@ -7,7 +6,7 @@ import { alias, applyAs, like } from '../core/op.js'
 import { allOrNothing } from '../core/owner.js'
 import { release, scope } from '../core/scope.js'
 import { sameShape } from '../core/shape.js'
-import { Dense, type Mark, type Op, Tensor } from '../core/tensor.js'
+import { Dense, type Mark, type Op, Tensor, Tracer } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { add } from '../ops/arithmetic/add.js'
 import { addAligned } from '../ops/arithmetic/addAligned.js'
@@ -49,28 +48,16 @@ class Tape {
 }
 
 /** A value that a tape follows. */
-class Traced extends Tensor {
+class Traced extends Tracer {
   constructor(
     readonly tape: Tape,
     readonly index: number,
-    readonly value: Tensor,
+    value: Tensor,
   ) {
-    super()
-  }
-  override get shape(): Shape {
-    return this.value.shape
-  }
-  override get dtype(): DType {
-    return this.value.dtype
-  }
-  override get backend(): Backend {
-    return this.value.backend
+    super(value)
   }
   override get level(): number {
     return this.tape.level
-  }
-  override dense(): readonly Dense[] {
-    return this.value.dense()
   }
   override toString(): string {
     return `${describe(this)} traced by grad or vjp`
@@ -98,11 +85,11 @@ class Traced extends Tensor {
   }
 }
 
-/** Cotangents of the tape's first `variables` entries, from one of entry `last`. What only the way down needs is let go of at
- *  once, so that memory is used again while it is near. */
+/** Cotangents of the tape's first `variables` entries, from one of entry `last`. Tensors that only the way down needs are
+ *  freed at once, so that their memory is used again while it is in the cache. */
 function backward(tape: Tape, last: number, variables: number, cotangent: Tensor): (Tensor | undefined)[] {
   const cotangents = new Array<Tensor | undefined>(last + 1)
-  // How many entries share a cotangent. The caller's own, and values of the run, are never let go of.
+  // How many entries share a cotangent. The caller's own, and values of the run, are never freed.
   const holders = new Map<Tensor, number>([[cotangent, 2]])
   const hold = (t: Tensor, extra = 0) => holders.set(t, (holders.get(t) ?? extra) + 1)
   const drop = (t: Tensor) => {
@@ -148,14 +135,14 @@ function backward(tape: Tape, last: number, variables: number, cotangent: Tensor
 
 export interface Pullback<T extends Tree = Tensor, Aux = undefined> {
   readonly value: Tensor
-  /** What `f` returned beside its value, tracing removed. */
+  /** The second result of `f`, tracing removed. */
   readonly aux: Aux
   /** The cotangents of the inputs, for a cotangent of the value of shape `[lead..., ...value.shape]`; any number of
    *  leading axes is carried through, so that many cotangents cost one pass. May be called repeatedly. */
   pullback(cotangent: Tensor): T
 }
 
-/** A tensor, or a tensor and something on the side that is not differentiated. */
+/** A tensor, or a tensor and an auxiliary result that is not differentiated. */
 export type WithAux<Aux> = Tensor | readonly [Tensor, Aux]
 
 /**

@@ -16,6 +16,8 @@ import {
   type Op,
   type SeriesContext,
   Tensor,
+  type Ternary,
+  type Unary,
 } from '../core/tensor.js'
 import { leaves, mapTree, type Tree } from '../core/tree.js'
 import { add } from '../ops/arithmetic/add.js'
@@ -65,7 +67,7 @@ export class Expansion extends Orders implements SeriesContext {
     return new Series(this, stack.shape[0]! > most ? head(stack, most) : stack)
   }
 
-  elementwise(op: Op, phi: Elementwise, x: Tensor): Series {
+  elementwise(op: Op<void, Unary>, phi: Elementwise, x: Tensor): Series {
     const coefficients = this.stack(x)
     if (phi.slope !== undefined || phi.taylor !== undefined) {
       const run = apply(op, [order0Of(coefficients)], undefined)
@@ -209,34 +211,34 @@ export function checkOrder(what: string, order: number): void {
 }
 
 /** Orders y_0, s x_1, s x_2, … of a piecewise linear function: its value, and its slope s times what follows. */
-export const piecewiseOp: Op = {
+export const piecewiseOp: Op<void, Ternary> = {
   name: 'piecewise',
   signature: '[...], [...], [p,...] -> [p,...]',
   infer(inputs) {
-    const [value, slope, x] = inputs as [Tensor, Tensor, Tensor]
+    const [value, slope, x] = inputs
     const item = x.shape.slice(1)
     const fits = x.rank > 0 && x.shape[0]! > 0 && sameShape(value.shape, item) && sameShape(slope.shape, item)
     if (!fits) throw new ShapeError(piecewiseOp, inputs)
     return { shape: x.shape, dtype: commonDType(piecewiseOp, inputs) }
   },
   run([value, slope, x], _, type) {
-    const { backend } = x!
+    const { backend } = x
     const out = allocate(backend, type.shape, type.dtype, 'piecewise')
-    const n = value!.size
+    const n = value.size
     const rest = type.shape[0]! - 1
     if (n === 0) return out
-    backend.kernels.copy([n], value!.buffer, 0, [1], backend.view(out.buffer, 0, n), 0, [1])
+    backend.kernels.copy([n], value.buffer, 0, [1], backend.view(out.buffer, 0, n), 0, [1])
     if (rest === 0) return out
-    const [a, to] = [backend.view(x!.buffer, n, rest * n), backend.view(out.buffer, n, rest * n)]
-    backend.kernels.zip('mul', [rest, n], a, [n, 1], slope!.buffer, [0, 1], to)
+    const [a, to] = [backend.view(x.buffer, n, rest * n), backend.view(out.buffer, n, rest * n)]
+    backend.kernels.zip('mul', [rest, n], a, [n, 1], slope.buffer, [0, 1], to)
     return out
   },
   gate: 'it is used by Taylor rules only',
-  body: ([value, slope, x]) => withOrder0(x!.shape[0] === 1 ? x! : mul(x!, slope!), value!),
+  body: ([value, slope, x]) => withOrder0(x.shape[0] === 1 ? x : mul(x, slope), value),
 }
 
 /** Coefficients of φ(x) from k y_k = Σ_{j=1}^{k} j x_j w_{k−j}, w = φ′(x): any φ, any kind of tensor below. */
-function integrate(self: Op, phi: Elementwise, x: Tensor, order: number): Tensor {
+function integrate(self: Op<void, Unary>, phi: Elementwise, x: Tensor, order: number): Tensor {
   const shape = x.shape.slice(1)
   const coefficient = (s: Tensor, k: number) => reshape(slice(s, [k], [k + 1]), shape)
   const y = [apply(self, [coefficient(x, 0)], undefined)]
@@ -263,26 +265,26 @@ function derivativeSeries(phi: Elementwise, x: Tensor, y: Tensor, order: number)
 }
 
 /** The fused recurrence of an elementwise function on a stack. */
-export const recurrenceOp: Op<{ self: Op; phi: Elementwise; orders: number }> = {
+export const recurrenceOp: Op<{ self: Op<void, Unary>; phi: Elementwise; orders: number }, Unary> = {
   name: 'recurrence',
   signature: '[p,...] -> [orders,...]',
   infer(inputs, { orders }) {
-    const x = inputs[0]!
+    const x = inputs[0]
     if (x.rank === 0 || x.shape[0] === 0) throw new ShapeError(recurrenceOp, inputs, 'a stack of at least one order')
     return { shape: [orders, ...x.shape.slice(1)], dtype: commonDType(recurrenceOp, inputs) }
   },
   run([x], { phi, orders }, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, phi.name)
+    const out = allocate(x.backend, type.shape, type.dtype, phi.name)
     const n = sizeOf(type.shape) / orders
     if (typeof phi.recurrence === 'string')
-      kernelOf(x!.backend, 'series', reference.series)(phi.recurrence, orders, n, x!.buffer, out.buffer)
-    else phi.recurrence!(x!.backend, type.dtype, orders, n, x!.buffer, out.buffer)
+      kernelOf(x.backend, 'series', reference.series)(phi.recurrence, orders, n, x.buffer, out.buffer)
+    else phi.recurrence!(x.backend, type.dtype, orders, n, x.buffer, out.buffer)
     return out
   },
   vjp({ inputs: [x], output, attrs: { phi, orders } }, c) {
-    const w = derivativeSeries(phi, x!, output, orders - 1)
-    return [correlate(c, w, x!.shape[0]!, x!.rank - 1)]
+    const w = derivativeSeries(phi, x, output, orders - 1)
+    return [correlate(c, w, x.shape[0]!, x.rank - 1)]
   },
-  series: ([x], { self, phi, orders }) => integrate(self, phi, x!, orders - 1),
+  series: ([x], { self, phi, orders }) => integrate(self, phi, x, orders - 1),
   gate: 'it is used by Taylor rules only',
 }

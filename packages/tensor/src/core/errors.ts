@@ -1,6 +1,6 @@
 import { DisposedError, type DType, type Shape } from '@unravel/kernels'
 
-/** What is known of a tensor without its numbers. */
+/** Shape and dtype of a tensor. */
 export interface TensorType {
   readonly shape: Shape
   readonly dtype: DType
@@ -8,7 +8,7 @@ export interface TensorType {
 
 export const describe = (t: TensorType): string => `${t.dtype}[${t.shape.join(',')}]`
 
-/** Shapes or dtypes that an op does not take. Two lines: what it wants, what it got. */
+/** Shapes or dtypes that an op does not take. The message has two lines: `wants …` and `got …`. */
 export class ShapeError extends Error {
   override readonly name = 'ShapeError'
   constructor(

@@ -5,9 +5,15 @@ import {
   addScaled,
   affine,
   broadcastTo,
+  ceil,
+  clip,
   concat,
+  cumprod,
+  cumsum,
   DisposedError,
+  dropout,
   exp,
+  floor,
   gated,
   grad,
   js,
@@ -16,9 +22,16 @@ import {
   memory,
   mul,
   narrow,
+  ones,
+  pad,
   pow,
+  prod,
+  Random,
   relu,
   reshape,
+  resize,
+  roll,
+  round,
   scope,
   series,
   slice,
@@ -65,6 +78,26 @@ const idle: Record<string, (x: Tensor) => Tensor> = {
   'to its dtype': x => x.to('f64'),
   'to its backend': x => x.to((x as Dense).backend),
   'scope around one of them': x => scope(() => mul(x, 1)),
+  'clip without bounds': x => clip(x, null, null),
+  'dropout of nothing': x => dropout(x, 0, new Random(1)),
+  'dropout outside of training': x => dropout(x, 0.5, new Random(1), false),
+  'roll by a whole turn': x => roll(x, 3, 1),
+  'pad by nothing': x => pad(x, [[0, 0], [0, 0]]), // biome-ignore format: one pair for each axis
+  'pad by nothing of an edge': x => pad(x, [[0, 0], [0, 0]], 'edge'), // biome-ignore format: one pair for each axis
+}
+
+/** The same, of tensors of other shapes and dtypes. */
+const idleElsewhere: Record<
+  string,
+  readonly [shape: readonly number[], dtype: 'f64' | 'i32', f: (x: Tensor) => Tensor]
+> = {
+  'round of i32': [[2], 'i32', round],
+  'floor of i32': [[2], 'i32', floor],
+  'ceil of i32': [[2], 'i32', ceil],
+  'cumsum of one': [[1, 2], 'f64', x => cumsum(x, 0)],
+  'cumprod of one': [[1, 2], 'f64', x => cumprod(x, 0)],
+  'resize to the size': [[1, 1, 2], 'f64', x => resize(x, [2])],
+  'prod of one': [[1, 2], 'f64', x => prod(x, 0, true)],
 }
 
 describe.each([js(), wasm()])('on $name', backend => {
@@ -90,7 +123,7 @@ describe.each([js(), wasm()])('on $name', backend => {
       expect(() => z.dataSync()).toThrow(DisposedError)
     })
 
-    it('is a value, a gradient and a series of its own', () => {
+    it('value, gradient and series own themselves', () => {
       if (f === idle['to its dtype'] || f === idle['to its backend']) return
       const x = make()
       const line = stack([x, x])
@@ -100,6 +133,15 @@ describe.each([js(), wasm()])('on $name', backend => {
       for (const t of results) t.dispose()
       expect([x, u, line].map(read)).toEqual([numbers, numbers, [...numbers, ...numbers]])
     })
+  })
+
+  it.each(Object.entries(idleElsewhere))('%s owns itself', (_, [shape, dtype, f]) => {
+    const x = ones(shape, { dtype, backend })
+    f(x).dispose()
+    expect(read(x)).toEqual([1, 1])
+    const y = f(x)
+    x.dispose()
+    expect(read(y)).toEqual([1, 1])
   })
 
   it('values, gradients, series and paths of the identity and of constants own themselves', () => {
@@ -218,7 +260,7 @@ describe.each([js(), wasm()])('on $name', backend => {
         return use(linear(x, w, b), x, w, b)
       })
 
-    it('is both operands of one op', () => {
+    it('a deferred product may be both operands of one op', () => {
       const times = (n: number) => y.map(v => n * v)
       expect(read(deferred(y => addScaled(y, y, 2)))).toEqual(times(3))
       expect(read(deferred(y => addAligned(y, y, 0, 2)))).toEqual(times(3))
@@ -233,7 +275,7 @@ describe.each([js(), wasm()])('on $name', backend => {
       expect(read(row)).toEqual([33])
     })
 
-    it('is used by one op after another', () => {
+    it('a deferred product is used by one op after another', () => {
       expect(deferred(y => [tanh(y), relu(y), addScaled(y, y, -1), y, exp(mul(y, 0))].map(read))).toEqual([
         y.map(Math.tanh),
         y,
@@ -248,12 +290,12 @@ describe.each([js(), wasm()])('on $name', backend => {
       ])
     })
 
-    it('is computed after its inputs were disposed, and not after itself was', () => {
+    it('a deferred product is computed after its inputs were disposed, and not after itself was', () => {
       const spent = (use: (y: Tensor) => Tensor) =>
         read(
           deferred((y, x, w, b) => {
             for (const t of [x, w, b]) t.dispose()
-            // Takes the memory, if it was given back.
+            // Takes the memory, if it was freed.
             for (let i = 0; i < 4; i++) tensor([[7, 7]], where)
             return use(y)
           }),

@@ -6,7 +6,7 @@ import { sameShape } from './shape.js'
 import { Dense, type Op, Tensor } from './tensor.js'
 
 /** Applies an op to its inputs: numbers are computed, tracers are interpreted. Both are refused alike. */
-export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+export function apply<A, I extends readonly Tensor[]>(op: Op<A, I>, inputs: NoInfer<I>, attrs: A): Tensor {
   for (let i = 0; i < inputs.length; i++) if (inputs[i]?.level === undefined) throw noTensor(op.name, inputs[i])
   const type = op.infer(inputs, attrs)
   const { backend } = inputs[0]!
@@ -21,6 +21,10 @@ export function applyAs<A>(type: TensorType, op: Op<A>, inputs: readonly Tensor[
   if (top.level > 0) return top.interpret(op, inputs, attrs, type)
   return allOrNothing(op.run, inputs as readonly Dense[], attrs, type)
 }
+
+/** `f` of every input, as a tuple of as many. */
+export const each = <I extends readonly Tensor[], U>(inputs: I, f: (t: Tensor) => U) =>
+  inputs.map(t => f(t)) as { readonly [K in keyof I]: U }
 
 /** x under a handle of its own, where the op `name` has nothing to do: disposing either leaves the other. Tracers own
  *  no numbers and are returned as they are. */
@@ -42,7 +46,7 @@ function mixed(name: string, inputs: readonly Tensor[]): BackendError {
 export const backendOf = (t: Tensor): Backend => t.backend
 
 /** Dtype and backend of a tensor, for one that is made to meet it. */
-export const like = (t: Tensor) => ({ dtype: t.dtype, backend: t.backend })
+export const like = (t: Pick<Tensor, 'dtype' | 'backend'>) => ({ dtype: t.dtype, backend: t.backend })
 
 /** The common dtype of the inputs, which must be one of `allowed`. */
 export function commonDType(

@@ -1,4 +1,4 @@
-/** What a scope can own: a tensor's numbers. */
+/** A tensor's numbers, which a scope can own. */
 export interface Owned {
   readonly disposed: boolean
   /** Asks the garbage collector to free the numbers when nothing refers to them. */
@@ -6,11 +6,11 @@ export interface Owned {
   dispose(): void
 }
 
-// What was made since the innermost scope() began; null outside every scope.
+// Tensors made since the innermost scope() began; null outside every scope.
 let made: Owned[] | null = null
 
-// What `allOrNothing` frees if its body throws: what the garbage collector owns otherwise. One list for all calls, which do
-// not nest: small ops cannot afford one each.
+// Tensors that `allOrNothing` frees if its body throws, and the garbage collector otherwise. All calls, which do not nest, share
+// a list: small ops cannot afford one each.
 const unscoped: Owned[] = []
 let recordingUnscoped = false
 
@@ -21,7 +21,7 @@ export function adopt(tensor: Owned): void {
   tensor.watch()
 }
 
-/** What the scope in force has made, or null outside every scope. */
+/** The tensors that the scope in force has made, or null outside every scope. */
 export const madeHere = (): Owned[] | null => made
 
 /** Makes `list` the one that `adopt` appends to. Returns the one before. */
@@ -31,7 +31,7 @@ export function ownInto(list: Owned[] | null): Owned[] | null {
   return before
 }
 
-/** Runs `body` on its arguments; if it throws outside every scope, what it made is freed at once and not left to the garbage
+/** Runs `body` on its arguments; if it throws outside every scope, its tensors are freed at once and not left to the garbage
  *  collector. */
 export function allOrNothing<A extends readonly unknown[], T>(body: (...args: A) => T, ...args: A): T {
   if (made !== null || recordingUnscoped) return body(...args)

@@ -12,7 +12,7 @@ export function nested(data: TypedArray, shape: Shape): Nested {
   return level(0)
 }
 
-// What NumPy prints by default.
+// NumPy's defaults.
 const PRECISION = 8
 const WIDTH = 75
 /** Beyond so many elements the middle of every long axis is left out … */
@@ -157,7 +157,7 @@ function rounded(digits: (n: number) => string): string {
   const [exact, power = ''] = digits(100).split('e') as [string, string?]
   const tie = /^50*$/.test(exact.slice(exact.indexOf('.') + 1 + PRECISION))
   if (!tie) return text
-  // What is cut off is a tie: the digits before it are even, or one more is.
+  // The digits cut off are a tie: the digits before them are even, or one more is.
   const cut = exact.slice(0, exact.indexOf('.') + 1 + PRECISION)
   return Number(cut[cut.length - 1]) % 2 === 0 ? cut + (power === '' ? '' : `e${power}`) : text
 }

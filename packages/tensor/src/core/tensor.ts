@@ -9,7 +9,7 @@ import { formatted, type Nested, nested } from './printing.js'
 import { sizeOf } from './shape.js'
 
 /**
- * An immutable array of numbers: contiguous, row-major, of one dtype. What user code holds is either a `Dense`
+ * An immutable array of numbers: contiguous, row-major, of one dtype. User code holds either a `Dense`
  * tensor (numbers on a backend) or, inside `grad`, `series` or `gated`, a tracer that stands for one and records or
  * carries more; functions written with this package's ops need not know which.
  */
@@ -19,7 +19,7 @@ export abstract class Tensor {
   abstract readonly backend: Backend
   /** 0 for numbers; every interpreter that is running adds one. An op is interpreted by its input of highest level. */
   abstract readonly level: number
-  /** What `op` means to this kind of tensor; called on the input of highest level. `type` is what `op.infer` gives. */
+  /** Applies `op` to this kind of tensor; called on the input of highest level. `type` is the result of `op.infer`. */
   abstract interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor
   /** The numbers this tensor keeps alive. */
   abstract dense(): readonly Dense[]
@@ -52,7 +52,8 @@ export abstract class Tensor {
     if (target === this.dtype) return this
     throw new RuleError(`${describe(this)} is being traced and .to() is not differentiated: convert what goes in`)
   }
-  /** Gives the memory back; every later use throws. Disposing twice is harmless. A tracer's is given back by what traces. */
+  /** Frees the memory; later uses throw DisposedError. Disposing twice is harmless. No effect on tracers, whose memory `grad`,
+   *  `series` and `gated` manage. */
   dispose(): void {}
   [Symbol.dispose](): void {
     this.dispose()
@@ -66,7 +67,7 @@ export abstract class Tensor {
   toString(): string {
     return `${describe(this)} being traced`
   }
-  /** What `JSON.stringify` writes: the nested lists that `tensor(…)` takes. JSON has no NaN and no infinity: they are null. */
+  /** The nested lists that `tensor(…)` takes, for `JSON.stringify`. JSON has no NaN and no infinity: they are null. */
   toJSON(): Nested {
     return this.toArray()
   }
@@ -78,7 +79,7 @@ export abstract class Tensor {
         't.item() is the number of a tensor of one element',
     )
   }
-  /** What Node's console.log shows. */
+  /** The text that Node's console.log shows. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
@@ -88,7 +89,7 @@ export abstract class Tensor {
 export class Dense extends Tensor {
   override readonly level = 0
   #buffer: Buffer | null
-  /** What is released in the end: the buffer, or the one it is a view into. */
+  /** The buffer to release: `#buffer`, or the one it is a view into. */
   #owner: Buffer | null
   #pending: Deferred | null
 
@@ -140,7 +141,7 @@ export class Dense extends Tensor {
     return this.#pending !== null
   }
 
-  /** One more reference to the numbers, and the way to let go of it. */
+  /** Takes one more reference to the numbers; the result is a function that releases it. */
   hold(): () => void {
     this.compute()
     const owner = this.#owner!
@@ -201,43 +202,70 @@ export class Dense extends Tensor {
   }
 }
 
-/** What a reverse rule sees of one application of its op. */
-export interface Applied<A> {
-  readonly inputs: readonly Tensor[]
+/** A tensor of an interpreter that is of the type of a value one level down. */
+export abstract class Tracer extends Tensor {
+  constructor(readonly value: Tensor) {
+    super()
+  }
+  override get shape(): Shape {
+    return this.value.shape
+  }
+  override get dtype(): DType {
+    return this.value.dtype
+  }
+  override get backend(): Backend {
+    return this.value.backend
+  }
+  override dense(): readonly Dense[] {
+    return this.value.dense()
+  }
+}
+
+/** One application of an op, as its reverse rule sees it. */
+export interface Applied<A, I extends readonly Tensor[] = readonly Tensor[]> {
+  readonly inputs: I
   readonly output: Tensor
   readonly attrs: A
   /** Which inputs want a cotangent; a rule may return null for the others. */
   readonly wants: readonly boolean[]
-  /** What a mark does to the cotangent, where its leading axis is one of orders and marks are counted. */
+  /** The effect of a mark on the cotangent, where its leading axis is one of orders and marks are counted. */
   mark?(cotangent: Tensor, scale: number): Tensor
 }
 
-/** What a mark of that scale at the end of a residual branch does to stacked orders `[stored orders, ...]` (see `branch`), of
+/** The effect of a mark of that scale at the end of a residual branch on stacked orders `[stored orders, ...]` (see `branch`), of
  *  which those up to `order` are kept. Interpreters that are given none take marks for factors. */
 export type Mark = (stack: Tensor, scale: number, order: number) => Tensor
 
+/** The inputs of most ops. */
+export type Unary = readonly [x: Tensor]
+export type Binary = readonly [a: Tensor, b: Tensor]
+export type Ternary = readonly [a: Tensor, b: Tensor, c: Tensor]
+
+/** A gate is a method to the type checker, so that a table may hold ops of every number of inputs. */
+type Gate<A, I> = { gate(inputs: I, attrs: A, at: GateContext): Tensor }['gate']
+
 /**
- * Everything the system knows about one op; one file in ops/ each. Rules are written in ops, so that derivatives have
+ * Everything the system knows about one op of attributes `A` and inputs `I`; one file in ops/ each. Rules are written in ops, so that derivatives have
  * derivatives, and they broadcast over extra leading axes of what they propagate: cotangents in `vjp`, stacked orders
  * in `series` and `gate`. Attributes therefore count axes from the end.
  */
-export interface Op<A = void> {
+export interface Op<A = void, I extends readonly Tensor[] = readonly Tensor[]> {
   readonly name: string
   /** Shapes in and out, such as `[...,m,k], [...,k,n] -> [...,m,n]`. Printed in errors and docs, checked by tests. */
   readonly signature: string
   /** Type of the result. The only place that refuses shapes and dtypes. */
-  infer(inputs: readonly Tensor[], attrs: A): TensorType
+  infer(inputs: I, attrs: A): TensorType
   /** Computes on numbers, by calling kernels. */
-  run(inputs: readonly Dense[], attrs: A, type: TensorType): Dense
+  run(inputs: { readonly [K in keyof I]: Dense }, attrs: A, type: TensorType): Dense
   /** Reverse rule: the cotangents of the inputs from the cotangent of the output, `[lead..., ...output.shape]`.
    *  An op without one is not differentiable: it is constant almost everywhere. */
-  vjp?(applied: Applied<A>, cotangent: Tensor): readonly (Tensor | null)[]
+  vjp?(applied: Applied<A, I>, cotangent: Tensor): readonly (Tensor | null)[]
   /** Taylor rule. Inputs are series of this expansion, or constants. An op without one acts on order 0. */
-  series?(inputs: readonly Tensor[], attrs: A, at: SeriesContext): Tensor
+  series?(inputs: I, attrs: A, at: SeriesContext): Tensor
   /** The op with its gates frozen at the run: an affine map of the paths. A string says why there is none. */
-  gate?: string | ((inputs: readonly Tensor[], attrs: A, at: GateContext) => Tensor)
+  gate?: string | Gate<A, I>
   /** The op written in other ops. Interpreters use it where the op has no rule of its own. */
-  body?(inputs: readonly Tensor[], attrs: A): Tensor
+  body?(inputs: I, attrs: A): Tensor
 }
 
 /** The pieces of an elementwise function φ of one tensor. */
@@ -268,7 +296,7 @@ export interface Stacked extends Tensor {
   readonly stack: Tensor
 }
 
-/** What the rules of `series` and `gate` see of the interpreter that runs them. */
+/** The interpreter, as the rules `series` and `gate` see it. */
 export interface OrdersContext {
   readonly level: number
   /** The highest order that is kept. */
@@ -280,7 +308,7 @@ export interface OrdersContext {
   stack(x: Tensor, rank?: number): Tensor
   /** A stack with a constant added to its order 0. */
   addToOrder0(stack: Tensor, constant: number): Tensor
-  /** What a mark of that scale makes of a stack. */
+  /** A stack after a mark of that scale. */
   mark(stack: Tensor, scale: number): Tensor
 }
 
@@ -292,7 +320,7 @@ export interface SeriesContext extends OrdersContext {
   /** The series with these coefficients, cut at the order of the expansion. */
   series(stack: Tensor): Tensor
   /** φ of a series, for its op. */
-  elementwise(op: Op, phi: Elementwise, x: Tensor): Tensor
+  elementwise(op: Op<void, Unary>, phi: Elementwise, x: Tensor): Tensor
 }
 
 /** A run taken apart by path length, gates frozen. */

@@ -7,9 +7,11 @@ export type Tree = unknown
 /** The type of a tree whose tensors have been replaced by `U`. */
 export type Mapped<T, U> = T extends Tensor
   ? U
-  : T extends readonly unknown[] | Readonly<Record<string, unknown>>
-    ? { [K in keyof T]: Mapped<T[K], U> }
-    : T
+  : T extends (...args: never) => unknown
+    ? T
+    : T extends object
+      ? { [K in keyof T]: Mapped<T[K], U> }
+      : T
 
 const isPlainObject = (x: unknown): x is Record<string, unknown> =>
   typeof x === 'object' &&
@@ -21,6 +23,18 @@ export function leaves(tree: Tree, into: Tensor[] = []): Tensor[] {
   if (tree instanceof Tensor) into.push(tree)
   else if (Array.isArray(tree)) for (const item of tree) leaves(item, into)
   else if (isPlainObject(tree)) for (const key of Object.keys(tree)) leaves(tree[key], into)
+  return into
+}
+
+/** The tensors of a tree by name, in the order of `leaves`: the keys that lead to each, such as `layers.0.weight`. Throws
+ *  RangeError where two have the same name. */
+export function named(tree: Tree, name = '', into: Record<string, Tensor> = {}): Record<string, Tensor> {
+  if (tree instanceof Tensor) {
+    if (Object.hasOwn(into, name)) throw new RangeError(`two tensors of a tree have the name "${name}": rename a key`)
+    into[name] = tree
+  } else if (Array.isArray(tree) || isPlainObject(tree)) {
+    for (const [key, item] of Object.entries(tree)) named(item, name === '' ? key : `${name}.${key}`, into)
+  }
   return into
 }
 

@@ -18,7 +18,7 @@ export function shown(value: unknown): string {
   }
 }
 
-/** A whole message, brief: what a hostile file or a long list says in it stays within 2,000 characters. */
+/** A whole message, brief: text of a hostile file or a long list stays within 2,000 characters. */
 export const bounded = (message: string): string => brief(message, MOST)
 
 /** A file that is not what it says it is. One message: which kind of file, where, what was found, what was expected. */

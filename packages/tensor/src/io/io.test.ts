@@ -28,7 +28,7 @@ const arrays: fc.Arbitrary<ArrayData> = fc
     return data.map(values => ({ shape, dtype, data: values as ArrayData['data'] }))
   })
 
-/** Whatever is done to a valid file, it is read as a whole or refused as a FormatError. */
+/** A valid file with any change is read as a whole or refused as a FormatError. */
 function survives(parse: (bytes: Uint8Array) => unknown, bytes: Uint8Array): void {
   try {
     parse(bytes)
@@ -49,7 +49,7 @@ const npyOf = (descr: string, shape: string, data: Uint8Array | number[], [versi
 const integers = (values: BigInt64Array | BigUint64Array | Uint32Array) => new Uint8Array(values.buffer)
 
 describe('npy', () => {
-  it('gives back what it wrote', () => {
+  it('arrays that were written are read back', () => {
     fc.assert(
       fc.property(arrays, a => {
         const bytes = formatNpy(a)
@@ -202,7 +202,7 @@ describe('npy', () => {
 })
 
 describe('npz', () => {
-  it('gives back what it wrote', () => {
+  it('arrays that were written are read back', () => {
     fc.assert(
       fc.property(arrays, arrays, (a, b) => {
         const read = parseNpz(formatNpz({ a, b }))
@@ -272,7 +272,7 @@ describe('safetensors', () => {
   }
   const one = (fields: string, data: Uint8Array | number[] = doubles(1)) => file(`{"t":{${fields}}}`, data)
 
-  it('gives back what it wrote', () => {
+  it('arrays that were written are read back', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), arrays), fc.dictionary(fc.string(), fc.string()), (tensors, metadata) => {
         fc.pre(!('__metadata__' in tensors))
@@ -442,14 +442,14 @@ describe('safetensors', () => {
     expect(tensors.get('b')!.read()).toEqual({ shape: [1], dtype: 'f64', data: Float64Array.of(2 ** 40) })
   })
 
-  it('has a tensor called __proto__ like any other', () => {
+  it('a tensor called __proto__ is read and written like any other', () => {
     const bytes = file('{"__proto__":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}', doubles(3))
     expect(parseSafetensors(bytes).tensors.get('__proto__')!.read().data[0]).toBe(3)
   })
 })
 
 describe('small floats', () => {
-  it('are what IEEE 754 and bfloat16 say, at every kind of value', () => {
+  it('halves and bfloats are those of IEEE 754 and bfloat16, at every kind of value', () => {
     expect([0x0000, 0x0001, 0x03ff, 0x0400, 0x7bff, 0x7c00, 0xfc00].map(fromHalf)).toEqual([
       0,
       2 ** -24,

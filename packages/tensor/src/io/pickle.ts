@@ -12,9 +12,9 @@ export class Global {
 export interface PickleRules {
   /** Whether a class or function may be named at all. */
   known(name: string): boolean
-  /** What calling a known one gives. */
+  /** The result of a call of a known one. */
   call(name: string, args: readonly unknown[]): unknown
-  /** What a persistent id stands for. */
+  /** The object of a persistent id. */
   persistent(id: unknown): unknown
   fail(message: string): never
 }
@@ -87,10 +87,10 @@ export function unpickle(cursor: Cursor, rules: PickleRules): unknown {
     stack.push(value)
     return value
   }
-  /** What was pushed since the last mark. */
+  /** The objects pushed since the last mark. */
   const popMark = (): unknown[] => {
     const at = stack.lastIndexOf(MARK)
-    if (at < 0) fail(`there is no mark on the stack at ${here()}`)
+    if (at < 0) fail(`the stack has no mark at ${here()}`)
     const items = stack.splice(at)
     items.shift()
     return items

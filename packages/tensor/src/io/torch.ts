@@ -102,7 +102,9 @@ const classes = new Set([
 
 /** One entry for each name of Python's builtins, whose module was called otherwise in Python 2. */
 function builtins<T>(names: readonly string[], value: T): Record<string, T> {
-  return Object.fromEntries(names.flatMap(name => ['builtins', '__builtin__'].map(module => [`${module} ${name}`, value])))
+  return Object.fromEntries(
+    names.flatMap(name => ['builtins', '__builtin__'].map(module => [`${module} ${name}`, value])),
+  )
 }
 
 function call(callee: unknown, args: unknown): unknown {
@@ -206,7 +208,7 @@ function chain(source: ByteSource): { object: unknown; locate: Locate } {
   if (system instanceof Map && system.get('little_endian') === false) fail('the byte order is big; expected little')
   const object = next()
   const keys = next()
-  if (!Array.isArray(keys)) return fail('there is no list of the storages after the object')
+  if (!Array.isArray(keys)) return fail('the list of storages after the object is missing')
   const places = new Map<string, number>()
   for (const key of keys.map(String)) {
     const storage = storages.get(key)

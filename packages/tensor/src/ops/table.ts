@@ -30,7 +30,7 @@ import { coshOp, sinhOp } from './functions/hyperbolic.js'
 import { logOp } from './functions/log.js'
 import { log1pOp } from './functions/log1p.js'
 import { logSoftmaxGradOp, logSoftmaxOp } from './functions/logSoftmax.js'
-import { mishOp } from './functions/mish.js'
+import { mishOp, softsignOp } from './functions/mish.js'
 import { normalCdfOp, normalDensityOp } from './functions/normalCdf.js'
 import { powerOp, powOp } from './functions/power.js'
 import { reciprocalOp } from './functions/reciprocal.js'
@@ -61,7 +61,7 @@ import { broadcastToOp, sumOp } from './structure/sum.js'
 import { transposeOp } from './structure/transpose.js'
 import { whereOp } from './structure/where.js'
 
-/** Every op there is. A test walks this table and demands all rules of all of them; an op file that is missing here
+/** Every op. A test walks this table and demands all rules of all of them; an op file that is missing here
  *  fails it by name. */
 // biome-ignore lint/suspicious/noExplicitAny: ops differ in their attributes
 export const opTable: readonly Op<any>[] = [
@@ -152,6 +152,7 @@ export const opTable: readonly Op<any>[] = [
   softmaxGradOp,
   softmaxSeriesOp,
   softplusOp,
+  softsignOp,
   sqrtOp,
   stepOp,
   stopGradientOp,

@@ -95,7 +95,7 @@ export function demoCommand(io: Io): Command {
     })
 }
 
-/** What the networks of a demonstration have in common. */
+/** The common settings of the networks of a demonstration. */
 interface Subject {
   readonly blocks: number
   /** In words. */

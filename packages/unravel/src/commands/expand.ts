@@ -49,7 +49,7 @@ interface ExpandOptions extends StudyOptions, TargetOptions, Omit<ExpansionChoic
 
 /** The most orders of a Taylor series: memory grows in proportion to them, the work of elementwise rules as their square. */
 const MAX_ORDERS = 1000
-/** The most numbers that --json prints; more would not fit the longest string there is. */
+/** The most numbers that --json prints; more would not fit the longest string of the engine. */
 const MAX_PRINTED = 2 ** 24
 
 export function expandCommand(io: Io): Command {
@@ -148,7 +148,7 @@ async function expand(folder: string, options: ExpandOptions, io: Io): Promise<v
   if (values) io.out(`\n${await valuesText(expansion)}`)
 }
 
-/** What runs through each part of the network, along the target where one is given, else along the output itself. */
+/** Path sums through each part of the network, along the target where one is given, else along the output itself. */
 async function attributed({ by, orders }: ExpandOptions, study: Study, named: NamedTarget, io: Io) {
   const { tower, x, tokens, folder } = study
   const { target, targetName = `output ${target}`, given } = named
@@ -169,7 +169,7 @@ async function attributed({ by, orders }: ExpandOptions, study: Study, named: Na
   return { attribution, heading: { by: by!, along: given ? targetName : 'the output itself', names, tokens } }
 }
 
-/** What the expansion of a language model says of tokens; nothing where they have no names. */
+/** The tokens that the orders of a language model raise; empty where ids have no names. */
 async function tokenTables(expansion: Orders, { tokens }: Study): Promise<string[]> {
   if (tokens === undefined) return []
   const table = expansion.expansion === 'gradient' ? positionNorms : nextTokens

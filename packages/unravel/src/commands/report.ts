@@ -55,7 +55,7 @@ export function reportCommand(io: Io): Command {
     })
 }
 
-/** What folders are called: by their last parts where these tell them apart, since names stand in legends and tables. */
+/** Names of folders: their last parts where these tell them apart, since names stand in legends and tables. */
 function namesOf(folders: readonly string[]): readonly string[] {
   const last = folders.map(folder => basename(folder))
   return last.every(name => name !== '' && name !== '.' && name !== '..') && new Set(last).size === last.length

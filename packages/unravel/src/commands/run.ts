@@ -78,7 +78,7 @@ async function evaluated(
   checkGraphOptions(options)
   const { evaluate } = await import('@unravel/graph')
   const graph = await readGraphFile(io, model)
-  const inputs = readGraphInputs(io, inputFile(model, options), graph)
+  const inputs = await readGraphInputs(io, inputFile(model, options), graph)
   const { dtype, output } = options
   return evaluate(graph, inputs, { dtype, backend, ...(output !== undefined && { outputs: [output] }) })
 }

@@ -315,7 +315,7 @@ interface Plan {
   readonly steps: number
   readonly optimiser: Optimiser
   readonly schedule: Schedule
-  /** What makes a run this one, for its checkpoints. */
+  /** The settings that identify a run, for its checkpoints. */
   readonly run: RunDescription
 }
 
@@ -334,7 +334,7 @@ function planOf(options: TrainOptions, fresh: Model, { size, mean, deviation }: 
   }
   const rule = optimizer === 'sgd' ? sgd({ momentum, ...decay }) : adamw(decay)
   const { augment, labelSmoothing } = options
-  // What checkpoints of earlier versions do not know is told only where it is there.
+  // Settings that checkpoints of earlier versions do not know are written only where they are set.
   const changes = [
     augment?.flip && 'flipped',
     augment?.crop && `shifted by up to ${augment.crop}`,

@@ -27,7 +27,7 @@ interface Spectrum {
   readonly mean_order: number | null
 }
 
-/** What came of a job: its numbers, or why there are none. */
+/** The outcome of a job: its numbers, or the reason for none. */
 export type Outcome = { readonly result: JobResult } | { readonly error: string }
 
 /** A line of results.jsonl. */
@@ -109,7 +109,7 @@ interface ExpandDocument {
   readonly radius: unknown
 }
 
-/** What a command prints, read as JSON; its message where it printed none. */
+/** Output of a command, read as JSON; its message where it printed none. */
 async function documentFrom<T>(
   unravel: Program,
   argv: readonly string[],

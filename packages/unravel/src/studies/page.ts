@@ -17,7 +17,7 @@ const MAX_CURVES = palette.length
 
 /** Jobs that differ in their seed alone. */
 interface Group {
-  /** What the group varies from others in, apart from the axis and the seed: `scale 1/n`. */
+  /** The settings that tell the group from others, apart from the axis and the seed: `scale 1/n`. */
   readonly name: string
   /** Its place on the axis. */
   readonly x: number
@@ -113,7 +113,7 @@ export function studyPage(study: Study, rows: readonly Row[]): string {
 const count = (rows: readonly Row[], ended: JobResult['ended']): number =>
   rows.filter(row => 'result' in row && row.result.ended === ended).length
 
-/** What a page draws over: the depth if it varies, else the first option of which all jobs have a number. */
+/** The horizontal axis of a page: the depth if it varies, else the first option of which all jobs have a number. */
 function axisOf({ varied }: Study, rows: readonly Row[]): string | undefined {
   const numeric = varied.filter(
     name =>

@@ -29,7 +29,7 @@ export interface Study {
   readonly name: string
   /** Distinct jobs, in the order of the grid: the last key varies fastest. */
   readonly jobs: readonly Job[]
-  /** What differs between jobs: the keys of the grid and of the list. */
+  /** The settings that differ between jobs: the keys of the grid and of the list. */
   readonly varied: readonly string[]
 }
 
@@ -123,7 +123,7 @@ const withoutAbsent = ({ orders, every }: { orders: number; every?: number | und
 /** A job under the name of what its options mean, defaults included: `scale: 1` and `scale: "constant:1"` are equal. */
 function jobOf(train: Settings, expand: ExpandSettings, command: () => Command, where: string): Job {
   const parsed = command().action(() => {})
-  const out = '.' // asked for by the command, and given by whoever runs the job
+  const out = '.' // required by the command, and replaced by the pool that runs the job
   try {
     parsed.exitOverride().parse([...argumentsOf(train), '--out', out], { from: 'user' })
   } catch (error) {

@@ -6,7 +6,7 @@ import type { Finished, Request } from './child.js'
 import type { Outcome } from './job.js'
 import type { Job } from './plan.js'
 
-/** Whoever runs jobs: processes of this machine, or the workers of a Redis server. */
+/** A pool that runs jobs: processes of this machine, or the workers of a Redis server. */
 export interface Runner {
   /** Jobs that should be under way at the same time. */
   readonly together: number
@@ -37,7 +37,7 @@ export function processPool(script: string, size: number): Runner {
     return new Promise(resolve => waiting.push(resolve))
   }
   const release = (child: Child): void => {
-    // A process that died is replaced for whoever waits.
+    // A process that died is replaced for the jobs that wait.
     const next = waiting.shift()
     if (child.alive) {
       if (next === undefined) idle.push(child)

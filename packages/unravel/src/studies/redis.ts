@@ -82,7 +82,7 @@ export async function redisRunner(url: string, io: Io): Promise<Runner> {
       }),
     async close() {
       clearInterval(timer)
-      // What nobody waits for any more need not run.
+      // A job that nobody waits for any more need not run.
       await Promise.all([...open.keys()].map(id => queue.remove(id).catch(() => 0)))
       await queue.close()
       connection.disconnect()
@@ -90,7 +90,7 @@ export async function redisRunner(url: string, io: Io): Promise<Runner> {
   }
 }
 
-/** Takes jobs from the queue of a Redis server until `signal` aborts; then finishes none that runs, and gives them back. */
+/** Takes jobs from the queue of a Redis server until `signal` aborts; jobs that run then return to the queue. */
 export async function work(url: string, pool: Runner, concurrency: number, signal: AbortSignal, io: Io): Promise<void> {
   const { Worker } = await library('bullmq')
   const connection = await connect(url, io)

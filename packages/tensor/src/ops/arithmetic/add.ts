@@ -1,11 +1,11 @@
 import { apply } from '../../core/op.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import type { Binary, Op, Tensor } from '../../core/tensor.js'
 import type { Operand } from '../structure/zipped.js'
 import { zipped } from '../structure/zipped.js'
 import { affine } from './affine.js'
 import { signedGate, signedStack, signedVjp } from './signedSum.js'
 
-export const addOp: Op = {
+export const addOp: Op<void, Binary> = {
   ...zipped('add', 'add', ['f32', 'f64', 'i32']),
   vjp: (applied, c) => signedVjp(applied, c, 1),
   series: (inputs, _, at) => at.series(signedStack(inputs, at, 1)),

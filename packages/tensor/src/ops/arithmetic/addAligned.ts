@@ -1,9 +1,9 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { apply, commonDType } from '../../core/op.js'
+import { apply, commonDType, each } from '../../core/op.js'
 import { broadcastIndices, broadcastShapes, broadcastStrides, sizeOf, stridesOf } from '../../core/shape.js'
-import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
-import { padded } from '../structure/concat.js'
+import { allocate, type Binary, type Dense, type Op, type Tensor } from '../../core/tensor.js'
+import { evenly } from '../structure/concat.js'
 import { narrow } from '../structure/slice.js'
 import { unbroadcast } from '../structure/sum.js'
 import { mul } from './mul.js'
@@ -17,12 +17,12 @@ interface Attrs {
 
 /** Sums of stacks: out_k = a_k + scale·b_{k−offset}, missing orders being zero. A bias is one order at offset 0; a
  *  residual branch is added at offset 1 with scale λ. Items broadcast. */
-export const addAlignedOp: Op<Attrs> = {
+export const addAlignedOp: Op<Attrs, Binary> = {
   name: 'addAligned',
   signature: '[...,p,item], [...,q,item] -> [...,orders,item]',
   infer(inputs, { offset, rank }) {
     if (inputs.some(t => t.rank <= rank)) throw new ShapeError(addAlignedOp, inputs, `items have ${rank} axes`)
-    const [a, b] = inputs.map(t => split(t, rank)) as [Split, Split]
+    const [a, b] = each(inputs, t => split(t, rank))
     const lead = broadcastShapes(a.lead, b.lead)
     const item = broadcastShapes(a.item, b.item)
     if (lead === null || item === null) throw new ShapeError(addAlignedOp, inputs, 'leads or items do not broadcast')
@@ -32,18 +32,18 @@ export const addAlignedOp: Op<Attrs> = {
     }
   },
   run([a, b], { offset, scale, rank }, type) {
-    const { backend } = a!
+    const { backend } = a
     const { kernels } = backend
     const out = allocate(backend, type.shape, type.dtype, 'addAligned')
     const { lead, orders, item } = split(out, rank)
     const n = sizeOf(item)
-    if (lead.length === 0 && a!.size === split(a!, rank).orders * n && b!.size === split(b!, rank).orders * n) {
-      addRuns(a!, b!, offset, scale, out, n)
+    if (lead.length === 0 && a.size === split(a, rank).orders * n && b.size === split(b, rank).orders * n) {
+      addRuns(a, b, offset, scale, out, n)
       return out
     }
     const to = { strides: stridesOf([0, ...item]) }
-    const A = rowsOf(a!, rank, lead, item)
-    const B = rowsOf(b!, rank, lead, item)
+    const A = rowsOf(a, rank, lead, item)
+    const B = rowsOf(b, rank, lead, item)
     // Runs of orders made of the same inputs.
     const edges = [...new Set([0, A.orders, offset, offset + B.orders, orders])].sort((p, q) => p - q)
     for (let l = 0, leads = sizeOf(lead); l < leads; l++) {
@@ -70,19 +70,11 @@ export const addAlignedOp: Op<Attrs> = {
   vjp({ inputs: [a, b], output, attrs: { offset, scale, rank }, wants }, c) {
     const back = (t: Tensor, from: number) =>
       unbroadcast(narrow(c, -rank - 1, from, split(t, rank).orders), output.rank, t.shape)
-    return [wants[0] ? back(a!, 0) : null, wants[1] ? mul(back(b!, offset), scale) : null]
+    return [wants[0] ? back(a, 0) : null, wants[1] ? mul(back(b, offset), scale) : null]
   },
   series(inputs, attrs, at) {
     const rank = Math.max(...inputs.map(x => x.rank))
-    const stacks = inputs.map(x => at.stack(x, rank))
-    const stored = Math.max(...stacks.map(s => s.shape[0]!))
-    return at.series(
-      apply(
-        addAlignedOp,
-        stacks.map(s => padded(s, stored)),
-        attrs,
-      ),
-    )
+    return at.series(apply(addAlignedOp, evenly(each(inputs, x => at.stack(x, rank))), attrs))
   },
   gate: 'it is used by rules only',
 }

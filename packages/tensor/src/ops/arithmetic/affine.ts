@@ -1,23 +1,23 @@
 import { checkScalar } from '../../core/dtype.js'
 import { alias, apply } from '../../core/op.js'
-import { allocate, type Op, type OrdersContext, type Tensor } from '../../core/tensor.js'
+import { allocate, type Op, type OrdersContext, type Tensor, type Unary } from '../../core/tensor.js'
 
-export const affineOp: Op<{ scale: number; shift: number }> = {
+export const affineOp: Op<{ scale: number; shift: number }, Unary> = {
   name: 'affine',
   signature: '[...] -> [...]',
   infer([x], { scale, shift }) {
-    checkScalar(scale, x!)
-    checkScalar(shift, x!)
-    return { shape: x!.shape, dtype: x!.dtype }
+    checkScalar(scale, x)
+    checkScalar(shift, x)
+    return { shape: x.shape, dtype: x.dtype }
   },
   run([x], { scale, shift }, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'affine')
-    x!.backend.kernels.affine(x!.buffer, scale, shift, out.buffer)
+    const out = allocate(x.backend, type.shape, type.dtype, 'affine')
+    x.backend.kernels.affine(x.buffer, scale, shift, out.buffer)
     return out
   },
   vjp: ({ attrs: { scale } }, c) => [affine(c, scale, 0)],
-  series: ([x], { scale, shift }, at) => at.series(onStack(at, x!, scale, shift)),
-  gate: ([x], { scale, shift }, at) => at.paths(affine(at.value(x!), scale, shift), onStack(at, x!, scale, shift)),
+  series: ([x], { scale, shift }, at) => at.series(onStack(at, x, scale, shift)),
+  gate: ([x], { scale, shift }, at) => at.paths(affine(at.value(x), scale, shift), onStack(at, x, scale, shift)),
 }
 
 const onStack = (at: OrdersContext, x: Tensor, scale: number, shift: number) => {

@@ -3,7 +3,7 @@ import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
-import type { Dense, Op, Tensor } from '../../core/tensor.js'
+import type { Binary, Dense, Op, Tensor } from '../../core/tensor.js'
 import { bilinear, runItems } from '../structure/builders.js'
 import { unbroadcast } from '../structure/sum.js'
 
@@ -14,12 +14,8 @@ export interface StackAttrs {
 }
 
 /** Type of a bilinear kernel on two stacks of equal items, under leading axes that broadcast. */
-export function stackType(
-  op: { name: string; signature: string },
-  inputs: readonly Tensor[],
-  { orders, rank }: StackAttrs,
-) {
-  const [a, b] = inputs as [Tensor, Tensor]
+export function stackType(op: { name: string; signature: string }, inputs: Binary, { orders, rank }: StackAttrs) {
+  const [a, b] = inputs
   const item = rank === 0 ? [] : a.shape.slice(-rank)
   const stacks = a.rank > rank && b.rank > rank && endsWith(b.shape, item)
   const lead = broadcastShapes(a.shape.slice(0, -rank - 1), b.shape.slice(0, -rank - 1))
@@ -32,17 +28,17 @@ const reference = { cauchy: cauchyKernel, correlate: correlateKernel } as const
 /** Runs a kernel of two stacks once for every leading index. */
 const runStacks = (
   name: keyof typeof reference,
-  inputs: readonly Dense[],
+  inputs: readonly [Dense, Dense],
   { orders, rank }: StackAttrs,
   type: Pick<Dense, 'shape' | 'dtype'>,
 ): Dense => {
   const n = sizeOf(rank === 0 ? [] : type.shape.slice(-rank))
-  const kernel = kernelOf(inputs[0]!.backend, name, reference[name])
+  const kernel = kernelOf(inputs[0].backend, name, reference[name])
   return runItems(name, inputs, rank + 1, type, (a, b, out) => kernel(orders, n, a, b, out))
 }
 
 /** Product of series: out_k = Σ_j a_j b_{k−j}. */
-export const cauchyOp: Op<StackAttrs> = bilinear<StackAttrs>({
+export const cauchyOp: Op<StackAttrs, Binary> = bilinear<StackAttrs>({
   name: 'cauchy',
   signature: '[...,p,item], [...,q,item] -> [...,orders,item]',
   infer: (inputs, attrs) => stackType(cauchyOp, inputs, attrs),
@@ -50,7 +46,7 @@ export const cauchyOp: Op<StackAttrs> = bilinear<StackAttrs>({
   vjp({ inputs: [a, b], output, attrs: { rank }, wants }, c) {
     const back = (other: Tensor, t: Tensor) =>
       unbroadcast(correlate(c, other, t.shape[t.rank - rank - 1]!, rank), output.rank, t.shape)
-    return [wants[0] ? back(b!, a!) : null, wants[1] ? back(a!, b!) : null]
+    return [wants[0] ? back(b, a) : null, wants[1] ? back(a, b) : null]
   },
   instead: 'a composite with a gate',
 })
@@ -61,7 +57,7 @@ export function cauchy(a: Tensor, b: Tensor, orders: number, rank: number): Tens
 }
 
 /** The adjoint of a product of series: out_j = Σ_{k ≥ j} c_k b_{k−j}. */
-export const correlateOp: Op<StackAttrs> = bilinear<StackAttrs>({
+export const correlateOp: Op<StackAttrs, Binary> = bilinear<StackAttrs>({
   name: 'correlate',
   signature: '[...,p,item], [...,q,item] -> [...,orders,item]',
   infer: (inputs, attrs) => stackType(correlateOp, inputs, attrs),
@@ -69,9 +65,9 @@ export const correlateOp: Op<StackAttrs> = bilinear<StackAttrs>({
   vjp({ inputs: [c, b], output, attrs: { rank }, wants }, g) {
     const stored = (t: Tensor) => t.shape[t.rank - rank - 1]!
     return [
-      wants[0] ? unbroadcast(cauchy(g, b!, stored(c!), rank), output.rank, c!.shape) : null,
+      wants[0] ? unbroadcast(cauchy(g, b, stored(c), rank), output.rank, c.shape) : null,
       // b̄_i = Σ_j g_j c_{i+j}
-      wants[1] ? unbroadcast(correlate(c!, g, stored(b!), rank), output.rank, b!.shape) : null,
+      wants[1] ? unbroadcast(correlate(c, g, stored(b), rank), output.rank, b.shape) : null,
     ]
   },
   instead: 'a composite with a gate',

@@ -1,10 +1,10 @@
 import type { ZipOp } from '@unravel/kernels'
 import { scalarLike } from '../../core/create.js'
 import { apply } from '../../core/op.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import type { Binary, Op, Tensor } from '../../core/tensor.js'
 import { type Operand, zipped } from '../structure/zipped.js'
 
-const comparison = (name: ZipOp): Op => zipped(name, name, ['f32', 'f64', 'i32'])
+const comparison = (name: ZipOp): Op<void, Binary> => zipped(name, name, ['f32', 'f64', 'i32'])
 
 export const equalOp = comparison('equal')
 export const notEqualOp = comparison('notEqual')
@@ -13,7 +13,7 @@ export const lessEqualOp = comparison('lessEqual')
 export const greaterOp = comparison('greater')
 export const greaterEqualOp = comparison('greaterEqual')
 
-function compare(op: Op, a: Operand, b: Operand): Tensor {
+function compare(op: Op<void, Binary>, a: Operand, b: Operand): Tensor {
   const left = typeof a === 'number' ? scalarLike(a, b as Tensor) : a
   return apply(op, [left, typeof b === 'number' ? scalarLike(b, left) : b], undefined)
 }

@@ -3,7 +3,7 @@ import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { broadcastShapes, broadcastStrides, sizeOf } from '../../core/shape.js'
-import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { allocate, type Binary, type Op, type Tensor } from '../../core/tensor.js'
 import { bilinear } from '../structure/builders.js'
 import { reshape, reshapeLast } from '../structure/reshape.js'
 import { unbroadcast } from '../structure/sum.js'
@@ -20,11 +20,11 @@ function matrix(t: Tensor, transposed: boolean): [rows: number, columns: number]
   return transposed ? [q, p] : [p, q]
 }
 
-export const matmulOp: Op<Attrs> = bilinear<Attrs>({
+export const matmulOp: Op<Attrs, Binary> = bilinear<Attrs>({
   name: 'matmul',
   signature: '[...,m,k], [...,k,n] -> [...,m,n]',
   infer(inputs, { transposeA, transposeB }) {
-    const [a, b] = inputs as [Tensor, Tensor]
+    const [a, b] = inputs
     if (a.rank < 2 || b.rank < 2) throw new ShapeError(matmulOp, inputs)
     const [m, k] = matrix(a, transposeA)
     const [k2, n] = matrix(b, transposeB)
@@ -36,28 +36,28 @@ export const matmulOp: Op<Attrs> = bilinear<Attrs>({
     return { shape: [...batch, m, n], dtype: commonDType(matmulOp, inputs) }
   },
   run([a, b], { transposeA, transposeB }, type) {
-    const out = allocate(a!.backend, type.shape, type.dtype, 'matmul')
-    let [m, k] = matrix(a!, transposeA)
+    const out = allocate(a.backend, type.shape, type.dtype, 'matmul')
+    let [m, k] = matrix(a, transposeA)
     const n = type.shape[type.shape.length - 1]!
     let batch = type.shape.slice(0, -2)
     // One matrix for the whole batch: the batch is more rows.
-    if (!transposeA && sizeOf(b!.shape) === k * n && batch.length > 0) {
+    if (!transposeA && sizeOf(b.shape) === k * n && batch.length > 0) {
       m *= sizeOf(batch)
       batch = []
     }
     const strides = (t: Tensor, matrixSize: number) =>
       broadcastStrides(t.shape.slice(0, -2), batch).map(s => s * matrixSize)
     const [aStrides, bStrides] =
-      batch.length === 0 ? [[], []] : [strides(a!, sizeOf(a!.shape.slice(-2))), strides(b!, k * n)]
-    kernelOf(a!.backend, 'matmul', reference.matmul)(
+      batch.length === 0 ? [[], []] : [strides(a, sizeOf(a.shape.slice(-2))), strides(b, k * n)]
+    kernelOf(a.backend, 'matmul', reference.matmul)(
       batch,
       m,
       k,
       n,
-      a!.buffer,
+      a.buffer,
       aStrides,
       transposeA,
-      b!.buffer,
+      b.buffer,
       bStrides,
       transposeB,
       out.buffer,
@@ -69,13 +69,11 @@ export const matmulOp: Op<Attrs> = bilinear<Attrs>({
     const rank = output.rank
     const grad = (t: Tensor, make: () => Tensor) => unbroadcast(make(), rank, t.shape)
     return [
-      wants[0]
-        ? grad(a!, () => (transposeA ? matmul(b!, c, transposeB, true) : matmul(c, b!, false, !transposeB)))
-        : null,
+      wants[0] ? grad(a, () => (transposeA ? matmul(b, c, transposeB, true) : matmul(c, b, false, !transposeB))) : null,
       wants[1]
-        ? b!.rank === 2 && a!.rank > 2 && !transposeA
-          ? weightGradient(a!, c, transposeB)
-          : grad(b!, () => (transposeB ? matmul(c, a!, true, transposeA) : matmul(a!, c, !transposeA, false)))
+        ? b.rank === 2 && a.rank > 2 && !transposeA
+          ? weightGradient(a, c, transposeB)
+          : grad(b, () => (transposeB ? matmul(c, a, true, transposeA) : matmul(a, c, !transposeA, false)))
         : null,
     ]
   },

@@ -1,17 +1,17 @@
 import { apply, commonDType } from '../../core/op.js'
 import { axesFromEnd } from '../../core/shape.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import type { Op, Tensor, Unary } from '../../core/tensor.js'
 import { linear } from '../structure/builders.js'
 import { type Axes, broadcastLast, reducedShape, runReduce, unreduced } from '../structure/sum.js'
 import { div } from './div.js'
 
 // A kernel of its own, and not a sum that is divided: the sum may overflow where the mean does not.
-export const meanOp: Op<Axes> = linear<Axes>({
+export const meanOp: Op<Axes, Unary> = linear<Axes>({
   name: 'mean',
   signature: '[...] -> [...]',
   infer: (inputs, attrs) => ({ shape: reducedShape(meanOp, inputs, attrs), dtype: commonDType(meanOp, inputs) }),
-  run: ([x], attrs, type) => runReduce('mean', x!, attrs, type.shape),
-  vjp: ({ inputs: [x], attrs }, c) => broadcastLast(unreduced(div(c, countOf(x!, attrs)), x!, attrs), x!.shape),
+  run: ([x], attrs, type) => runReduce('mean', x, attrs, type.shape),
+  vjp: ({ inputs: [x], attrs }, c) => broadcastLast(unreduced(div(c, countOf(x, attrs)), x, attrs), x.shape),
 })
 
 /** How many elements of x each element of a reduction is made of. */

@@ -1,6 +1,6 @@
 import { apply } from '../../core/op.js'
 import { broadcastShapes } from '../../core/shape.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import type { Binary, Op, Tensor } from '../../core/tensor.js'
 import { bilinear } from '../structure/builders.js'
 import { aligned } from '../structure/reshape.js'
 import { broadcastLast, unbroadcast } from '../structure/sum.js'
@@ -9,12 +9,12 @@ import { zipped } from '../structure/zipped.js'
 import { affine } from './affine.js'
 import { cauchy } from './cauchy.js'
 
-export const mulOp: Op<void> = bilinear<void>({
+export const mulOp: Op<void, Binary> = bilinear<void>({
   ...zipped('mul', 'mul', ['f32', 'f64', 'i32']),
   // (ab)′ = a′b + ab′
   vjp: ({ inputs: [a, b], output, wants }, c) => [
-    wants[0] ? unbroadcast(mul(c, b!), output.rank, a!.shape) : null,
-    wants[1] ? unbroadcast(mul(c, a!), output.rank, b!.shape) : null,
+    wants[0] ? unbroadcast(mul(c, b), output.rank, a.shape) : null,
+    wants[1] ? unbroadcast(mul(c, a), output.rank, b.shape) : null,
   ],
   product(a, b, _, order) {
     const item = broadcastShapes(a.shape.slice(1), b.shape.slice(1))!

@@ -1,4 +1,5 @@
 import { onesLike } from '../../core/create.js'
+import { alias } from '../../core/op.js'
 import { axesFromEnd, fromEnd, sizeOf } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
 import { concat } from '../structure/concat.js'
@@ -37,7 +38,7 @@ function scan(x: Tensor, axis: number, combine: (a: Tensor, b: Tensor) => Tensor
     const both = combine(narrow(y, axis, 0, n - shift), narrow(y, axis, shift, n - shift))
     y = concat([narrow(y, axis, 0, shift), both], axis)
   }
-  return y
+  return y === x ? alias('scan', x) : y
 }
 
 /** Sums of the first 1, 2, … elements along an axis. */

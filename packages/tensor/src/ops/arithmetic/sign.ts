@@ -1,15 +1,15 @@
 import { apply, commonDType } from '../../core/op.js'
-import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { allocate, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 
 /** A function of each number that is constant but where it jumps, so that it is a constant to derivatives. */
-function piecewiseConstant(name: 'sign' | 'step'): Op {
-  const self: Op = {
+function piecewiseConstant(name: 'sign' | 'step'): Op<void, Unary> {
+  const self: Op<void, Unary> = {
     name,
     signature: '[...] -> [...]',
-    infer: inputs => ({ shape: inputs[0]!.shape, dtype: commonDType(self, inputs) }),
+    infer: inputs => ({ shape: inputs[0].shape, dtype: commonDType(self, inputs) }),
     run([x], _, type) {
-      const out = allocate(x!.backend, type.shape, type.dtype, name)
-      x!.backend.kernels.map(name, x!.buffer, out.buffer)
+      const out = allocate(x.backend, type.shape, type.dtype, name)
+      x.backend.kernels.map(name, x.buffer, out.buffer)
       return out
     },
   }

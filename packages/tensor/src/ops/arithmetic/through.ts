@@ -1,16 +1,16 @@
 import { scalarLike } from '../../core/create.js'
 import { apply } from '../../core/op.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import type { Binary, Op, Tensor } from '../../core/tensor.js'
 import { where } from '../structure/where.js'
 import { zipped } from '../structure/zipped.js'
 import { equal } from './compare.js'
 import { mul } from './mul.js'
 
-export const throughOp: Op = {
+export const throughOp: Op<void, Binary> = {
   ...zipped('through', 'through'),
   body([x, gate]) {
-    const zero = scalarLike(0, gate!)
-    return where(equal(gate!, zero), zero, mul(x!, gate!))
+    const zero = scalarLike(0, gate)
+    return where(equal(gate, zero), zero, mul(x, gate))
   },
 }
 

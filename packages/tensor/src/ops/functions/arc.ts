@@ -1,7 +1,7 @@
 import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
-import { greater } from '../arithmetic/compare.js'
+import { greater, less } from '../arithmetic/compare.js'
 import { mul } from '../arithmetic/mul.js'
 import { neg } from '../arithmetic/neg.js'
 import { sub } from '../arithmetic/sub.js'
@@ -11,8 +11,8 @@ import { elementwise, quotient } from './elementwise.js'
 import { reciprocal } from './reciprocal.js'
 import { rsqrt } from './rsqrt.js'
 
-/** asin′ x = 1/√(1 − x²), without the cancellation near ±1 */
-const slope = (x: Tensor) => rsqrt(mul(sub(1, x), add(x, 1)))
+/** asin′ x = 1/√(1 − x²); as (1 − x)(1 + x) without cancellation near ±1, and as 1 − x² in its derivatives near 0 */
+const slope = (x: Tensor) => rsqrt(where(less(abs(x), 0.5), sub(1, mul(x, x)), mul(sub(1, x), add(x, 1))))
 
 export const asinOp = elementwise({
   name: 'asin',

@@ -1,5 +1,5 @@
-import { apply, commonDType } from '../../core/op.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import { alias, apply, commonDType } from '../../core/op.js'
+import type { Op, Tensor, Unary } from '../../core/tensor.js'
 import { affine } from '../arithmetic/affine.js'
 import { greater, greaterEqual, less, lessEqual } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
@@ -35,9 +35,9 @@ const clipped = composite<Bounds>({
   atZero: bounds => bounded(0, bounds),
 })
 
-export const clipOp: Op<Bounds> = {
+export const clipOp: Op<Bounds, Unary> = {
   ...clipped,
-  infer: inputs => ({ shape: inputs[0]!.shape, dtype: commonDType(clipOp, inputs, ['f32', 'f64', 'i32']) }),
+  infer: inputs => ({ shape: inputs[0].shape, dtype: commonDType(clipOp, inputs, ['f32', 'f64', 'i32']) }),
 }
 
 /**
@@ -53,7 +53,7 @@ export function clip(x: Tensor, min: Operand | null, max: Operand | null): Tenso
   const [low, high] = [min ?? -Infinity, max ?? Infinity]
   if (low !== low || high !== high)
     throw new RangeError(`clip: bounds are numbers, tensors or null, got ${min}, ${max}`)
-  if (low === -Infinity && high === Infinity) return x
+  if (low === -Infinity && high === Infinity) return alias('clip', x)
   return apply(clipOp, [x], { min: Math.min(low, high), max: high, closed: true })
 }
 

@@ -2,9 +2,8 @@ import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mul } from '../arithmetic/mul.js'
-import { neg } from '../arithmetic/neg.js'
 import { elementwise, within } from './elementwise.js'
-import { sigmoid } from './sigmoid.js'
+import { sigmoid, sigmoidSlope } from './sigmoid.js'
 
 const SLOPE = Math.sqrt(2 / Math.PI)
 const CUBIC = 0.044715
@@ -18,13 +17,12 @@ export const geluTanhOp = elementwise({
   name: 'geluTanh',
   map: 'geluTanh',
   grad: 'geluTanh',
-  // σ(2u) + x 2u′ σ(2u) σ(−2u)
+  // σ(2u) + x 2u′ σ′(2u)
   derivative(x) {
     const near = within(x, 100)
     const u = twice(near)
-    const g = sigmoid(u)
     const du = add(mul(mul(near, near), 6 * CUBIC * SLOPE), 2 * SLOPE)
-    return add(g, mul(near, mul(mul(g, sigmoid(neg(u))), du)))
+    return add(sigmoid(u), mul(near, mul(sigmoidSlope(u), du)))
   },
   recurrence: 'geluTanh',
   secant: x => gate(x),

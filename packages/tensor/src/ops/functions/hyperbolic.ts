@@ -20,6 +20,7 @@ export const sinhOp = composite({
   name: 'sinh',
   // 2 sinh(x/2) cosh(x/2)
   body: x => mul(sinhHalf(x), twoCosh(mul(x, 0.5))),
+  derivative: x => cosh(x),
   secant: x => quotient(sinh(x), x, 1),
 })
 
@@ -32,6 +33,7 @@ export const coshOp = composite({
   name: 'cosh',
   // 1 + 2 sinh²(x/2)
   body: x => add(coshMinusOne(x), 1),
+  derivative: x => sinh(x),
   secant: x => quotient(coshMinusOne(x), x, 0),
   atZero: () => 1,
 })

@@ -1,13 +1,15 @@
 import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
-import { equal } from '../arithmetic/compare.js'
-import { div } from '../arithmetic/div.js'
+import { greater } from '../arithmetic/compare.js'
+import { mul } from '../arithmetic/mul.js'
 import { neg } from '../arithmetic/neg.js'
 import { sign } from '../arithmetic/sign.js'
+import { sub } from '../arithmetic/sub.js'
 import { where } from '../structure/where.js'
 import { abs } from './abs.js'
 import { composite, gatedUnit } from './composite.js'
+import { reciprocal } from './reciprocal.js'
 import { softplus } from './softplus.js'
 import { tanh } from './tanh.js'
 
@@ -23,9 +25,20 @@ export function mish(x: Tensor): Tensor {
 /** log σ(x), without overflow */
 export const logSigmoid = (x: Tensor): Tensor => neg(softplus(neg(x)))
 
+/** 1/(1 + |x|), the secant of softsign */
+const share = (x: Tensor) => reciprocal(add(abs(x), 1))
+
+export const softsignOp = composite({
+  name: 'softsign',
+  // x r, and beyond ±1 ±(1 − r), whose derivatives are those of r = 1/(1 + |x|) alone
+  body(x) {
+    const [r, far] = [share(x), greater(abs(x), 1)]
+    return where(far, mul(sign(x), sub(1, r)), mul(where(far, 0, x), r))
+  },
+  secant: share,
+})
+
 /** x/(1 + |x|) */
 export function softsign(x: Tensor): Tensor {
-  const infinite = equal(abs(x), Infinity)
-  const finite = where(infinite, 0, x)
-  return where(infinite, sign(x), div(finite, add(abs(finite), 1)))
+  return apply(softsignOp, [x], undefined)
 }

@@ -34,18 +34,25 @@ function rootOf(x: Tensor): Tensor {
   return where(zero, 0, sqrt(where(zero, 1, x)))
 }
 
+/** n − correction, of n elements. */
+function degreesOf(name: string, x: Tensor, axis: Axis | undefined, correction: number): number {
+  if (!(correction >= 0)) throw new RangeError(`${name}: correction is at least 0, got ${correction}`)
+  return Math.max(0, countOf(name, x, axis) - correction)
+}
+
 /** Variance over `axis` (one, several, or by default all): Σ (x − mean)²/(n − correction). Correction 0 (default) as in NumPy, 1
  *  as in PyTorch. NaN of nothing. */
 export function variance(x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor {
-  if (!(correction >= 0)) throw new RangeError(`variance: correction is at least 0, got ${correction}`)
-  const n = countOf('variance', x, axis)
-  const squares = sumSquares(sub(x, mean(x, axis, true)), axis, keepdims)
-  return div(squares, Math.max(0, n - correction))
+  const n = degreesOf('variance', x, axis, correction)
+  return div(sumSquares(sub(x, mean(x, axis, true)), axis, keepdims), n)
 }
 
-/** Standard deviation, the root of `variance`; its derivative is 0 where all elements are equal. */
-export const std = (x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor =>
-  rootOf(variance(x, axis, keepdims, correction))
+/** Standard deviation, the root of `variance`, which overflows only where the result does; its derivative is 0 where all elements
+ *  are equal. */
+export function std(x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor {
+  const n = degreesOf('std', x, axis, correction)
+  return div(norm(sub(x, mean(x, axis, true)), axis, keepdims), Math.sqrt(n))
+}
 
 /**
  * Vector norm over `axis` (one, several, or by default all): (Σ |x|^p)^(1/p), p = 2 by default, 1, any other p > 0, Infinity for the
@@ -59,7 +66,7 @@ export function norm(x: Tensor, axis?: Axis, keepdims = false, p = 2): Tensor {
   if (p === 0) return sum(notEqual(x, 0), axis, keepdims)
   if (p === 1 || countOf('norm', x, axis) === 0) return sum(abs(x), axis, keepdims)
   const largest = max(abs(stopGradient(x)), axis, true)
-  // Of zeros, infinities and NaN there is no scale: they are their own norm.
+  // Zeros, infinities and NaN have no scale: they are their own norm.
   const scale = where(mul(finite(largest), notEqual(largest, 0)), largest, 1)
   const scaled = div(x, scale)
   const back = keepdims ? scale : sum(scale, axis)
@@ -79,7 +86,7 @@ export function logsumexp(x: Tensor, axis?: Axis, keepdims = false): Tensor {
   const largest = max(frozen, axis, true)
   const numbers = finite(largest)
   const level = where(numbers, largest, 0)
-  // Where one term outweighs all others, relative to it in derivatives too: what the others change is all there is.
+  // Where one term outweighs all others, relative to it in derivatives too: the changes of the others are the whole derivative.
   const sharp = mul(numbers, less(sum(exp(sub(frozen, level)), axis, true), 2))
   const shift = where(sharp, max(x, axis, true), level)
   return add(log(sum(exp(sub(x, shift)), axis, keepdims)), keepdims ? shift : sum(shift, axis))

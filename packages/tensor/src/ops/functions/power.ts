@@ -2,7 +2,7 @@ import * as reference from '@unravel/kernels/reference'
 import { onesLike, zerosLike } from '../../core/create.js'
 import { kernelOf } from '../../core/kernels.js'
 import { alias, apply } from '../../core/op.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import type { Binary, Op, Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { equal } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
@@ -49,29 +49,29 @@ const slope = (a: Tensor, b: Tensor): Tensor => mul(b, pow(a, where(mul(equal(a,
 const growth = (a: Tensor, power: Tensor): Tensor => mul(power, log(where(equal(a, 0), 1, a)))
 
 /** a^b for tensors; a > 0, or a = 0 < b, where derivatives with respect to b are taken. */
-export const powOp: Op = {
+export const powOp: Op<void, Binary> = {
   ...zipped('pow', 'pow'),
   vjp({ inputs: [a, b], output, wants }, c) {
     return [
-      wants[0] ? unbroadcast(mul(c, slope(a!, b!)), output.rank, a!.shape) : null,
-      wants[1] ? unbroadcast(mul(c, growth(a!, output)), output.rank, b!.shape) : null,
+      wants[0] ? unbroadcast(mul(c, slope(a, b)), output.rank, a.shape) : null,
+      wants[1] ? unbroadcast(mul(c, growth(a, output)), output.rank, b.shape) : null,
     ]
   },
   series([a, b], _, at) {
-    const rank = Math.max(a!.rank, b!.rank)
-    const [a0, b0] = [order0Of(at.stack(a!)), order0Of(at.stack(b!))]
+    const rank = Math.max(a.rank, b.rank)
+    const [a0, b0] = [order0Of(at.stack(a)), order0Of(at.stack(b))]
     const run = pow(a0, b0)
     // Orders 0 and 1 are those of the run and of its derivatives, also where the logarithm is infinite.
     const tangents: Tensor[] = []
     const order1 = (x: Tensor) => narrow(at.stack(x, rank), 0, 1, 1)
-    if (at.stack(a!).shape[0]! > 1) tangents.push(mul(order1(a!), slope(a0, b0)))
-    if (at.stack(b!).shape[0]! > 1) tangents.push(mul(order1(b!), growth(a0, run)))
+    if (at.stack(a).shape[0]! > 1) tangents.push(mul(order1(a), slope(a0, b0)))
+    if (at.stack(b).shape[0]! > 1) tangents.push(mul(order1(b), growth(a0, run)))
     const first = expandDims(run, 0)
     if (tangents.length === 0 || at.order === 0) return at.series(first)
     const start = [first, tangents.reduce((sum, t) => add(sum, t))]
     if (at.order === 1) return at.series(concat(start, 0))
     // a^b = a_0^b (a/a_0)^b: a_0 may be negative.
-    const whole = at.has(b!) ? exp(mul(b, log(a!))) : mul(run, exp(mul(b!, log(div(a!, a0)))))
+    const whole = at.has(b) ? exp(mul(b, log(a))) : mul(run, exp(mul(b, log(div(a, a0)))))
     const stack = at.stack(whole)
     const rest = stack.shape[0]! - 2
     return at.series(concat(rest > 0 ? [...start, narrow(stack, 0, 2, rest)] : start, 0))

@@ -5,13 +5,18 @@ import { neg } from '../arithmetic/neg.js'
 import { abs } from './abs.js'
 import { elementwise, quotient } from './elementwise.js'
 import { expm1 } from './exp.js'
+import { tanhSlope } from './tanh.js'
+
+/** σ′ x = σ(x) σ(−x) = ¼ tanh′(x/2) */
+export function sigmoidSlope(x: Tensor): Tensor {
+  return mul(tanhSlope(mul(x, 0.5)), 0.25)
+}
 
 export const sigmoidOp = elementwise({
   name: 'sigmoid',
   map: 'sigmoid',
   grad: 'sigmoid',
-  // y (1 − y)
-  derivative: (x, y) => mul(y, sigmoid(neg(x))),
+  derivative: sigmoidSlope,
   recurrence: 'sigmoid',
   // (σ(x) − ½)/x is even, and σ(a) − ½ = −½ (e⁻ᵃ − 1) σ(a), without cancellation
   secant(x) {

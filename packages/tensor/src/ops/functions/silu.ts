@@ -2,19 +2,15 @@ import { apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mul } from '../arithmetic/mul.js'
-import { neg } from '../arithmetic/neg.js'
 import { elementwise, within } from './elementwise.js'
-import { sigmoid } from './sigmoid.js'
+import { sigmoid, sigmoidSlope } from './sigmoid.js'
 
 export const siluOp = elementwise({
   name: 'silu',
   map: 'silu',
   grad: 'silu',
-  // σ(x) + x σ(x) σ(−x)
-  derivative(x) {
-    const s = sigmoid(x)
-    return add(s, mul(within(x, 800), mul(s, sigmoid(neg(x)))))
-  },
+  // σ(x) + x σ′(x)
+  derivative: x => add(sigmoid(x), mul(within(x, 800), sigmoidSlope(x))),
   recurrence: 'silu',
   secant: x => sigmoid(x),
 })

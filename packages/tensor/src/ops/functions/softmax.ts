@@ -4,8 +4,8 @@ import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { atFreshLevel } from '../../core/levels.js'
 import { apply, commonDType } from '../../core/op.js'
-import { endsWith, fromEnd, sizeOf } from '../../core/shape.js'
-import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { fromEnd } from '../../core/shape.js'
+import { allocate, type Binary, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { greater } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { max } from '../arithmetic/max.js'
@@ -17,78 +17,45 @@ import { sum } from '../structure/sum.js'
 import { swapAxes } from '../structure/transpose.js'
 import { where } from '../structure/where.js'
 import { exp } from './exp.js'
+import { gradOverRows, overRows, rowsOf } from './rows.js'
 
-/** Rows and their length, of a tensor normalised over its last axis. */
-export function rowsOf(shape: readonly number[]): [rows: number, n: number] {
-  const n = shape[shape.length - 1] ?? 1
-  return [sizeOf(shape.slice(0, -1)), n]
-}
-
-/** What rows are shifted by so that nothing overflows: their largest elements. A row of nothing has none, and is not
+/** The largest element of each row, by which rows are shifted so that nothing overflows. An empty row has none, and is not
  *  shifted. */
 export const largest = (x: Tensor): Tensor | number => (x.shape[x.rank - 1] === 0 ? 0 : max(x, -1, true))
 
-export const softmaxOp: Op = {
-  name: 'softmax',
-  signature: '[...,n] -> [...,n]',
-  infer(inputs) {
-    if (inputs[0]!.rank === 0) throw new ShapeError(softmaxOp, inputs)
-    return { shape: inputs[0]!.shape, dtype: commonDType(softmaxOp, inputs) }
-  },
-  run([x], _, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
-    kernelOf(x!.backend, 'softmax', reference.softmax)(...rowsOf(type.shape), x!.buffer, out.buffer)
-    return out
-  },
+export const softmaxOp: Op<void, Unary> = {
+  ...overRows('softmax', reference.softmax),
   vjp: ({ output }, c) => [apply(softmaxGradOp, [output, c], undefined)],
-  series: ([x], _, at) => at.series(apply(softmaxSeriesOp, [at.stack(x!)], { orders: at.order + 1 })),
+  series: ([x], _, at) => at.series(apply(softmaxSeriesOp, [at.stack(x)], { orders: at.order + 1 })),
   gate: 'in scaledDotProductAttention the pattern is frozen',
 }
 
 /** ȳ ↦ y ⊙ (ȳ − Σ ȳ y), under leading axes of ȳ. */
-export const softmaxGradOp: Op = {
-  name: 'softmaxGrad',
-  signature: '[...,n], [...,n] -> [...,n]',
-  infer(inputs) {
-    const [y, c] = inputs as [Tensor, Tensor]
-    if (y.rank === 0 || !endsWith(c.shape, y.shape)) throw new ShapeError(softmaxGradOp, inputs)
-    return { shape: c.shape, dtype: commonDType(softmaxGradOp, inputs) }
-  },
-  run([y, c], _, type) {
-    const out = allocate(y!.backend, type.shape, type.dtype, 'softmaxGrad')
-    const lead = sizeOf(c!.shape.slice(0, c!.rank - y!.rank))
-    kernelOf(y!.backend, 'softmaxGrad', reference.softmaxGrad)(
-      lead,
-      ...rowsOf(y!.shape),
-      y!.buffer,
-      c!.buffer,
-      out.buffer,
-    )
-    return out
-  },
+export const softmaxGradOp: Op<void, Binary> = {
+  ...gradOverRows('softmaxGrad', reference.softmaxGrad),
   gate: 'it is used by derivatives only',
   body([y, c]) {
-    // Cotangents relative to that of m, y_m > ½: where y_m rounds to 1, what the others get is all there is.
-    const chosen = greater(stopGradient(y!), 0.5)
-    const d = where(chosen, 0, sub(c!, sum(where(chosen, c!, 0), -1, true)))
-    return mul(y!, sub(d, sum(mul(d, y!), -1, true)))
+    // Cotangents relative to that of m, y_m > ½: where y_m rounds to 1, those of the others are the whole result.
+    const chosen = greater(stopGradient(y), 0.5)
+    const d = where(chosen, 0, sub(c, sum(where(chosen, c, 0), -1, true)))
+    return mul(y, sub(d, sum(mul(d, y), -1, true)))
   },
 }
 
-export const softmaxSeriesOp: Op<{ orders: number }> = {
+export const softmaxSeriesOp: Op<{ orders: number }, Unary> = {
   name: 'softmaxSeries',
   signature: '[p,...,n] -> [orders,...,n]',
   infer(inputs, { orders }) {
-    const x = inputs[0]!
+    const x = inputs[0]
     if (x.rank < 2 || x.shape[0] === 0) throw new ShapeError(softmaxSeriesOp, inputs, 'a stack of at least one order')
     return { shape: [orders, ...x.shape.slice(1)], dtype: commonDType(softmaxSeriesOp, inputs) }
   },
   run([x], { orders }, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'softmax')
-    kernelOf(x!.backend, 'seriesSoftmax', reference.seriesSoftmax)(
+    const out = allocate(x.backend, type.shape, type.dtype, 'softmax')
+    kernelOf(x.backend, 'seriesSoftmax', reference.seriesSoftmax)(
       orders,
       ...rowsOf(type.shape.slice(1)),
-      x!.buffer,
+      x.buffer,
       out.buffer,
     )
     return out
@@ -96,7 +63,7 @@ export const softmaxSeriesOp: Op<{ orders: number }> = {
   body: ([x], { orders }) =>
     atFreshLevel(level => {
       const at = new Expansion(level, orders - 1)
-      const shifted = sub(at.series(x!), largest(at.series(x!)))
+      const shifted = sub(at.series(x), largest(at.series(x)))
       const e = exp(shifted)
       return padded(at.stack(div(e, sum(e, -1, true))), orders)
     }),

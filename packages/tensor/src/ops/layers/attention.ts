@@ -33,11 +33,11 @@ function optional(
   return biased ? { mask: rest[rest.length - 2], bias: rest[rest.length - 1] } : { mask: rest[0] }
 }
 
-export const attentionOp: Op<Attrs> = {
+export const attentionOp: Op<Attrs, Inputs> = {
   name: 'scaledDotProductAttention',
   signature: '[...,m,k], [...,n,k], [...,n,v], [...,m,n], [...,m,n] -> [...,m,v]',
   infer(inputs, attrs) {
-    const [q, k, v] = inputs as Inputs
+    const [q, k, v] = inputs
     const last = (t: Tensor, i: number) => t.shape[t.rank - i]
     const matrices = [q, k, v].every(t => t.rank >= 2)
     if (!matrices || last(q, 1) !== last(k, 1) || last(k, 2) !== last(v, 2)) throw new ShapeError(attentionOp, inputs)
@@ -45,18 +45,17 @@ export const attentionOp: Op<Attrs> = {
     const batch = scores && broadcastShapes(scores, lead(v))
     if (batch === null) throw new ShapeError(attentionOp, inputs, 'the batch axes do not broadcast')
     const seen = [...scores!, last(q, 2)!, last(k, 2)!]
-    for (const [name, t] of Object.entries(optional(inputs as Inputs, attrs))) {
+    for (const [name, t] of Object.entries(optional(inputs, attrs))) {
       if (t !== undefined && !sameShape(broadcastShapes(t.shape, seen) ?? [], seen)) {
         throw new ShapeError(attentionOp, inputs, `the ${name} does not broadcast to the scores [${seen}]`)
       }
     }
     return { shape: [...batch, last(q, 2)!, last(v, 1)!], dtype: commonDType(attentionOp, inputs) }
   },
-  run: ([q, k, v, ...rest], attrs) => attend([q!, k!, v!, ...rest], attrs) as Dense,
+  run: ([q, k, v, ...rest], attrs) => attend([q, k, v, ...rest], attrs) as Dense,
   // The pattern of the run is frozen: attention is linear in the values.
-  gate: ([q, k, v, ...rest], attrs, at) =>
-    attend([at.value(q!), at.value(k!), v!, ...rest.map(t => at.value(t))], attrs),
-  body: (inputs, attrs) => attend(inputs as Inputs, attrs),
+  gate: ([q, k, v, ...rest], attrs, at) => attend([at.value(q), at.value(k), v, ...rest.map(t => at.value(t))], attrs),
+  body: (inputs, attrs) => attend(inputs, attrs),
 }
 
 const lead = (t: Tensor) => t.shape.slice(0, -2)

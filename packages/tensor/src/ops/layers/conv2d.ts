@@ -8,7 +8,7 @@ import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { broadcastShapes, endsWith } from '../../core/shape.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import type { Binary, Op, Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { bilinear, runItems } from '../structure/builders.js'
 import { reshape } from '../structure/reshape.js'
@@ -25,13 +25,13 @@ function convolution(
   name: Kernel,
   signature: string,
   dims: readonly [a: Dims, b: Dims, out: Dims],
-  vjp: NonNullable<Op<Conv2dGeometry>['vjp']>,
-): Op<Conv2dGeometry> {
-  const self: Op<Conv2dGeometry> = bilinear<Conv2dGeometry>({
+  vjp: NonNullable<Op<Conv2dGeometry, Binary>['vjp']>,
+): Op<Conv2dGeometry, Binary> {
+  const self: Op<Conv2dGeometry, Binary> = bilinear<Conv2dGeometry>({
     name,
     signature,
     infer(inputs, g) {
-      const [a, b] = inputs as [Tensor, Tensor]
+      const [a, b] = inputs
       const [p, q, out] = dims.map(d => d(g))
       const lead = broadcastShapes(a.shape.slice(0, -4), b.shape.slice(0, -4))
       if (lead === null || !endsWith(a.shape, p!) || !endsWith(b.shape, q!)) {
@@ -40,7 +40,7 @@ function convolution(
       return { shape: [...lead, ...out!], dtype: commonDType(self, inputs) }
     },
     run(inputs, g, type) {
-      const kernel = kernelOf(inputs[0]!.backend, name, reference[name])
+      const kernel = kernelOf(inputs[0].backend, name, reference[name])
       return runItems(name, inputs, 4, type, (a, b, out) => kernel(g, a, b, out))
     },
     vjp: (applied, c) =>
@@ -55,31 +55,31 @@ const weight = (g: Conv2dGeometry) => [g.outChannels, g.inChannels / g.groups, g
 const output = (g: Conv2dGeometry) => [g.batch, g.outChannels, g.outH, g.outW]
 
 // ⟨ȳ, x ∗ w⟩ is linear in each of ȳ, x, w: the three ops are one another's adjoints.
-export const conv2dOp: Op<Conv2dGeometry> = convolution(
+export const conv2dOp: Op<Conv2dGeometry, Binary> = convolution(
   'conv2d',
   '[b,c,h,w], [o,i,p,q] -> [b,o,u,v]',
   [input, weight, output],
   ({ inputs: [x, w], attrs, wants }, c) => [
-    wants[0] ? apply(conv2dInputGradOp, [c, w!], attrs) : null,
-    wants[1] ? apply(conv2dWeightGradOp, [x!, c], attrs) : null,
+    wants[0] ? apply(conv2dInputGradOp, [c, w], attrs) : null,
+    wants[1] ? apply(conv2dWeightGradOp, [x, c], attrs) : null,
   ],
 )
-export const conv2dInputGradOp: Op<Conv2dGeometry> = convolution(
+export const conv2dInputGradOp: Op<Conv2dGeometry, Binary> = convolution(
   'conv2dInputGrad',
   '[b,o,u,v], [o,i,p,q] -> [b,c,h,w]',
   [output, weight, input],
   ({ inputs: [y, w], attrs, wants }, c) => [
-    wants[0] ? apply(conv2dOp, [c, w!], attrs) : null,
-    wants[1] ? apply(conv2dWeightGradOp, [c, y!], attrs) : null,
+    wants[0] ? apply(conv2dOp, [c, w], attrs) : null,
+    wants[1] ? apply(conv2dWeightGradOp, [c, y], attrs) : null,
   ],
 )
-export const conv2dWeightGradOp: Op<Conv2dGeometry> = convolution(
+export const conv2dWeightGradOp: Op<Conv2dGeometry, Binary> = convolution(
   'conv2dWeightGrad',
   '[b,c,h,w], [b,o,u,v] -> [o,i,p,q]',
   [input, output, weight],
   ({ inputs: [x, y], attrs, wants }, c) => [
-    wants[0] ? apply(conv2dInputGradOp, [y!, c], attrs) : null,
-    wants[1] ? apply(conv2dOp, [x!, c], attrs) : null,
+    wants[0] ? apply(conv2dInputGradOp, [y, c], attrs) : null,
+    wants[1] ? apply(conv2dOp, [x, c], attrs) : null,
   ],
 )
 

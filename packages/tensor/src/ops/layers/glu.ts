@@ -1,7 +1,7 @@
 import { ShapeError } from '../../core/errors.js'
 import { apply } from '../../core/op.js'
 import { fromEnd } from '../../core/shape.js'
-import type { Dense, Op, Tensor } from '../../core/tensor.js'
+import type { Binary, Dense, Op, Tensor } from '../../core/tensor.js'
 import { mul, mulOp } from '../arithmetic/mul.js'
 import { gelu } from '../functions/gelu.js'
 import { geluTanh } from '../functions/geluTanh.js'
@@ -14,14 +14,14 @@ import { narrow } from '../structure/slice.js'
 export type GateFunction = 'sigmoid' | 'gelu' | 'geluTanh' | 'relu' | 'silu' | 'identity'
 const functions: Record<GateFunction, (x: Tensor) => Tensor> = { sigmoid, gelu, geluTanh, relu, silu, identity: x => x }
 
-export const gluOp: Op<{ gate: GateFunction }> = {
+export const gluOp: Op<{ gate: GateFunction }, Binary> = {
   name: 'glu',
   signature: '[...], [...] -> [...]',
   infer: inputs => mulOp.infer(inputs, undefined),
-  run: ([a, b], { gate }) => mul(a!, functions[gate](b!)) as Dense,
+  run: ([a, b], { gate }) => mul(a, functions[gate](b)) as Dense,
   // The gate factor is frozen at the run, unless paths run through it alone.
-  gate: ([a, b], { gate }, at) => mul(a!, functions[gate](at.has(a!) ? at.value(b!) : b!)),
-  body: ([a, b], { gate }) => mul(a!, functions[gate](b!)),
+  gate: ([a, b], { gate }, at) => mul(a, functions[gate](at.has(a) ? at.value(b) : b)),
+  body: ([a, b], { gate }) => mul(a, functions[gate](b)),
 }
 
 /** Gated product a ⊙ g(b), g a sigmoid by default. Paths run through a; the factor g(b) is a gate, frozen. */

@@ -59,7 +59,7 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])(
         const product = linear(X, W, B)
         const y = phi(product)
         expect(calls).toEqual(['linear'])
-        // The product is still there for who asks.
+        // The product can still be read.
         expect(values(y)).toEqual(values(phi(add(product, 0))))
       })
     })

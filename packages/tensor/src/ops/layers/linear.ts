@@ -5,7 +5,7 @@ import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { apply, commonDType } from '../../core/op.js'
 import { sizeOf } from '../../core/shape.js'
-import { type Applied, Dense, type Op, type Tensor } from '../../core/tensor.js'
+import { Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { addAlignedOp } from '../arithmetic/addAligned.js'
 import { matmul } from '../arithmetic/matmul.js'
@@ -13,49 +13,51 @@ import { reshape, reshapeLast } from '../structure/reshape.js'
 import { narrow } from '../structure/slice.js'
 import { unbroadcast } from '../structure/sum.js'
 
+type Inputs = readonly [x: Tensor, weight: Tensor, ...bias: Tensor[]]
+
 interface Attrs {
   /** Rank of an item of a stack `[..., orders, ...item]`, whose order 0 alone gets the bias; absent: all rows do. */
   readonly stackOf?: number
 }
 
-export const linearOp: Op<Attrs> = {
+export const linearOp: Op<Attrs, Inputs> = {
   name: 'linear',
   signature: '[...,in], [out,in], [out] -> [...,out]',
   infer(inputs, { stackOf = -1 }) {
     const [x, w, b] = inputs
-    const n = w!.shape[0]!
-    const fits = w!.rank === 2 && x!.rank > Math.max(0, stackOf) && x!.shape[x!.rank - 1] === w!.shape[1]
+    const n = w.shape[0]!
+    const fits = w.rank === 2 && x.rank > Math.max(0, stackOf) && x.shape[x.rank - 1] === w.shape[1]
     if (!fits || (b !== undefined && (b.rank !== 1 || b.shape[0] !== n))) throw new ShapeError(linearOp, inputs)
-    if (x!.shape[x!.rank - stackOf - 1] === 0) throw new ShapeError(linearOp, inputs, 'a stack of no orders')
-    return { shape: [...x!.shape.slice(0, -1), n], dtype: commonDType(linearOp, inputs) }
+    if (x.shape[x.rank - stackOf - 1] === 0) throw new ShapeError(linearOp, inputs, 'a stack of no orders')
+    return { shape: [...x.shape.slice(0, -1), n], dtype: commonDType(linearOp, inputs) }
   },
   run([x, w, b], attrs, type) {
-    const pending = product([x!, w!, b], attrs)
-    return new Dense(type.shape, type.dtype, x!.backend, pending, 'linear')
+    const pending = product([x, w, b], attrs)
+    return new Dense(type.shape, type.dtype, x.backend, pending, 'linear')
   },
-  vjp({ inputs: [x, w, b], output, attrs: { stackOf }, wants }: Applied<Attrs>, c) {
+  vjp({ inputs: [x, w, b], output, attrs: { stackOf }, wants }, c) {
     const rank = output.rank
-    const rows = (t: Tensor) => reshapeLast(t, rank, [sizeOf(x!.shape.slice(0, -1)), t.shape[t.rank - 1]!])
+    const rows = (t: Tensor) => reshapeLast(t, rank, [sizeOf(x.shape.slice(0, -1)), t.shape[t.rank - 1]!])
     const biased = () => (stackOf === undefined ? c : narrow(c, -stackOf - 1, 0, 1))
     return [
-      wants[0] ? matmul(c, w!) : null,
-      wants[1] ? matmul(rows(c), rows(x!), true, false) : null,
+      wants[0] ? matmul(c, w) : null,
+      wants[1] ? matmul(rows(c), rows(x), true, false) : null,
       b === undefined ? null : wants[2] ? unbroadcast(biased(), rank, b.shape) : null,
     ]
   },
   // The op of a stack, where only x is one.
   series([x, w, b], attrs, at) {
-    if (at.has(w!) || (b !== undefined && at.has(b)) || attrs.stackOf !== undefined) {
-      return body([x!, ...rest(w!, b)], attrs)
+    if (at.has(w) || (b !== undefined && at.has(b)) || attrs.stackOf !== undefined) {
+      return body(inputsOf(x, w, b), attrs)
     }
-    return at.series(apply(linearOp, [at.stack(x!), ...rest(w!, b)], { stackOf: x!.rank }))
+    return at.series(apply(linearOp, inputsOf(at.stack(x), w, b), { stackOf: x.rank }))
   },
   gate([x, w, b], attrs, at) {
-    if (at.has(w!) || (b !== undefined && at.has(b)) || attrs.stackOf !== undefined) {
-      return body([x!, ...rest(w!, b)], attrs)
+    if (at.has(w) || (b !== undefined && at.has(b)) || attrs.stackOf !== undefined) {
+      return body(inputsOf(x, w, b), attrs)
     }
-    const value = apply(linearOp, [at.value(x!), ...rest(w!, b)], attrs)
-    return at.paths(value, apply(linearOp, [at.stack(x!), ...rest(w!, b)], { stackOf: x!.rank }))
+    const value = apply(linearOp, inputsOf(at.value(x), w, b), attrs)
+    return at.paths(value, apply(linearOp, inputsOf(at.stack(x), w, b), { stackOf: x.rank }))
   },
 }
 
@@ -96,10 +98,10 @@ function product([x, w, b]: readonly [Dense, Dense, Dense | undefined], { stackO
   }
 }
 
-const rest = (w: Tensor, b: Tensor | undefined): Tensor[] => (b === undefined ? [w] : [w, b])
+const inputsOf = (x: Tensor, w: Tensor, b: Tensor | undefined): Inputs => (b === undefined ? [x, w] : [x, w, b])
 
-function body([x, w, b]: readonly Tensor[], { stackOf }: Attrs): Tensor {
-  const y = x!.rank === 1 ? matmul(w!, x!) : matmul(x!, w!, false, true)
+function body([x, w, b]: Inputs, { stackOf }: Attrs): Tensor {
+  const y = x.rank === 1 ? matmul(w, x) : matmul(x, w, false, true)
   if (b === undefined) return y
   if (stackOf === undefined) return add(y, b)
   const bias = reshape(b, [...new Array<number>(stackOf).fill(1), b.shape[0]!])
@@ -108,5 +110,5 @@ function body([x, w, b]: readonly Tensor[], { stackOf }: Attrs): Tensor {
 
 /** x Wᵀ + b, with W [out,in] and b [out] as PyTorch lays them out; b may be absent. */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  return apply(linearOp, [x, ...rest(weight, bias)], {})
+  return apply(linearOp, inputsOf(x, weight, bias), {})
 }

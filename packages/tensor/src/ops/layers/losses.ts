@@ -5,7 +5,7 @@ import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { endsWith, sameShape, sizeOf } from '../../core/shape.js'
-import { allocate, type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
+import { allocate, type Binary, type Dense, fromData, type Op, type Tensor, type Ternary } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { affine } from '../arithmetic/affine.js'
 import { div } from '../arithmetic/div.js'
@@ -15,87 +15,88 @@ import { neg } from '../arithmetic/neg.js'
 import { sub } from '../arithmetic/sub.js'
 import { meanSquare } from '../arithmetic/sumSquares.js'
 import { logSoftmax } from '../functions/logSoftmax.js'
-import { rowsOf, softmax } from '../functions/softmax.js'
+import { rowsOf } from '../functions/rows.js'
+import { softmax } from '../functions/softmax.js'
 import { gather, gatherOp } from '../structure/gather.js'
 import { expandDims, reshape, reshapeLast } from '../structure/reshape.js'
 import { broadcastLast, sum } from '../structure/sum.js'
 import { where } from '../structure/where.js'
 
-export const crossEntropyOp: Op = {
+export const crossEntropyOp: Op<void, Binary> = {
   name: 'crossEntropy',
   signature: '[...,classes], i32[...] -> []',
   infer(inputs) {
-    const [logits, labels] = inputs as [Tensor, Tensor]
+    const [logits, labels] = inputs
     const fits = logits.rank === labels.rank + 1 && labels.shape.every((n, i) => n === logits.shape[i])
     if (!fits || labels.dtype !== 'i32') throw new ShapeError(crossEntropyOp, inputs, 'one i32 label for every row')
     if (labels.size === 0) throw new ShapeError(crossEntropyOp, inputs, 'the batch is empty')
     return { shape: [], dtype: commonDType(crossEntropyOp, [logits]) }
   },
   run([logits, labels], _, type) {
-    const [rows, classes] = rowsOf(logits!.shape)
-    checkedLabels(labels!, classes)
-    const losses = allocate(logits!.backend, [rows], type.dtype, 'crossEntropy')
-    kernelOf(logits!.backend, 'crossEntropy', reference.crossEntropy)(
+    const [rows, classes] = rowsOf(logits.shape)
+    checkedLabels(labels, classes)
+    const losses = allocate(logits.backend, [rows], type.dtype, 'crossEntropy')
+    kernelOf(logits.backend, 'crossEntropy', reference.crossEntropy)(
       rows,
       classes,
-      logits!.buffer,
-      labels!.buffer,
+      logits.buffer,
+      labels.buffer,
       losses.buffer,
     )
     return mean(losses) as Dense
   },
   vjp: ({ inputs: [logits, labels] }, c) => [
-    apply(crossEntropyGradOp, [logits!, labels!, shares(c, labels!)], undefined),
+    apply(crossEntropyGradOp, [logits, labels, shares(c, labels)], undefined),
     null,
   ],
   gate: 'take path sums of the logits',
   body([logits, labels]) {
-    const places = placesOf(labels!, logits!.shape[logits!.rank - 1]!)
-    const flat = reshape(logSoftmax(logits!), [-1])
+    const places = placesOf(labels, logits.shape[logits.rank - 1]!)
+    const flat = reshape(logSoftmax(logits), [-1])
     return neg(mean(apply(gatherOp, [flat, places], { axis: -1, length: flat.size, inside: true })))
   },
 }
 
-/** What each row gets of a cotangent of the mean over rows. */
+/** Each row's share of a cotangent of the mean over rows. */
 function shares(c: Tensor, labels: Tensor): Tensor {
   const single = labels.shape.map(() => 1)
   return broadcastLast(reshapeLast(affine(c, 1 / labels.size, 0), 0, single), labels.shape)
 }
 
 /** ȳ ↦ ȳ (softmax(x) − [j = label]) for one ȳ a row, under leading axes of ȳ. */
-export const crossEntropyGradOp: Op = {
+export const crossEntropyGradOp: Op<void, Ternary> = {
   name: 'crossEntropyGrad',
   signature: '[...,classes], i32[...], [...] -> [...,classes]',
   infer(inputs) {
-    const [logits, labels, c] = inputs as [Tensor, Tensor, Tensor]
+    const [logits, labels, c] = inputs
     const fits = sameShape(labels.shape, logits.shape.slice(0, -1)) && endsWith(c.shape, labels.shape)
     if (logits.rank === 0 || !fits || labels.dtype !== 'i32') throw new ShapeError(crossEntropyGradOp, inputs)
     const lead = c.shape.slice(0, c.rank - labels.rank)
     return { shape: [...lead, ...logits.shape], dtype: commonDType(crossEntropyGradOp, [logits, c]) }
   },
   run([logits, labels, c], _, type) {
-    const [rows, classes] = rowsOf(logits!.shape)
-    checkedLabels(labels!, classes)
-    const out = allocate(logits!.backend, type.shape, type.dtype, 'crossEntropyGrad')
-    const lead = sizeOf(c!.shape.slice(0, c!.rank - labels!.rank))
-    kernelOf(logits!.backend, 'crossEntropyGrad', reference.crossEntropyGrad)(
+    const [rows, classes] = rowsOf(logits.shape)
+    checkedLabels(labels, classes)
+    const out = allocate(logits.backend, type.shape, type.dtype, 'crossEntropyGrad')
+    const lead = sizeOf(c.shape.slice(0, c.rank - labels.rank))
+    kernelOf(logits.backend, 'crossEntropyGrad', reference.crossEntropyGrad)(
       lead,
       rows,
       classes,
-      logits!.buffer,
-      labels!.buffer,
-      c!.buffer,
+      logits.buffer,
+      labels.buffer,
+      c.buffer,
       out.buffer,
     )
     return out
   },
   gate: 'it is used by derivatives only',
   body([logits, labels, c]) {
-    const chosen = oneHot(labels!, logits!)
-    const p = softmax(logits!)
+    const chosen = oneHot(labels, logits)
+    const p = softmax(logits)
     // p − 1 of the label as the sum of the other probabilities, which is accurate where p rounds to 1
     const others = neg(sum(where(chosen, 0, p), -1, true))
-    return mul(expandDims(c!, -1), where(chosen, others, p))
+    return mul(expandDims(c, -1), where(chosen, others, p))
   },
 }
 
@@ -160,7 +161,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
   const logP = reshape(logSoftmax(logits), [labels.size, classes])
   const flat = reshape(logP, [-1])
   const picked = apply(gatherOp, [flat, placesOf(safe, classes)], { axis: -1, length: flat.size, inside: true })
-  // What is ignored is left out before it is summed: 0·∞ is NaN.
+  // Ignored rows are left out before the sum: 0·∞ is NaN.
   const weightOfRow = classWeights === undefined ? rows : where(rows, gather(classWeights, reshape(safe, [-1])), 0)
   const own = sum(mul(where(rows, picked, 0), weightOfRow))
   const spread = () => {
@@ -171,11 +172,11 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
   return neg(div(total, sum(weightOfRow)))
 }
 
-export const mseOp: Op = {
+export const mseOp: Op<void, Binary> = {
   name: 'mse',
   signature: '[...], [...] -> []',
   infer(inputs) {
-    const [a, b] = inputs as [Tensor, Tensor]
+    const [a, b] = inputs
     if (a.size === 0 || a.rank !== b.rank || a.shape.some((n, i) => n !== b.shape[i])) {
       throw new ShapeError(mseOp, inputs, 'prediction and target must have one shape and not be empty')
     }
@@ -186,8 +187,8 @@ export const mseOp: Op = {
   body: squaredError,
 }
 
-function squaredError([a, b]: readonly Tensor[]): Tensor {
-  return meanSquare(sub(a!, b!))
+function squaredError([a, b]: Binary): Tensor {
+  return meanSquare(sub(a, b))
 }
 
 /** Mean of the squared differences of two tensors of one shape. A scalar []. */

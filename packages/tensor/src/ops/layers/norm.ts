@@ -3,13 +3,13 @@ import { vjp } from '../../autodiff/reverse.js'
 import { full } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, commonDType, like } from '../../core/op.js'
-import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
+import { apply, commonDType, each, like } from '../../core/op.js'
+import { allocate, type Binary, type Dense, type Op, type Tensor, type Ternary } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mean } from '../arithmetic/mean.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
-import { rowsOf } from '../functions/softmax.js'
+import { rowsOf } from '../functions/rows.js'
 import { checkedEps, normalised } from './normalise.js'
 
 interface Attrs {
@@ -25,24 +25,24 @@ function hat(x: Tensor, run: Tensor, eps: number, centre: (x: Tensor) => Tensor)
 }
 const itself = (x: Tensor): Tensor => x
 
-const parameters = (inputs: readonly Tensor[]) =>
-  inputs.slice(1).every(p => p.rank === 1 && p.shape[0] === inputs[0]!.shape[inputs[0]!.rank - 1])
+const parameters = ([x, ...rest]: readonly [Tensor, ...Tensor[]]) =>
+  rest.every(p => p.rank === 1 && p.shape[0] === x.shape[x.rank - 1])
 
-export const layerNormOp: Op<Attrs> = {
+export const layerNormOp: Op<Attrs, Ternary> = {
   name: 'layerNorm',
   signature: '[...,n], [n], [n] -> [...,n]',
   infer(inputs) {
-    if (inputs[0]!.rank === 0 || !parameters(inputs)) throw new ShapeError(layerNormOp, inputs)
-    return { shape: inputs[0]!.shape, dtype: commonDType(layerNormOp, inputs) }
+    if (inputs[0].rank === 0 || !parameters(inputs)) throw new ShapeError(layerNormOp, inputs)
+    return { shape: inputs[0].shape, dtype: commonDType(layerNormOp, inputs) }
   },
   run([x, w, b], { eps }, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'layerNorm')
-    kernelOf(x!.backend, 'layerNorm', reference.layerNorm)(
+    const out = allocate(x.backend, type.shape, type.dtype, 'layerNorm')
+    kernelOf(x.backend, 'layerNorm', reference.layerNorm)(
       ...rowsOf(type.shape),
       eps,
-      x!.buffer,
-      w!.buffer,
-      b!.buffer,
+      x.buffer,
+      w.buffer,
+      b.buffer,
       out.buffer,
     )
     return out
@@ -50,64 +50,64 @@ export const layerNormOp: Op<Attrs> = {
   vjp(applied, c) {
     const { inputs, attrs } = applied
     if (!plain(inputs, c)) return composed(layerNormOp, inputs, attrs, c)
-    const [x, w] = inputs as Dense[]
-    const [gx, gw, gb] = (inputs as Dense[]).map(t => allocate(t.backend, t.shape, t.dtype, 'layerNorm'))
-    const [rows, n] = rowsOf(x!.shape)
-    kernelOf(x!.backend, 'layerNormGrad', reference.layerNormGrad)(
+    const [x, w] = inputs as readonly [Dense, Dense, Dense]
+    const [gx, gw, gb] = each(inputs, t => allocate(t.backend, t.shape, t.dtype, 'layerNorm'))
+    const [rows, n] = rowsOf(x.shape)
+    kernelOf(x.backend, 'layerNormGrad', reference.layerNormGrad)(
       rows,
       n,
       attrs.eps,
-      x!.buffer,
-      w!.buffer,
+      x.buffer,
+      w.buffer,
       (c as Dense).buffer,
-      gx!.buffer,
-      gw!.buffer,
-      gb!.buffer,
+      gx.buffer,
+      gw.buffer,
+      gb.buffer,
     )
-    return [gx!, gw!, gb!]
+    return [gx, gw, gb]
   },
   // The scale of the run is frozen; centring is linear.
-  gate: ([x, w, b], { eps }, at) => add(mul(hat(x!, at.value(x!), eps, centred), w!), b!),
-  body: ([x, w, b], { eps }) => add(mul(hat(x!, x!, eps, centred), w!), b!),
+  gate: ([x, w, b], { eps }, at) => add(mul(hat(x, at.value(x), eps, centred), w), b),
+  body: ([x, w, b], { eps }) => add(mul(hat(x, x, eps, centred), w), b),
 }
 
-export const rmsNormOp: Op<Attrs> = {
+export const rmsNormOp: Op<Attrs, Binary> = {
   name: 'rmsNorm',
   signature: '[...,n], [n] -> [...,n]',
   infer(inputs) {
-    if (inputs[0]!.rank === 0 || !parameters(inputs)) throw new ShapeError(rmsNormOp, inputs)
-    return { shape: inputs[0]!.shape, dtype: commonDType(rmsNormOp, inputs) }
+    if (inputs[0].rank === 0 || !parameters(inputs)) throw new ShapeError(rmsNormOp, inputs)
+    return { shape: inputs[0].shape, dtype: commonDType(rmsNormOp, inputs) }
   },
   run([x, w], { eps }, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'rmsNorm')
-    kernelOf(x!.backend, 'rmsNorm', reference.rmsNorm)(...rowsOf(type.shape), eps, x!.buffer, w!.buffer, out.buffer)
+    const out = allocate(x.backend, type.shape, type.dtype, 'rmsNorm')
+    kernelOf(x.backend, 'rmsNorm', reference.rmsNorm)(...rowsOf(type.shape), eps, x.buffer, w.buffer, out.buffer)
     return out
   },
   vjp(applied, c) {
     const { inputs, attrs } = applied
     if (!plain(inputs, c)) return composed(rmsNormOp, inputs, attrs, c)
-    const [x, w] = inputs as Dense[]
-    const [gx, gw] = (inputs as Dense[]).map(t => allocate(t.backend, t.shape, t.dtype, 'rmsNorm'))
-    const [rows, n] = rowsOf(x!.shape)
-    kernelOf(x!.backend, 'rmsNormGrad', reference.rmsNormGrad)(
+    const [x, w] = inputs as readonly [Dense, Dense]
+    const [gx, gw] = each(inputs, t => allocate(t.backend, t.shape, t.dtype, 'rmsNorm'))
+    const [rows, n] = rowsOf(x.shape)
+    kernelOf(x.backend, 'rmsNormGrad', reference.rmsNormGrad)(
       rows,
       n,
       attrs.eps,
-      x!.buffer,
-      w!.buffer,
+      x.buffer,
+      w.buffer,
       (c as Dense).buffer,
-      gx!.buffer,
-      gw!.buffer,
+      gx.buffer,
+      gw.buffer,
     )
-    return [gx!, gw!]
+    return [gx, gw]
   },
-  gate: ([x, w], { eps }, at) => mul(hat(x!, at.value(x!), eps, itself), w!),
-  body: ([x, w], { eps }) => mul(hat(x!, x!, eps, itself), w!),
+  gate: ([x, w], { eps }, at) => mul(hat(x, at.value(x), eps, itself), w),
+  body: ([x, w], { eps }) => mul(hat(x, x, eps, itself), w),
 }
 
 /** Whether a fused backward kernel applies: numbers only, and no leading axes on the cotangent. */
-const plain = (inputs: readonly Tensor[], c: Tensor) =>
-  c.level === 0 && c.rank === inputs[0]!.rank && inputs.every(t => t.level === 0)
+const plain = (inputs: readonly [Tensor, ...Tensor[]], c: Tensor) =>
+  c.level === 0 && c.rank === inputs[0].rank && inputs.every(t => t.level === 0)
 
 const composed = (op: Op<Attrs>, inputs: readonly Tensor[], attrs: Attrs, c: Tensor): readonly Tensor[] =>
   vjp<readonly Tensor[]>(xs => op.body!(xs, attrs), inputs).pullback(c)

@@ -13,6 +13,7 @@ import {
   tensor,
   vjp,
 } from '../../index.js'
+import { like } from '../../internals.js'
 
 describe.each([js(), wasm()])('norms of rows whose squares do not fit, on $name', backend => {
   const hat = Math.sqrt(1.5)
@@ -22,14 +23,7 @@ describe.each([js(), wasm()])('norms of rows whose squares do not fit, on $name'
     ['rmsNorm', (x: Tensor) => rmsNorm(x, undefined, 0), [r, 2 * r, 3 * r], [3]],
     [
       'batchNorm',
-      (x: Tensor) =>
-        batchNorm(
-          x,
-          full([1], 1, { dtype: x.dtype, backend: x.backend }),
-          full([1], 0, { dtype: x.dtype, backend: x.backend }),
-          undefined,
-          0,
-        ),
+      (x: Tensor) => batchNorm(x, full([1], 1, like(x)), full([1], 0, like(x)), undefined, 0),
       [-hat, 0, hat],
       [3, 1],
     ],

@@ -1,3 +1,4 @@
+import type { DType } from '@unravel/kernels'
 import { type Dense, fromData, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mul } from '../arithmetic/mul.js'
@@ -45,14 +46,25 @@ export function checkedEps(op: string, eps: number): { eps: number } {
 /** The numbers of the run itself, which come first: order 0 of series, values of paths. */
 const numbers = (t: Tensor) => (t.dense()[0] as Dense).dataSync().subarray(0, t.size)
 
+/** Whether a variance has lost digits, or its powers may: derivatives take it to that of 3/2, and higher ones beyond. */
+function outsideOf(dtype: DType): (variance: number) => boolean {
+  const most = dtype === 'f32' ? 1e20 : 1e200
+  return v => !(v >= 1 / most && v <= most)
+}
+
+/** Whether all variances, with eps, are of a size that what is normalised by them has all its digits. */
+export function inRange(variance: Dense, eps: number): boolean {
+  const outside = outsideOf(variance.dtype)
+  return !numbers(variance).some(v => outside(v + eps))
+}
+
 /** The power of two that brings the largest number of every group near 1, where the variance is out of range; null where none
  *  is, and on devices that are not to be waited for. */
 function powers(variance: Tensor, run: Tensor, axes: readonly number[], eps: number): Dense | null {
   const { backend, dtype } = run
   if (backend.name !== 'js' && backend.name !== 'wasm') return null
-  // Derivatives take the variance to the power of 3/2, and higher ones beyond.
-  const [most, limit] = dtype === 'f32' ? [1e20, 126] : [1e200, 1022]
-  const outside = (v: number) => !(v >= 1 / most && v <= most)
+  const limit = dtype === 'f32' ? 126 : 1022
+  const outside = outsideOf(dtype)
   const found = numbers(variance)
   if (!found.some(outside)) return null
   const largest = new Float64Array(found.length).fill(Math.sqrt(eps))

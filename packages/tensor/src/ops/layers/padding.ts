@@ -50,7 +50,7 @@ export function sidesOf(
   return [[v, v], [h, h]] // biome-ignore format: two axes
 }
 
-/** What both sides of an axis have, which kernels pad themselves. */
+/** The padding that both sides of an axis have, which kernels add themselves. */
 export const common = ([before, after]: Sides): number => Math.min(before, after)
 
 /** x with the zeros around its last two axes that one side has and the other has not. */

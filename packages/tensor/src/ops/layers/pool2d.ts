@@ -5,7 +5,7 @@ import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { endsWith, sizeOf } from '../../core/shape.js'
-import { allocate, type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
+import { allocate, type Dense, fromData, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { mul } from '../arithmetic/mul.js'
 import { linear } from '../structure/builders.js'
 import { gatherOp } from '../structure/gather.js'
@@ -29,30 +29,30 @@ const pooled = (w: Window) => [w.outH, w.outW]
 const geometry = (x: Tensor, w: Window): Pool2dGeometry => ({ ...w, planes: sizeOf(lead(x)) })
 
 /** For every window the index into x of its largest element: the gate of max pooling. */
-export const maxPool2dIndicesOp: Op<Window> = {
+export const maxPool2dIndicesOp: Op<Window, Unary> = {
   name: 'maxPool2dIndices',
   signature: '[...,h,w] -> i32[...,u,v]',
   infer: (inputs, w) => {
     commonDType(maxPool2dIndicesOp, inputs)
-    return { shape: replaced(maxPool2dIndicesOp, inputs[0]!, full(w), pooled(w)), dtype: 'i32' }
+    return { shape: replaced(maxPool2dIndicesOp, inputs[0], full(w), pooled(w)), dtype: 'i32' }
   },
   run([x], w, type) {
-    const out = allocate(x!.backend, type.shape, 'i32', 'maxPool2d')
-    kernelOf(x!.backend, 'maxPool2dIndices', reference.maxPool2dIndices)(geometry(x!, w), x!.buffer, out.buffer)
+    const out = allocate(x.backend, type.shape, 'i32', 'maxPool2d')
+    kernelOf(x.backend, 'maxPool2dIndices', reference.maxPool2dIndices)(geometry(x, w), x.buffer, out.buffer)
     return out
   },
 }
 
 /** Selects the largest elements; series and paths select what the run selected. */
-export const maxPool2dOp: Op<Window> = {
+export const maxPool2dOp: Op<Window, Unary> = {
   name: 'maxPool2d',
   signature: '[b,c,h,w] -> [b,c,u,v]',
   infer: (inputs, w) => ({
-    shape: replaced(maxPool2dOp, inputs[0]!, full(w), pooled(w)),
+    shape: replaced(maxPool2dOp, inputs[0], full(w), pooled(w)),
     dtype: commonDType(maxPool2dOp, inputs),
   }),
-  run: ([x], w) => select(x!, w) as Dense,
-  body: ([x], w) => select(x!, w),
+  run: ([x], w) => select(x, w) as Dense,
+  body: ([x], w) => select(x, w),
 }
 
 const select = (x: Tensor, w: Window): Tensor =>
@@ -62,31 +62,31 @@ const select = (x: Tensor, w: Window): Tensor =>
     inside: true,
   })
 
-export const avgPool2dOp: Op<Window> = linear<Window>({
+export const avgPool2dOp: Op<Window, Unary> = linear<Window>({
   name: 'avgPool2d',
   signature: '[...,h,w] -> [...,u,v]',
   infer: (inputs, w) => ({
-    shape: replaced(avgPool2dOp, inputs[0]!, full(w), pooled(w)),
+    shape: replaced(avgPool2dOp, inputs[0], full(w), pooled(w)),
     dtype: commonDType(avgPool2dOp, inputs),
   }),
   run([x], w, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'avgPool2d')
-    kernelOf(x!.backend, 'avgPool2d', reference.avgPool2d)(geometry(x!, w), x!.buffer, out.buffer)
+    const out = allocate(x.backend, type.shape, type.dtype, 'avgPool2d')
+    kernelOf(x.backend, 'avgPool2d', reference.avgPool2d)(geometry(x, w), x.buffer, out.buffer)
     return out
   },
   vjp: ({ attrs }, c) => apply(avgPool2dGradOp, [c], attrs),
 })
 
-export const avgPool2dGradOp: Op<Window> = linear<Window>({
+export const avgPool2dGradOp: Op<Window, Unary> = linear<Window>({
   name: 'avgPool2dGrad',
   signature: '[...,u,v] -> [...,h,w]',
   infer: (inputs, w) => ({
-    shape: replaced(avgPool2dGradOp, inputs[0]!, pooled(w), full(w)),
+    shape: replaced(avgPool2dGradOp, inputs[0], pooled(w), full(w)),
     dtype: commonDType(avgPool2dGradOp, inputs),
   }),
   run([y], w, type) {
-    const out = allocate(y!.backend, type.shape, type.dtype, 'avgPool2dGrad')
-    kernelOf(y!.backend, 'avgPool2dGrad', reference.avgPool2dGrad)(geometry(y!, w), y!.buffer, out.buffer)
+    const out = allocate(y.backend, type.shape, type.dtype, 'avgPool2dGrad')
+    kernelOf(y.backend, 'avgPool2dGrad', reference.avgPool2dGrad)(geometry(y, w), y.buffer, out.buffer)
     return out
   },
   vjp: ({ attrs }, c) => apply(avgPool2dOp, [c], attrs),

@@ -1,6 +1,6 @@
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
-import { backendOf } from '../../core/op.js'
+import { alias, backendOf } from '../../core/op.js'
 import { fromData, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mul } from '../arithmetic/mul.js'
@@ -56,8 +56,8 @@ export function resize(x: Tensor, size: readonly number[], options: ResizeOption
   if (x.rank < 3 || size.length !== x.rank - 2 || size.some(n => !Number.isSafeInteger(n) || n < 1)) {
     throw refuse(`cannot become [b,c,${size}]`)
   }
-  if (x.shape.slice(2).includes(0)) throw refuse('there is nothing to resample')
-  return size.reduce((t, to, d) => {
+  if (x.shape.slice(2).includes(0)) throw refuse('an axis of length 0 cannot be resampled')
+  const y = size.reduce((t, to, d) => {
     const axis = d + 2
     const from = t.shape[axis]!
     if (from === to) return t
@@ -76,6 +76,7 @@ export function resize(x: Tensor, size: readonly number[], options: ResizeOption
       mul(pick(t, high, axis), weights(toHigh)),
     )
   }, x)
+  return y === x ? alias('resize', x) : y
 }
 
 /** Which channels become the pixels of a block: depth–column–row (TensorFlow, ONNX's default) or column–row–depth

@@ -1,6 +1,6 @@
 import { zeros } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply, commonDType, like } from '../../core/op.js'
+import { alias, apply, commonDType, each, like } from '../../core/op.js'
 import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { expandDims, reshape } from './reshape.js'
@@ -56,9 +56,9 @@ export const concatOp: Op<{ axis: number }> = {
 }
 
 /** Stacks with equally many orders. */
-export function evenly(stacks: readonly Tensor[]): Tensor[] {
+export function evenly<S extends readonly Tensor[]>(stacks: S) {
   const stored = stacks.reduce((most, s) => Math.max(most, s.shape[0]!), 0)
-  return stacks.map(s => padded(s, stored))
+  return each(stacks, s => padded(s, stored))
 }
 
 /** Tensors one after the other along an axis they may differ in. */

@@ -1,12 +1,12 @@
 import { onesLike } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { pick } from './pick.js'
 import { embedOp } from './slice.js'
 import { where } from './where.js'
 
-/** What is around x: its mirror image without or with the edge itself, its edge, or x again; NumPy's words. */
+/** Values around x: its mirror image without or with the edge itself, its edge, or x again; NumPy's words. */
 export type PadMode = 'reflect' | 'symmetric' | 'edge' | 'wrap'
 
 /** Place p of an axis that goes on beyond its n elements, as one of them. */
@@ -31,13 +31,14 @@ export function pad(x: Tensor, widths: readonly (readonly [number, number])[], v
     if (place === undefined) {
       throw new RangeError(`pad: the mode is a number or one of ${Object.keys(continued).join(', ')}, got ${value}`)
     }
-    return widths.reduce((t, [before, after], axis) => {
+    const y = widths.reduce((t, [before, after], axis) => {
       const n = x.shape[axis]!
       if (before + after === 0) return t
       if (n === 0)
         throw new ShapeError({ name: 'pad', signature: '[...] -> [...]' }, [x], `axis ${axis} has no ${value}`)
       return pick(t, Array.from({ length: before + n + after }, (_, i) => place(i - before, n)), axis) // biome-ignore format: short
     }, x)
+    return y === x ? alias('pad', x) : y
   }
   const box = {
     begin: widths.map(w => w[0]),

@@ -1,5 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
+import { alias, apply } from '../../core/op.js'
 import { axesFromEnd, fromEnd } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
 import { concat } from './concat.js'
@@ -65,7 +65,7 @@ export function roll(x: Tensor, shift: number, axis?: number): Tensor {
   const at = fromEnd(axis, x.rank, 'roll')
   const n = x.shape[x.rank + at]!
   const first = n === 0 ? 0 : ((-shift % n) + n) % n
-  return first === 0 ? x : concat([narrow(x, at, first, n - first), narrow(x, at, 0, first)], at)
+  return first === 0 ? alias('roll', x) : concat([narrow(x, at, first, n - first), narrow(x, at, 0, first)], at)
 }
 
 function checkCounts(name: string, counts: readonly number[]): void {

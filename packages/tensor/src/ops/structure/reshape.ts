@@ -2,20 +2,20 @@ import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
 import { alias, apply } from '../../core/op.js'
 import { axesFromEnd, endsWith, fromEnd, sameShape, sizeOf } from '../../core/shape.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import type { Op, Tensor, Unary } from '../../core/tensor.js'
 import { linear } from './builders.js'
 
-export const reshapeOp: Op<{ from: Shape; to: Shape }> = linear<{ from: Shape; to: Shape }>({
+export const reshapeOp: Op<{ from: Shape; to: Shape }, Unary> = linear<{ from: Shape; to: Shape }>({
   name: 'reshape',
   signature: '[...] -> [...]',
   infer([x], { from, to }) {
     if (sizeOf(from) !== sizeOf(to)) {
-      throw new ShapeError(reshapeOp, [x!], `[${from}] has ${sizeOf(from)} elements, [${to}] has ${sizeOf(to)}`)
+      throw new ShapeError(reshapeOp, [x], `[${from}] has ${sizeOf(from)} elements, [${to}] has ${sizeOf(to)}`)
     }
-    if (!endsWith(x!.shape, from)) throw new ShapeError(reshapeOp, [x!], `the last axes must be [${from}]`)
-    return { shape: [...x!.shape.slice(0, x!.rank - from.length), ...to], dtype: x!.dtype }
+    if (!endsWith(x.shape, from)) throw new ShapeError(reshapeOp, [x], `the last axes must be [${from}]`)
+    return { shape: [...x.shape.slice(0, x.rank - from.length), ...to], dtype: x.dtype }
   },
-  run: ([x], _, type) => x!.share(type.shape, 0, 'reshape'),
+  run: ([x], _, type) => x.share(type.shape, 0, 'reshape'),
   vjp: ({ attrs: { from, to } }, c) => apply(reshapeOp, [c], { from: to, to: from }),
 })
 

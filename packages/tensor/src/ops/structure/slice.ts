@@ -2,7 +2,7 @@ import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
 import { alias, apply } from '../../core/op.js'
 import { endsWith, fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
-import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { allocate, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { linear } from './builders.js'
 
 /** Where a box of elements lies in the last axes of a tensor: index i of the box is begin + i·step of the tensor. */
@@ -35,16 +35,16 @@ function replaced(op: Op<Box>, x: Tensor, from: Shape, to: Shape) {
   return { shape: [...x.shape.slice(0, x.rank - from.length), ...to], dtype: x.dtype }
 }
 
-export const sliceOp: Op<Box> = linear<Box>({
+export const sliceOp: Op<Box, Unary> = linear<Box>({
   name: 'slice',
   signature: '[...] -> [...]',
-  infer: ([x], { from, size }) => replaced(sliceOp, x!, from, size),
+  infer: ([x], { from, size }) => replaced(sliceOp, x, from, size),
   run([x], box, type) {
-    const { offset, strides } = addresses(box, x!.shape)
-    if (isRun(box) && x!.rank === box.from.length) return x!.share(type.shape, offset, 'slice')
-    const out = allocate(x!.backend, type.shape, type.dtype, 'slice')
+    const { offset, strides } = addresses(box, x.shape)
+    if (isRun(box) && x.rank === box.from.length) return x.share(type.shape, offset, 'slice')
+    const out = allocate(x.backend, type.shape, type.dtype, 'slice')
     if (sizeOf(type.shape) > 0) {
-      x!.backend.kernels.copy(type.shape, x!.buffer, offset, strides, out.buffer, 0, stridesOf(type.shape))
+      x.backend.kernels.copy(type.shape, x.buffer, offset, strides, out.buffer, 0, stridesOf(type.shape))
     }
     return out
   },
@@ -52,16 +52,16 @@ export const sliceOp: Op<Box> = linear<Box>({
 })
 
 /** The adjoint of slice: the box in a tensor of zeros. */
-export const embedOp: Op<Box> = linear<Box>({
+export const embedOp: Op<Box, Unary> = linear<Box>({
   name: 'embed',
   signature: '[...] -> [...]',
-  infer: ([x], { from, size }) => replaced(embedOp, x!, size, from),
+  infer: ([x], { from, size }) => replaced(embedOp, x, size, from),
   run([x], box, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'embed')
-    const { kernels } = x!.backend
+    const out = allocate(x.backend, type.shape, type.dtype, 'embed')
+    const { kernels } = x.backend
     kernels.fill(0, out.buffer)
     const { offset, strides } = addresses(box, type.shape)
-    if (x!.size > 0) kernels.copy(x!.shape, x!.buffer, 0, stridesOf(x!.shape), out.buffer, offset, strides)
+    if (x.size > 0) kernels.copy(x.shape, x.buffer, 0, stridesOf(x.shape), out.buffer, offset, strides)
     return out
   },
   vjp: ({ attrs }, c) => apply(sliceOp, [c], attrs),

@@ -3,24 +3,24 @@ import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { apply, backendOf } from '../../core/op.js'
 import { fromEnd, sizeOf } from '../../core/shape.js'
-import { allocate, fromData, type Op, type Tensor } from '../../core/tensor.js'
+import { allocate, fromData, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { checkIndices, gatherOp } from './gather.js'
 import { reshape } from './reshape.js'
 import { narrow } from './slice.js'
 
-export const argsortOp: Op<{ axis: number; descending: boolean }> = {
+export const argsortOp: Op<{ axis: number; descending: boolean }, Unary> = {
   name: 'argsort',
   signature: '[...] -> i32[...]',
   infer(inputs, { axis }) {
-    const { shape, rank } = inputs[0]!
-    if (axis < -rank) throw new ShapeError(argsortOp, inputs, `there is no axis ${axis}`)
+    const { shape, rank } = inputs[0]
+    if (axis < -rank) throw new ShapeError(argsortOp, inputs, `axis ${axis} is out of range`)
     return { shape, dtype: 'i32' }
   },
   run([x], { axis, descending }, type) {
-    const out = allocate(x!.backend, type.shape, 'i32', 'argsort')
-    const at = x!.rank + axis
-    const [outer, inner] = [sizeOf(x!.shape.slice(0, at)), sizeOf(x!.shape.slice(at + 1))]
-    kernelOf(x!.backend, 'argsort', reference.argsort)(outer, x!.shape[at]!, inner, descending, x!.buffer, out.buffer)
+    const out = allocate(x.backend, type.shape, 'i32', 'argsort')
+    const at = x.rank + axis
+    const [outer, inner] = [sizeOf(x.shape.slice(0, at)), sizeOf(x.shape.slice(at + 1))]
+    kernelOf(x.backend, 'argsort', reference.argsort)(outer, x.shape[at]!, inner, descending, x.buffer, out.buffer)
     return out
   },
 }

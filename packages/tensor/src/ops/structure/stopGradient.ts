@@ -1,12 +1,12 @@
 import { alias, apply } from '../../core/op.js'
-import type { Op, Tensor } from '../../core/tensor.js'
+import type { Op, Tensor, Unary } from '../../core/tensor.js'
 
 /** No rule: every interpreter sees a constant (order 0 of a series, the value of a run). */
-export const stopGradientOp: Op = {
+export const stopGradientOp: Op<void, Unary> = {
   name: 'stopGradient',
   signature: '[...] -> [...]',
-  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
-  run: ([x], _, type) => x!.share(type.shape, 0, 'stopGradient'),
+  infer: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
+  run: ([x], _, type) => x.share(type.shape, 0, 'stopGradient'),
 }
 
 /** x, as a constant to derivatives, series and paths. */

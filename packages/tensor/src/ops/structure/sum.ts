@@ -2,7 +2,7 @@ import type { ReduceOp, Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
 import { alias, apply } from '../../core/op.js'
 import { axesFromEnd, broadcastShapes, broadcastStrides, checkedShape, sameShape, stridesOf } from '../../core/shape.js'
-import { allocate, type Dense, type Op, type Tensor } from '../../core/tensor.js'
+import { allocate, type Dense, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { linear } from './builders.js'
 import { reshapeLast } from './reshape.js'
 
@@ -12,9 +12,9 @@ export interface Axes {
   readonly keepdims: boolean
 }
 
-export function reducedShape(op: Op<Axes>, inputs: readonly Tensor[], { axes, keepdims }: Axes): number[] {
-  const x = inputs[0]!
-  if (axes.length > 0 && axes[0]! < -x.rank) throw new ShapeError(op, inputs, `there is no axis ${axes[0]}`)
+export function reducedShape(op: Op<Axes>, inputs: Unary, { axes, keepdims }: Axes): number[] {
+  const [x] = inputs
+  if (axes.length > 0 && axes[0]! < -x.rank) throw new ShapeError(op, inputs, `axis ${axes[0]} is out of range`)
   const gone = (i: number) => axes.includes(i - x.rank)
   return keepdims ? x.shape.map((n, i) => (gone(i) ? 1 : n)) : x.shape.filter((_, i) => !gone(i))
 }
@@ -41,12 +41,12 @@ export function unreduced(c: Tensor, x: Tensor, { axes, keepdims }: Axes): Tenso
   )
 }
 
-export const sumOp: Op<Axes> = linear<Axes>({
+export const sumOp: Op<Axes, Unary> = linear<Axes>({
   name: 'sum',
   signature: '[...] -> [...]',
-  infer: (inputs, attrs) => ({ shape: reducedShape(sumOp, inputs, attrs), dtype: inputs[0]!.dtype }),
-  run: ([x], attrs, type) => runReduce('sum', x!, attrs, type.shape),
-  vjp: ({ inputs: [x], attrs }, c) => broadcastLast(unreduced(c, x!, attrs), x!.shape),
+  infer: (inputs, attrs) => ({ shape: reducedShape(sumOp, inputs, attrs), dtype: inputs[0].dtype }),
+  run: ([x], attrs, type) => runReduce('sum', x, attrs, type.shape),
+  vjp: ({ inputs: [x], attrs }, c) => broadcastLast(unreduced(c, x, attrs), x.shape),
 })
 
 /** Sum over `axis` (one, several, or by default all). */
@@ -55,25 +55,25 @@ export function sum(x: Tensor, axis?: number | readonly number[], keepdims = fal
 }
 
 /** The last shape.length axes become `shape`; x has at least as many. */
-export const broadcastToOp: Op<{ shape: Shape }> = linear<{ shape: Shape }>({
+export const broadcastToOp: Op<{ shape: Shape }, Unary> = linear<{ shape: Shape }>({
   name: 'broadcastTo',
   signature: '[...] -> [...]',
   infer([x], { shape }) {
-    const lead = x!.shape.slice(0, x!.rank - shape.length)
-    const item = x!.shape.slice(lead.length)
+    const lead = x.shape.slice(0, x.rank - shape.length)
+    const item = x.shape.slice(lead.length)
     const wide = broadcastShapes(item, shape)
-    if (x!.rank < shape.length || wide === null || !sameShape(wide, shape)) {
-      throw new ShapeError(broadcastToOp, [x!], `does not broadcast to [${shape}]`)
+    if (x.rank < shape.length || wide === null || !sameShape(wide, shape)) {
+      throw new ShapeError(broadcastToOp, [x], `does not broadcast to [${shape}]`)
     }
-    return { shape: [...lead, ...shape], dtype: x!.dtype }
+    return { shape: [...lead, ...shape], dtype: x.dtype }
   },
   run([x], _, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'broadcastTo')
-    const from = broadcastStrides(x!.shape, type.shape)
-    x!.backend.kernels.copy(type.shape, x!.buffer, 0, from, out.buffer, 0, stridesOf(type.shape))
+    const out = allocate(x.backend, type.shape, type.dtype, 'broadcastTo')
+    const from = broadcastStrides(x.shape, type.shape)
+    x.backend.kernels.copy(type.shape, x.buffer, 0, from, out.buffer, 0, stridesOf(type.shape))
     return out
   },
-  vjp: ({ inputs: [x], attrs: { shape } }, c) => unbroadcast(c, shape.length, x!.shape.slice(x!.rank - shape.length)),
+  vjp: ({ inputs: [x], attrs: { shape } }, c) => unbroadcast(c, shape.length, x.shape.slice(x.rank - shape.length)),
 })
 
 /** x repeated along axes of length 1 and new leading axes to fill `shape` (NumPy's rules). */

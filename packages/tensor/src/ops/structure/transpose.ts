@@ -1,24 +1,24 @@
 import { ShapeError } from '../../core/errors.js'
 import { alias, apply } from '../../core/op.js'
 import { fromEnd, stridesOf } from '../../core/shape.js'
-import { allocate, type Op, type Tensor } from '../../core/tensor.js'
+import { allocate, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { linear } from './builders.js'
 
 /** `perm` permutes the last perm.length axes. */
-export const transposeOp: Op<{ perm: readonly number[] }> = linear<{ perm: readonly number[] }>({
+export const transposeOp: Op<{ perm: readonly number[] }, Unary> = linear<{ perm: readonly number[] }>({
   name: 'transpose',
   signature: '[...] -> [...]',
   infer([x], { perm }) {
-    const lead = x!.rank - perm.length
-    if (lead < 0) throw new ShapeError(transposeOp, [x!], `there are no ${perm.length} axes`)
-    return { shape: [...x!.shape.slice(0, lead), ...perm.map(p => x!.shape[lead + p]!)], dtype: x!.dtype }
+    const lead = x.rank - perm.length
+    if (lead < 0) throw new ShapeError(transposeOp, [x], `a permutation of ${perm.length} axes wants as many or more`)
+    return { shape: [...x.shape.slice(0, lead), ...perm.map(p => x.shape[lead + p]!)], dtype: x.dtype }
   },
   run([x], { perm }, type) {
-    const out = allocate(x!.backend, type.shape, type.dtype, 'transpose')
-    const strides = stridesOf(x!.shape)
-    const lead = x!.rank - perm.length
+    const out = allocate(x.backend, type.shape, type.dtype, 'transpose')
+    const strides = stridesOf(x.shape)
+    const lead = x.rank - perm.length
     const from = [...strides.slice(0, lead), ...perm.map(p => strides[lead + p]!)]
-    x!.backend.kernels.copy(type.shape, x!.buffer, 0, from, out.buffer, 0, stridesOf(type.shape))
+    x.backend.kernels.copy(type.shape, x.buffer, 0, from, out.buffer, 0, stridesOf(type.shape))
     return out
   },
   vjp({ attrs: { perm } }, c) {

@@ -1,0 +1,90 @@
+import { run, type Tower } from '@unravel/resnet'
+import { scope, type Tensor } from '@unravel/tensor'
+import { operatorsOf } from '@unravel/tensor/internals'
+import type { InspectedNetwork, InspectedValue } from './inspection.js'
+
+type Counts = Readonly<Record<string, number>>
+
+/** Ops that move numbers about, and those without a nonlinearity of their own. */
+const moves = new Set(['reshape', 'transpose', 'broadcastTo'])
+const projections = new Set([
+  ...['conv1d', 'conv2d', 'convTranspose2d', 'linear', 'matmul', 'batchNorm', 'layerNorm', 'rmsNorm', 'avgPool2d'],
+  ...[
+    'maxPool2d',
+    'mean',
+    'sum',
+    'pad',
+    'slice',
+    'concat',
+    'resize',
+    'add',
+    'sub',
+    'mul',
+    'affine',
+    'neg',
+    'addScaled',
+  ],
+])
+
+const kindOf = (operators: Counts): 'identity' | 'projection' | 'nonlinear' => {
+  const names = Object.keys(operators).filter(name => !moves.has(name))
+  if (names.some(name => !projections.has(name))) return 'nonlinear'
+  return names.length === 0 ? 'identity' : 'projection'
+}
+
+/** The counts by name, most first. */
+const sorted = (counts: Iterable<readonly [string, number]>): Counts =>
+  Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)))
+
+function together(parts: readonly Counts[]): Counts {
+  const sum = new Map<string, number>()
+  for (const part of parts) for (const [name, n] of Object.entries(part)) sum.set(name, (sum.get(name) ?? 0) + n)
+  return sorted(sum)
+}
+
+/**
+ * What `unravel inspect` prints of a tower: its blocks under their names, by which ops they compute on a batch, encoder and decoder.
+ * Without a batch the blocks are named, and what they compute is not known.
+ *
+ * @param parameters how many numbers it has learned; null where only its author knows
+ */
+export function inspectTower(
+  tower: Tower,
+  x: Tensor | undefined,
+  { input, parameters }: { readonly input: InspectedValue; readonly parameters: number | null },
+): InspectedNetwork {
+  const { blocks, names = blocks.map((_, l) => `block ${l}`) } = tower
+  const counts = (f: (h: Tensor) => Tensor, h: Tensor | undefined): Counts =>
+    h === undefined ? {} : sorted(operatorsOf(f, h))
+  const { encoder, parts, decoder, output } = scope(() => {
+    const encoder = counts(h => tower.encode(h), x)
+    let h = x && tower.encode(x)
+    const parts = blocks.map((block, l) => {
+      const { skip, branch, scale } = block
+      const onSkip = skip === undefined ? {} : counts(skip, h)
+      const onBranch = counts(branch, h)
+      h = h && run({ encode: v => v, blocks: [block], decode: v => v }, h)
+      const kind = skip !== undefined && x === undefined ? 'nonlinear' : kindOf(onSkip)
+      return { name: names[l]!, skip: kind, operators: together([onSkip, onBranch]), scale }
+    })
+    const decoder = counts(v => tower.decode(v), h)
+    const y = h && tower.decode(h)
+    return { encoder, parts, decoder, output: y && { shape: [...y.shape], type: y.dtype } }
+  })
+  return {
+    inputs: [input],
+    outputs: [{ name: 'output', type: output?.type ?? 'f32', shape: output ? [null, ...output.shape.slice(1)] : null }],
+    operators: together([encoder, ...parts.map(p => p.operators), decoder]),
+    unsupported: [],
+    parameters,
+    blocks: parts,
+    sites: parts.map(({ name, skip, scale }) => ({
+      name,
+      level: 0,
+      scale,
+      skip: skip === 'identity' ? skip : 'projection',
+    })),
+    encoder: { from: input.name, to: names[0] ?? 'output', operators: encoder },
+    decoder: { from: names.at(-1) ?? input.name, to: 'output', operators: decoder },
+  }
+}
