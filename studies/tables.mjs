@@ -48,7 +48,7 @@ const markdown = ([head, ...rows]) => {
   return [line(head), line(widths.map(width => '-'.repeat(width))), ...rows.map(line)].join('\n')
 }
 const short = x => (x === null || x === undefined ? '–' : rounded(Number(x.toPrecision(3))))
-const rounded = x => (x !== 0 && Math.abs(x) < 1e-3 ? x.toExponential() : String(x))
+const rounded = x => (x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5) ? x.toExponential() : String(x))
 const percent = x => `${(100 * x).toFixed(1)} %`
 const mean = xs => xs.reduce((a, b) => a + b, 0) / xs.length
 const median = xs => [...xs].sort((a, b) => a - b)[xs.length >> 1]
@@ -57,15 +57,19 @@ const unique = xs => [...new Set(xs)]
 /** Rows of scales, columns of depths; `cell` of the results of all seeds. */
 function byDepth(name, cell) {
   const rows = results(name)
-  const depths = unique(rows.map(r => r.train.depth))
+  const depthOf = ({ train }) => train.depth ?? blocksOf(train)
+  const depths = unique(rows.map(depthOf))
   return markdown([
     ['λ', ...depths.map(n => `${n} blocks`)],
     ...unique(rows.map(r => r.train.scale)).map(scale => [
       String(scale),
-      ...depths.map(n => cell(rows.filter(r => r.train.depth === n && r.train.scale === scale))),
+      ...depths.map(n => cell(rows.filter(r => depthOf(r) === n && r.train.scale === scale))),
     ]),
   ])
 }
+
+/** Depths of a study of ResNets: the blocks of three stages. */
+const blocksOf = ({ layers }) => layers.split(',').reduce((sum, n) => sum + Number(n), 0)
 
 const finished = rows => rows.filter(r => r.result?.ended === 'done').map(r => r.result)
 
@@ -77,9 +81,29 @@ function accuracy(rows) {
   return lost === 0 ? spread : `${spread}; ${lost} of ${rows.length} diverged`
 }
 
-const medianOf = field => rows => {
-  const found = finished(rows).flatMap(r => (r[field] === null ? [] : [r[field]]))
-  return found.length === 0 ? '–' : short(median(found))
+const summaryOf = summary => field => rows => {
+  const found = finished(rows).flatMap(r => r[field] ?? [])
+  return found.length === 0 ? '–' : short(summary(found))
+}
+const medianOf = summaryOf(median)
+const meanOf = summaryOf(mean)
+
+/** Geometric complexity at the end of training: the mean of the seeds. */
+const complexityAfter = rows => {
+  const found = finished(rows).flatMap(r => r.orders.at(-1).complexity ?? [])
+  return found.length === 0 ? '–' : short(mean(found))
+}
+
+/** A study of one depth: a row for each scale, means of the seeds. */
+function oneDepth(name) {
+  const rows = results(name)
+  return markdown([
+    ['λ', 'test accuracy', 'mean order', 'best remainder'],
+    ...unique(rows.map(r => r.train.scale)).map(scale => {
+      const runs = rows.filter(r => r.train.scale === scale)
+      return [String(scale), ...[accuracy, meanOf('mean_order'), meanOf('best_remainder')].map(cell => cell(runs))]
+    }),
+  ])
 }
 
 /** Every scale and step: the mean of the seeds. */
@@ -109,6 +133,10 @@ const tables = {
   'mean order': () => byDepth('depth-and-scale', medianOf('mean_order')),
   'best remainder': () => byDepth('depth-and-scale', medianOf('best_remainder')),
   'through training': throughTraining,
+  'complexity over λ': () => byDepth('complexity', complexityAfter),
+  '1000 blocks': () => oneDepth('thousand-blocks'),
+  'accuracy of ResNets': () => byDepth('resnets', accuracy),
+  'mean order of ResNets': () => byDepth('resnets', meanOf('mean_order')),
 }
 
 /** The page with every table between its marks made again. */
