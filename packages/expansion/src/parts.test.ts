@@ -199,7 +199,6 @@ describe.each(Object.keys(families))('%s', name => {
         const total = values[k]![l]!.reduce((a, b) => a + b, rest[k]![l]!)
         expect(Math.abs(total - blocks[k]![l]!)).toBeLessThanOrEqual(1e-12 * size)
       }
-      expect(Math.abs(rest[1]![l]!)).toBeGreaterThan(0)
       for (let p = 0; p < positions; p++) {
         const mask = othersThan(p, positions)
         const { branch } = tower.blocks[l]!
@@ -211,6 +210,7 @@ describe.each(Object.keys(families))('%s', name => {
         }
       }
     }
+    expect(rest[1]!.some(value => Math.abs(value) > 1e-6 * size)).toBe(true)
     for (let p = 0; p < positions; p++) {
       const lacking = orders(tower, x, v, undefined, paths => mul(paths, othersThan(p, positions)))
       for (let k = 0; k <= n; k++) {

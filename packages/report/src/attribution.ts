@@ -103,6 +103,6 @@ function startsTable(
   ]
   return (
     `paths by the position of the input at which they begin, along ${along}\n` +
-    columns([head, ...rows, ['biases', ...cells(k => totals[k]! - begun(k))]])
+    columns([head, ...rows, ['biases', ...cells(k => totals[k]! - begun(k))]], 1)
   )
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Backend, js, readNpy, scope, type Tensor, wasm } from '@unravel/tensor'
 import { afterAll, describe, expect, it } from 'vitest'
-import { parseConfig, scalesOfModel, towerOf } from './models.js'
+import { modelFrom, parseConfig, scalesOfModel, towerOf } from './models.js'
 import { readModel } from './node.js'
 import { run } from './tower.js'
 
@@ -56,8 +56,46 @@ describe('what is not supported is refused by name', () => {
     ['llama', { model_type: 'gemma' }, 'model_type is "gemma"; expected one of'],
     ['qwen3', { layer_types: ['full_attention'] }, 'expected one for every layer'],
     ['gpt-neox', { rope_scaling: { type: 'linear', factor: 2 } }, 'rope_scaling.type is "linear"'],
+    [
+      'gpt-neox',
+      { rotary_pct: 0.5, partial_rotary_factor: 0.25 },
+      'rotary_pct is 0.5; expected the value that its other',
+    ],
+    [
+      'gpt-neox',
+      { rotary_emb_base: 500, rope_parameters: { rope_theta: 10000 } },
+      'rotary_emb_base is 500; expected the',
+    ],
   ] as const)('%s with %j', (name, changes, message) => {
     expect(() => parseConfig(JSON.stringify({ ...config(name), ...changes }))).toThrow(message)
+  })
+})
+
+describe('fields that the file leaves out have the values of Hugging Face', () => {
+  it.each([
+    ['granite', { attention_multiplier: 1 }],
+    ['granite', { residual_multiplier: 1, embedding_multiplier: 1, logits_scaling: 1 }],
+    ['minicpm', { scale_depth: 1 }],
+    ['minicpm', { dim_model_base: 1, scale_emb: 1 }],
+    ['gpt-neox', { rotary_pct: 0.25 }],
+    ['gpt-neox', { rotary_emb_base: 10000 }],
+  ] as const)('%s: %j', (name, values) => {
+    const logits = (changes: object) =>
+      scope(() => {
+        const text = JSON.stringify({ ...config(name), rope_theta: undefined, rope_parameters: undefined, ...changes })
+        const model = modelFrom(text, bytes(name, 'model.safetensors'), { dtype: 'f64', onWarning: () => {} })
+        return run(towerOf(model), readNpy(bytes(name, 'input.npy'), { dtype: 'i32' })).dataSync()
+      })
+    const without = Object.fromEntries(Object.keys(values).map(field => [field, undefined]))
+    expect(logits(without)).toEqual(logits(values))
+    expect(logits(without)).not.toEqual(logits({}))
+  })
+
+  it('qwen3: heads of 128', () => {
+    const qwen3 = { ...config('qwen3'), head_dim: undefined }
+    expect(() => modelFrom(JSON.stringify(qwen3), bytes('qwen3', 'model.safetensors'))).toThrow(
+      `config.json makes it [${128 * qwen3.num_attention_heads},${qwen3.hidden_size}]`,
+    )
   })
 })
 
@@ -106,8 +144,15 @@ describe('weights of a folder', () => {
     expect(() => readModel(folder)).toThrow('expected the name of a file beside the index')
   })
 
-  it('that are not there are asked for by the names they may have', () => {
+  it('of torch.save are refused by the name of their file', () => {
+    const state = fileURLToPath(new URL('../../tensor/fixtures/torch/state.pth', import.meta.url))
     rmSync(join(folder, 'model.safetensors.index.json'))
+    writeFileSync(join(folder, 'pytorch_model.bin'), readFileSync(state))
+    expect(() => readModel(folder)).toThrow(': pytorch_model.bin: tensor "fc.weight" is not part of this llama')
+    rmSync(join(folder, 'pytorch_model.bin'))
+  })
+
+  it('that are not there are asked for by the names they may have', () => {
     expect(() => readModel(folder)).toThrow('there is no model.safetensors (nor model.safetensors.index.json')
   })
 })

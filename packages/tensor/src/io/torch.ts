@@ -270,10 +270,11 @@ const keys = ['state_dict', 'model_state_dict', 'model', 'module', 'params_ema',
 function stateDict(object: unknown): ReadonlyMap<string, View> {
   for (let depth = 0; depth < 4 && object instanceof Map; depth++) {
     const dict: Map<unknown, unknown> = object
-    const views = [...dict].filter((e): e is [string, View] => e[1] instanceof View && typeof e[0] === 'string')
-    if (views.length > 0 || dict.size === 0) return new Map(views)
+    // Checkpoints may hold tensors beside it, such as the last loss; a state dict holds no dictionaries.
     const inner = keys.find(key => dict.get(key) instanceof Map)
     if (inner === undefined) {
+      const views = [...dict].filter((e): e is [string, View] => e[1] instanceof View && typeof e[0] === 'string')
+      if (views.length > 0 || dict.size === 0) return new Map(views)
       const names = [...dict.keys()].slice(0, 8).map(k => (typeof k === 'string' ? `"${k.slice(0, 60)}"` : typeof k))
       return fail(
         `the dictionary holds ${names.join(', ')} and no tensors; expected a state dict, or one as "state_dict"`,

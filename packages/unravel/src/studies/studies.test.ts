@@ -343,6 +343,7 @@ describe.runIf(redis !== undefined)('unravel study through Redis', () => {
 
   test('a job that a worker is given twice runs once', async () => {
     write('once.json', { train: settings, grid: { seed: [10, 11] } })
+    for (const child of started.splice(0)) child.kill('SIGKILL')
     const taken = await worker()
     let told = ''
     taken.stderr!.on('data', text => (told += text))
