@@ -43,8 +43,6 @@ export enum ZipCode {
   notEqual,
   less,
   lessEqual,
-  greater,
-  greaterEqual,
   pow,
   through,
 }

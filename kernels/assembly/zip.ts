@@ -55,12 +55,6 @@ export function zip<T>(
       case ZipCode.lessEqual:
         row<T>(ZipCode.lessEqual, n, a, aStep, b, bStep, out)
         break
-      case ZipCode.greater:
-        row<T>(ZipCode.greater, n, a, aStep, b, bStep, out)
-        break
-      case ZipCode.greaterEqual:
-        row<T>(ZipCode.greaterEqual, n, a, aStep, b, bStep, out)
-        break
       case ZipCode.pow:
         isFloat<T>() ? powers<T>(n, a, aStep, b, bStep, out) : integerPowers(n, a, aStep, b, bStep, out)
         break
@@ -141,7 +135,5 @@ function value<T>(op: i32, x: v128, y: v128): v128 {
   if (op === ZipCode.equal) return v128.and(v128.eq<T>(x, y), one)
   if (op === ZipCode.notEqual) return v128.and(v128.ne<T>(x, y), one)
   if (op === ZipCode.less) return v128.and(v128.lt<T>(x, y), one)
-  if (op === ZipCode.lessEqual) return v128.and(v128.le<T>(x, y), one)
-  if (op === ZipCode.greater) return v128.and(v128.gt<T>(x, y), one)
-  return v128.and(v128.ge<T>(x, y), one)
+  return v128.and(v128.le<T>(x, y), one)
 }

@@ -24,18 +24,24 @@ function planesOf(direct: boolean, height: number, width: number, step: number, 
   return { direct, part, line: part * step, plane: part * step * height }
 }
 
-/** The planes of x that windows read, and where tap (p, q) of the first window lies. */
+/** The planes of x that windows read, and where every tap of the first window lies, channel by channel of a group. */
 function inputPlanes(g: Conv2dGeometry, size: number) {
   const direct = g.padH === 0 && g.padW === 0 && g.strideW === 1
   const height = Math.max((g.outH - 1) * g.strideH + (g.kernelH - 1) * g.dilationH + 1, g.padH + g.height)
   const width = Math.max((g.outW - 1) * g.strideW + (g.kernelW - 1) * g.dilationW + 1, g.padW + g.width)
   const planes = planesOf(direct, height, width, g.strideW, size)
-  const tap = (p: number, q: number) => {
-    const column = q * g.dilationW
-    const remainder = column % g.strideW
-    return p * g.dilationH * planes.line + remainder * planes.part + ((column - remainder) / g.strideW) * size
+  const window: number[] = []
+  for (let p = 0; p < g.kernelH; p++) {
+    for (let q = 0; q < g.kernelW; q++) {
+      const column = q * g.dilationW
+      const remainder = column % g.strideW
+      const across = remainder * planes.part + ((column - remainder) / g.strideW) * size
+      window.push(p * g.dilationH * planes.line + across)
+    }
   }
-  return { planes, tap }
+  const taps: number[] = []
+  for (let c = 0; c < g.inChannels / g.groups; c++) for (const at of window) taps.push(c * planes.plane + at)
+  return { planes, taps }
 }
 
 /** Pixels (row + i·strideH, column + j·strideW) of x, i < lines, j < n: all of them meet the same taps. */
@@ -105,16 +111,16 @@ export function conv2dKernels(
     dtype: Region['dtype'],
     planeBytes: number,
     weightBytes: number,
-    table: readonly number[] | number,
+    table: readonly number[],
     body: (planes: number, weights: number, table: number) => void,
   ): void {
     const size = bytesPerElement[dtype]
     heap.scratch(alloc => {
       const room = alloc(dtype, (threads.count * planeBytes) / size)
       const [planes, weights] = [addressOf(room), addressOf(alloc(dtype, weightBytes / size))]
-      const offsets = addressOf(alloc('i32', typeof table === 'number' ? table : table.length))
+      const offsets = addressOf(alloc('i32', table.length))
       codeFor(room).fill(room.length, 0, planes)
-      if (typeof table !== 'number') heap.i32.set(table, offsets >>> 2)
+      heap.i32.set(table, offsets >>> 2)
       body(planes, weights, offsets)
     })
   }
@@ -171,7 +177,7 @@ export function conv2dKernels(
         }
         return
       }
-      const { planes, tap } = inputPlanes(g, size)
+      const { planes, taps } = inputPlanes(g, size)
       // Panels of four rows, and one or two that are left over row by row.
       const even = m % 4 === 3 ? m : m - (m % 4)
       const held = Math.max(1, Math.min(g.groups, Math.floor(heldBytes / (channels * planes.plane))))
@@ -179,13 +185,7 @@ export function conv2dKernels(
       const whole = planes.direct && g.strideH === 1 && g.outW * size === planes.line
       const [lines, n] = whole ? [1, g.outH * g.outW] : [g.outH, g.outW]
       const planeBytes = planes.direct ? 0 : groupsAtOnce * channels * planes.plane
-      withMemory(out.dtype, planeBytes, packedRows(even) * k * size, k, (rooms, packed, table) => {
-        let at = table >>> 2
-        for (let c = 0; c < channels; c++) {
-          for (let p = 0; p < g.kernelH; p++) {
-            for (let q = 0; q < g.kernelW; q++) heap.i32[at++] = c * planes.plane + tap(p, q)
-          }
-        }
+      withMemory(out.dtype, planeBytes, packedRows(even) * k * size, taps, (rooms, packed, table) => {
         for (let group = 0; group < g.groups; group += groupsAtOnce) {
           const count = Math.min(groupsAtOnce, g.groups - group)
           const weights = filters + group * m * k * size
@@ -282,11 +282,7 @@ export function conv2dKernels(
       const channels = g.inChannels / g.groups
       const m = g.outChannels / g.groups
       const k = channels * g.kernelH * g.kernelW
-      const { planes, tap } = inputPlanes(g, size)
-      const taps: number[] = []
-      for (let c = 0; c < channels; c++) {
-        for (let p = 0; p < g.kernelH; p++) for (let q = 0; q < g.kernelW; q++) taps.push(c * planes.plane + tap(p, q))
-      }
+      const { planes, taps } = inputPlanes(g, size)
       const [image, result, line] = [g.height * g.width * size, g.outH * g.outW * size, g.outW * size]
       // Several small images at a time, or some lines of a large one.
       const images = Math.max(1, Math.min(g.batch, Math.floor(cachedBytes / result)))

@@ -47,6 +47,9 @@ export function elementwiseKernels(context: Context): Pick<Kernels<Region>, Name
       })
     },
     zip(op, shape, a, aStrides, b, bStrides, out) {
+      // The module has one of a > b and b < a.
+      if (op === 'greater') return kernels.zip('less', shape, b, bStrides, a, aStrides, out)
+      if (op === 'greaterEqual') return kernels.zip('lessEqual', shape, b, bStrides, a, aStrides, out)
       const number = ZipCode[op]
       const run = zip[out.dtype]
       const p = addressOf(a)

@@ -1,5 +1,5 @@
-import { run, type Tower } from '@unravel/resnet'
-import { scope, type Tensor } from '@unravel/tensor'
+import type { Tower } from '@unravel/resnet'
+import { addScaled, scope, type Tensor } from '@unravel/tensor'
 import { operatorsOf } from '@unravel/tensor/internals'
 import type { InspectedNetwork, InspectedValue } from './inspection.js'
 
@@ -54,22 +54,29 @@ export function inspectTower(
   { input, parameters }: { readonly input: InspectedValue; readonly parameters: number | null },
 ): InspectedNetwork {
   const { blocks, names = blocks.map((_, l) => `block ${l}`) } = tower
-  const counts = (f: (h: Tensor) => Tensor, h: Tensor | undefined): Counts =>
-    h === undefined ? {} : sorted(operatorsOf(f, h))
+  /** f(h), and the ops that compute it. */
+  const seen = (f: (h: Tensor) => Tensor, h: Tensor | undefined): { output?: Tensor; operators: Counts } => {
+    if (h === undefined) return { operators: {} }
+    const { output, operators } = operatorsOf(f, h)
+    return { output, operators: sorted(operators) }
+  }
   const { encoder, parts, decoder, output } = scope(() => {
-    const encoder = counts(h => tower.encode(h), x)
-    let h = x && tower.encode(x)
-    const parts = blocks.map((block, l) => {
-      const { skip, branch, scale } = block
-      const onSkip = skip === undefined ? {} : counts(skip, h)
-      const onBranch = counts(branch, h)
-      h = h && run({ encode: v => v, blocks: [block], decode: v => v }, h)
+    const encoded = seen(v => tower.encode(v), x)
+    let h = encoded.output
+    const parts = blocks.map(({ skip, branch, scale }, l) => {
+      const { onSkip, onBranch, sum } = scope(() => {
+        const onSkip = skip === undefined ? { output: h, operators: {} } : seen(skip, h)
+        const onBranch = seen(branch, h)
+        const sum = onSkip.output && onBranch.output && addScaled(onSkip.output, onBranch.output, scale)
+        return { onSkip: onSkip.operators, onBranch: onBranch.operators, sum }
+      })
+      h = sum
       const kind = skip !== undefined && x === undefined ? 'nonlinear' : kindOf(onSkip)
       return { name: names[l]!, skip: kind, operators: together([onSkip, onBranch]), scale }
     })
-    const decoder = counts(v => tower.decode(v), h)
-    const y = h && tower.decode(h)
-    return { encoder, parts, decoder, output: y && { shape: [...y.shape], type: y.dtype } }
+    const decoded = seen(v => tower.decode(v), h)
+    const output = decoded.output && { shape: [...decoded.output.shape], type: decoded.output.dtype }
+    return { encoder: encoded.operators, parts, decoder: decoded.operators, output }
   })
   return {
     inputs: [input],

@@ -1,30 +1,17 @@
-import type { Backend, DType, Shape } from '@unravel/kernels'
 import type { TensorType } from '../core/errors.js'
 import { atFreshLevel } from '../core/levels.js'
 import { applyAs } from '../core/op.js'
 import { scope } from '../core/scope.js'
-import { type Dense, type Op, Tensor } from '../core/tensor.js'
+import { type Op, type Tensor, Tracer } from '../core/tensor.js'
 
 /** A value of the run that comes from its input. */
-class Followed extends Tensor {
+class Followed extends Tracer {
   constructor(
     override readonly level: number,
-    readonly value: Tensor,
+    value: Tensor,
     readonly counts: Map<string, number>,
   ) {
-    super()
-  }
-  override get shape(): Shape {
-    return this.value.shape
-  }
-  override get dtype(): DType {
-    return this.value.dtype
-  }
-  override get backend(): Backend {
-    return this.value.backend
-  }
-  override dense(): readonly Dense[] {
-    return this.value.dense()
+    super(value)
   }
 
   override interpret<A>(op: Op<A>, inputs: readonly Tensor[], attrs: A, type: TensorType): Tensor {
@@ -35,9 +22,17 @@ class Followed extends Tensor {
   }
 }
 
-/** Which ops `f` computes its result of `x` by, and how often each; those on constants alone are not counted. */
-export function operatorsOf(f: (x: Tensor) => Tensor, x: Tensor): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>()
-  atFreshLevel(level => scope(() => void f(new Followed(level, x, counts))))
-  return counts
+/** f(x), and which ops compute it, and how often each; those on constants alone are not counted. */
+export function operatorsOf(
+  f: (x: Tensor) => Tensor,
+  x: Tensor,
+): { readonly output: Tensor; readonly operators: ReadonlyMap<string, number> } {
+  const operators = new Map<string, number>()
+  const output = atFreshLevel(level =>
+    scope(() => {
+      const y = f(new Followed(level, x, operators))
+      return y instanceof Followed ? y.value : y
+    }),
+  )
+  return { output, operators }
 }

@@ -1,5 +1,4 @@
 import * as reference from '@unravel/kernels/reference'
-import { vjp } from '../../autodiff/reverse.js'
 import type { Deferred } from '../../core/deferred.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
@@ -14,7 +13,7 @@ import { meanSquare } from '../arithmetic/sumSquares.js'
 import { rsqrt } from '../functions/rsqrt.js'
 import { reshape } from '../structure/reshape.js'
 import { stopGradient } from '../structure/stopGradient.js'
-import { checkedEps, inRange, normalised } from './normalise.js'
+import { checkedEps, composed, inRange, normalised, plain } from './normalise.js'
 
 /** Axes of a batch [b,c,...] that its channels share, and the shape that aligns [c] with it. */
 const shared = (x: Tensor) => x.shape.map((_, i) => i).filter(i => i !== 1)
@@ -73,9 +72,8 @@ export const batchNormTrainingOp: Op<TrainingAttrs, Ternary> = {
     return new Dense(type.shape, type.dtype, inputs[0].backend, normalising(inputs, attrs.eps, fused), 'batchNorm')
   },
   vjp({ inputs, attrs }, c) {
-    const plain = c.level === 0 && c.rank === inputs[0].rank && inputs.every(t => t.level === 0)
-    const fused = plain ? fusedMoments(inputs[0] as Dense, attrs) : null
-    if (fused === null) return vjp<Ternary>(xs => training(xs, xs[0], attrs.eps), inputs).pullback(c)
+    const fused = plain(inputs, c) ? fusedMoments(inputs[0] as Dense, attrs) : null
+    if (fused === null) return composed(batchNormTrainingOp, inputs, attrs, c)
     const [x, w] = inputs as readonly [Dense, Dense, Dense]
     const [gx, gw, gb] = each(inputs, t => allocate(t.backend, t.shape, t.dtype, 'batchNorm'))
     kernelOf(x.backend, 'batchNormGrad', reference.batchNormGrad)(

@@ -1,5 +1,4 @@
 import * as reference from '@unravel/kernels/reference'
-import { vjp } from '../../autodiff/reverse.js'
 import { full } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
@@ -10,7 +9,7 @@ import { mean } from '../arithmetic/mean.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
 import { rowsOf } from '../functions/rows.js'
-import { checkedEps, normalised } from './normalise.js'
+import { checkedEps, composed, normalised, plain } from './normalise.js'
 
 interface Attrs {
   readonly eps: number
@@ -104,13 +103,6 @@ export const rmsNormOp: Op<Attrs, Binary> = {
   gate: ([x, w], { eps }, at) => mul(hat(x, at.value(x), eps, itself), w),
   body: ([x, w], { eps }) => mul(hat(x, x, eps, itself), w),
 }
-
-/** Whether a fused backward kernel applies: numbers only, and no leading axes on the cotangent. */
-const plain = (inputs: readonly [Tensor, ...Tensor[]], c: Tensor) =>
-  c.level === 0 && c.rank === inputs[0].rank && inputs.every(t => t.level === 0)
-
-const composed = (op: Op<Attrs>, inputs: readonly Tensor[], attrs: Attrs, c: Tensor): readonly Tensor[] =>
-  vjp<readonly Tensor[]>(xs => op.body!(xs, attrs), inputs).pullback(c)
 
 /** w ⊙ (x − mean)/√(variance + eps) + b over the last axis [n]; w [n] defaults to ones, b [n] to zeros. Series follow
  *  the normalisation; paths see the scale of the run, frozen. */

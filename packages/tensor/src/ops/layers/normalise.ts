@@ -1,5 +1,6 @@
 import type { DType } from '@unravel/kernels'
-import { type Dense, fromData, type Tensor } from '../../core/tensor.js'
+import { vjp } from '../../autodiff/reverse.js'
+import { type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mul } from '../arithmetic/mul.js'
 import { meanSquare } from '../arithmetic/sumSquares.js'
@@ -42,6 +43,14 @@ export function checkedEps(op: string, eps: number): { eps: number } {
   if (!(Number.isFinite(eps) && eps >= 0)) throw new RangeError(`${op}: eps must be a number of at least 0, got ${eps}`)
   return { eps }
 }
+
+/** Whether a fused backward kernel of a norm applies: numbers only, and no leading axes on the cotangent. */
+export const plain = (inputs: readonly [Tensor, ...Tensor[]], c: Tensor): boolean =>
+  c.level === 0 && c.rank === inputs[0].rank && inputs.every(t => t.level === 0)
+
+/** The cotangents of the inputs by the ops that the body of a norm is written in. */
+export const composed = <A, I extends readonly Tensor[]>(op: Op<A, I>, inputs: I, attrs: A, c: Tensor) =>
+  vjp<I>(xs => op.body!(xs, attrs), inputs).pullback(c)
 
 /** The numbers of the run itself, which come first: order 0 of series, values of paths. */
 const numbers = (t: Tensor) => (t.dense()[0] as Dense).dataSync().subarray(0, t.size)
