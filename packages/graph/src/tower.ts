@@ -250,7 +250,7 @@ export function towerOfGraph(
     names: chained ? blocks.map(b => b.name) : undefined,
     decode: from(chained ? blocks.at(-1)!.to : start, target),
   }
-  return { tower, sites: kind, input, output: target, structure, graph }
+  return { tower, sites: kind, input, output: output ?? target, structure, graph }
 }
 
 /** The graph with one output, by its name or the only one, and what is needed for it. Throws GraphError. */
@@ -260,9 +260,18 @@ export function ofOutput(graph: Graph, output: string | undefined): Graph {
     throw new GraphError(`the network has ${graph.outputs.length} outputs: name one of them, ${names}`)
   }
   const name = output ?? graph.outputs[0]!.name
-  const made = graph.nodes.some(node => node.outputs.includes(name))
-  if (!made) throw new GraphError(`no node computes a value called "${name}"; the outputs are ${names}`)
-  return live({ ...graph, outputs: [graph.outputs.find(o => o.name === name) ?? { name, type: 'f32' }] })
+  const declared = graph.outputs.find(o => o.name === name)
+  if (declared !== undefined) return live({ ...graph, outputs: [declared] })
+  // Inner values have the layout of the file, which the graph may have turned.
+  const { of, order } = graph.views?.get(name) ?? { of: name, order: [] }
+  if (!graph.nodes.some(node => node.outputs.includes(of)))
+    throw new GraphError(`no node computes a value called "${name}"; the outputs are ${names}`)
+  if (order.every((axis, i) => axis === i)) return live({ ...graph, outputs: [{ name: of, type: 'f32' }] })
+  const turned: Node = {
+    ...{ op: 'Transpose', domain: '', version: 13, name: `${name}/view`, attributes: { perm: order } },
+    ...{ inputs: [of], outputs: [`${name}/view`] },
+  }
+  return live({ ...graph, nodes: [...graph.nodes, turned], outputs: [{ name: turned.outputs[0]!, type: 'f32' }] })
 }
 
 const inMemory = (given: Given): HostArray => {

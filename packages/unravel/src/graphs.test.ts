@@ -296,6 +296,17 @@ describe('expand', () => {
     expect((await documentOf('inspect', model, '--output', 'left')).blocks.length).toBe(1)
   })
 
+  test('an inner value of a tfjs model has its own layout, channels last, as run gives it', async () => {
+    const slim = resolve(fixtures, '../node_modules/@upscalerjs/esrgan-slim/models/x2/model.json')
+    const data = Float64Array.from({ length: 144 }, (_, i) => (i * 37) % 256)
+    writeFileSync(join(folder, 'image.npy'), formatNpy({ shape: [1, 6, 8, 3], dtype: 'f64', data }))
+    const inner = ['--input', 'image.npy', '--output', 'FDF']
+    const found = await documentOf('expand', slim, ...inner, '--expansion', 'gated', '--orders', '2', '--values')
+    const { outputs } = await documentOf('run', slim, ...inner)
+    expect(found.output).toEqual(outputs.FDF.values)
+    expect([found.output[0].length, found.output[0][0].length]).toEqual([6, 8])
+  })
+
   test('takes several inputs from a .npz', async () => {
     const nodes = [
       ...[node('MatMul', ['x', 'w'], 'a'), node('Mul', ['a', 'gain'], 'b'), node('Tanh', ['b'], 'c')],
