@@ -1,6 +1,7 @@
 import type { Backend, DType, FallbackPolicy, KernelName, Kernels } from '../contract.js'
 import { CountedBackend } from '../shared/backend.js'
-import { Fallbacks, ownOrJs } from '../shared/fallback.js'
+import { ownOrJs } from '../shared/fallback.js'
+import { Fallbacks } from '../shared/policy.js'
 import type { Context } from './context.js'
 import { conv2dKernels } from './conv2d.js'
 import { copyKernels } from './copy.js'

@@ -1,5 +1,6 @@
 import type { KernelName, Kernels } from '../contract.js'
-import { type Fallbacks, jsKernelsOn } from '../shared/fallback.js'
+import { jsKernelsOn } from '../shared/fallback.js'
+import type { Fallbacks } from '../shared/policy.js'
 import type { TexelHeap, Texels } from './memory.js'
 
 /** How many of the last buffers a kernel writes. */

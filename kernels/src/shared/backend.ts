@@ -1,6 +1,6 @@
 import type { Backend, DType, FallbackPolicy, KernelName, Kernels, MemoryReport, TypedArray } from '../contract.js'
 import type { CountedBuffer, CountedMemory } from './counted.js'
-import type { Fallbacks } from './fallback.js'
+import type { Fallbacks } from './policy.js'
 
 /** The memory of a backend. */
 export interface Store<B extends CountedBuffer>

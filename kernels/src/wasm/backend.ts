@@ -1,6 +1,6 @@
-import { type Backend, contract, type DType, type Kernels } from '../contract.js'
+import { type Backend, contract, type DType, type KernelName, type Kernels } from '../contract.js'
 import { CountedBackend } from '../shared/backend.js'
-import { Fallbacks, jsKernelsOn, ownOrJs } from '../shared/fallback.js'
+import { Fallbacks } from '../shared/policy.js'
 import { batchNormKernels } from './batchNorm.js'
 import type { Build } from './builds.js'
 import type { Context } from './context.js'
@@ -31,8 +31,8 @@ export interface WasmBackend extends Backend<Region> {
   setThreads(count: number, options?: ThreadOptions): Promise<number>
 }
 
-/** The kernels that have machine code, each for every dtype of the contract. */
-const kernelsOf = (context: Context): Partial<Kernels<Region>> => ({
+/** Every kernel of the contract, in each of its dtypes: nothing runs as a js kernel here. */
+const kernelsOf = (context: Context): Kernels<Region> => ({
   copy: copyKernel(context),
   ...elementwiseKernels(context),
   ...matmulKernels(context),
@@ -49,6 +49,11 @@ const kernelsOf = (context: Context): Partial<Kernels<Region>> => ({
   ...seriesKernels(context),
 })
 
+function supports(kernel: KernelName, dtype: DType): true | string {
+  const dtypes: readonly DType[] = contract[kernel].dtypes
+  return dtypes.includes(dtype) || `${kernel} has a WebAssembly kernel for ${dtypes.join(' and ')} only`
+}
+
 class OnModule extends CountedBackend<Region> implements WasmBackend {
   readonly name = 'wasm'
   readonly build: Build
@@ -57,14 +62,7 @@ class OnModule extends CountedBackend<Region> implements WasmBackend {
 
   constructor({ build, exports, memory }: Module, threads: Threads) {
     const heap = new Heap(memory, exports.scratchBase() + exports.scratchBytes())
-    const own = kernelsOf({ exports, heap, threads })
-    const fallbacks = new Fallbacks('wasm', (kernel, dtype) => {
-      if (own[kernel] === undefined) return `${kernel} has no WebAssembly kernel`
-      const dtypes: readonly DType[] = contract[kernel].dtypes
-      return dtypes.includes(dtype) || `${kernel} has a WebAssembly kernel for ${dtypes.join(' and ')} only`
-    })
-    const js = jsKernelsOn<Region>(fallbacks, (_kernel, _dtype, buffers) => buffers.map(buffer => heap.array(buffer)))
-    super(ownOrJs(own, js, fallbacks), heap, fallbacks)
+    super(kernelsOf({ exports, heap, threads }), heap, new Fallbacks('wasm', supports))
     this.build = build
     this.#threads = threads
     // Scratch of threads stays theirs for good: it is few, and used again.
