@@ -142,11 +142,13 @@ export interface Conv2dGeometry {
   readonly kernelW: number
   readonly strideH: number
   readonly strideW: number
+  /** Zeros above and left; below and right there are as many as the windows reach over. */
   readonly padH: number
   readonly padW: number
   readonly dilationH: number
   readonly dilationW: number
   readonly groups: number
+  /** Number of windows, whatever the padding of the other side would make of it. */
   readonly outH: number
   readonly outW: number
 }

@@ -54,6 +54,14 @@ const cases: [string, Conv2dGeometry][] = [
       geometry({ batch: 1, inChannels: 2, outChannels: 5, strideH: 2, strideW: 2, padW, width }),
     ]),
   ),
+  ['zeros below and right only', { ...geometry({ padH: 0, padW: 0 }), outH: 11, outW: 11 }],
+  ['zeros below only', { ...geometry({ padH: 0, padW: 0 }), outH: 11 }],
+  [
+    'stride 2, zeros below and right only',
+    { ...geometry({ strideH: 2, strideW: 2, padH: 0, padW: 0 }), outH: 6, outW: 6 },
+  ],
+  ['one tap, zeros right', { ...geometry({ kernelH: 1, kernelW: 1, padH: 0, padW: 0 }), outW: 14 }],
+  ['one tap, not all of the image', { ...geometry({ kernelH: 1, kernelW: 1, padH: 0, padW: 0 }), outH: 10, outW: 9 }],
   ['dilation, stride and groups', geometry({ groups: 2, dilationH: 2, dilationW: 3, strideH: 2, strideW: 2, padW: 4 })],
 ]
 

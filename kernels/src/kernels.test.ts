@@ -91,10 +91,12 @@ const conv = (draw: (g: Conv2dGeometry, terms: number) => Arbitrary<Call>): Arbi
       padW: fc.integer({ min: 0, max: 2 }),
       dilationH: fc.integer({ min: 1, max: 2 }),
       dilationW: fc.integer({ min: 1, max: 2 }),
+      // Windows beyond the padding of the other side, or fewer than it has room for.
+      more: fc.integer({ min: -1, max: 2 }),
     })
-    .map(({ inPer, outPer, ...g }) => {
+    .map(({ inPer, outPer, more, ...g }) => {
       const out = (n: number, pad: number, dilation: number, k: number, stride: number) =>
-        Math.floor((n + 2 * pad - dilation * (k - 1) - 1) / stride) + 1
+        Math.floor((n + 2 * pad - dilation * (k - 1) - 1) / stride) + 1 + more
       return {
         ...g,
         inChannels: g.groups * inPer,

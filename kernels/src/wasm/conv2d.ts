@@ -26,10 +26,10 @@ function planesOf(direct: boolean, height: number, width: number, step: number, 
 
 /** The planes of x that windows read, and where every tap of the first window lies, channel by channel of a group. */
 function inputPlanes(g: Conv2dGeometry, size: number) {
-  const direct = g.padH === 0 && g.padW === 0 && g.strideW === 1
   const height = Math.max((g.outH - 1) * g.strideH + (g.kernelH - 1) * g.dilationH + 1, g.padH + g.height)
   const width = Math.max((g.outW - 1) * g.strideW + (g.kernelW - 1) * g.dilationW + 1, g.padW + g.width)
-  const planes = planesOf(direct, height, width, g.strideW, size)
+  const room = g.padH > 0 || g.padW > 0 || height > g.height || width > g.width
+  const planes = planesOf(!room && g.strideW === 1, height, width, g.strideW, size)
   const window: number[] = []
   for (let p = 0; p < g.kernelH; p++) {
     for (let q = 0; q < g.kernelW; q++) {
@@ -79,7 +79,9 @@ function phasesOf(g: Conv2dGeometry): Phase[] {
 const isProduct = (g: Conv2dGeometry): boolean =>
   g.padH === 0 &&
   g.padW === 0 &&
-  (g.kernelH * g.kernelW === 1 ? g.strideH * g.strideW === 1 : g.kernelH === g.height && g.kernelW === g.width)
+  (g.kernelH * g.kernelW === 1
+    ? g.strideH * g.strideW === 1 && g.outH === g.height && g.outW === g.width
+    : g.outH * g.outW === 1 && g.kernelH === g.height && g.kernelW === g.width)
 
 /** Planes of groups that are held in the second cache while their rows are computed. */
 const heldBytes = 1 << 17

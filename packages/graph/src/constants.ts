@@ -34,11 +34,13 @@ function moved({ type, shape, data }: HostArray, order: readonly number[]): Host
   const steps = order.map(axis => elementsOf(shape.slice(axis + 1)))
   const from = data as Float64Array
   const out = arrayOfType(type, from.length) as Float64Array
+  const last = to.length - 1
+  const [length, step] = [to[last] ?? 1, steps[last] ?? 1]
   const index = to.map(() => 0)
   let place = 0
-  for (let i = 0; i < out.length; i++) {
-    out[i] = from[place]!
-    for (let d = to.length - 1; d >= 0; d--) {
+  for (let i = 0; i < out.length; ) {
+    for (let p = place, end = i + length; i < end; i++, p += step) out[i] = from[p]!
+    for (let d = last - 1; d >= 0; d--) {
       place += steps[d]!
       if (++index[d]! < to[d]!) break
       place -= steps[d]! * to[d]!

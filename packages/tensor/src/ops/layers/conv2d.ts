@@ -13,7 +13,7 @@ import { add } from '../arithmetic/add.js'
 import { bilinear, runItems } from '../structure/builders.js'
 import { reshape } from '../structure/reshape.js'
 import { unbroadcast } from '../structure/sum.js'
-import { common, type Padding, type Pair, padUneven, pairOf, sidesOf } from './padding.js'
+import { type Padding, type Pair, pairOf, sidesOf } from './padding.js'
 
 const reference = { conv2d: forward, conv2dInputGrad: inputGrad, conv2dWeightGrad: weightGrad } as const
 type Kernel = keyof typeof reference
@@ -94,10 +94,6 @@ export interface ConvOptions {
 
 /** Elements of an axis that a window reaches over. */
 export const spanOf = (kernel: number, dilation: number): number => dilation * (kernel - 1) + 1
-/** Number of windows along one axis. */
-export const windows = (n: number, kernel: number, stride: number, padding: number, dilation = 1): number =>
-  Math.floor((n + 2 * padding - spanOf(kernel, dilation)) / stride) + 1
-
 /**
  * 2-D convolution (cross-correlation, as in PyTorch) of x [b,c,h,w] with weight [o,c/groups,p,q] and bias [o].
  * Throws ShapeError where they do not fit, RangeError for options that are no such numbers.
@@ -120,11 +116,12 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOp
     [spanOf(kernelH, dilationH), spanOf(kernelW, dilationW)],
     [strideH, strideW],
   )
-  const [padH, padW] = [common(sides[0]), common(sides[1])]
-  const whole = padUneven(x, sides)
-  const [height, width] = whole.shape.slice(2) as [number, number]
-  const outH = windows(height, kernelH, strideH, padH, dilationH)
-  const outW = windows(width, kernelW, strideW, padW, dilationW)
+  const [padH, padW] = [sides[0][0], sides[1][0]]
+  const [height, width] = x.shape.slice(2) as [number, number]
+  const count = (n: number, [before, after]: readonly [number, number], span: number, stride: number) =>
+    Math.floor((n + before + after - span) / stride) + 1
+  const outH = count(height, sides[0], spanOf(kernelH, dilationH), strideH)
+  const outW = count(width, sides[1], spanOf(kernelW, dilationW), strideW)
   if (!(outH >= 1 && outW >= 1)) throw refuse('the kernel is larger than the padded input')
   if (bias !== undefined && (bias.rank !== 1 || bias.shape[0] !== outChannels)) throw refuse('bias must be [o]')
   const g: Conv2dGeometry = {
@@ -145,6 +142,6 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOp
     outH,
     outW,
   }
-  const y = apply(conv2dOp, [whole, weight], g)
+  const y = apply(conv2dOp, [x, weight], g)
   return bias === undefined ? y : add(y, reshape(bias, [outChannels, 1, 1]))
 }

@@ -1,6 +1,3 @@
-import type { Tensor } from '../../core/tensor.js'
-import { pad } from '../structure/pad.js'
-
 /** One number, or [vertical, horizontal]. */
 export type Pair = number | readonly [number, number]
 
@@ -52,10 +49,3 @@ export function sidesOf(
 
 /** The padding that both sides of an axis have, which kernels add themselves. */
 export const common = ([before, after]: Sides): number => Math.min(before, after)
-
-/** x with the zeros around its last two axes that one side has and the other has not. */
-export function padUneven(x: Tensor, sides: readonly [Sides, Sides]): Tensor {
-  const rest = sides.map(s => [s[0] - common(s), s[1] - common(s)] as const)
-  if (rest.every(([before, after]) => before === 0 && after === 0)) return x
-  return pad(x, [...x.shape.slice(0, -2).map(() => [0, 0] as const), ...rest])
-}
