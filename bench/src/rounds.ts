@@ -46,7 +46,7 @@ const entry = (c: Contender, rest: Partial<Entry>): Entry => ({
 async function checked(c: Contender, check: Case['check']): Promise<Entry> {
   try {
     await c.enter?.()
-    const error = check(await c.result())
+    const error = await check(await c.result())
     if (!(error <= 1)) return entry(c, { error, failed: `wrong result: error ${error.toPrecision(3)} × the bound` })
     return entry(c, { error })
   } catch (error) {

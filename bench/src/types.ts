@@ -46,7 +46,7 @@ export interface Case {
   /** Peers that are left out of this case, each with the reason. */
   readonly without?: Readonly<Record<string, string>>
   /** The error of a result in units of the largest error allowed: 1 or less passes, NaN does not. */
-  readonly check: (values: Values) => number
+  readonly check: (values: Values) => number | Promise<number>
   /** Work of one call, for rates. */
   readonly amount?: { readonly count: number; readonly unit: 'flop' | 'element' | 'op' }
 }

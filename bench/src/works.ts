@@ -100,9 +100,28 @@ export interface NetworkWork {
   readonly reading: boolean
 }
 
+/** Training steps of a network on one batch of images, again and again, by cross-entropy. The result is the losses of three steps. */
+export interface StepsWork {
+  readonly kind: 'steps'
+  readonly architecture: 'resnet' | 'vit'
+  readonly config: object
+  /** Every branch by a learned scalar. */
+  readonly skipInit: boolean
+  /** Every parameter, in the order of names. */
+  readonly weights: Readonly<Record<string, Float32Array>>
+  /** The same network in packages/resnet/fixtures/training/record.py. */
+  readonly torch: { readonly network: string; readonly arguments: readonly unknown[] }
+  readonly optimiser: 'sgd' | 'adamw'
+  readonly rate: number
+  readonly x: Float32Array
+  /** Of x: `[batch, channels, height, width]`. */
+  readonly shape: readonly number[]
+  readonly labels: Int32Array
+}
+
 export type Work =
   | (Matmul | MapWork | AddWork | RowsWork | ConvWork)
-  | (TowerWork | TrainingWork | TaylorWork | NetworkWork)
+  | (TowerWork | TrainingWork | TaylorWork | NetworkWork | StepsWork)
 
 /** The precision a work is in. */
 export const precisionOf = (work: Work): Precision =>

@@ -83,6 +83,7 @@ function implementation(jax: typeof Jax, work: Work): Parts | undefined {
       return training(jax, put, work.net, put(work.target, [work.net.batch, work.net.width]), work.rate)
     case 'taylor':
     case 'network':
+    case 'steps':
       return undefined
     default: {
       const x = put(work.x, [work.rows, work.n])

@@ -2,6 +2,7 @@
 
 Arrays travel through files of raw numbers. Times are taken here, by time.perf_counter, so that the pipe costs nothing.
 """
+import importlib.util
 import json
 import sys
 import time
@@ -123,7 +124,45 @@ def torch_work(w, a):
         return torch_training(w, t)
     if kind == 'taylor':
         return torch_taylor(w, t)
+    if kind == 'steps':
+        return torch_steps(w, t)
     return None
+
+
+def torch_steps(w, t):
+    """Training steps of a network of the file `record`, whose parameters come in the order of their names."""
+    spec = importlib.util.spec_from_file_location('record', w['record'])
+    record = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(record)
+    model = getattr(record, w['network'])(*w['arguments']).train()
+    named = sorted(model.named_parameters())
+    assert len(named) == w['parameters'], 'other parameters than ours'
+    with torch.no_grad():
+        for i, (_, p) in enumerate(named):
+            p.copy_(t[str(i)].reshape(p.shape))
+    if w['optimiser'] == 'sgd':
+        rule = torch.optim.SGD(model.parameters(), lr=w['rate'], momentum=0.9, weight_decay=5e-4)
+    else:
+        rule = torch.optim.AdamW(model.parameters(), lr=w['rate'], weight_decay=0.05)
+    labels = torch.tensor(w['labels'])
+
+    def step():
+        rule.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(t['x']), labels)
+        loss.backward()
+        rule.step()
+        return loss.detach().reshape(1)
+
+    # The first result is that of three steps; afterwards every call is one.
+    first = [True]
+
+    def steps():
+        if not first[0]:
+            return step()
+        first[0] = False
+        return torch.cat([step() for _ in range(3)])
+
+    return steps
 
 
 def torch_training(w, t):

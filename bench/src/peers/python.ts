@@ -9,6 +9,9 @@ import type { Floats, Work } from '../works.js'
 
 type Reply = { error?: string; version?: string; blas?: string; has?: boolean; seconds?: number; length?: number }
 
+/** Networks of torch.nn, whose losses are recorded for the tests. */
+const record = fileURLToPath(new URL('../../../packages/resnet/fixtures/training/record.py', import.meta.url))
+
 const oneThread = { OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1' }
 
 /** Whether vectors are held to 256 bits, for which the goals were set, where the processor has 512. */
@@ -140,6 +143,17 @@ function describe(work: Work, fileOf: (data: Floats) => string): object | undefi
     }
     case 'network':
       return undefined
+    case 'steps': {
+      const { x, shape, labels, weights, torch, optimiser, rate } = work
+      const parameters = Object.values(weights)
+      return {
+        ...{ kind: 'steps', ...torch, optimiser, rate, labels: [...labels], record, parameters: parameters.length },
+        arrays: {
+          x: put(x, [...shape]),
+          ...Object.fromEntries(parameters.map((data, i) => [String(i), put(data, [data.length])])),
+        },
+      }
+    }
     default: {
       const { x, ...rest } = work
       return { ...rest, arrays: { x: put(x, [work.rows, work.n]) } }

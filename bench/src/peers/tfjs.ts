@@ -124,6 +124,7 @@ function implementation(tf: typeof Tf, work: Exclude<Work, NetworkWork>, backend
       }
     }
     case 'taylor':
+    case 'steps':
       return undefined
     default: {
       const x = tf.tensor2d(work.x, [work.rows, work.n])

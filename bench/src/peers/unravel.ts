@@ -145,6 +145,8 @@ function implementation(work: Work, backend: Backend): Omit<Contender, 'name' | 
       return training(work, backend)
     case 'network':
       return networkIn(work, backend)
+    case 'steps':
+      throw new Error('training steps of networks are in steps.ts')
     case 'taylor': {
       const tower = towerOf(work.net, backend)
       const x = inputOf(work.net, backend)

@@ -11,6 +11,7 @@ import { paths } from './paths.js'
 import { reductions } from './reductions.js'
 import { series } from './series.js'
 import { startup } from './startup.js'
+import { networkSteps } from './steps.js'
 import { studies } from './studies.js'
 import { taylor } from './taylor.js'
 import { training } from './training.js'
@@ -26,6 +27,7 @@ export const suites: readonly Suite[] = [
   training,
   taylor,
   paths,
+  networkSteps,
   graphs,
   startup,
   commandLine,
