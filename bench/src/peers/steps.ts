@@ -96,10 +96,11 @@ export function steps(work: StepsWork, name: Variant = 'ours', dtype: 'f32' | 'f
   return { ...labels, backend: backend.name, ...training(work, { resnet, tensor }, { dtype, backend }) }
 }
 
-/** The same by the built packages of another checkout, which UNRAVEL_BASE names; undefined without it. */
+/** The same by the built packages of another checkout, which UNRAVEL_BASE names; undefined without it, and of learned scales, which
+ *  ResNets of commit 7044cb9 do not have. */
 export async function baseSteps(work: StepsWork): Promise<Contender | undefined> {
   const base = process.env.UNRAVEL_BASE
-  if (base === undefined) return undefined
+  if (base === undefined || work.skipInit) return undefined
   // Named from where the caller stands, which pnpm keeps in INIT_CWD.
   const packages = resolve(process.env.INIT_CWD ?? process.cwd(), base, 'packages')
   const entry = (name: string) => import(pathToFileURL(resolve(packages, name, 'dist/index.js')).href)
