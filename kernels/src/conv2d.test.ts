@@ -97,7 +97,10 @@ const padded: [string, Conv2dGeometry][] = [
   ['padding 0 and 2', geometry({ height: 5, width: 6, kernelH: 2, padH: 0, padW: 2 })],
   ['no padding', geometry({ height: 5, width: 6, padH: 0, padW: 0 })],
   ['stride 2', geometry({ height: 7, width: 6, strideH: 2, strideW: 2 })],
-  ['stride 3 and dilation 2', geometry({ height: 9, width: 8, strideW: 3, dilationH: 2, dilationW: 2, padH: 3, padW: 2 })],
+  [
+    'stride 3 and dilation 2',
+    geometry({ height: 9, width: 8, strideW: 3, dilationH: 2, dilationW: 2, padH: 3, padW: 2 }),
+  ],
   ['groups', geometry({ height: 5, width: 5, groups: 2, outChannels: 6 })],
   ['one channel a group', geometry({ height: 4, width: 9, groups: 4 })],
   ['one line', geometry({ height: 1, kernelH: 1, padH: 0, width: 11, kernelW: 5, padW: 2 })],
