@@ -117,7 +117,7 @@ it.each(padded)('%s: NaN and ±Inf meet no zeros of the padding', (_, g) => {
     ['conv2dInputGrad', 2, 1, 0],
     ['conv2dWeightGrad', 0, 2, 1],
   ] as const
-  const backends = [js(), ...builds.map(build => createBackend(load(build)))]
+  const backends: Backend[] = [js(), ...builds.map(build => createBackend(load(build)))]
   for (const [kernel, first, second, result] of kernels) {
     for (const operand of [0, 1]) {
       for (const strange of [Infinity, -Infinity, Number.NaN]) {
