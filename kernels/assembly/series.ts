@@ -81,10 +81,8 @@ function below(y: usize, w: usize, x: usize, k: usize, stored: usize): void {
 const GIVEN = 0
 /** w = y */
 const ITSELF = 1
-/** w = y² − 1 */
+/** w = y² and a constant */
 const SQUARE = 2
-/** w = y² − y */
-const LOGISTIC = 3
 
 /** y_k = (factor/k) Σ_{j=1}^{k} (j x_j) w_{k−j}: coefficient k of y(0) + factor·∫ w dx. Order 0 of y, and of w, is there.
  *  @inline */
@@ -155,8 +153,6 @@ function integrate(kind: i32, y: usize, jx: usize, w: usize, orders: usize, stor
         s1 = f64x2.add(s1, s1)
         s3 = f64x2.add(s3, s3)
       }
-      // −y is one more multiple of y.
-      if (kind === LOGISTIC) u0 = f64x2.sub(u0, f64x2.splat(1))
       const y0 = times(at(y, k, h), f0)
       let w0 = kind === ITSELF ? y0 : at(w, k, h)
       if (kind > ITSELF && k > 0) w0 = fma<f64>(u0, y0, s0)
@@ -392,7 +388,7 @@ function integral(y: usize, jx: usize, w: usize, orders: usize, stored: usize, f
   integrate(GIVEN, y, jx, w, orders, stored, factor)
 }
 
-// y′ = −(y² − 1) x′
+// y′ = −(y² − c²) x′, with c² − y_0² in −w_0
 function tangent(jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
   integrate(SQUARE, y, jx, w, orders, stored, -1)
 }
@@ -409,15 +405,16 @@ function logarithm(jx: usize, y: usize, w: usize, x: usize, orders: usize, store
   }
 }
 
-// y′ = −(y² − y) x′
+// y − ½ = tanh(x/2)/2: its derivative is −((y − ½)² − ¼) x′, where y² − y would cancel near 0.
 function logistic(jx: usize, y: usize, w: usize, orders: usize, stored: usize): void {
   for (let h: usize = 0; h < 4; h++) {
-    const x0 = at(jx, 0, h)
-    const y0 = sigmoid(x0)
-    put(y, 0, h, y0)
-    put(w, 0, h, f64x2.neg(f64x2.mul(y0, sigmoid(f64x2.neg(x0)))))
+    const half = times(at(jx, 0, h), 0.5)
+    const e = expm1Twice(half)
+    put(y, 0, h, times(tanhFrom(half, e), 0.5))
+    put(w, 0, h, times(sech2From(half, e), -0.25))
   }
-  integrate(LOGISTIC, y, jx, w, orders, stored, -1)
+  tangent(jx, y, w, orders, stored)
+  for (let h: usize = 0; h < 4; h++) put(y, 0, h, sigmoid(at(jx, 0, h)))
 }
 
 // y′ = σ(x) x′

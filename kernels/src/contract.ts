@@ -322,6 +322,7 @@ export interface Kernels<B extends Buffer> {
   ): void
   /** out = x + scale·y */
   axpy(x: B, scale: number, y: B, out: B): void
+  /** Sums hold no products with the padding: ±Inf and NaN there, of weights and of cotangents, make nothing of it. */
   conv2d(g: Conv2dGeometry, x: B, w: B, out: B): void
   conv2dInputGrad(g: Conv2dGeometry, gy: B, w: B, gx: B): void
   conv2dWeightGrad(g: Conv2dGeometry, x: B, gy: B, gw: B): void

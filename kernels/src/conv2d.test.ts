@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Backend, Buffer, Conv2dGeometry } from './contract.js'
 import { js } from './js/index.js'
+import { definitions } from './oracles/definitions.js'
 import { createBackend } from './wasm/backend.js'
 import { load } from './wasm/load.js'
 
@@ -96,5 +97,59 @@ it.each(cases)('%s: wasm has the bits of js', (_, g) => {
     for (const dtype of ['f32', 'f64'] as const) expect(run(wasm, g, dtype)).toEqual(run(js(), g, dtype))
     expect(wasm.memory().buffers).toBe(0)
     expect([...wasm.fallbacks()]).toEqual([])
+  }
+})
+
+const padded: [string, Conv2dGeometry][] = [
+  ['padding 1', geometry({ inChannels: 3, outChannels: 5, height: 5, width: 7 })],
+  ['padding 0 and 2', geometry({ height: 5, width: 6, kernelH: 2, padH: 0, padW: 2 })],
+  ['no padding', geometry({ height: 5, width: 6, padH: 0, padW: 0 })],
+  ['stride 2', geometry({ height: 7, width: 6, strideH: 2, strideW: 2 })],
+  [
+    'stride 3 and dilation 2',
+    geometry({ height: 9, width: 8, strideW: 3, dilationH: 2, dilationW: 2, padH: 3, padW: 2 }),
+  ],
+  ['groups', geometry({ height: 5, width: 5, groups: 2, outChannels: 6 })],
+  ['one channel a group', geometry({ height: 4, width: 9, groups: 4 })],
+  ['one line', geometry({ height: 1, kernelH: 1, padH: 0, width: 11, kernelW: 5, padW: 2 })],
+]
+
+it.each(padded)('%s: NaN and ±Inf meet no zeros of the padding', (_, g) => {
+  const sizes = [
+    g.batch * g.inChannels * g.height * g.width,
+    (g.outChannels * g.inChannels * g.kernelH * g.kernelW) / g.groups,
+    g.batch * g.outChannels * g.outH * g.outW,
+  ] as const
+  const kernels = [
+    ['conv2d', 0, 1, 2],
+    ['conv2dInputGrad', 2, 1, 0],
+    ['conv2dWeightGrad', 0, 2, 1],
+  ] as const
+  const backends: Backend[] = [js(), ...builds.map(build => createBackend(load(build)))]
+  for (const [kernel, first, second, result] of kernels) {
+    for (const operand of [0, 1]) {
+      for (const strange of [Infinity, -Infinity, Number.NaN]) {
+        const inputs = [first, second].map((i, o) => {
+          const data = Float64Array.from({ length: sizes[i] }, (_, j) => ((j * 5) % 17) - 8)
+          // A corner, which meets the padding most often; all channels but one are finite.
+          if (o === operand) data[i === 2 ? g.outH * g.outW - 1 : 0] = strange
+          return data
+        })
+        const expected = new Float64Array(sizes[result])
+        definitions[kernel](g, inputs[0]!, inputs[1]!, expected)
+        for (const backend of backends) {
+          for (const dtype of ['f32', 'f64'] as const) {
+            const buffers = [...inputs, new Float64Array(sizes[result]).fill(7)].map(data => {
+              const b = backend.alloc(dtype, data.length)
+              backend.write(b, dtype === 'f32' ? Float32Array.from(data) : data)
+              return b
+            })
+            backend.kernels[kernel](g, buffers[0]!, buffers[1]!, buffers[2]!)
+            expect([...backend.readSync!(buffers[2]!)]).toEqual([...expected])
+            for (const b of buffers) backend.release(b)
+          }
+        }
+      }
+    }
   }
 })

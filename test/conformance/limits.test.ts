@@ -337,6 +337,82 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
     expect(Math.abs(derivative(make([2 ** -10])).item() / exact - 1)).toBeLessThan(32 * eps)
   })
 
+  const φ0 = 1 / Math.sqrt(2 * Math.PI)
+  it.each([
+    // The leading term of the Maclaurin series; the next is smaller by x² = 2^−60.
+    ['tanh', 2, -1],
+    ['sigmoid', 2, -1 / 16],
+    ['softplus', 3, -1 / 48],
+    ['silu', 3, -1 / 12],
+    ['asin', 2, 1 / 2],
+    ['acos', 2, -1 / 2],
+    ['atan', 2, -1],
+    ['erf', 2, -2 / Math.sqrt(Math.PI)],
+    ['normalCdf', 2, -φ0 / 2],
+    ['gelu', 3, (-2 / 3) * φ0],
+    ['sin', 2, -1 / 2],
+    ['cos', 1, -1],
+    ['cos', 3, 1 / 6],
+    ['tan', 2, 1],
+    ['sinh', 2, 1 / 2],
+    ['sinh', 4, 1 / 24],
+    ['cosh', 1, 1],
+    ['cosh', 5, 1 / 120],
+  ] as const)('%s keeps the digits of order %i, which vanishes at 0, beside 0', (name, order, slope) => {
+    for (const x of [2 ** -30, -(2 ** -30)]) {
+      const found = numbers(series(named[name]!, make([[x], [1]]), 6))[order]!
+      expect(Math.abs(found / (slope * x) - 1)).toBeLessThan(16 * eps)
+    }
+  })
+
+  it('orders that are zero stay zero, at poles and where the function is not a number', () => {
+    const poles: Record<string, readonly number[]> = {
+      log: [0, -0, -1, Infinity, Number.NaN],
+      log1p: [-1, -2, Infinity],
+      rsqrt: [0, -0, -1, Infinity],
+      reciprocal: [0, -0, Infinity],
+      'pow -1.5': [0, -1, Infinity],
+      asin: [1, -1, 2, Infinity],
+      acos: [1, -1, 2, Infinity],
+      sinh: [Infinity, -Infinity, 1e4],
+      cosh: [Infinity, -Infinity, 1e4],
+      tan: [Infinity],
+      '1/x': [0, -0],
+      logsumexp: [-Infinity],
+    }
+    const more: Record<string, Unary> = {
+      tan: ops.tan,
+      '1/x': x => ops.div(1, x),
+      logsumexp: x => ops.logsumexp(x, 0, true),
+    }
+    for (const [name, places] of Object.entries(poles)) {
+      const f = more[name] ?? unary[name]!
+      for (const x of places) {
+        const told = `${name} at ${x}`
+        for (const path of [[[x]], [[x], [0], [0], [0]]]) {
+          expect(
+            numbers(series(f, make(path), 3))
+              .slice(1)
+              .map(Math.abs),
+            told,
+          ).toEqual([0, 0, 0])
+        }
+        expect(Math.abs(jvp(f, make([x]), make([0]))[1].dataSync()[0]!), told).toBe(0)
+        // Also before the first order that is not zero, and after it what it makes.
+        const late = numbers(series(f, make([[x], [0], [1]]), 2))
+        expect(Math.abs(late[1]!), told).toBe(0)
+      }
+    }
+    const least = (f: Unary, x: number) => numbers(series(f, make([[x], [0], [1]]), 2))[2]
+    expect(least(ops.log, 0)).toBe(Infinity)
+    expect(least(ops.reciprocal, 0)).toBe(-Infinity)
+    expect(least(ops.asin, 1)).toBe(Infinity)
+    expect(least(ops.acos, -1)).toBe(-Infinity)
+    // A product is one of numbers, in series as in runs.
+    expect(numbers(jvp((x: Tensor) => ops.mul(x, Infinity), make([1]), make([0]))[1])).toEqual([Number.NaN])
+    expect(numbers(jvp((x: Tensor) => pow(x, 2), make([Infinity]), make([0]))[1])).toEqual([Number.NaN])
+  })
+
   it('slopes of sinh and cosh overflow as they do, and are no ∞ − ∞', () => {
     const slopes = (f: Unary, at: readonly number[]) => numbers(grad((v: Tensor) => sum(f(v)))(make(at)))
     const at = [1e4, -1e4, Infinity, -Infinity]

@@ -59,10 +59,22 @@ function fillColumns(g: Conv2dGeometry, x: TypedArray, columns: Float64Array): v
   })
 }
 
+/** Whether zeros of the padding would meet a factor that makes NaN of them. A convolution has no such products: its taps are then
+ *  summed run by run, without columns. */
+const meetsPadding = (g: Conv2dGeometry, factor: TypedArray): boolean =>
+  (g.padH > 0 || g.padW > 0) && !factor.every(v => Math.abs(v) < Infinity)
+
+/** Calls `tap` for every run of every row: weight `row` of each output meets `n` pixels, in windows from `window` on. */
+function eachTap(g: Conv2dGeometry, tap: (row: number, window: number, pixel: number, n: number) => void): void {
+  const windows = g.outH * g.outW
+  eachRun(g, (column, pixel, n) => tap(Math.floor(column / windows), column % windows, pixel, n))
+}
+
 const part = (x: TypedArray, i: number, size: number): TypedArray => x.subarray(i * size, (i + 1) * size) as TypedArray
 
 export function conv2d(g: Conv2dGeometry, x: TypedArray, w: TypedArray, out: TypedArray): void {
   const { out: m, inside, windows, image, result } = sizesOf(g)
+  if (meetsPadding(g, w)) return conv2dTaps(g, x, w, out)
   const columns = new Float64Array(inside * windows)
   for (let i = 0; i < g.batch * g.groups; i++) {
     fillColumns(g, part(x, i, image), columns)
@@ -98,6 +110,7 @@ export function conv2dInputGrad(g: Conv2dGeometry, gy: TypedArray, w: TypedArray
 }
 
 export function conv2dWeightGrad(g: Conv2dGeometry, x: TypedArray, gy: TypedArray, gw: TypedArray): void {
+  if (meetsPadding(g, gy)) return weightGradTaps(g, x, gy, gw)
   const { out: m, inside, windows, image, result } = sizesOf(g)
   const columns = new Float64Array(inside * windows)
   const product = new Float64Array(m * inside)
@@ -107,6 +120,38 @@ export function conv2dWeightGrad(g: Conv2dGeometry, x: TypedArray, gy: TypedArra
     matmul([], m, windows, inside, part(gy, i, result), [], false, columns, [], true, product)
     const to = (i % g.groups) * m * inside
     for (let j = 0; j < product.length; j++) totals[to + j]! += product[j]!
+  }
+  gw.set(totals)
+}
+
+function conv2dTaps(g: Conv2dGeometry, x: TypedArray, w: TypedArray, out: TypedArray): void {
+  const { out: m, inside, windows, image, result } = sizesOf(g)
+  const sums = new Float64Array(result)
+  for (let i = 0; i < g.batch * g.groups; i++) {
+    sums.fill(0)
+    const [pixels, weights] = [part(x, i, image), part(w, i % g.groups, m * inside)]
+    eachTap(g, (row, window, pixel, n) => {
+      for (let o = 0; o < m; o++) {
+        const [weight, at] = [weights[o * inside + row]!, o * windows + window]
+        for (let j = 0; j < n; j++) sums[at + j]! += weight * pixels[pixel + j * g.strideW]!
+      }
+    })
+    out.set(sums, i * result)
+  }
+}
+
+function weightGradTaps(g: Conv2dGeometry, x: TypedArray, gy: TypedArray, gw: TypedArray): void {
+  const { out: m, inside, windows, image, result } = sizesOf(g)
+  const totals = new Float64Array(g.groups * m * inside)
+  for (let i = 0; i < g.batch * g.groups; i++) {
+    const [pixels, cotangents, to] = [part(x, i, image), part(gy, i, result), (i % g.groups) * m * inside]
+    eachTap(g, (row, window, pixel, n) => {
+      for (let o = 0; o < m; o++) {
+        let sum = 0
+        for (let j = 0; j < n; j++) sum += cotangents[o * windows + window + j]! * pixels[pixel + j * g.strideW]!
+        totals[to + o * inside + row]! += sum
+      }
+    })
   }
   gw.set(totals)
 }

@@ -45,7 +45,10 @@ type Recurrence = (
   orders: number,
 ) => void
 
-// Coefficients of x beyond order 0 that are exactly zero, stored or not, contribute nothing: 0·∞ would be NaN.
+// Coefficients of x beyond order 0 that are exactly zero, stored or not, contribute nothing: 0·∞ and 0/0 would be NaN.
+
+/** a/b, and 0 where a is 0, at poles too. */
+const share = (a: number, b: number): number => (a === 0 ? 0 : a / b)
 
 /** Σ_{j=from}^{k} a_j b_{k−j} */
 function product(a: Float64Array, b: Float64Array, k: number, from: number): number {
@@ -94,7 +97,7 @@ function powers(r: number, x: Float64Array, y: Float64Array, start: number, orde
   for (let k = 1; k < orders; k++) {
     let s = 0
     for (let j = 1; j <= k; j++) if (x[j] !== 0) s += (j * (r + 1) - k) * x[j]! * y[k - j]!
-    y[k] = s / (k * x[0]!)
+    y[k] = share(s, k * x[0]!)
   }
 }
 
@@ -157,7 +160,7 @@ const recurrences: Record<SeriesOp, Recurrence> = {
     for (let k = 1; k < orders; k++) {
       let s = 0
       for (let j = 1; j < k; j++) if (x[k - j] !== 0) s += j * y[j]! * x[k - j]!
-      y[k] = (x[k]! - s / k) / x[0]!
+      y[k] = share(x[k]! - s / k, x[0]!)
     }
   },
   log1p(x, y, w, v, u, orders) {
@@ -173,14 +176,15 @@ const recurrences: Record<SeriesOp, Recurrence> = {
       w[k] = -product(y, y, k, 0)
     }
   },
-  // y′ = (y − y²) x′
+  // y − ½ = tanh(x/2)/2: its derivative is (¼ − (y − ½)²) x′, where y − y² would cancel near 0.
   sigmoid(x, y, w, _v, _u, orders) {
-    y[0] = sigmoidOf(x[0]!)
-    w[0] = y[0] * sigmoidOf(-x[0]!)
+    y[0] = Math.tanh(x[0]! / 2) / 2
+    w[0] = sigmoidOf(x[0]!) * sigmoidOf(-x[0]!)
     for (let k = 1; k < orders; k++) {
       y[k] = integral(x, w, k)
-      w[k] = y[k]! - product(y, y, k, 0)
+      w[k] = -product(y, y, k, 0)
     }
+    y[0] = sigmoidOf(x[0]!)
   },
   // y′ = σ(x) x′
   softplus(x, y, w, v, u, orders) {
@@ -260,7 +264,8 @@ export function seriesDiv(orders: number, n: number, a: TypedArray, b: TypedArra
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < stored; k++) d[k] = b[k * n + i]!
     for (let k = 0; k < orders; k++) {
-      q[k] = ((k < p ? a[k * n + i]! : 0) - product(d, q, k, 1)) / d[0]!
+      const rest = (k < p ? a[k * n + i]! : 0) - product(d, q, k, 1)
+      q[k] = k === 0 ? rest / d[0]! : share(rest, d[0]!)
       out[k * n + i] = q[k]!
     }
   }

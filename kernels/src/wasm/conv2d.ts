@@ -1,5 +1,6 @@
 import { MapCode } from '../../assembly/codes.js'
 import type { Conv2dGeometry, Kernels } from '../contract.js'
+import * as reference from '../js/conv2d.js'
 import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
 import { product } from './matmul.js'
@@ -145,6 +146,13 @@ export function conv2dKernels(
   const worthwhile = (g: Conv2dGeometry, groups = 1) =>
     (groups * g.batch * g.outChannels * g.outH * g.outW * g.inChannels * g.kernelH * g.kernelW) / g.groups ** 2 >= SMALL
 
+  /** Whether zeros of the padding may have met a factor that makes NaN of them: the reference, which has no such products, then
+   *  makes the result again. The shorter of the two is looked through, and the other where that has NaN or ±Inf. */
+  const metPadding = (factor: Region, out: Region): boolean =>
+    (factor.length < out.length ? [factor, out] : [out, factor]).every(
+      x => !exports.finite[x.dtype](x.length, addressOf(x)),
+    )
+
   const packedRows = (m: number) => Math.ceil(m / 4) * 4
 
   return {
@@ -212,6 +220,8 @@ export function conv2dKernels(
           })
         }
       })
+      const padded = g.padH > 0 || g.padW > 0
+      if (padded && metPadding(w, out)) reference.conv2d(g, heap.array(x), heap.array(w), heap.array(out))
     },
 
     conv2dInputGrad(g, gy, w, gx) {
@@ -277,6 +287,7 @@ export function conv2dKernels(
           })
         }
       })
+      if (!direct && metPadding(w, gx)) reference.conv2dInputGrad(g, heap.array(gy), heap.array(w), heap.array(gx))
     },
 
     conv2dWeightGrad(g, x, gy, gw) {
@@ -329,6 +340,8 @@ export function conv2dKernels(
           threads.share(channels, 1, work, worthwhile(g))
         }
       })
+      const padded = g.padH > 0 || g.padW > 0
+      if (padded && metPadding(gy, gw)) reference.conv2dWeightGrad(g, heap.array(x), heap.array(gy), heap.array(gw))
     },
   }
 }

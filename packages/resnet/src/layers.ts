@@ -116,7 +116,7 @@ export const layerNormLayer = (tensors: Tensors, name: string, x: Tensor, eps: n
 
 /**
  * Batch norm of x [batch, channels, ...] with the tensors of `name`: by the running statistics, or in training by those
- * of the batch, which are reported. Throws InputError in training on one value a channel.
+ * of the batch, which are reported. Throws InputError in training on fewer than two values a channel.
  */
 export function batchNormLayer(
   tensors: Tensors,
@@ -132,8 +132,8 @@ export function batchNormLayer(
     return batchNorm(x, weight, bias, moments, eps)
   }
   const count = x.size / x.shape[1]!
-  // As in PyTorch: such a batch would normalise every value to the bias, and teach the running variance zeros.
-  if (count === 1) {
+  // As in PyTorch: one value would be normalised to the bias, and teach the running variance zeros; none would teach it NaN.
+  if (count <= 1) {
     throw new InputError(
       `${name}: expected more than 1 value per channel when training, got a batch [${x.shape.join(', ')}]; ` +
         'train with larger batches or without batch norm',

@@ -3,11 +3,13 @@ import ndarray from 'ndarray'
 import { describe, expect, it } from 'vitest'
 import {
   add,
+  affine,
   arange,
   argmin,
   avgPool2d,
   batchNorm,
   broadcastTo,
+  clip,
   concat,
   conv2d,
   div,
@@ -66,10 +68,38 @@ describe.each([js(), wasm()])('on $name', backend => {
   it('a number that is no i32 is refused beside a tensor that is, not rounded', () => {
     for (const bad of [0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 32]) {
       for (const op of [add, sub, mul, less, maximum]) expect(() => op(whole, bad)).toThrow("with .to('f32')")
-      expect(() => sub(bad, whole)).toThrow(`i32[2] does not go with ${bad}`)
+      for (const f of [() => sub(bad, whole), () => sub(whole, bad)]) {
+        expect(f).toThrow(`i32[2] does not go with ${bad}`)
+      }
     }
+    for (const op of [add, sub, maximum]) expect(() => op(whole, 2 ** 31)).toThrow('does not go with 2147483648')
     expect(numbers(sub(mul(whole, -3), 7))).toEqual([-7, -10])
     expect(numbers(less(whole.to('f64'), 0.5))).toEqual([1, 0])
+  })
+
+  it('the smallest i32 is added, subtracted and multiplied modulo 2^32, from both sides', () => {
+    const values = [0, -0, 1, -5, 2 ** 31 - 1, -(2 ** 31)]
+    const x = tensor(values, { dtype: 'i32', backend })
+    const ops: readonly [typeof add, (a: bigint, b: bigint) => bigint][] = [
+      [add, (a, b) => a + b],
+      [sub, (a, b) => a - b],
+      [mul, (a, b) => a * b],
+    ]
+    const wrapped = (v: bigint) => Number(BigInt.asIntN(32, v))
+    for (const [op, exact] of ops) {
+      for (const s of values) {
+        expect(numbers(op(x, s))).toEqual(values.map(v => wrapped(exact(BigInt(v), BigInt(s)))))
+        expect(numbers(op(s, x))).toEqual(values.map(v => wrapped(exact(BigInt(s), BigInt(v)))))
+      }
+    }
+  })
+
+  it('bounds, factors and shifts that are no numbers are refused by what they are', () => {
+    for (const x of [whole, whole.to('f64')]) {
+      expect(() => affine(x, any(3n), 0)).toThrow('goes with numbers, got bigint')
+      expect(() => affine(x, 1, any(undefined))).toThrow('goes with numbers, got undefined')
+      for (const bad of [3n, '3', true]) expect(() => clip(x, any(bad), 1)).toThrow('clip: bounds are numbers')
+    }
   })
 
   it('what i32 cannot hold is refused when it is made', () => {

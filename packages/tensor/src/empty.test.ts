@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import {
+  batchNorm,
   crossEntropy,
   gated,
+  grad,
   js,
   layerNorm,
   linear,
@@ -88,5 +90,27 @@ describe.each([js(), wasm()])('over an axis of length 0 on $name', backend => {
       if (message.startsWith('label')) return
       expect(() => gated(f, x, reshape(x, [1, ...shape]), 1)).toThrow(message)
     })(),
+  )
+
+  it.each([[[0, 3]], [[2, 3, 0]], [[0, 3, 2, 2]]])(
+    'batch norm of [%s] has gradients of zeros, in training and not',
+    shape =>
+      of(() => {
+        const [x, w] = [zeros(shape, f64), ones([3], f64)]
+        const moments = { mean: zeros([3], f64), variance: ones([3], f64) }
+        for (const eps of [1e-5, 0]) {
+          for (const running of [undefined, moments]) {
+            const f = ([x, w, b]: readonly [Tensor, Tensor, Tensor]) => batchNorm(x, w, b, running, eps)
+            const { value, pullback } = vjp(f, [x, w, w] as const)
+            expect(value.shape).toEqual(shape)
+            const [gx, ...rest] = pullback(onesLike(value))
+            expect(gx.shape).toEqual(shape)
+            for (const g of rest) expect([...g.dataSync()]).toEqual([0, 0, 0])
+            const total = (w: Tensor) => sum(f([x, w, w]))
+            expect([...grad((w: Tensor) => sum(grad(total)(w)))(w).dataSync()]).toEqual([0, 0, 0])
+            expect([...series(total, stack([w, w]), 2).dataSync()]).toEqual([0, 0, 0])
+          }
+        }
+      })(),
   )
 })

@@ -1,6 +1,6 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
 import * as reference from '@unravel/kernels/reference'
-import { zeros } from '../core/create.js'
+import { zeros, zerosLike } from '../core/create.js'
 import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { kernelOf } from '../core/kernels.js'
@@ -24,6 +24,7 @@ import { add } from '../ops/arithmetic/add.js'
 import { addAligned } from '../ops/arithmetic/addAligned.js'
 import { correlate } from '../ops/arithmetic/cauchy.js'
 import { mul } from '../ops/arithmetic/mul.js'
+import { through } from '../ops/arithmetic/through.js'
 import { concat, order0Of, padded, stack, withOrder0 } from '../ops/structure/concat.js'
 import { reshape } from '../ops/structure/reshape.js'
 import { head, slice } from '../ops/structure/slice.js'
@@ -247,11 +248,10 @@ function integrate(self: Op<void, Unary>, phi: Elementwise, x: Tensor, order: nu
     let sumOfProducts: Tensor | undefined
     for (let j = 1; j <= k && j < x.shape[0]!; j++) {
       if (k - j >= w.shape[0]!) continue
-      const term = mul(mul(coefficient(x, j), coefficient(w, k - j)), j / k)
+      const term = mul(through(coefficient(w, k - j), coefficient(x, j)), j / k)
       sumOfProducts = sumOfProducts === undefined ? term : add(sumOfProducts, term)
     }
-    if (sumOfProducts === undefined) sumOfProducts = mul(y[0]!, 0)
-    y.push(sumOfProducts)
+    y.push(sumOfProducts ?? zerosLike(y[0]!))
   }
   return stack(y, 0)
 }

@@ -23,8 +23,9 @@ export function arrayOf(dtype: DType, values: ArrayLike<number>, what: string): 
   return Int32Array.from(values)
 }
 
-/** Throws RangeError where `value` beside `t` would be rounded or cut to an i32. */
+/** Throws RangeError where `value` beside `t` would be rounded or cut to an i32, TypeError where it is no number. */
 export function checkScalar(value: number, t: { readonly shape: Shape; readonly dtype: DType }): void {
+  if (typeof value !== 'number') throw new TypeError(`${describe(t)} goes with numbers, got ${typeof value}`)
   if (t.dtype === 'i32' && !isI32(value)) {
     throw new RangeError(`${describe(t)} does not go with ${value}: convert it with .to('f32') or .to('f64')`)
   }

@@ -12,6 +12,7 @@ import {
   conv2d,
   convTranspose2d,
   crossEntropy,
+  cumprod,
   cumsum,
   depthToSpace,
   dropout,
@@ -201,6 +202,40 @@ describe.each([js(), wasm()])('on $name', backend => {
     const path = tensor([[0, 2, 0], [1, 1, 3]], f64) // biome-ignore format: two orders
     // t(2 + t)(3t) = 6t² + 3t³
     expect(numbers(series((x: Tensor) => prod(x), path, 3))).toEqual([0, 0, 6, 3])
+  })
+
+  it('products of n numbers are within (n − 1)·ε/2 of the exact ones', () => {
+    const n = 4096
+    for (const [dtype, bits] of [
+      ['f32', 23],
+      ['f64', 52],
+    ] as const) {
+      // Of one mantissa, which rounds the same way again and again, and of many.
+      for (const step of [0, 7919]) {
+        const digits = Array.from(
+          { length: n },
+          (_, i) => BigInt((i * step) % 2048) * 2n ** BigInt(bits - 22) + 2n ** BigInt(bits) + 3n,
+        )
+        const x = tensor(
+          digits.map(d => Number(d) / 2 ** bits),
+          { dtype, backend },
+        )
+        const partial = numbers(cumprod(x, 0))
+        let exact = 1n
+        digits.forEach((d, i) => {
+          // In fixed point, with 200 bits more than the tensor has.
+          exact = (exact * d) << (i === 0 ? 200n : 0n)
+          if (i > 0) exact >>= BigInt(bits)
+          if ((i & (i + 1)) !== 0) return
+          const found = [partial[i]!, ...(i === n - 1 ? [prod(x).item()] : [])]
+          for (const value of found) {
+            const scaled = BigInt(value * 2 ** bits) << 200n
+            const error = Number(((scaled - exact) * 10n ** 30n) / exact) / 1e30
+            expect(Math.abs(error)).toBeLessThanOrEqual(Math.max(1, i) * 2 ** (-bits - 1))
+          }
+        })
+      }
+    }
   })
 
   it('cuts tensors in parts and puts them together again', () => {

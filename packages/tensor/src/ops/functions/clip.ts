@@ -51,8 +51,9 @@ export function clip(x: Tensor, min: Operand | null, max: Operand | null): Tenso
     return where(greater(low, max), max, low)
   }
   const [low, high] = [min ?? -Infinity, max ?? Infinity]
-  if (low !== low || high !== high)
+  if (![low, high].every(bound => typeof bound === 'number' && bound === bound)) {
     throw new RangeError(`clip: bounds are numbers, tensors or null, got ${min}, ${max}`)
+  }
   if (low === -Infinity && high === Infinity) return alias('clip', x)
   return apply(clipOp, [x], { min: Math.min(low, high), max: high, closed: true })
 }

@@ -1,5 +1,6 @@
+import { zerosLike } from '../../core/create.js'
 import { apply, commonDType } from '../../core/op.js'
-import type { Dense, Op, Tensor, Unary } from '../../core/tensor.js'
+import type { Dense, Op, SeriesContext, Tensor, Unary } from '../../core/tensor.js'
 import { greater } from '../arithmetic/compare.js'
 import { maximum, minimum } from '../arithmetic/maximum.js'
 import { mul } from '../arithmetic/mul.js'
@@ -15,6 +16,8 @@ interface Composite<A> {
   derivative?(x: Tensor): Tensor
   /** The secant gate (φ(x) − φ(0))/x, with its limit φ′(0) at x = 0. */
   secant(x: Tensor, attrs: A): Tensor
+  /** Stacked orders of φ(x_0 + d) from x_0 and a series d without order 0, where those of the body lose digits. */
+  orders?(x0: Tensor, d: Tensor, at: SeriesContext): Tensor
   /** φ(0), which joins the bias of the gated op. */
   atZero?(attrs: A): number
 }
@@ -36,8 +39,10 @@ export function composite<A = void>(phi: Composite<A>): Op<A, Unary> {
     ...(phi.derivative && { vjp: ({ inputs: [x] }, c) => [mul(c, phi.derivative!(x))] }),
     // Order 0 is that of the run, to the bit: a product of series is a sum, which has no −0.
     series([x], attrs, at) {
-      const run = apply(self, [order0Of(at.stack(x))], attrs)
-      return at.series(withOrder0(at.stack(phi.body(x, attrs)), run))
+      const x0 = order0Of(at.stack(x))
+      const run = apply(self, [x0], attrs)
+      const whole = phi.orders?.(x0, at.series(withOrder0(at.stack(x), zerosLike(x0))), at)
+      return at.series(withOrder0(whole ?? at.stack(phi.body(x, attrs)), run))
     },
     body: ([x], attrs) => phi.body(x, attrs),
     gate([x], attrs, at) {

@@ -1,10 +1,12 @@
 import { apply } from '../../core/op.js'
-import type { Tensor } from '../../core/tensor.js'
+import type { SeriesContext, Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { div } from '../arithmetic/div.js'
 import { mul } from '../arithmetic/mul.js'
 import { neg } from '../arithmetic/neg.js'
 import { sub } from '../arithmetic/sub.js'
+import { through } from '../arithmetic/through.js'
+import { evenly } from '../structure/concat.js'
 import { composite } from './composite.js'
 import { quotient } from './elementwise.js'
 import { exp, expm1 } from './exp.js'
@@ -16,11 +18,19 @@ const twoSinh = (h: Tensor) => sub(expm1(h), expm1(neg(h)))
 /** sinh(x/2): half arguments overflow only where the results do. */
 const sinhHalf = (x: Tensor) => mul(twoSinh(mul(x, 0.5)), 0.5)
 
+/** Orders of even·cosh d + odd·sinh d, sums without cancellation where d has no order 0; order 0 is left to the run. */
+function orders(even: Tensor, odd: Tensor, d: Tensor, at: SeriesContext): Tensor {
+  const half = sinhHalf(d)
+  const [c, s] = evenly([at.stack(coshMinusOne(d)), at.stack(mul(half, twoCosh(mul(d, 0.5))))] as const)
+  return add(through(even, c), through(odd, s))
+}
+
 export const sinhOp = composite({
   name: 'sinh',
   // 2 sinh(x/2) cosh(x/2)
   body: x => mul(sinhHalf(x), twoCosh(mul(x, 0.5))),
   derivative: x => cosh(x),
+  orders: (x0, d, at) => orders(sinh(x0), cosh(x0), d, at),
   secant: x => quotient(sinh(x), x, 1),
 })
 
@@ -34,6 +44,7 @@ export const coshOp = composite({
   // 1 + 2 sinh²(x/2)
   body: x => add(coshMinusOne(x), 1),
   derivative: x => sinh(x),
+  orders: (x0, d, at) => orders(cosh(x0), sinh(x0), d, at),
   secant: x => quotient(coshMinusOne(x), x, 0),
   atZero: () => 1,
 })

@@ -95,8 +95,9 @@ export const batchNormTrainingOp: Op<TrainingAttrs, Ternary> = {
   body: (inputs, { eps }) => training(inputs, inputs[0], eps),
 }
 
-/** Normalises x by its own mean and by the scale of `run`. */
+/** Normalises x by its own mean and by the scale of `run`. A batch of no values has no moments, and as in PyTorch no gradient. */
 function training([x, w, b]: Ternary, run: Tensor, eps: number): Tensor {
+  if (x.size === 0) return add(mul(x, across(x, w)), across(x, b))
   const axes = shared(x)
   const { d, scale } = normalised(x, run, axes, eps, t => sub(t, mean(t, axes, true)))
   return add(mul(d, mul(across(x, w), scale)), across(x, b))
