@@ -111,6 +111,7 @@ const padded: [string, Conv2dGeometry][] = [
   ],
   ['groups', geometry({ height: 5, width: 5, groups: 2, outChannels: 6 })],
   ['one channel a group', geometry({ height: 4, width: 9, groups: 4 })],
+  ['zeros below and right only', { ...geometry({ height: 5, width: 6, padH: 0, padW: 0 }), outH: 5, outW: 6 }],
   ['one line', geometry({ height: 1, kernelH: 1, padH: 0, width: 11, kernelW: 5, padW: 2 })],
 ]
 

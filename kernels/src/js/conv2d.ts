@@ -59,10 +59,9 @@ function fillColumns(g: Conv2dGeometry, x: TypedArray, columns: Float64Array): v
   })
 }
 
-/** Whether zeros of the padding would meet a factor that makes NaN of them. A convolution has no such products: its taps are then
- *  summed run by run, without columns. */
-const meetsPadding = (g: Conv2dGeometry, factor: TypedArray): boolean =>
-  (g.padH > 0 || g.padW > 0) && !factor.every(v => Math.abs(v) < Infinity)
+/** Whether zeros of the padding would be NaN beside a factor. A convolution has no such products: its taps are then summed run by run,
+ *  without columns. */
+const makesNaN = (factor: TypedArray): boolean => !factor.every(v => Math.abs(v) < Infinity)
 
 /** Calls `tap` for every run of every row: weight `row` of each output meets `n` pixels, in windows from `window` on. */
 function eachTap(g: Conv2dGeometry, tap: (row: number, window: number, pixel: number, n: number) => void): void {
@@ -74,7 +73,7 @@ const part = (x: TypedArray, i: number, size: number): TypedArray => x.subarray(
 
 export function conv2d(g: Conv2dGeometry, x: TypedArray, w: TypedArray, out: TypedArray): void {
   const { out: m, inside, windows, image, result } = sizesOf(g)
-  if (meetsPadding(g, w)) return conv2dTaps(g, x, w, out)
+  if (makesNaN(w)) return conv2dTaps(g, x, w, out)
   const columns = new Float64Array(inside * windows)
   for (let i = 0; i < g.batch * g.groups; i++) {
     fillColumns(g, part(x, i, image), columns)
@@ -110,7 +109,7 @@ export function conv2dInputGrad(g: Conv2dGeometry, gy: TypedArray, w: TypedArray
 }
 
 export function conv2dWeightGrad(g: Conv2dGeometry, x: TypedArray, gy: TypedArray, gw: TypedArray): void {
-  if (meetsPadding(g, gy)) return weightGradTaps(g, x, gy, gw)
+  if (makesNaN(gy)) return weightGradTaps(g, x, gy, gw)
   const { out: m, inside, windows, image, result } = sizesOf(g)
   const columns = new Float64Array(inside * windows)
   const product = new Float64Array(m * inside)

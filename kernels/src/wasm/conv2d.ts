@@ -220,8 +220,7 @@ export function conv2dKernels(
           })
         }
       })
-      const padded = g.padH > 0 || g.padW > 0
-      if (padded && metPadding(w, out)) reference.conv2d(g, heap.array(x), heap.array(w), heap.array(out))
+      if (!planes.direct && metPadding(w, out)) reference.conv2d(g, heap.array(x), heap.array(w), heap.array(out))
     },
 
     conv2dInputGrad(g, gy, w, gx) {
@@ -340,8 +339,9 @@ export function conv2dKernels(
           threads.share(channels, 1, work, worthwhile(g))
         }
       })
-      const padded = g.padH > 0 || g.padW > 0
-      if (padded && metPadding(gy, gw)) reference.conv2dWeightGrad(g, heap.array(x), heap.array(gy), heap.array(gw))
+      if (!planes.direct && metPadding(gy, gw)) {
+        reference.conv2dWeightGrad(g, heap.array(x), heap.array(gy), heap.array(gw))
+      }
     },
   }
 }
