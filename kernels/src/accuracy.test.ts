@@ -10,7 +10,7 @@ import { load } from './wasm/load.js'
 /** Largest errors in f64, as in the README. */
 const BOUND: Record<MapOp, number | ((x: number) => number)> = {
   ...{ abs: 0, neg: 0, relu: 0, sign: 0, step: 0, reciprocal: 0.5, sqrt: 0.5, square: 0.5, rsqrt: 1.5 },
-  ...{ exp: 2, expm1: 2, log: 2, log1p: 2, tanh: 2.5, erf: 2, sin: 1, cos: 1, asin: 2.5, acos: 2.5, atan: 1 },
+  ...{ exp: 2, expm1: 2, log: 2, log1p: 2, tanh: 2.5, erf: 2, sin: 1, cos: 1, asin: 2.5, acos: 2.5, atan: 1.5 },
   ...{ sigmoid: 3, softplus: 3, silu: 4, normalCdf: 6 },
   // Left of −37.5, gelu is −38 times a subnormal number, and carries 38 times its rounding. The exponent of geluTanh, up to
   // 745, is rounded before exp.
@@ -64,7 +64,19 @@ const NEAR_ONE = [...[1, 1e-3, 1e-9, 2 ** -53].flatMap(d => [1 - d, d - 1]), ...
 const EDGES: Partial<Record<MapOp, readonly number[]>> = {
   acos: NEAR_ONE,
   asin: NEAR_ONE,
-  atan: [0.125, 0.375, 0.625, 0.875, 8 / 7, 1.6, 8 / 3, 8, ...between(-1.2, 1.2, 200)],
+  atan: [
+    0.125,
+    0.375,
+    0.625,
+    0.875,
+    8 / 7,
+    1.4124541899189353,
+    1.6147580109536648,
+    8 / 3,
+    8,
+    ...between(-1.2, 1.2, 200),
+    ...between(1, 3, 200),
+  ],
   exp: [709.78, 709.79, 710, -708.4, -709, -744, -745.13, -745.14, -746],
   expm1: [709.78, -37, -40, -745],
   tanh: [-0.20969609598776617, 0.2746, 0.549, 0.55, 0.551, 19.06, 22, ...between(-0.56, 0.56, 200)],

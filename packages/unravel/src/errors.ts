@@ -4,6 +4,9 @@ import type { Command } from 'commander'
 /** Something wrong with what the caller gave: reported in one line, exit status 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
+  constructor(message: string, options?: ErrorOptions) {
+    super(bounded(message), options)
+  }
 }
 
 /** A run that was asked to stop: exit status 130, as shells give it for SIGINT. */

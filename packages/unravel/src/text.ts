@@ -34,7 +34,9 @@ export async function readText(folder: string, path: string): Promise<Text | und
   try {
     return textOf(new Tokenizer(made, settings))
   } catch (error) {
-    throw new UsageError(`${join(folder, file)}: ${(error as Error).message}; give ids by --input in place of prompts`)
+    throw new UsageError(
+      `${join(folder, file)}: ${brief((error as Error).message, 500)}; give ids by --input in place of prompts`,
+    )
   }
 }
 
@@ -43,7 +45,7 @@ type Tokenizer = InstanceType<typeof import('@huggingface/tokenizers').Tokenizer
 function textOf(tokenizer: Tokenizer): Text {
   const checked = (ids: readonly (number | undefined)[], text: string): readonly number[] => {
     if (ids.every(id => id !== undefined)) return ids as number[]
-    throw new UsageError(`${JSON.stringify(text)}: the tokenizer has no tokens for a part of it`)
+    throw new UsageError(`${JSON.stringify(brief(text))}: the tokenizer has no tokens for a part of it`)
   }
   return {
     ids: prompt => checked(tokenizer.encode(prompt).ids, prompt),
@@ -51,7 +53,7 @@ function textOf(tokenizer: Tokenizer): Text {
       const ids = checked(tokenizer.encode(text, { add_special_tokens: false }).ids, text)
       const unknown = tokenizer.model?.unk_token_id
       if (unknown !== undefined && ids.includes(unknown) && text !== tokenizer.id_to_token(unknown)) {
-        throw new UsageError(`${JSON.stringify(text)}: the tokenizer has no tokens for a part of it`)
+        throw new UsageError(`${JSON.stringify(brief(text))}: the tokenizer has no tokens for a part of it`)
       }
       return ids
     },

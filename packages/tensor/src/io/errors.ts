@@ -10,7 +10,11 @@ export function brief(text: string, most = 100): string {
 
 /** A name in quotes, or a value from a file as JSON, as messages show it: briefly. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return `"${brief(value)}"`
+  // A name may hold line breaks and commands to the terminal.
+  if (typeof value === 'string')
+    return `"${brief(value)
+      .replace(/\s*[\n\r]\s*/g, ' ')
+      .replace(/\p{Cc}/gu, '\ufffd')}"`
   try {
     return brief(JSON.stringify(value) ?? String(value))
   } catch {
@@ -18,8 +22,9 @@ export function shown(value: unknown): string {
   }
 }
 
-/** A whole message, brief: text of a hostile file or a long list stays within 2,000 characters. */
-export const bounded = (message: string): string => brief(message, MOST)
+/** A whole message, brief: text of a hostile file or a long list stays within 2,000 characters, and holds no control
+ *  characters but line breaks. */
+export const bounded = (message: string): string => brief(message, MOST).replace(/[^\P{Cc}\n]/gu, '\ufffd')
 
 /** A file that is not what it says it is. One message: which kind of file, where, what was found, what was expected. */
 export class FormatError extends Error {

@@ -35,6 +35,20 @@ const train = () =>
 const plan = (study: object) => parseStudy(JSON.stringify({ name: 'study', ...study }), 'study.json', train)
 
 describe('a study file', () => {
+  test('bounds the message about fields that it does not know', () => {
+    const name = 'x'.repeat(1e5)
+    for (const expand of [{ [name]: 1 }, Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`key${i}`, i]))]) {
+      let message = ''
+      try {
+        parseStudy(JSON.stringify({ name: 's', expand }), 'study.json', train)
+      } catch (error) {
+        message = (error as Error).message
+      }
+      expect(message).toMatch(/^study\.json: expand: Unrecognized key/)
+      expect(message.length).toBeLessThanOrEqual(2000)
+    }
+  })
+
   test('gives every point of the grid, the last key fastest', () => {
     const { jobs, varied } = plan({
       train: { data: 'mnist', depth: 5 },
