@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { gated, gradient, type Orders, taylor, verify } from '@unravel/expansion'
-import { type Graph, type GraphTower, readGraph, structureOf, towerOfGraph } from '@unravel/graph'
+import { evaluate, type Graph, type GraphTower, readGraph, structureOf, towerOfGraph } from '@unravel/graph'
 import { modelFrom, run, towerOf, withScales } from '@unravel/resnet'
 import { concat, mul, narrow, Random, readNpy, type StoredTensor, sub, sum, type Tensor, tensor } from '@unravel/tensor'
 import { sourceOf } from '@unravel/tensor/internals'
@@ -233,6 +233,122 @@ test('the additions of a layers model are called as its layers', () => {
   const found = gated(tower, x, 'all', { sites: 'all' })
   expect(found.scales.length).toBe(3)
   expect(apart(total(found), found.total)).toBeLessThan(1e-12)
+})
+
+describe('a transformer that computes its mask and its positions from its ids', () => {
+  const node = (op: string, inputs: string[], output: string, attributes: NodeSpec['attributes'] = {}): NodeSpec => ({
+    ...{ op, inputs, outputs: [output], attributes },
+  })
+  const layer = (l: number, from: string, to: string): NodeSpec[] => [
+    ...[node('MatMul', [from, 'w'], `v${l}`), node('Transpose', [from], `t${l}`, { perm: [0, 2, 1] })],
+    ...[node('MatMul', [from, `t${l}`], `qk${l}`), node('Add', [`qk${l}`, 'bias'], `s${l}`)],
+    ...[node('Softmax', [`s${l}`], `p${l}`, { axis: -1 }), node('MatMul', [`p${l}`, `v${l}`], `a${l}`)],
+    ...[node('Tanh', [`a${l}`], `f${l}`), node('Add', [from, `f${l}`], to)],
+  ]
+  const numbers = (n: number) => Array.from({ length: n }, (_, i) => Math.sin(3 * i + 1))
+  const spelled: Record<string, readonly [equation: string, inputs: (l: string) => string[]]> = {
+    qk: ['bid,bjd->bij', l => [l === '1' ? 'h0' : 'h1', l === '1' ? 'h0' : 'h1']],
+    a: ['bij,bjd->bid', l => [`p${l}`, `v${l}`]],
+  }
+  /** The same with products by equations in place of matrix products. */
+  const byEquation = (nodes: readonly NodeSpec[]): NodeSpec[] =>
+    nodes.map(n => {
+      const [, name = '', l = ''] = /^(qk|a)(\d)$/.exec(n.outputs[0]!) ?? []
+      const found = spelled[name]
+      return found === undefined ? n : node('Einsum', found[1](l), n.outputs[0]!, { equation: found[0] })
+    })
+  const integer = (name: string, value: number) => ({ name, type: 'i64' as const, dims: [], values: [value] })
+  const graphWith = (change: (nodes: readonly NodeSpec[]) => readonly NodeSpec[]) =>
+    readGraph(
+      Uint8Array.from(
+        modelOf({
+          nodes: change([
+            ...[
+              node('Equal', ['ids', 'zero'], 'none'),
+              node('Not', ['none'], 'm'),
+              node('Cast', ['m'], 'mi', { to: 7 }),
+            ],
+            ...[node('CumSum', ['mi', 'one'], 'count'), node('Mul', ['count', 'mi'], 'at')],
+            ...[
+              node('Cast', ['m'], 'mf', { to: 1 }),
+              node('Sub', ['unit', 'mf'], 'off'),
+              node('Mul', ['off', 'low'], 'b'),
+            ],
+            ...[node('Unsqueeze', ['b', 'axis'], 'bias'), node('Gather', ['words', 'ids'], 'e')],
+            ...[node('Gather', ['places', 'at'], 'q'), node('Add', ['e', 'q'], 'h0')],
+            ...[...layer(1, 'h0', 'h1'), ...layer(2, 'h1', 'h2'), node('MatMul', ['h2', 'w'], 'y')],
+          ]),
+          inputs: [{ name: 'ids', type: 'i64', shape: ['batch', 'length'] }],
+          outputs: [{ name: 'y' }],
+          constants: [
+            ...[integer('zero', 0), integer('one', 1), { ...integer('axis', 1), dims: [1] }],
+            ...[
+              { name: 'unit', dims: [], values: [1] },
+              { name: 'low', dims: [], values: [-10000] },
+            ],
+            ...[
+              { name: 'words', dims: [5, 3], values: numbers(15) },
+              { name: 'places', dims: [6, 3], values: numbers(18) },
+            ],
+            { name: 'w', dims: [3, 3], values: numbers(9) },
+          ],
+        }),
+      ),
+    )
+  const graph = graphWith(nodes => nodes)
+  const ids = (...rows: number[][]) => tensor(rows, { dtype: 'i32' })
+  const padded = ids([3, 1, 2, 0, 0])
+
+  test('has the blocks of its layers, beside which mask and positions are fixed', () => {
+    const { structure, tower } = towerOfGraph(graph, { ids: padded })
+    expect(structure.blocks.map(b => [b.name, b.skip])).toEqual([['h1', 'identity'], ['h2', 'identity']]) // biome-ignore format: short
+    expect(apart(run(tower, padded), evaluate(graph, { ids: padded }).y!)).toBe(0)
+  })
+
+  test('its orders on padded ids are those on the ids alone', () => {
+    const [long, short] = [padded, ids([3, 1, 2])].map(x => lenses(towerOfGraph(graph, { ids: x }), x))
+    for (const kind of ['gated', 'taylor'] as const) {
+      const got = narrow(long![kind].coefficients, 2, 0, 3)
+      const want = short![kind].coefficients
+      // Six orders of the series, three of the path sums; none of them nothing.
+      expect(got.shape[0]).toBe(kind === 'taylor' ? 6 : 3)
+      expect(apart(got, want)).toBeLessThan(1e-12)
+      for (let k = 0; k < 3; k++) expect(norm(narrow(want, 0, k, 1))).toBeGreaterThan(0.01)
+    }
+    expect(apart(total(long!.gated), long!.gated.total)).toBeLessThan(1e-13)
+    expect(apart(total(long!.gradient), long!.gradient.total)).toBeLessThan(1e-13)
+  })
+
+  test('the tower computes mask and positions of other ids anew', () => {
+    const { tower } = towerOfGraph(graph, { ids: padded })
+    const others = [ids([1, 2, 3, 4, 0]), ids([4, 0, 0, 0, 0]), ids([3, 1, 2, 0, 0], [1, 1, 4, 2, 0]), padded]
+    for (const x of others) expect(apart(run(tower, x), evaluate(graph, { ids: x }).y!)).toBe(0)
+  })
+
+  test('has the same orders where its products are sums by equations', () => {
+    const [own, other] = [graph, graphWith(byEquation)].map(g => lenses(towerOfGraph(g, { ids: padded }), padded))
+    for (const kind of ['gated', 'gradient', 'taylor'] as const)
+      expect(apart(other![kind].coefficients, own![kind].coefficients)).toBeLessThan(1e-13)
+  })
+
+  test('additions to several embeddings are counted in one of them, the others fixed', () => {
+    const spec = {
+      nodes: [
+        ...[node('Gather', ['words', 'ids'], 'a'), node('Tanh', ['a'], 'b'), node('Add', ['a', 'b'], 'left')],
+        ...[node('Gather', ['places', 'ids'], 'c'), node('Sigmoid', ['c'], 'd'), node('Add', ['c', 'd'], 'right')],
+        node('Mul', ['left', 'right'], 'y'),
+      ],
+      inputs: [{ name: 'ids', type: 'i64' as const, shape: ['batch', 'length'] }],
+      outputs: [{ name: 'y' }],
+      constants: [{ name: 'words', dims: [5, 3], values: numbers(15) }, { name: 'places', dims: [6, 3], values: numbers(18) }], // biome-ignore format: short
+    }
+    const two = readGraph(Uint8Array.from(modelOf(spec)))
+    const found = towerOfGraph(two, { ids: padded })
+    expect(found.structure.blocks.map(b => b.name)).toEqual(['left'])
+    for (const orders of Object.values(lenses(found, padded)).slice(0, 2))
+      expect(apart(total(orders), orders.total)).toBeLessThan(1e-14)
+    expect(apart(run(found.tower, padded), evaluate(two, { ids: padded }).y!)).toBe(0)
+  })
 })
 
 describe('frozen factors that are computed by operators without a gate', () => {

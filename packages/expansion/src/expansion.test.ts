@@ -1,6 +1,7 @@
 import { type Block, residualMlp, run, type Tower } from '@unravel/resnet'
 import {
   add,
+  branch,
   gradcheck,
   js,
   jvp,
@@ -359,6 +360,29 @@ describe('any tower', () => {
     expect(told(onBlock => taylor(tower, x, 2, { about: 0.5, onBlock }))).toEqual([1, 2, 3])
     expect(told(onBlock => gated(tower, x, 'all', { weights: [1, 1, 1], onBlock }))).toEqual([1, 2, 3])
     expect(told(onBlock => gradient(tower, x, 0, 'all', { weights: [1, 1, 1], onBlock }))).toEqual([1, 2, 3])
+  })
+
+  it('tells onBlock of every residual addition done where these are counted, nested ones and those in no chain', () => {
+    const f = (x: Tensor) => {
+      const inner = add(x, branch(tanh(x), 0.5))
+      return add(add(x, branch(inner, 0.3)), add(x, branch(tanh(mul(x, 2)), 0.2)))
+    }
+    const { tower, x } = odd([0.3, -0.2, 0.1])
+    const blocks = tower.blocks.map(b => ({ ...b, branch: (h: Tensor) => add(h, branch(b.branch(h), 0.5)) }))
+    for (const [network, n] of [
+      [f, 3],
+      [{ ...tower, blocks }, 6],
+    ] as const) {
+      // biome-ignore format: short
+      for (const kind of ['taylor', 'gated', 'gradient'] as const) {
+        const told: string[] = []
+        const options = { sites: 'all', onBlock: (done: number, of: number) => void told.push(`${done} of ${of}`) } as const
+        if (kind === 'taylor') taylor(network, x, 2, options)
+        else if (kind === 'gated') gated(network, x, 'all', options)
+        else gradient(network, x, 0, 'all', options)
+        expect(told).toEqual(Array.from({ length: n }, (_, i) => `${i + 1} of ${n}`))
+      }
+    }
   })
 
   it('measures nothing of an empty batch, and says so', async () => {

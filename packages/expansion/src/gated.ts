@@ -65,7 +65,7 @@ export function gated(
   { weights, sites, onBlock }: PathOptions & SiteOptions = {},
 ): Orders {
   return scope(() => {
-    const { tower, mark, marks, scales, longest, output } = counted(network, x, sites)
+    const { tower, passed, mark, marks, scales, longest, output } = counted(network, x, sites, { onBlock })
     const most = lastOrder('gated', orders, longest)
     const encoded = tower.encode(x)
     let state: GatedState = { value: encoded, paths: reshape(encoded, [1, ...encoded.shape]) }
@@ -76,7 +76,7 @@ export function gated(
         return { value, paths: l % BLOCKS_BETWEEN_TRIMS === 0 ? trimmed(paths) : paths }
       })
       release(before.value, before.paths)
-      onBlock?.(l + 1)
+      passed()
     })
     const coefficients = padded(freeze(tower.decode, state.value, state.paths, most, { mark }).stack, most + 1)
     return { expansion: 'gated' as const, coefficients, total: output ?? run(tower, x), scales, marks }

@@ -2,12 +2,12 @@ import { run, skip, type Tower } from '@unravel/resnet'
 import { addScaled, type Mark, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
 import { addAligned, head, like, padded } from '@unravel/tensor/internals'
 import { lastOrder, type Orders } from './orders.js'
-import { counted, type Network, type SiteOptions } from './sites.js'
+import { counted, type Network, type OnBlock, type SiteOptions } from './sites.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
 
 export interface PathOptions {
-  /** Called with the number of blocks done. */
-  readonly onBlock?: ((done: number) => void) | undefined
+  /** Called with the number of blocks done, or of sites where these are counted, and of how many. */
+  readonly onBlock?: OnBlock | undefined
   /** Multiplies λ_l on paths, one number for each block, while the run stays as it is. */
   readonly weights?: readonly number[] | undefined
   /** The effect of the marks inside of the network's maps; they only multiply where it is absent. */
@@ -70,7 +70,7 @@ export function gradientPaths(
         return l % BLOCKS_BETWEEN_TRIMS === 0 ? trimmed(next) : next
       })
       release(after, states.pop()!)
-      onBlock?.(tower.blocks.length - l)
+      onBlock?.(tower.blocks.length - l, tower.blocks.length)
     }
     return padded(vjp(tower.encode, x).pullback(paths), orders + 1)
   })
@@ -93,14 +93,14 @@ export function gradient(
   input: Tensor,
   target: Target,
   orders: number | 'all',
-  { sites, ...options }: PathOptions & SiteOptions = {},
+  { sites, onBlock, ...options }: PathOptions & SiteOptions = {},
 ): Orders {
   return scope(() => {
-    const { tower: whole, mark, marks, scales, longest } = counted(network, input, sites)
+    const { tower: whole, passed, mark, marks, scales, longest } = counted(network, input, sites, { onBlock })
     const most = lastOrder('gradient', orders, longest)
     const { tower, x } = embedded(whole, input)
     const seed = (output: Tensor) => cotangentOf(output, target)
-    const coefficients = gradientPaths(tower, x, seed, most, { mark, ...options })
+    const coefficients = gradientPaths(tower, x, seed, most, { mark, onBlock: passed, ...options })
     const { value, pullback } = vjp((h: Tensor) => run(tower, h), x)
     return { expansion: 'gradient' as const, coefficients, total: pullback(seed(value)), scales, marks }
   })

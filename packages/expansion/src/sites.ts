@@ -17,6 +17,8 @@ export interface SiteOptions {
 /** A network as a tower, and how its residual branches are counted. */
 export interface Counted {
   readonly tower: Tower
+  /** Tells that a block is passed, or a mark where marks are counted. */
+  readonly passed: () => void
   /** The effect of a mark where marks are counted. */
   readonly mark?: Mark
   readonly marks?: Marks
@@ -27,14 +29,38 @@ export interface Counted {
   readonly output?: Tensor
 }
 
-/** One pass of the network finds its marks. With `about` = t, a mark is λ(t + (1 − t)z). */
-export function counted(network: Network, x: Tensor, sites: SiteOptions['sites'], about = 0): Counted {
+/** One pass of the network finds its marks. With `about` = t, a mark is λ(t + (1 − t)z). `onBlock` is told of what is passed. */
+export function counted(
+  network: Network,
+  x: Tensor,
+  sites: SiteOptions['sites'],
+  { about = 0, onBlock }: { readonly about?: number; readonly onBlock?: OnBlock | undefined } = {},
+): Counted {
   const tower = typeof network === 'function' ? { encode: same, blocks: [], decode: network } : network
   if (typeof network !== 'function' && sites !== 'all') {
-    return { tower, longest: tower.blocks.length, scales: tower.blocks.map(b => b.scale) }
+    const scales = tower.blocks.map(b => b.scale)
+    return { tower, longest: scales.length, scales, passed: counter(scales.length, onBlock) }
   }
   const { value: output, marks } = marksOf(h => run(afterEncoder(tower), h), tower.encode(x))
-  return { tower, mark: raise(about), marks, longest: longestChain(marks), scales: marks.scales, output }
+  const { scales } = marks
+  const passed = counter(scales.length, onBlock)
+  const mark: Mark = (stack, scale, order) => {
+    passed()
+    return raise(about)(stack, scale, order)
+  }
+  return { tower, passed, mark, marks, longest: longestChain(marks), scales, output }
+}
+
+/** Told how many blocks, or sites, are done, and of how many. */
+export type OnBlock = (done: number, of: number) => void
+
+/** Counts calls up to `of`: marks between blocks are in the skip and in the branch of the next one, and are passed twice. */
+function counter(of: number, tell: OnBlock | undefined): () => void {
+  let done = 0
+  return () => {
+    done = Math.min(done + 1, of)
+    tell?.(done, of)
+  }
 }
 
 /** The largest number of residual branches on one path: the number of blocks, or with `sites: 'all'` of branches that follow

@@ -40,12 +40,12 @@ export function taylor(
   if (!(about >= 0 && about < 1)) throw new RangeError(`taylor: about must be at least 0 and below 1, got ${about}`)
   const kinks = new KinkFinder()
   return scope(() => {
-    const { tower, mark, marks, scales, output } = counted(network, x, sites, about)
+    const { tower, passed, mark, marks, scales, output } = counted(network, x, sites, { about, onBlock })
     const expand = (f: (h: Tensor) => Tensor, h: Tensor, order: number) =>
       trimmedSeries(f, h, order, { observer: kinks.observer, mark })
     const encoded = tower.encode(x)
     let h = reshape(encoded, [1, ...encoded.shape])
-    tower.blocks.forEach((block, l) => {
+    tower.blocks.forEach(block => {
       const before = h
       h = scope(() => {
         const skipped = block.skip === undefined ? before : expand(block.skip, before, orders)
@@ -59,7 +59,7 @@ export function taylor(
         return addAligned(skipped, expand(block.branch, before, orders - 1), 1, block.scale)
       })
       release(before)
-      onBlock?.(l + 1)
+      passed()
     })
     const coefficients = padded(expand(tower.decode, h, orders), orders + 1)
     // Gates flip away from their state at λ = 0, which a series about another run does not know.

@@ -151,7 +151,6 @@ export class Study {
   async answer(question: Question, onBlock: (done: number, of: number) => void = () => {}): Promise<Answer> {
     const backend = await opened(question.backend)
     const { tower, x, sites, counted } = this.#subject(question, backend)
-    const n = tower.blocks.length
     if (sites === 'all' && question.expansion === 'subsets')
       throw new RangeError('subsets switches blocks off; count blocks, or choose another kind')
     const width = scope(() => run(tower, x).shape.at(-1)!)
@@ -162,7 +161,7 @@ export class Study {
       await y.data()
       dispose([y])
     })
-    const own = { about: 0, samples: 64, seed: 0, onBlock: (done: number) => onBlock(done, n) }
+    const own = { about: 0, samples: 64, seed: 0, onBlock }
     const choice: ExpansionChoice = { ...question, ...own, sites }
     const work = async () => {
       const found = scope(() => expandBy(tower, x, choice))

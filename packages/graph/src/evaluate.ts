@@ -8,6 +8,7 @@ import {
   release,
   ShapeError,
   scope,
+  stopGradient,
   type Tensor,
   tensor,
   transpose,
@@ -126,8 +127,8 @@ export class Evaluator {
       return isFloat(array.type) ? flowOf(array, this.#run) : array
     }
     const integer = type === undefined ? given.dtype === 'i32' : !isFloat(type)
-    if (integer)
-      return given.level > 0 ? { type: type!, tensor: given } : hosted({ type: type ?? 'i32', tensor: given })
+    // Integers carry no derivatives and no paths.
+    if (integer) return hosted({ type: type ?? 'i32', tensor: stopGradient(given) })
     if (given.level > 0) return { type: type ?? 'f32', tensor: given }
     const moved = given.backend === backend ? given : given.to(backend)
     return { type: type ?? 'f32', tensor: moved.to(dtype) }

@@ -43,7 +43,7 @@ export function live(graph: Graph): Graph {
   }
 }
 
-const constantOf = (array: HostArray): Constant => ({ type: array.type, shape: array.shape, read: () => array })
+export const constantOf = (array: HostArray): Constant => ({ type: array.type, shape: array.shape, read: () => array })
 
 /** The name of a value that a branch of If brings into the graph around it. */
 function inlinedBranch(node: Node, branch: Graph, constants: Map<string, Constant>): Node[] {

@@ -3,12 +3,8 @@ import type { Graph, Node } from './graph.js'
 import { OWN } from './operators/table.js'
 import { readsOf } from './sort.js'
 
-/**
- * The graph with `Frozen` before whatever only frozen values are computed from: the frozen factor of a product, the scores of an
- * attention pattern, the denominator of a quotient. Path sums stop there, so that a frozen factor may be computed by operators that
- * have no gate, such as the square root of a norm that is spelled out.
- */
-export function withFrozen(graph: Graph): Graph {
+/** The nodes from whose results only frozen values are computed, the values that others are computed from, and those that carry paths. */
+function partsOf(graph: Graph) {
   const fixed = known(graph)
   const isPattern = ({ op, domain }: Node) => op === 'Softmax' && domain === OWN
   const carrying = new Set(graph.inputs.map(i => i.name).filter(name => !fixed.has(name)))
@@ -35,6 +31,19 @@ export function withFrozen(graph: Graph): Graph {
       if (frozen === undefined || name !== node.inputs[frozen] || others.includes(name)) followed.add(name)
     }
   }
+  return { stopped, followed, carrying }
+}
+
+/** The nodes from whose results only frozen values are computed. */
+export const stoppedIn = (graph: Graph): ReadonlySet<Node> => partsOf(graph).stopped
+
+/**
+ * The graph with `Frozen` before whatever only frozen values are computed from: the frozen factor of a product, the scores of an
+ * attention pattern, the denominator of a quotient. Path sums stop there, so that a frozen factor may be computed by operators that
+ * have no gate, such as the square root of a norm that is spelled out.
+ */
+export function withFrozen(graph: Graph): Graph {
+  const { stopped, followed, carrying } = partsOf(graph)
   const made = new Set<string>()
   const nodes = graph.nodes.flatMap(node => {
     if (!stopped.has(node)) return [node]

@@ -296,6 +296,8 @@ const through: ReadonlySet<string> = new Set([
   ...['Upsample', 'Flatten'],
 ])
 
+const products: ReadonlySet<string> = new Set(['Mul', 'MatMul'])
+
 /**
  * Which factor of a product of two values that both come from the input is frozen: the one that is computed from the other (as
  * the gate of squeeze and excite, or x·g(x)); else the one that ends in a function; else the first, as the attention pattern.
@@ -333,11 +335,12 @@ function frozen(graph: Graph): Graph {
   const marked = new Map<string, number>()
   for (const node of graph.nodes) {
     const [a, b] = node.inputs
-    const bilinear = node.domain === '' && (node.op === 'Mul' || node.op === 'MatMul')
+    const bilinear = node.domain === '' && (products.has(node.op) || (node.op === 'Einsum' && node.inputs.length === 2))
     if (!bilinear || a === undefined || b === undefined || a === b || fixed.has(a) || fixed.has(b)) continue
     const isGate = (value: string) => gates.has(end(value)?.op ?? '')
     const factor = behind(b, a) ? 1 : behind(a, b) ? 0 : isGate(b) && !isGate(a) ? 1 : 0
-    marked.set(node.name, factor)
+    // Of sums of products by an equation only the attention pattern is frozen.
+    if (node.op !== 'Einsum') marked.set(node.name, factor)
     const pattern = end(node.inputs[factor]!)
     const axis = pattern && axisOf(pattern)
     if (axis !== undefined) patterns.set(pattern!.name, axis)

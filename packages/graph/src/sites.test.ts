@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Constant, Graph, Node } from './graph.js'
+import { recognised } from './recognise.js'
 import { cuts, sitesOf } from './sites.js'
 
 /** A graph from lines `y = Op a b`; names c… are constants of one number. */
@@ -86,4 +87,14 @@ it('takes no mask for a skip: it is spread over what it is added to', () => {
   const info = (name: string, shape: number[]) => [name, { name, type: 'f32' as const, shape }] as const
   const declared = new Map([info('m', [1, 1, 4]), info('h', [1, 4, 4]), info('y', [1, 4, 4])])
   expect(sitesOf({ ...graph, declared })).toEqual([])
+})
+
+it('takes scores for content and for position, which an attention pattern is of, for no residual addition', () => {
+  const scores = ['q = Conv x', 'k = Conv x', 'v = Conv x', 'a = MatMul q k', 'b = MatMul q c', 's = Add a b']
+  const attention = [...scores, 'p = Softmax s', 'h = MatMul p v', 'y = Add x h']
+  const graph = recognised(graphOf(['y'], attention, { c: 2 }))
+  expect(kinds(graph)).toEqual([['y', 'identity', 0, 1]])
+  // A residual addition within a gate is one.
+  const gate = ['f = Relu x', 's = Add x f', 'g = Sigmoid s', 'h = Mul x g', 'y = Add x h']
+  expect(kinds(recognised(graphOf(['y'], gate)))).toEqual([['s', 'identity', 1, 1], ['y', 'identity', 0, 1]]) // biome-ignore format: short
 })

@@ -1,5 +1,6 @@
 import { GraphError } from './errors.js'
 import { known, live } from './fold.js'
+import { stoppedIn } from './freeze.js'
 import type { Graph, Node } from './graph.js'
 import { numbersOf } from './host.js'
 import { OWN } from './operators/table.js'
@@ -179,6 +180,7 @@ export function sitesOf(graph: Graph): Site[] {
 
 export function sitesIn(flow: Flow): Site[] {
   const { makers, graph } = flow
+  const stopped = stoppedIn(graph)
   const readers = new Map<string, number>()
   for (const name of [...graph.nodes.flatMap(readsOf), ...graph.outputs.map(o => o.name)]) {
     readers.set(name, (readers.get(name) ?? 0) + 1)
@@ -235,6 +237,8 @@ export function sitesIn(flow: Flow): Site[] {
     const way = skipOf(sum, inputs, false) ?? parallel(sum, inputs) ?? skipOf(sum, inputs, true)
     if (way === undefined) continue
     const { operands, skip, from, identity } = way
+    // Two projections that are added to the scores of an attention pattern, for content and position, are no skip and its branch.
+    if (!identity && stopped.has(node)) continue
     const at = operands.indexOf(skip)
     const branches = operands.filter((_, i) => i !== at)
     const factors = branches.map(name => flow.factor(name))

@@ -1,9 +1,9 @@
 import type { Tower } from '@unravel/resnet'
 import { concat, narrow, type Tensor } from '@unravel/tensor'
-import { isFlow } from './call.js'
+import { hosted, isFlow } from './call.js'
 import { GraphError } from './errors.js'
 import { converted, type EvaluateOptions, Evaluator, type Given } from './evaluate.js'
-import { folded, live } from './fold.js'
+import { constantOf, folded, live } from './fold.js'
 import { withFrozen } from './freeze.js'
 import { type Graph, type HostArray, isConstant, type Node } from './graph.js'
 import { elementsOf, isFloat } from './host.js'
@@ -62,16 +62,12 @@ function structureIn(flow: Flow): Structure {
   const { graph, makers } = flow
   const cuts = cutsOf(flow)
   const sites = sitesIn(flow)
-  const isReal = (name: string) => {
-    const type = graph.declared.get(name)?.type ?? graph.inputs.find(i => i.name === name)?.type
-    return type === undefined || isFloat(type)
-  }
   const onCut = new Map(sites.map(site => [site.sum, site]))
   const chain: { readonly start: string; readonly site: Site }[] = []
   cuts.forEach((cut, i) => {
     const site = onCut.get(cut)
     const start = chain.at(-1)?.site.sum ?? cuts[i - 1]
-    if (site !== undefined && start !== undefined && isReal(start)) chain.push({ start, site })
+    if (site !== undefined && start !== undefined && isReal(graph, start)) chain.push({ start, site })
   })
   const nodes = (from: string, ...to: readonly string[]) => between(flow, from, to)
   const part = (from: string, ...to: readonly string[]): Part => ({
@@ -94,6 +90,18 @@ function structureIn(flow: Flow): Structure {
   const inputs = flow.order.filter(name => !makers.has(name))
   const encoder = { ...part(first.from), from: inputs[0]!, operators: countsOf(nodes('', first.from)) }
   return { cuts, sites, blocks, encoder, decoder: part(last.to, ...outputs) }
+}
+
+/** Whether a value is of real numbers, as far as the graph says. */
+function isReal(graph: Graph, name: string): boolean {
+  const type = graph.declared.get(name)?.type ?? graph.inputs.find(i => i.name === name)?.type
+  return type === undefined || isFloat(type)
+}
+
+/** The last cut before all residual additions. */
+function startOf(flow: Flow, { cuts, sites }: Structure): string {
+  const first = Math.min(...sites.map(site => flow.place(site.from)!))
+  return cuts.findLast(cut => flow.place(cut)! <= first)!
 }
 
 /** The nodes that compute values from another one, data of the inputs only, in order. */
@@ -210,7 +218,8 @@ export interface GraphTower {
  * its branch without λ; of a network that is no chain of such, a tower without blocks whose map marks every addition (`sites:
  * 'all'` of an expansion counts these). The tower takes batches of other sizes too.
  *
- * Of several inputs one is expanded, that which gives most blocks (the first of equals); the others are constants.
+ * Of several inputs one is expanded, that which gives most blocks (the first of equals); the others are constants. Of one of integers
+ * it may be an embedding, beside which masks, positions and other embeddings are constants that each batch makes anew.
  *
  * @throws GraphError where there are several outputs and none is named, no residual addition, or no chain of them for `sites:
  *   'blocks'`
@@ -221,24 +230,23 @@ export function towerOfGraph(
   { output, sites: wanted, scales, ...options }: TowerOptions = {},
 ): GraphTower {
   const one = ofOutput(whole, output)
-  const { input, graph, structure } = streamOf(whole, one, inputs, options)
-  const { blocks, sites, cuts } = structure
+  const { input, graph, structure, beside } = streamOf(whole, one, inputs, options)
+  const { blocks, sites } = structure
   if (sites.length === 0) throw new GraphError(whyNoSites(structure))
   const kind = wanted ?? (blocks.length > 0 ? 'blocks' : 'all')
   if (kind === 'blocks' && blocks.length === 0) throw new GraphError(whyNoBlocks(structure))
   const target = one.outputs[0]!.name
-  const flow = new Flow(graph)
-  const first = Math.min(...sites.map(site => flow.place(site.from)!))
   // Additions between the blocks are part of the skip and of the branch after them, and those before of the encoder, where nothing is
   // counted: a chain counts all of them where all are blocks, or inside of branches.
   const onChain = new Set(blocks.map(block => block.to))
   const chained = blocks.length > 0 && (kind === 'blocks' || sites.every(s => s.level > 0 || onChain.has(s.sum)))
-  const start = chained ? blocks[0]!.from : cuts.findLast(cut => flow.place(cut)! <= first)!
+  const start = chained ? blocks[0]!.from : startOf(new Flow(graph), structure)
   const own = (kind === 'blocks' ? blocks : sites).map(site => site.scale)
   const given = scales?.(own.length, own) ?? own
   const scaleOf = new Map((kind === 'blocks' ? blocks.map(b => b.site) : sites).map((site, i) => [site.sum, given[i]!]))
   const all = sites.map(site => scaleOf.get(site.sum) ?? site.scale)
-  const runs = new Runs(one, inputs, input, graph, g => marked(g, sites, all), options)
+  const ready = (given: Readonly<Record<string, Given>>) => readied(one, given, input, beside, options)
+  const runs = new Runs(graph, ready, { inputs, input, beside }, g => marked(g, sites, all), options)
   const from = (begin: string, end: string) => (h: Tensor) => runs.map(begin, end, h)
   const tower: Tower = {
     encode: x => runs.encode(x, start),
@@ -291,6 +299,52 @@ function ofInput(graph: Graph, inputs: Readonly<Record<string, Given>>, input: s
   return { ...graph, constants, inputs: graph.inputs.filter(i => !others.includes(i)) }
 }
 
+/** The real values that are computed from integers alone, such as embeddings and masks. */
+function embeddingsOf(graph: Graph): string[] {
+  const { order, makers } = new Flow(graph)
+  const isEmbedding = (name: string) =>
+    isReal(graph, name) && readsOf(makers.get(name)!).every(read => !makers.has(read) || !isReal(graph, read))
+  return order.filter(name => makers.has(name) && isEmbedding(name))
+}
+
+/** The graph as a function of one of its values, `beside` which all others are constants where it meets them: masks and positions,
+ *  which an input of integers decides too, and other embeddings. */
+function withFixed(
+  graph: Graph,
+  beside: string,
+  inputs: Readonly<Record<string, Given>>,
+  options: EvaluateOptions,
+): Graph {
+  const flow = new Flow(graph)
+  const isAfter = (name: string) => flow.place(name) !== undefined && flow.comesFrom(name, beside)
+  const after = new Set(graph.nodes.filter(node => node.outputs.some(isAfter)))
+  const isFixed = (name: string) => name !== beside && flow.place(name) !== undefined && !isAfter(name)
+  const names = [...new Set([...after].flatMap(node => node.inputs.filter(isFixed)))]
+  const evaluator = new Evaluator(graph, options)
+  const values = evaluator.run(inputs, names)
+  const constants = new Map(graph.constants)
+  for (const name of names) constants.set(`${name}/fixed`, constantOf(hosted(values[name]!)))
+  for (const value of Object.values(values)) if (isFlow(value)) value.tensor.dispose()
+  evaluator.dispose()
+  const nodes = graph.nodes.map(node =>
+    after.has(node) ? { ...node, inputs: node.inputs.map(name => (isFixed(name) ? `${name}/fixed` : name)) } : node,
+  )
+  return live({ ...graph, nodes, constants })
+}
+
+/** The graph that runs, as a function of one of its inputs, or of a value computed from it. */
+function readied(
+  graph: Graph,
+  inputs: Readonly<Record<string, Given>>,
+  input: string,
+  beside: string | undefined,
+  options: EvaluateOptions,
+): Graph {
+  const own = graph.inputs.length === 1 ? graph : ofInput(graph, inputs, input)
+  const ready = prepared(own, inputs, options)
+  return beside === undefined ? ready : withFixed(ready, beside, inputs, options)
+}
+
 /** A structure under the names of the file: a reader that turns the axes of a value, or gives a layer's name to the output of its last
  *  operator, makes copies of values under names that theirs begin with. */
 function named(structure: Structure, { nodes }: Graph): Structure {
@@ -315,20 +369,46 @@ function named(structure: Structure, { nodes }: Graph): Structure {
   }
 }
 
-/** The input to expand: the first of those that give most blocks, or else most additions. */
-function streamOf(whole: Graph, graph: Graph, inputs: Readonly<Record<string, Given>>, options: EvaluateOptions) {
+/** What can be taken apart: a function of one input, as it is or, of integers, from one of its real values on. */
+interface Stream {
+  readonly input: string
+  readonly graph: Graph
+  readonly structure: Structure
+  /** The real value of an input of integers beside which all others are held fixed. */
+  readonly beside?: string
+}
+
+/** The stream to expand: the first of those that give most blocks, or else most additions. */
+function streamOf(
+  whole: Graph,
+  graph: Graph,
+  inputs: Readonly<Record<string, Given>>,
+  options: EvaluateOptions,
+): Stream {
   const read = new Set(graph.nodes.flatMap(readsOf))
   const candidates = graph.inputs.filter(i => read.has(i.name))
   if (candidates.length === 0) throw new GraphError('the output depends on no input')
-  const found = candidates.map(({ name }) => {
-    const own = candidates.length === 1 ? graph : ofInput(graph, inputs, name)
-    const ready = prepared(own, inputs, options)
-    return { input: name, graph: ready, structure: named(structureOf(ready), whole) }
+  const found = candidates.flatMap(({ name, type }): Stream[] => {
+    const ready = readied(graph, inputs, name, undefined, options)
+    const stream = { input: name, graph: ready, structure: named(structureOf(ready), whole) }
+    if (isFloat(type)) return [stream]
+    const others = embeddingsOf(ready).map((beside): Stream => {
+      const fixed = withFixed(ready, beside, inputs, options)
+      return { input: name, graph: fixed, structure: named(structureOf(fixed), whole), beside }
+    })
+    return [stream, ...others]
   })
-  const size = ({ structure: { blocks, sites } }: (typeof found)[number]) => [blocks.length, sites.length] as const
+  // Integers have no paths: a stream begins at a real value.
+  const begins = ({ graph: own, structure }: Stream) =>
+    structure.sites.length > 0 && isReal(own, startOf(new Flow(own), structure))
+  const size = (stream: Stream) => {
+    const { blocks, sites } = stream.structure
+    return [begins(stream) ? 1 : 0, blocks.length, sites.length] as const
+  }
   return found.reduce((best, next) => {
-    const [[a, b], [c, d]] = [size(best), size(next)]
-    return c > a || (c === a && d > b) ? next : best
+    const [p, q] = [size(best), size(next)]
+    const at = p.findIndex((n, i) => n !== q[i])
+    return at >= 0 && q[at]! > p[at]! ? next : best
   })
 }
 
@@ -353,6 +433,8 @@ interface Variant {
   readonly graph: Graph
   readonly evaluator: Evaluator
   readonly shapes: ReadonlyMap<string, string>
+  /** The input whose numbers are in its constants; undefined where none are. */
+  readonly x: string | undefined
 }
 
 /** Runs parts of a graph; shapes that it computes with are those of the input, so that each shape of it has a graph of its own. */
@@ -361,21 +443,28 @@ class Runs {
   readonly #variants: Variant[] = []
 
   constructor(
-    readonly whole: Graph,
-    readonly inputs: Readonly<Record<string, Given>>,
-    readonly input: string,
-    ready: Graph,
+    first: Graph,
+    readonly ready: (inputs: Readonly<Record<string, Given>>) => Graph,
+    readonly stream: Pick<Stream, 'input' | 'beside'> & { readonly inputs: Readonly<Record<string, Given>> },
     readonly mark: (graph: Graph) => Marked,
     readonly options: EvaluateOptions,
   ) {
-    this.branches = this.#add(ready)
+    this.branches = this.#add(first, this.#numbers(stream.inputs[stream.input]!))
   }
 
-  #add(ready: Graph): ReadonlyMap<string, string> {
+  /** The numbers of an input that decide what is fixed beside the stream. */
+  #numbers(x: Given): string | undefined {
+    if (this.stream.beside === undefined) return undefined
+    const { shape, data } = inMemory(x)
+    return `${shape}: ${data}`
+  }
+
+  #add(ready: Graph, x: string | undefined): ReadonlyMap<string, string> {
     const { graph, branches } = this.mark(ready)
     const infos = [...graph.declared.values(), ...graph.inputs]
     const shapes = new Map(infos.map(info => [info.name, String(info.shape)]))
-    this.#variants.push({ graph, evaluator: new Evaluator(graph, this.options), shapes })
+    // The last one comes first: of those for one shape the one that was encoded last runs.
+    this.#variants.unshift({ graph, evaluator: new Evaluator(graph, this.options), shapes, x })
     return branches
   }
 
@@ -404,11 +493,14 @@ class Runs {
   }
 
   encode(x: Tensor, to: string): Tensor {
-    const done = this.#batched(this.input, to, x)
+    const { inputs, input } = this.stream
+    const numbers = this.#numbers(x)
+    const at = this.#variants.findIndex(v => v.x === numbers)
+    if (at > 0) this.#variants.unshift(...this.#variants.splice(at, 1))
+    const done = at < 0 ? undefined : this.#batched(input, to, x)
     if (done !== undefined) return done
-    const inputs = { ...this.inputs, [this.input]: x }
-    this.#add(prepared(ofInput(this.whole, inputs, this.input), inputs, this.options))
-    return this.#run(this.#variants.at(-1)!, this.input, to, x)
+    this.#add(this.ready({ ...inputs, [input]: x }), numbers)
+    return this.#run(this.#variants[0]!, input, to, x)
   }
 
   map(from: string, to: string, h: Tensor): Tensor {

@@ -19,8 +19,8 @@ export interface ExpansionChoice {
   readonly seed: number
   /** All but subsets: the sites that orders count (default: blocks). */
   readonly sites?: 'blocks' | 'all' | undefined
-  /** Called with the number of blocks done. */
-  readonly onBlock?: ((done: number) => void) | undefined
+  /** Called with the number of blocks done, of sites where these are counted, or of sets, and of how many. */
+  readonly onBlock?: ((done: number, of: number) => void) | undefined
 }
 
 /** The most numbers of all orders together, and times blocks, that are computed for the shares of a few. */
@@ -49,8 +49,7 @@ export function expandBy(
     return { ...rest, all, coefficients: head(all, orders + 1) }
   }
   if (expansion === 'subsets') {
-    const onProgress = (done: number, of: number) => onBlock?.(Math.round((done / of) * tower.blocks.length))
-    return subsets(tower, x, orders, { samples, seed, onProgress })
+    return subsets(tower, x, orders, { samples, seed, ...(onBlock && { onProgress: onBlock }) })
   }
   return taylor(tower, x, orders as number, { about, sites, onBlock })
 }

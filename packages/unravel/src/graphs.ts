@@ -4,8 +4,10 @@ import type { Graph, HostArray } from '@unravel/graph'
 import { type ScaleRule, scalesOf } from '@unravel/resnet'
 import { readBytes, sourceOfFile } from '@unravel/resnet/node'
 import { type Backend, FormatError } from '@unravel/tensor'
+import { Option } from 'commander'
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
+import { layersFrom } from './modules.js'
 
 // The readers of graphs are imported by the commands that read one: no other waits for them.
 
@@ -15,16 +17,30 @@ export const isGraphFile = (io: Io, model: string): boolean =>
 
 /** The graph in a file; weights are read from it, and from files beside it, when they are needed. Throws FileError or
  *  FormatError that names the file. */
-export async function readGraphFile(io: Io, model: string): Promise<Graph> {
+export async function readGraphFile(io: Io, model: string, { layers: module }: GraphOptions = {}): Promise<Graph> {
   const { readGraph } = await import('@unravel/graph')
   const path = at(io, model)
+  if (module !== undefined && !/\.json$/i.test(model)) throw new UsageError(layersText(model))
+  const layers = module === undefined ? {} : await layersFrom(io, module)
   try {
-    return readGraph(sourceOfFile(path), { beside: name => sourceOfFile(join(dirname(path), name)) })
+    return readGraph(sourceOfFile(path), { beside: name => sourceOfFile(join(dirname(path), name)), layers })
   } catch (error) {
     if (error instanceof FormatError) throw new FormatError(`${model}: ${error.message}`, { cause: error })
     throw error
   }
 }
+
+export interface GraphOptions {
+  /** Module with the layers of a model.json that are its authors' own. */
+  readonly layers?: string
+}
+
+export const layersOption = () =>
+  new Option('--layers <MODULE>', "module exporting functions for layers of one's own classes in a model.json")
+
+/** Why --layers is refused. */
+export const layersText = (model: string): string =>
+  `--layers is for a model.json of TensorFlow.js, whose layers may be of one's own classes; ${model} is none`
 
 /** Refuses options that say where weights and families of other models come from. */
 export function checkGraphOptions(options: { readonly weights?: string; readonly architecture?: string }): void {
@@ -46,7 +62,7 @@ export async function readGraphInputs(io: Io, path: string, graph: Graph): Promi
 }
 
 /** How a graph is taken apart. */
-export interface GraphChoice {
+export interface GraphChoice extends GraphOptions {
   readonly input: string
   readonly output?: string
   readonly scale?: ScaleRule
@@ -62,7 +78,7 @@ export async function fromGraph(model: string, options: GraphChoice, backend: Ba
   checkGraphOptions(options)
   const { asInput, countedText, GraphError, towerOfGraph, whyNoBlocks } = await import('@unravel/graph')
   const { dtype, output, scale, sites = 'blocks' } = options
-  const graph = await readGraphFile(io, model)
+  const graph = await readGraphFile(io, model, options)
   const names = graph.outputs.map(o => `"${o.name}"`)
   if (output === undefined && names.length > 1) {
     throw new UsageError(`${model} has ${names.length} outputs: name one of them by --output: ${names.join(', ')}`)

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { formatNpy, formatNpz, parseNpy } from '@unravel/tensor'
@@ -158,6 +158,83 @@ export const mine = { ...residualMlp, name: 'my-mlp', schema }
     const { status, stdout, stderr } = await run('expand', ...argv, '--input', input)
     expect(stderr).toMatch(saying)
     expect({ status, stdout, lines: stderr.trimEnd().split('\n').length }).toEqual({ status: 2, stdout: '', lines: 1 })
+  })
+})
+
+describe('a module for --layers', () => {
+  // x + shift, and a residual addition to it.
+  const layer = (class_name: string, name: string, from: readonly string[], config = {}) => ({
+    ...{ class_name, name, config: { name, ...config } },
+    inbound_nodes: [from.map(f => [f, 0, 0, {}])],
+  })
+  const config = {
+    name: 'model',
+    layers: [
+      { ...layer('InputLayer', 'in', [], { batch_input_shape: [null, 2], dtype: 'float32' }), inbound_nodes: [] },
+      layer('Shifted', 'shifted', ['in'], { scale: 3 }),
+      layer('Activation', 'branch', ['shifted'], { activation: 'tanh' }),
+      layer('Add', 'out', ['shifted', 'branch']),
+    ],
+    ...{ input_layers: [['in', 0, 0]], output_layers: [['out', 0, 0]] },
+  }
+  mkdirSync(join(folder, 'own'))
+  file('own/w.bin', new Uint8Array(Float32Array.of(1, 2).buffer))
+  const weights = [{ name: 'shifted/shift', shape: [2], dtype: 'float32' }]
+  const network = file(
+    'own/model.json',
+    JSON.stringify({
+      format: 'layers-model',
+      modelTopology: { keras_version: '2.15.0', model_config: { class_name: 'Functional', config } },
+      weightsManifest: [{ paths: ['w.bin'], weights }],
+    }),
+  )
+  const x = file('x.npy', formatNpy({ shape: [1, 2], dtype: 'f32', data: Float32Array.of(0.5, -1) }))
+  const body = `{
+    const scaled = layer.node('Mul', [layer.input(), layer.real(layer.number('scale', 1))])
+    return layer.node('Add', [scaled, layer.weights(['shift']).shift])
+  }`
+  const named = file('named.mjs', `export function Shifted(layer) ${body}`)
+  const whole = file('whole.mjs', `export default { Shifted: layer => ${body} }`)
+
+  test.each([named, whole])('%s: run, inspect and expand know its layers', async module => {
+    const own = ['--layers', module, '--json']
+    const [ran, inspected, expanded] = await Promise.all([
+      start('run', network, '--input', x, ...own),
+      start('inspect', network, ...own),
+      start('expand', network, '--input', x, '--expansion', 'gated', '--values', ...own),
+    ])
+    const want = [3 * 0.5 + 1, 3 * -1 + 2].map(v => v + Math.tanh(v))
+    JSON.parse(ran.stdout).outputs.out.values[0].forEach((v: number, i: number) => expect(v).toBeCloseTo(want[i]!, 12))
+    expect(JSON.parse(inspected.stdout).blocks.map((b: { name: string }) => b.name)).toEqual(['out'])
+    const { values } = JSON.parse(expanded.stdout)
+    expect(values[0]).toEqual([[2.5, -1]])
+    expect(values[1][0][0]).toBeCloseTo(Math.tanh(2.5), 12)
+  })
+
+  test('says what is wrong with a module, and where --layers has no use', async () => {
+    const broken = file('broken.mjs', `export const Shifted = () => { throw new Error('no such shift') }`)
+    const nothing = file('nothing.mjs', `export const Shifted = 1`)
+    const number = file('number.mjs', `export const Shifted = () => 1`)
+    const complaint = async (...argv: string[]) => {
+      const { status, stderr } = await start(...argv)
+      expect([status, stderr.trim().split('\n').length]).toEqual([2, 1])
+      return stderr
+    }
+    const found = await Promise.all([
+      complaint('inspect', network),
+      ...[broken, nothing, number].map(module => complaint('inspect', network, '--layers', module)),
+      complaint('inspect', model, '--layers', named),
+      complaint('expand', model, '--input', input, '--layers', named),
+    ])
+    const wanted = [
+      'Shifted (no row of the table computes it; a function for its class may, by `layers` or --layers)',
+      'broken.mjs: layer Shifted: no such shift',
+      'nothing.mjs: the module exports no layer; expected functions',
+      'number.mjs: layer Shifted: the function returns number, not the name of a value',
+      '--layers is for a model.json',
+      '--layers is for a model.json',
+    ]
+    wanted.forEach((words, i) => expect(found[i]).toContain(words))
   })
 })
 

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { register } from 'node:module'
 import { pathToFileURL } from 'node:url'
+import type { CustomLayer, CustomLayers } from '@unravel/graph'
 import { type Architecture, architectures, type Config, registerArchitecture, type Tower } from '@unravel/resnet'
 import { readBytes } from '@unravel/resnet/node'
-import { type Backend, readSafetensors, type Tensor, useBackend } from '@unravel/tensor'
+import { type Backend, FormatError, readSafetensors, type Tensor, useBackend } from '@unravel/tensor'
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
 
@@ -49,6 +50,37 @@ export async function registerFrom(io: Io, path: string): Promise<void> {
   )
 }
 
+/** The layers that a module exports, by itself or in its default export: functions by the names of their classes in a model.json.
+ *  Throws UsageError. */
+export async function layersFrom(io: Io, path: string): Promise<CustomLayers> {
+  const { default: whole, ...named } = await importModule(io, path)
+  const exported = Object.entries({ ...named, ...(typeof whole === 'object' && whole) })
+  const layers = exported.filter((entry): entry is [string, CustomLayer] => isFunction(entry[1]))
+  if (layers.length > 0)
+    return Object.fromEntries(layers.map(([kind, layer]) => [kind, checkedLayer(path, kind, layer)]))
+  throw new UsageError(
+    `${path}: the module exports no layer; expected functions of a layer under the names of their classes, as in export function Shifted(layer) { … }`,
+  )
+}
+
+/** A layer whose errors are reported as faults of its module. */
+const checkedLayer =
+  (path: string, kind: string, layer: CustomLayer): CustomLayer =>
+  call => {
+    const fail = (wrong: string, cause?: unknown): never => {
+      throw new UsageError(`${path}: layer ${kind}: ${wrong}`, { cause })
+    }
+    try {
+      const value: unknown = layer(call)
+      return isString(value)
+        ? value
+        : fail(`the function returns ${typeof value}, not the name of a value of layer.node`)
+    } catch (error) {
+      if (error instanceof FormatError || error instanceof UsageError) throw error
+      return fail(error instanceof Error ? error.message : String(error), error)
+    }
+  }
+
 async function importModule(io: Io, path: string): Promise<Record<string, unknown>> {
   const file = at(io, path)
   if (!existsSync(file)) throw new UsageError(`${path}: there is no such module`)
@@ -67,7 +99,7 @@ export async function about<T>(path: string, action: () => T | Promise<T>): Prom
 
 const isFunction = (value: unknown) => typeof value === 'function'
 
-const isString = (value: unknown) => typeof value === 'string'
+const isString = (value: unknown): value is string => typeof value === 'string'
 
 function checkedTower(path: string, given: unknown): Tower {
   const fail = (wrong: string): never => {

@@ -6,7 +6,7 @@ import { type Backend, scope, Tensor, tensor } from '@unravel/tensor'
 import { Argument, type Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames } from './backends.js'
 import { UsageError } from './errors.js'
-import { fromGraph, isGraphFile } from './graphs.js'
+import { fromGraph, type GraphOptions, isGraphFile, layersOption, layersText } from './graphs.js'
 import { readArray, readInput } from './input.js'
 import { at, type Io } from './io.js'
 import { about, isModule, registerFrom, towerFromModule } from './modules.js'
@@ -14,7 +14,7 @@ import { promptIds, readText, type Text, tokensOf } from './text.js'
 import { scale } from './values.js'
 
 /** Which network, and what it is looked at with. */
-export interface NetworkOptions {
+export interface NetworkOptions extends GraphOptions {
   /** File of the inputs; absent where prompts stand for it. */
   readonly input?: string
   readonly prompt?: readonly string[]
@@ -56,6 +56,7 @@ export function networkCommand(command: Command, models: Argument): Command {
     .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
     .option('--weights <FILE.safetensors>', 'weights of a MODEL that is a module exporting a function of weights')
     .option('--architecture <MODULE>', 'module exporting an architecture for config.json to name')
+    .addOption(layersOption())
 }
 
 export const promptOption = () =>
@@ -122,7 +123,7 @@ export async function readNetwork(folder: string, options: NetworkOptions, backe
   const about = { folder, backend, warnings }
   if (isGraphFile(io, folder))
     return { ...(await fromGraph(folder, { ...options, input: inputFile(folder, options) }, backend, io)), ...about }
-  checkOutput(folder, options)
+  checkNoGraph(folder, options)
   const read = isModuleFile(io, folder) ? fromModule : fromFolder
   const found = await read(folder, options, backend, io, warn)
   return { ...found, ...about, sites: options.sites === 'all' ? 'all' : 'blocks' }
@@ -130,7 +131,9 @@ export async function readNetwork(folder: string, options: NetworkOptions, backe
 
 const isModuleFile = (io: Io, model: string): boolean => isModule(model) && !isFolder(at(io, model))
 
-function checkOutput(folder: string, { output }: Pick<NetworkOptions, 'output'>): void {
+/** Refuses options that only a graph has. */
+function checkNoGraph(folder: string, { output, layers }: Pick<NetworkOptions, 'output' | 'layers'>): void {
+  if (layers !== undefined) throw new UsageError(layersText(folder))
   if (output === undefined || output === 'output') return
   throw new UsageError(`--output ${output}: the only output of ${folder} is called "output"`)
 }
@@ -139,11 +142,11 @@ function checkOutput(folder: string, { output }: Pick<NetworkOptions, 'output'>)
  *  takes. Throws UsageError, FileError or FormatError. */
 export async function inspectedTower(
   model: string,
-  options: Pick<NetworkOptions, 'input' | 'output' | 'weights' | 'architecture'>,
+  options: Pick<NetworkOptions, 'input' | 'output' | 'weights' | 'architecture' | 'layers'>,
   backend: Backend,
   io: Io,
 ): Promise<InspectedNetwork> {
-  checkOutput(model, options)
+  checkNoGraph(model, options)
   if (options.architecture !== undefined) await registerFrom(io, options.architecture)
   const { input: file, weights } = options
   const where = { dtype: 'f32', backend } as const

@@ -29,7 +29,7 @@ export function computeOf({ op, domain, version }: Pick<Node, 'op' | 'domain' | 
 }
 
 /** Why an operator has no row. */
-const reasons: Readonly<Record<string, string>> = {
+export const reasons: Readonly<Record<string, string>> = {
   ...reason('it is recurrent: a step in time is no residual step', ['RNN', 'LSTM', 'GRU']),
   ...reason('it is recurrent: a step in time is no residual step', ['SimpleRNN', 'ConvLSTM2D', 'Bidirectional']),
   ...reason('it decides by data what is computed', ['Switch', 'Merge', 'Enter', 'Exit', 'NextIteration', 'LoopCond']),

@@ -1,5 +1,6 @@
 import { shown } from '@unravel/tensor/internals'
 import type { Constant, Dimension, ElementType, Graph, ValueInfo } from '../graph.js'
+import { reasons } from '../operators/table.js'
 import { Builder } from './builder.js'
 import { fail, field, integer, isRecord, type Json, list, record, text } from './json.js'
 import { type CustomLayer, LayerCall, LayerRefusal, layers as rows, wellKnown } from './layers.js'
@@ -114,6 +115,8 @@ class Weights {
     return fail(`the weights do not have ${shown(`${whole}/${variable}`)}`)
   }
 }
+
+const NO_ROW = 'no row of the table computes it; a function for its class may, by `layers` or --layers'
 
 /** The graph of a layers model, and what wrote it. */
 export function readLayersModel(
@@ -326,7 +329,7 @@ class Reader {
       return found
     }
     try {
-      if (row === undefined) throw new LayerRefusal('')
+      if (row === undefined) throw new LayerRefusal(Object.hasOwn(reasons, kind) ? '' : NO_ROW)
       b.alias(name, row(new LayerCall(b, name, kind, configOf(layer), reads, weight)))
       return [name]
     } catch (error) {

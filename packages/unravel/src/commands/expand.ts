@@ -34,7 +34,7 @@ import { UsageError } from '../errors.js'
 import { checkWritable } from '../files.js'
 import { readArray, readArrayNamed } from '../input.js'
 import { at, type Io } from '../io.js'
-import { progressBar } from '../progress.js'
+import { progressBar, stages } from '../progress.js'
 import { readStudy, type Study, type StudyOptions, studyCommand } from '../study.js'
 import { type NamedTarget, readTarget, type TargetOptions, targetOptions } from '../target.js'
 import { integer, number, orders } from '../values.js'
@@ -205,13 +205,13 @@ function checkSampling({ expansion, orders }: ExpandOptions, blocks: number): vo
 async function expanded(tower: Tower, x: Tensor, options: ExpansionChoice, io: Io) {
   const forward = secondsOfForward(tower, x)
   const started = performance.now()
-  const bar = progressBar(io, options.expansion, tower.blocks.length, 'blocks')
+  const progress = stages(io, options.expansion, { orders: 1 })
   try {
-    const expansion = expandBy(tower, x, { ...options, onBlock: done => bar.update(done) })
+    const expansion = expandBy(tower, x, { ...options, onBlock: progress.of('orders') })
     const analysis = await analyse(expansion)
     return { expansion, analysis, seconds: { total: (performance.now() - started) / 1000, forward } }
   } finally {
-    bar.stop()
+    progress.stop()
   }
 }
 

@@ -3,7 +3,7 @@ import type { Backend } from '@unravel/tensor'
 import { Argument, Command } from 'commander'
 import { backendNamed } from '../backends.js'
 import { UsageError } from '../errors.js'
-import { checkGraphOptions, isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
+import { checkGraphOptions, isGraphFile, layersOption, readGraphFile, readGraphInputs } from '../graphs.js'
 import type { Io } from '../io.js'
 import { inspectedTower, json } from '../study.js'
 
@@ -12,6 +12,7 @@ interface InspectOptions {
   readonly output?: string
   readonly weights?: string
   readonly architecture?: string
+  readonly layers?: string
   readonly json?: true
 }
 
@@ -31,6 +32,7 @@ export function inspectCommand(io: Io): Command {
     .option('--output <NAME>', 'output, or inner value, whose computation is looked at (default: all outputs)')
     .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
     .option('--architecture <MODULE>', "module that exports one's own architecture, for config.json to name")
+    .addOption(layersOption())
     .option('--json', 'one JSON document in place of a text')
     .action((model: string, options: InspectOptions) => inspect(model, options, io))
 }
@@ -47,7 +49,7 @@ async function inspect(model: string, options: InspectOptions, io: Io): Promise<
 async function ofGraph(model: string, options: InspectOptions, io: Io, backend: Backend) {
   checkGraphOptions(options)
   const { GraphError, inspected } = await import('@unravel/graph')
-  const graph = await readGraphFile(io, model)
+  const graph = await readGraphFile(io, model, options)
   const { input, output } = options
   const inputs = input === undefined ? undefined : await readGraphInputs(io, input, graph)
   try {

@@ -6,7 +6,7 @@ import { Argument, Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
 import { checkWritable } from '../files.js'
-import { checkGraphOptions, isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
+import { checkGraphOptions, isGraphFile, layersOption, readGraphFile, readGraphInputs } from '../graphs.js'
 import { at, type Io } from '../io.js'
 import { checkInputs, inputFile, json, promptOption, readNetwork } from '../study.js'
 
@@ -19,6 +19,7 @@ interface RunOptions {
   readonly backend: BackendName
   readonly weights?: string
   readonly architecture?: string
+  readonly layers?: string
   readonly json?: true
 }
 
@@ -43,6 +44,7 @@ export function runCommand(io: Io): Command {
     .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
     .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
     .option('--architecture <MODULE>', "module that exports one's own architecture, for config.json to name")
+    .addOption(layersOption())
     .option('--json', 'one JSON document with all numbers in place of a summary')
     .action((model: string, options: RunOptions) => runModel(model, options, io))
 }
@@ -77,7 +79,7 @@ async function evaluated(
 ): Promise<Record<string, Tensor>> {
   checkGraphOptions(options)
   const { evaluate } = await import('@unravel/graph')
-  const graph = await readGraphFile(io, model)
+  const graph = await readGraphFile(io, model, options)
   const inputs = await readGraphInputs(io, inputFile(model, options), graph)
   const { dtype, output } = options
   return evaluate(graph, inputs, { dtype, backend, ...(output !== undefined && { outputs: [output] }) })
