@@ -59,30 +59,44 @@ const schema = z
   .superRefine((config, context) => {
     const { rope_parameters: rope, rope_scaling: scaling } = config
     const settings = {
-      rotary_pct: [config.rotary_pct, config.partial_rotary_factor, rope?.partial_rotary_factor],
+      rotary_pct: [
+        config.rotary_pct,
+        config.partial_rotary_factor,
+        rope?.partial_rotary_factor,
+        scaling?.partial_rotary_factor,
+      ],
       rotary_emb_base: [config.rotary_emb_base, config.rope_theta, rope?.rope_theta, scaling?.rope_theta],
     }
     for (const [field, values] of Object.entries(settings)) {
       if (new Set(values.filter(value => typeof value === 'number')).size < 2) continue
       context.addIssue({ code: 'custom', path: [field], message: 'expected the value that its other names have' })
     }
+    const turned = turnedOf(config)
+    if (turned % 2 === 0 || turned === 3) return
+    const size = config.hidden_size / config.num_attention_heads
+    context.addIssue({
+      code: 'custom',
+      path: ['rotary_pct'],
+      message: `expected a part of the ${size} elements of a head that is an even number, got ${turned}`,
+    })
   })
 
 export type GptNeoxConfig = z.output<typeof schema>
 
+type Rope = { partial_rotary_factor?: number | undefined } | null | undefined
 interface RotaryFields {
   hidden_size: number
   num_attention_heads: number
   rotary_pct?: number | undefined
   partial_rotary_factor?: number | undefined
-  rope_parameters?: { partial_rotary_factor?: number | undefined } | null | undefined
+  rope_parameters?: Rope
+  rope_scaling?: Rope
 }
 /** Elements of a head that are turned by position. */
-const turnedOf = (c: RotaryFields): number =>
-  Math.trunc(
-    (c.hidden_size / c.num_attention_heads) *
-      (c.rope_parameters?.partial_rotary_factor ?? c.partial_rotary_factor ?? c.rotary_pct ?? 0.25),
-  )
+function turnedOf({ rope_parameters: rope, rope_scaling: scaling, ...c }: RotaryFields): number {
+  const named = rope?.partial_rotary_factor ?? scaling?.partial_rotary_factor ?? c.partial_rotary_factor
+  return Math.trunc((c.hidden_size / c.num_attention_heads) * (named ?? c.rotary_pct ?? 0.25))
+}
 
 /**
  * GPT-NeoX and Pythia (Black et al. 2022) with Hugging Face's configuration and tensors: ids [batch, sequence] to logits
@@ -158,7 +172,7 @@ export const gptNeox: Architecture<GptNeoxConfig> = {
       )
       const split = transpose(reshape(qkv, [batch, sequence, heads, 3, size]), [3, 0, 2, 1, 4])
       const part = (i: number) => reshape(narrow(split, 0, i, 1), [batch, heads, sequence, size])
-      const turn = (t: Tensor) => (turned < 2 ? t : rotary(t, theta, turned))
+      const turn = (t: Tensor) => (turned === 0 ? t : rotary(t, theta, turned))
       const attended = scaledDotProductAttention(turn(part(0)), turn(part(1)), part(2), { causal: true })
       return reshape(transpose(attended, [0, 2, 1, 3]), [batch, sequence, width])
     }

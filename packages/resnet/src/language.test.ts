@@ -56,6 +56,26 @@ describe('what is not supported is refused by name', () => {
     ['llama', { model_type: 'gemma' }, 'model_type is "gemma"; expected one of'],
     ['qwen3', { layer_types: ['full_attention'] }, 'expected one for every layer'],
     ['gpt-neox', { rope_scaling: { type: 'linear', factor: 2 } }, 'rope_scaling.type is "linear"'],
+    ['llama', { rope_scaling: { factor: 2 } }, 'rope_scaling is {"factor":2}; expected a rope_type, "default"'],
+    [
+      'qwen3',
+      { rope_parameters: { full_attention: { rope_type: 'yarn' } } },
+      'rope_parameters is {"full_attention":{"rope_type":"yarn"}}; expected a rope_type, "default"',
+    ],
+    ['llama', { sliding_window: 2 }, 'sliding_window is 2; expected null, or a model_type of mistral, qwen2, qwen3'],
+    ['qwen3', { use_sliding_window: false }, 'use_sliding_window is false; expected true beside layer_types'],
+    ['qwen3', { sliding_window: null }, 'sliding_window is null; expected a number beside layer_types'],
+    [
+      'gpt-neox',
+      { rotary_pct: 0.7 },
+      'rotary_pct is 0.7; expected a part of the 8 elements of a head that is an even number, got 5',
+    ],
+    ['gpt-neox', { rotary_pct: 0.125 }, 'is an even number, got 1'],
+    [
+      'gpt-neox',
+      { rope_scaling: { type: 'default', partial_rotary_factor: 0.25 } },
+      'rotary_pct is 0.5; expected the value that its other',
+    ],
     [
       'gpt-neox',
       { rotary_pct: 0.5, partial_rotary_factor: 0.25 },
@@ -68,6 +88,26 @@ describe('what is not supported is refused by name', () => {
     ],
   ] as const)('%s with %j', (name, changes, message) => {
     expect(() => parseConfig(JSON.stringify({ ...config(name), ...changes }))).toThrow(message)
+  })
+})
+
+describe('fields of other names or of no meaning', () => {
+  const logits = (name: string, changes: object) =>
+    scope(() => {
+      const text = JSON.stringify({ ...config(name), ...changes })
+      const model = modelFrom(text, bytes(name, 'model.safetensors'), { dtype: 'f64', onWarning: () => {} })
+      return run(towerOf(model), readNpy(bytes(name, 'input.npy'), { dtype: 'i32' })).dataSync()
+    })
+
+  // Hugging Face's Qwen2 has biases of queries, keys and values without asking, and none of the output.
+  it.each([true, false])('attention_bias %s of a qwen2 leaves its biases as they are', attention_bias => {
+    expect(logits('qwen2', { attention_bias })).toEqual(logits('qwen2', {}))
+  })
+
+  it('partial_rotary_factor in rope_scaling is that of the rotary positions', () => {
+    const named = { rotary_pct: undefined, rope_scaling: { type: 'default', partial_rotary_factor: 0.5 } }
+    expect(logits('gpt-neox', named)).toEqual(logits('gpt-neox', {}))
+    expect(logits('gpt-neox', { rotary_pct: undefined })).not.toEqual(logits('gpt-neox', {}))
   })
 })
 

@@ -98,6 +98,14 @@ const schema = z
     path: ['rope_parameters'],
     message: 'expected a partial_rotary_factor of 1',
   })
+  .refine(c => !slides(c) || c.use_sliding_window !== false, {
+    path: ['use_sliding_window'],
+    message: 'expected true beside layer_types with "sliding_attention"',
+  })
+  .refine(c => !slides(c) || c.sliding_window !== null, {
+    path: ['sliding_window'],
+    message: 'expected a number beside layer_types with "sliding_attention"',
+  })
   .superRefine((config, context) => {
     // A multiplier belongs to one model type: beside another it would be ignored by the program that wrote the file.
     for (const [type, fields] of Object.entries(multipliers)) {
@@ -106,6 +114,10 @@ const schema = z
         if (config[field] === undefined) continue
         context.addIssue({ code: 'custom', path: [field], message: `expected only where model_type is "${type}"` })
       }
+    }
+    if (config.sliding_window && !windowed.has(config.model_type)) {
+      const message = `expected null, or a model_type of ${[...windowed].join(', ')}`
+      context.addIssue({ code: 'custom', path: ['sliding_window'], message })
     }
     const theta = [config.rope_theta, config.rope_parameters?.rope_theta, config.rope_scaling?.rope_theta]
     if (new Set(theta.filter(t => typeof t === 'number')).size > 1) {
@@ -117,6 +129,9 @@ const multipliers = {
   granite: ['residual_multiplier', 'embedding_multiplier', 'attention_multiplier', 'logits_scaling'],
   minicpm: ['scale_depth', 'scale_emb', 'dim_model_base'],
 } as const
+
+/** Model types whose attention has a window; the others' programs pass over the field. */
+const windowed: ReadonlySet<string> = new Set(['mistral', 'qwen2', 'qwen3'])
 
 export type LlamaConfig = z.output<typeof schema>
 
@@ -130,6 +145,14 @@ interface HeadFields {
 const headSize = ({ model_type: type, head_dim: size, hidden_size: width, num_attention_heads: heads }: HeadFields) =>
   size ?? (type === 'qwen3' && size === undefined ? 128 : width / heads)
 
+/** Whether the windows of the layers are said one by one, as Qwen's are. */
+const slides = ({ model_type: type, layer_types: kinds }: WindowFields): boolean =>
+  type.startsWith('qwen') && kinds?.includes('sliding_attention') === true
+interface WindowFields {
+  model_type: string
+  layer_types?: readonly string[] | null | undefined
+}
+
 /** λ of the branches where the configuration has no `scale`: the residual multiplier of its model type. */
 function residualMultiplier(config: LlamaConfig): number {
   if (config.model_type === 'granite') return config.residual_multiplier ?? 1
@@ -140,7 +163,7 @@ function residualMultiplier(config: LlamaConfig): number {
 /** Window of layer l's attention; Infinity where it sees everything before it. */
 function window(config: LlamaConfig, l: number): number {
   const { model_type: type, sliding_window: size = 4096, layer_types: kinds } = config
-  if (!size || type === 'llama' || type === 'granite' || type === 'minicpm') return Infinity
+  if (!size || !windowed.has(type)) return Infinity
   if (kinds) return kinds[l] === 'sliding_attention' ? size : Infinity
   if (type === 'mistral') return size
   return config.use_sliding_window && l >= (config.max_window_layers ?? 28) ? size : Infinity
@@ -178,13 +201,16 @@ export const llama: Architecture<LlamaConfig> = {
     const { vocab_size: vocabulary, hidden_size: width, intermediate_size: inner, num_attention_heads: heads } = config
     const size = headSize(config)
     const groups = config.num_key_value_heads ?? heads
-    const qkvBias = config.attention_bias ?? config.model_type === 'qwen2'
-    const outBias = config.attention_bias === true && config.model_type !== 'qwen2'
+    // Qwen2 has these biases whatever attention_bias, no field of its own, is; files that say false may lack them.
+    const qwen2 = config.model_type === 'qwen2'
+    const qkvBias = qwen2 || config.attention_bias === true
+    const outBias = config.attention_bias === true && !qwen2
+    const unsaid = qwen2 && config.attention_bias === false
     const specs: Record<string, TensorSpec> = { 'model.embed_tokens.weight': parameter([vocabulary, width], 'weight') }
     const dense = (name: string, out: number, from: number, bias: boolean, start: WeightStart = 'branch') => {
       const pattern = /\.[qk]_proj$/.test(name) && { attention: 'queries or keys' as const }
       specs[`${name}.weight`] = { ...parameter([out, from], start), ...pattern }
-      if (bias) specs[`${name}.bias`] = parameter([out], 0)
+      if (bias) specs[`${name}.bias`] = { ...parameter([out], 0), ...(unsaid && { optional: true }) }
     }
     for (let l = 0; l < config.num_hidden_layers; l++) {
       const [attn, mlp] = [`model.layers.${l}.self_attn.`, `model.layers.${l}.mlp.`]

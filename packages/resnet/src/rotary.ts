@@ -2,15 +2,20 @@ import { add, concat, mul, narrow, sub, type Tensor, tensor } from '@unravel/ten
 import { like } from '@unravel/tensor/internals'
 import { z } from 'zod'
 
+const settings = z.looseObject({
+  rope_type: z.literal('default', { error: 'expected "default"' }).optional(),
+  type: z.literal('default', { error: 'expected "default"' }).optional(),
+  rope_theta: z.number().positive().optional(),
+  partial_rotary_factor: z.number().min(0).max(1).optional(),
+})
+
 /** Hugging Face's settings of rotary positions: the default ones. Others (linear, dynamic, yarn, llama3, longrope) are refused
- *  by name. */
-export const rope = z
-  .looseObject({
-    rope_type: z.literal('default', { error: 'expected "default"' }).optional(),
-    type: z.literal('default', { error: 'expected "default"' }).optional(),
-    rope_theta: z.number().positive().optional(),
-    partial_rotary_factor: z.number().min(0).max(1).optional(),
-  })
+ *  by name, and so are settings of theirs that do not say their type. */
+export const rope = settings
+  .refine(
+    rope => (rope.rope_type ?? rope.type) !== undefined || Object.keys(rope).every(key => key in settings.shape),
+    'expected a rope_type, "default"',
+  )
   .nullish()
 type Rope = z.output<typeof rope>
 

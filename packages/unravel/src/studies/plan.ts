@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { brief, shown } from '@unravel/tensor/internals'
 import { type Command, CommanderError } from 'commander'
 import { z } from 'zod'
 import { UsageError } from '../errors.js'
@@ -36,7 +37,10 @@ export interface Study {
 /** Options of `unravel train` that a study sets itself. */
 const RESERVED = ['out', 'checkpoint', 'checkpoint-every', 'resume', 'any-backend', 'metrics', 'expand-every', 'json']
 
-const setting = z.union([z.string(), z.number(), z.boolean()])
+/** Most points of a grid: a study of more is a slip. */
+const MOST_JOBS = 100_000
+
+const setting = z.union([z.string(), z.number(), z.boolean()], { error: 'expected a text, a number, true or false' })
 const schema = z.strictObject({
   name: z.string().min(1),
   train: z.record(z.string(), setting).default({}),
@@ -57,10 +61,14 @@ const schema = z.strictObject({
  * @throws UsageError that names the field which is no option, or whose value the option does not take
  */
 export function parseStudy(text: string, where: string, command: () => Command): Study {
-  const found = schema.safeParse(jsonOf(text, where))
+  const json = jsonOf(text, where)
+  const found = schema.safeParse(json)
   if (!found.success) {
     const { path, message } = found.error.issues[0]!
-    throw new UsageError(`${where}: ${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`)
+    const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json)
+    const field = path.length > 0 ? `${brief(path.join('.'))}: ` : ''
+    const got = path.length > 0 && value !== undefined ? `; got ${shown(value)}` : ''
+    throw new UsageError(`${where}: ${field}${brief(message, 200)}${got}`)
   }
   const { name, train, grid, list, expand } = found.data
   const options = optionsOf(command())
@@ -68,11 +76,18 @@ export function parseStudy(text: string, where: string, command: () => Command):
   checkNames(grid, `${where}: grid`, options)
   for (const [i, entry] of (list ?? []).entries()) checkNames(entry, `${where}: list.${i}`, options)
 
+  const count = Object.values(grid).reduce((product, { length }) => product * length, list?.length ?? 1)
+  if (count > MOST_JOBS) throw new UsageError(`${where}: grid: it has ${count} points; expected at most ${MOST_JOBS}`)
+
   const jobs = new Map<string, Job>()
   for (const entry of list ?? [{}]) {
     for (const point of pointsOf(Object.entries(grid))) {
       const settings = sorted({ ...train, ...entry, ...point })
-      const job = jobOf(settings, withoutAbsent(expand), command, where)
+      const place = (name: string): string => {
+        if (Object.hasOwn(point, name)) return 'grid'
+        return Object.hasOwn(entry, name) ? `list.${list!.indexOf(entry)}` : 'train'
+      }
+      const job = jobOf(settings, withoutAbsent(expand), command, where, place)
       if (!jobs.has(job.id)) jobs.set(job.id, job)
     }
   }
@@ -103,7 +118,7 @@ function checkNames(settings: object, where: string, options: readonly string[])
   const name = Object.keys(settings).find(key => !options.includes(key))
   if (name === undefined) return
   const why = RESERVED.includes(name) ? 'the study sets it itself' : 'it is no option of unravel train'
-  throw new UsageError(`${where}.${name}: ${why}; expected ${options.join(', ')}`)
+  throw new UsageError(`${where}.${brief(name)}: ${why}; expected ${options.join(', ')}`)
 }
 
 /** Every combination of the values of a grid, the last key fastest. */
@@ -121,16 +136,21 @@ const withoutAbsent = ({ orders, every }: { orders: number; every?: number | und
   every === undefined ? { orders } : { orders, every }
 
 /** A job under the name of what its options mean, defaults included: `scale: 1` and `scale: "constant:1"` are equal. */
-function jobOf(train: Settings, expand: ExpandSettings, command: () => Command, where: string): Job {
+function jobOf(
+  train: Settings,
+  expand: ExpandSettings,
+  command: () => Command,
+  where: string,
+  place: (name: string) => string,
+): Job {
   const parsed = command().action(() => {})
   const out = '.' // required by the command, and replaced by the pool that runs the job
   try {
     parsed.exitOverride().parse([...argumentsOf(train), '--out', out], { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    throw new UsageError(
-      `${where}: ${error.message.replace(/^error: /, '').replace(/'--([a-z-]+)[^']*'/, "'train.$1'")}`,
-    )
+    const named = (_: string, name: string) => `'${place(name)}.${name}'`
+    throw new UsageError(`${where}: ${error.message.replace(/^error: /, '').replace(/'--([a-z-]+)[^']*'/, named)}`)
   }
   const meaning = parsed.opts() as Record<string, unknown>
   for (const name of RESERVED) delete meaning[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())]

@@ -96,10 +96,36 @@ describe('a study file', () => {
     ],
     ['{"name":"a","list":[{"dept":1}]}', /^study.json: list.0.dept: /],
     ['{"name":"a","train":{"out":"x"}}', /^study.json: train.out: the study sets it itself/],
-    ['{"name":"a","grid":{"norm":["none","group"]}}', /^study.json: .*train\.norm.*group/],
+    ['{"name":"a","grid":{"norm":["none","group"]}}', /^study.json: .*grid\.norm.*group/],
+    ['{"name":"a","train":{"norm":"group"},"grid":{"depth":[1]}}', /^study.json: .*train\.norm.*group/],
+    ['{"name":"a","list":[{"norm":"none"},{"norm":"group"}]}', /^study.json: .*list\.1\.norm.*group/],
+    [
+      '{"name":"a","train":{"depth":null}}',
+      /^study.json: train.depth: expected a text, a number, true or false; got null$/,
+    ],
+    [
+      JSON.stringify({ name: 'a', grid: { depth: Array(400).fill(1), momentum: Array(400).fill(1) } }),
+      /^study.json: grid: it has 160000 points; expected at most 100000$/,
+    ],
     ['{"name":"a","expand":{"orders":-1}}', /^study.json: expand.orders: /],
   ])('%s is refused by the name of the field', (text, message) => {
     expect(() => parseStudy(text, 'study.json', train)).toThrow(message)
+  })
+
+  test.each([
+    { ['x'.repeat(1e5)]: 1 },
+    { train: { ['x'.repeat(1e5)]: 1 } },
+    { train: { ['x'.repeat(1e5)]: null } },
+    { grid: { depth: 'x'.repeat(1e5) } },
+  ])('very long names and values are shortened in errors (%#)', study => {
+    let said = ''
+    try {
+      plan(study)
+    } catch (error) {
+      said = (error as Error).message
+    }
+    expect(said).toMatch(/^study.json: /)
+    expect(said.length).toBeLessThan(600)
   })
 })
 
