@@ -217,6 +217,7 @@ describe('the packed packages', () => {
       75,
       "import { add, tensor, wasm } from '@unravel/tensor'\nconsole.log(add(tensor([1], { backend: wasm() }), 2).dataSync())",
     ],
+    ['all of the tensor package', 130, "import * as tensors from '@unravel/tensor'\nconsole.log(tensors)"],
     ['parseNpy', 10, "import { parseNpy } from '@unravel/tensor'\nconsole.log(parseNpy)"],
     [
       'a table of an expansion, not drawn',

@@ -405,6 +405,20 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])('on %s', (_, b
     expect(rungs.filter(r => r.error !== null && r.error > r.tolerance).length).toBeGreaterThan(3)
   })
 
+  it('a batch that an encoder passes on as it is stays the caller’s', async () => {
+    const { tower, x } = towers[0]!
+    const state = tower.encode(x)
+    const bare: Tower = { ...tower, encode: h => h }
+    const before = [...state.dataSync()]
+    const rungs = await verify(bare, state)
+    expect(rungs.filter(r => r.error !== null && r.error > r.tolerance)).toEqual([])
+    await lesion(bare, state, [1], { draws: 2 })
+    await analyse(gated(bare, state, 'all'))
+    await geometricComplexity(bare, state, 2)
+    await gatedMoments(bare, state, 2)
+    expect([...state.dataSync()]).toEqual(before)
+  })
+
   describe('series elsewhere', () => {
     it('about a run at part of λ adds up to the network, and converges where the one about 0 does not', () => {
       const { tower, x } = randomTower({ activation: 'tanh', depth: 12, scale: 0.4 })

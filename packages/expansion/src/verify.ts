@@ -142,7 +142,7 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
       least[1]!,
     )
   }
-  encoded.dispose()
+  if (encoded !== x) encoded.dispose()
   stage(6)
 
   const sums = 'subsets: orders sum to the output'

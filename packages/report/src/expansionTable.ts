@@ -1,5 +1,5 @@
 import type { Analysis } from '@unravel/expansion'
-import { blockList, columns, count, percent, significant, targetText } from './table.js'
+import { blockList, columns, count, percent, plural, significant, targetText } from './table.js'
 
 /** The heading of a table. */
 export interface Heading {
@@ -105,5 +105,3 @@ function scaleText({ scale, sites }: Analysis, names: readonly string[]): string
   const at = (value: number) => (names.length === scale.length ? ` (${names[scale.indexOf(value)]})` : '')
   return `${significant(least!, 3)}${at(least!)} to ${significant(most!, 3)}${at(most!)} by ${sites === 'all' ? 'addition' : 'block'}`
 }
-
-const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`

@@ -1,7 +1,7 @@
 import { chainCounts, effectiveLengths, gradientMoments, sampleGradientPaths, type Target } from '@unravel/expansion'
 import { InputError, run, type Tower } from '@unravel/resnet'
 import { scope, type Tensor } from '@unravel/tensor'
-import { blockList, columns, count, percent, significant, targetText } from './table.js'
+import { blockList, columns, count, percent, plural, significant, targetText } from './table.js'
 
 /** Which gradient, and what is drawn to look at it. */
 export interface PathsChoice {
@@ -124,7 +124,7 @@ export function pathsTable(model: string, d: Awaited<ReturnType<typeof pathsOf>>
   const all = d.sampled_lengths.length === d.blocks + 1
   const errors = d.single_error
   return [
-    `gradient paths of ${model}, ${targetText(d.target_name ?? d.target ?? 'a direction')}, ${d.blocks} blocks`,
+    `gradient paths of ${model}, ${targetText(d.target_name ?? d.target ?? 'a direction')}, ${plural(d.blocks, 'block')}`,
     '',
     columns([
       [

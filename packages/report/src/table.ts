@@ -68,3 +68,6 @@ export function ratioRange(radius: Radius | null): string {
 /** The mean order Σ k·share_k: how many branches the energy passes. */
 export const meanOrder = ({ share }: { readonly share: readonly number[] }): number =>
   share.reduce((sum, s, k) => sum + k * s, 0)
+
+/** 1 block, 2 blocks. */
+export const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`

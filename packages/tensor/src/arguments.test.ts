@@ -42,6 +42,7 @@ import {
   where,
   zeros,
 } from './index.js'
+import * as ops from './ops/index.js'
 
 /** An argument of any type, as a program without types may pass. */
 // biome-ignore lint/suspicious/noExplicitAny: that is the point
@@ -341,4 +342,30 @@ it('what is no tensor is named, and what to do about it', () => {
   expect(() => sum(any([1, 2]))).toThrow('sum wants tensors, got an array')
   expect(() => tensor(any(BigInt64Array.of(1n)))).toThrow('expected an array of numbers, got BigInt64Array')
   expect(() => full([1], 1, { dtype: any('f16') })).toThrow(TypeError)
+})
+
+const lists = ['concat', 'stack', 'meshgrid']
+it.each(Object.entries(ops).filter(([name]) => name !== 'linspace'))('%s says that it wants tensors', (name, op) => {
+  for (const bad of [[1, 2], { stride: 2 }, null, undefined]) {
+    const first = lists.includes(name) ? [bad] : name === 'einsum' ? 'i->' : bad
+    expect(() => any(op)(first, bad, 0)).toThrow(
+      /^\w+ wants tensors, got (an array|object|undefined): make one with tensor|^an op wants at least one tensor, got none/,
+    )
+  }
+})
+
+it('options in place of a bias are no tensor', () => {
+  const [x, w] = [ones([1, 2, 5, 5]), ones([2, 2, 3, 3])]
+  for (const op of [conv2d, ops.convTranspose2d]) {
+    expect(() => op(x, w, any({ stride: 2 }))).toThrow('wants tensors, got object')
+  }
+  expect(() => ops.conv1d(ones([1, 2, 5]), ones([2, 2, 3]), any({ stride: 2 }))).toThrow('conv1d wants tensors')
+})
+
+it('an axis, a shape or a permutation of another kind is refused by name', () => {
+  const x = ones([2, 3])
+  expect(() => ops.norm(x, any({ p: 1 }))).toThrow(RangeError)
+  expect(() => sum(x, any('0'))).toThrow('sum: axis 0 is outside')
+  expect(() => ops.reshape(x, any(-1))).toThrow('reshape: a shape is a list of integers, got -1')
+  expect(() => ops.transpose(x, any(1))).toThrow('transpose: a permutation is a list of axes, got 1')
 })

@@ -156,6 +156,17 @@ describe('the arguments', () => {
     expect(described.filter(text => others.test(text))).toEqual([])
   })
 
+  test('--help prints one default for an option, as it is typed', async () => {
+    const { stdout: complexity } = await run(['complexity', '--help'])
+    const target = complexity.slice(complexity.indexOf('--target'), complexity.indexOf('--direction'))
+    expect(target.match(/default/g)).toEqual(['default'])
+    for (const command of ['train', 'demo']) {
+      const { stdout } = await run([command, '--help'])
+      expect(stdout).toContain('default')
+      expect(stdout).not.toMatch(/default:\s+\[/)
+    }
+  })
+
   test('--help and --version succeed on standard output', async () => {
     const help = await run(['expand', '--help'])
     expect(help).toMatchObject({ status: 0, stderr: '' })

@@ -153,7 +153,11 @@ export function withNetworkOptions(command: Command): Command {
       `blocks of every stage (resnet; default: 3,3,3), or number of layers (vit; default: 6; gpt2; default: 4)`,
       sizes,
     )
-    .option('--widths <n,…>', `channels of every stage ${of('resnet')}`, sizes, [16, 32, 64])
+    .addOption(
+      new Option('--widths <n,…>', `channels of every stage ${of('resnet')}`)
+        .argParser(sizes)
+        .default([16, 32, 64], '16,32,64'),
+    )
     .addOption(
       new Option('--block <kind>', `kind of the blocks ${of('resnet')}`)
         .choices(['basic', 'bottleneck'])

@@ -34,41 +34,56 @@ export interface StudyOptions extends NetworkOptions {
   readonly json?: true
 }
 
-const MODEL =
+/** A model, in words for --help. */
+export const MODEL =
   'folder with config.json and model.safetensors, ONNX file, model.json of TensorFlow.js, or module (.mjs, .js, .ts) that exports a tower'
 
 /** A command with the arguments and options of a study, in the precisions that it has. */
-export function studyCommand(command: Command, dtypes: readonly ('f64' | 'f32')[] = ['f64', 'f32']): Command {
-  return networkCommand(command, new Argument('<MODEL>', MODEL))
-    .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(dtypes).default('f64'))
-    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
-    .option('--json', 'one JSON document on standard output instead of a table')
+export function studyCommand(command: Command, dtypes?: readonly ('f64' | 'f32')[]): Command {
+  return kernelOptions(networkCommand(command, new Argument('<MODEL>', MODEL)), dtypes).option(
+    '--json',
+    'one JSON document on standard output instead of a table',
+  )
 }
 
 /** A command with the options that say which networks, in which form, and on what. */
 export function networkCommand(command: Command, models: Argument): Command {
-  return command
-    .addArgument(models)
+  return moduleOptions(
+    inputOptions(command.addArgument(models))
+      .option('--output <NAME>', 'output to take apart, or inner value, of an ONNX file or model.json with several')
+      .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale),
+  )
+}
+
+/** A command with the options that name its inputs, one of which is required. */
+export const inputOptions = (command: Command): Command =>
+  command
     .option('--input <X.npy>', 'batch of inputs, batches first; of several inputs a .npz with one array for each name')
-    .addOption(promptOption())
+    .addOption(
+      new Option(
+        '--prompt <text>',
+        'text in place of --input, for a MODEL with tokenizer.json; several times: a batch of equally many tokens',
+      )
+        .argParser((text: string, before: readonly string[] = []) => [...before, text])
+        .conflicts('input'),
+    )
     .hook('preAction', command => checkInputs(command.opts()))
-    .option('--output <NAME>', 'output to take apart, or inner value, of an ONNX file or model.json with several')
-    .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale)
+
+/** A command with the options that say where modules and families of one's own come from. */
+export const moduleOptions = (command: Command): Command =>
+  command
     .option('--weights <FILE.safetensors>', 'weights of a MODEL that is a module exporting a function of weights')
     .option('--architecture <MODULE>', 'module exporting an architecture for config.json to name')
     .addOption(layersOption())
-}
 
-export const promptOption = () =>
-  new Option(
-    '--prompt <text>',
-    'text in place of --input, for a MODEL with tokenizer.json; several times: a batch of equally many tokens',
-  )
-    .argParser((text: string, before: readonly string[] = []) => [...before, text])
-    .conflicts('input')
+/** A command with the options that say how kernels compute. */
+export const kernelOptions = (command: Command, dtypes: readonly ('f64' | 'f32')[] = ['f64', 'f32']): Command =>
+  command
+    .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(dtypes).default('f64'))
+    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
 
 /** Throws UsageError where the options name no inputs. */
-export function checkInputs({ input, prompt }: Pick<NetworkOptions, 'input' | 'prompt'>): void {
+function checkInputs({ input, prompt }: Pick<NetworkOptions, 'input' | 'prompt'>): void {
   if (input !== undefined || prompt !== undefined) return
   throw new UsageError("required option '--input <X.npy>' not specified, nor --prompt for a model with tokenizer.json")
 }

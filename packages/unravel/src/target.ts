@@ -20,10 +20,10 @@ export interface TargetOptions {
 }
 
 /** The options that say what of the output is looked at. */
-export const targetOptions = (of: string): readonly Option[] => [
+export const targetOptions = (of: string, otherwise = '0'): readonly Option[] => [
   new Option(
     '--target <I>',
-    `${of}: an output element, a token in quotes ('" Paris"'), or a difference a-b of two (default: 0)`,
+    `${of}: an output element, a token in quotes ('" Paris"'), or a difference a-b of two (default: ${otherwise})`,
   ).argParser(targetTerms),
   new Option(
     '--direction <d.npy>',

@@ -35,22 +35,17 @@ function operands(call: Call): readonly Value[] {
   return [a, call.moved([b], x => t.reshape(x, [...shape, ...new Array<number>(after).fill(1)]))]
 }
 
-/** Arithmetic of two arguments: integers wrap as their type does. */
+/** A function of two arguments. Its result is of type `type`, or else of theirs: integers wrap as it does. */
 const binary =
-  (f: (a: t.Tensor, b: t.Tensor) => t.Tensor, whole: (a: bigint, b: bigint) => bigint): Compute =>
+  (
+    f: (a: t.Tensor, b: t.Tensor) => t.Tensor,
+    whole: (a: bigint, b: bigint) => bigint | boolean,
+    type?: ElementType,
+  ): Compute =>
   call => {
     const [a, b] = operands(call) as [Value, Value]
-    if (wholes([a, b])) return zippedHost(a.type, [a, b] as never, whole as never)
-    return call.out(f(call.tensorOf(a), call.tensorOf(b)), a.type)
-  }
-
-/** A comparison: of real numbers, a mask that flows with them. */
-const comparison =
-  (f: (a: t.Tensor, b: t.Tensor) => t.Tensor, whole: (a: bigint, b: bigint) => boolean): Compute =>
-  call => {
-    const [a, b] = operands(call) as [Value, Value]
-    if (wholes([a, b])) return zippedHost('bool', [a, b] as never, whole as never)
-    return call.out(f(call.tensorOf(a), call.tensorOf(b)), 'bool')
+    if (wholes([a, b])) return zippedHost(type ?? a.type, [a, b] as never, whole as never)
+    return call.out(f(call.tensorOf(a), call.tensorOf(b)), type ?? a.type)
   }
 
 /** Any number of arguments, two at a time. */
@@ -128,14 +123,6 @@ const clip: Compute = call => {
 function clipped(x: t.Tensor, low: number | t.Tensor | null, high: number | t.Tensor | null): t.Tensor {
   return low === 0 && (high === null || high === Infinity) ? t.relu(x) : t.clip(x, low, high)
 }
-
-const logical =
-  (f: (a: t.Tensor, b: t.Tensor) => t.Tensor, whole: (a: bigint, b: bigint) => bigint): Compute =>
-  call => {
-    const [a, b] = operands(call) as [Value, Value]
-    if (wholes([a, b])) return zippedHost('bool', [a, b] as never, whole as never)
-    return call.out(f(call.tensorOf(a), call.tensorOf(b)), 'bool')
-  }
 
 const bitwise =
   (whole: (...elements: bigint[]) => bigint): Compute =>
@@ -292,14 +279,14 @@ export const elementwise: Rows = {
     11: clip,
   },
   Where: select,
-  Equal: comparison(t.equal, (a, b) => a === b),
-  Less: comparison(t.less, (a, b) => a < b),
-  LessOrEqual: comparison(t.lessEqual, (a, b) => a <= b),
-  Greater: comparison(t.greater, (a, b) => a > b),
-  GreaterOrEqual: comparison(t.greaterEqual, (a, b) => a >= b),
-  And: logical(t.mul, (a, b) => a & b),
-  Or: logical(t.maximum, (a, b) => a | b),
-  Xor: logical(t.notEqual, (a, b) => a ^ b),
+  Equal: binary(t.equal, (a, b) => a === b, 'bool'),
+  Less: binary(t.less, (a, b) => a < b, 'bool'),
+  LessOrEqual: binary(t.lessEqual, (a, b) => a <= b, 'bool'),
+  Greater: binary(t.greater, (a, b) => a > b, 'bool'),
+  GreaterOrEqual: binary(t.greaterEqual, (a, b) => a >= b, 'bool'),
+  And: binary(t.mul, (a, b) => a & b, 'bool'),
+  Or: binary(t.maximum, (a, b) => a | b, 'bool'),
+  Xor: binary(t.notEqual, (a, b) => a ^ b, 'bool'),
   Not: not,
   IsNaN: call => call.out(t.isNaN(call.tensor(0)), 'bool'),
   IsInf: infinite,

@@ -70,7 +70,10 @@ export const onesLike = (t: Tensor): Dense => full(t.shape, 1, like(t))
 /** A tensor [] of one number, of the dtype and on the backend of `t`. Throws RangeError for a number that is no i32 beside
  *  a tensor that is: it would be rounded in silence. */
 export function scalarLike(value: number, t: Tensor): Dense {
-  if (!(t instanceof Tensor)) throw new TypeError('an op wants at least one tensor, got numbers only: use tensor(…)')
+  if (!(t instanceof Tensor)) {
+    const got = typeof t === 'number' ? 'numbers only' : 'none'
+    throw new TypeError(`an op wants at least one tensor, got ${got}: use tensor(…)`)
+  }
   checkScalar(value, t)
   return full([], value, like(t))
 }

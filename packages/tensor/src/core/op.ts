@@ -7,7 +7,7 @@ import { Dense, type Op, Tensor } from './tensor.js'
 
 /** Applies an op to its inputs: numbers are computed, tracers are interpreted. Both are refused alike. */
 export function apply<A, I extends readonly Tensor[]>(op: Op<A, I>, inputs: NoInfer<I>, attrs: A): Tensor {
-  for (let i = 0; i < inputs.length; i++) if (inputs[i]?.level === undefined) throw noTensor(op.name, inputs[i])
+  checkTensors(op.name, inputs)
   const type = op.infer(inputs, attrs)
   const { backend } = inputs[0]!
   for (let i = 1; i < inputs.length; i++) if (inputs[i]!.backend !== backend) throw mixed(op.name, inputs)
@@ -31,6 +31,11 @@ export const each = <I extends readonly Tensor[], U>(inputs: I, f: (t: Tensor) =
 export function alias(name: string, x: Tensor): Tensor {
   if (!(x instanceof Tensor)) throw noTensor(name, x)
   return x instanceof Dense ? x.share(x.shape, 0, x.origin) : x
+}
+
+/** Throws the TypeError of `apply` for an argument that is no tensor: for functions that read shapes before they apply an op. */
+export function checkTensors(name: string, xs: readonly Tensor[]): void {
+  for (let i = 0; i < xs.length; i++) if (xs[i]?.level === undefined) throw noTensor(name, xs[i])
 }
 
 function noTensor(name: string, got: unknown): TypeError {

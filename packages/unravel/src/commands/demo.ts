@@ -79,11 +79,13 @@ export function demoCommand(io: Io): Command {
     .option('--data-dir <FOLDER>', 'folder of the files of the data set')
     .option('--depth <n>', 'residual blocks of each network (9 with --deep)', integer(1, 1000), 50)
     .option('--steps <n>', 'training steps at each rate', integer(1), 150)
-    .option(
-      '--lr <rates>',
-      'learning rates of SGD with momentum 0.9, falling along a cosine: each tower keeps the best on held-out images; 0.02 with --deep',
-      numbers({ above: 0 }),
-      [0.003, 0.01, 0.03, 0.1],
+    .addOption(
+      new Option(
+        '--lr <rates>',
+        'learning rates of SGD with momentum 0.9, falling along a cosine: each tower keeps the best on held-out images; 0.02 with --deep',
+      )
+        .argParser(numbers({ above: 0 }))
+        .default([0.003, 0.01, 0.03, 0.1], '0.003,0.01,0.03,0.1'),
     )
     .option('--seed <n>', 'random seed of the weights and of the order of the examples', integer(), 0)
     .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))

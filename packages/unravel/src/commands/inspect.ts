@@ -1,11 +1,11 @@
 import { inspectionTable } from '@unravel/report/data'
 import type { Backend } from '@unravel/tensor'
-import { Argument, Command } from 'commander'
+import { Command } from 'commander'
 import { backendNamed } from '../backends.js'
 import { UsageError } from '../errors.js'
-import { checkGraphOptions, isGraphFile, layersOption, readGraphFile, readGraphInputs } from '../graphs.js'
+import { checkGraphOptions, isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
 import type { Io } from '../io.js'
-import { inspectedTower, json } from '../study.js'
+import { inspectedTower, json, MODEL, moduleOptions } from '../study.js'
 
 interface InspectOptions {
   readonly input?: string
@@ -17,22 +17,15 @@ interface InspectOptions {
 }
 
 export function inspectCommand(io: Io): Command {
-  return new Command('inspect')
+  const command = new Command('inspect')
     .description('Structure of a network: its inputs and outputs, operators, residual blocks and additions.')
-    .addArgument(
-      new Argument(
-        '<MODEL>',
-        'ONNX file, model.json of TensorFlow.js, folder with config.json and model.safetensors, or module that exports a tower',
-      ),
-    )
+    .argument('<MODEL>', MODEL)
     .option(
       '--input <X.npy>',
       'inputs to take the shapes of (default: a small size for every free dimension; of a module nothing, and its operators are not known)',
     )
-    .option('--output <NAME>', 'output, or inner value, whose computation is looked at (default: all outputs)')
-    .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
-    .option('--architecture <MODULE>', "module that exports one's own architecture, for config.json to name")
-    .addOption(layersOption())
+    .option('--output <NAME>', 'output, or inner value, to look at the computation of (default: all outputs)')
+  return moduleOptions(command)
     .option('--json', 'one JSON document in place of a text')
     .action((model: string, options: InspectOptions) => inspect(model, options, io))
 }

@@ -2,13 +2,13 @@ import { nestedLists, significant } from '@unravel/report/data'
 import { run } from '@unravel/resnet'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { type ArrayData, formatNpz, scope, type Tensor } from '@unravel/tensor'
-import { Argument, Command, Option } from 'commander'
-import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
+import { Command } from 'commander'
+import { type BackendName, backendNamed, reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
 import { checkWritable } from '../files.js'
-import { checkGraphOptions, isGraphFile, layersOption, readGraphFile, readGraphInputs } from '../graphs.js'
+import { checkGraphOptions, isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
 import { at, type Io } from '../io.js'
-import { checkInputs, inputFile, json, promptOption, readNetwork } from '../study.js'
+import { inputFile, inputOptions, json, kernelOptions, MODEL, moduleOptions, readNetwork } from '../study.js'
 
 interface RunOptions {
   readonly input?: string
@@ -27,24 +27,12 @@ interface RunOptions {
 const MAX_PRINTED = 2 ** 24
 
 export function runCommand(io: Io): Command {
-  return new Command('run')
+  const command = new Command('run')
     .description('Outputs of a network for a batch of inputs, as they are.')
-    .addArgument(
-      new Argument(
-        '<MODEL>',
-        'ONNX file, model.json of TensorFlow.js, folder with config.json and model.safetensors, or module that exports a tower',
-      ),
-    )
-    .option('--input <X.npy>', 'input; of several, a .npz with one array for each name')
-    .addOption(promptOption())
-    .hook('preAction', command => checkInputs(command.opts()))
+    .argument('<MODEL>', MODEL)
+  return moduleOptions(kernelOptions(inputOptions(command)))
     .option('--out <Y.npz>', 'file for the outputs, as NumPy arrays under their names')
     .option('--output <NAME>', 'output to compute, or any inner value of the graph in a file (default: every output)')
-    .addOption(new Option('--dtype <dtype>', 'floating-point precision').choices(['f64', 'f32']).default('f64'))
-    .addOption(new Option('--backend <name>', 'backend of the kernels').choices(backendNames).default('wasm'))
-    .option('--weights <FILE.safetensors>', 'weights for a MODEL that is a module which exports a function of them')
-    .option('--architecture <MODULE>', "module that exports one's own architecture, for config.json to name")
-    .addOption(layersOption())
     .option('--json', 'one JSON document with all numbers in place of a summary')
     .action((model: string, options: RunOptions) => runModel(model, options, io))
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { plural } from '@unravel/report/data'
 import { Command, Option } from 'commander'
 import { Interrupted, UsageError } from '../errors.js'
 import { at, type Io } from '../io.js'
@@ -41,7 +42,7 @@ async function runStudy(file: string, options: StudyCommandOptions, train: () =>
   const study = parseStudy(readText(at(io, file), file), file, train)
   if (options.dryRun) {
     for (const { id, train } of study.jobs) io.out(`${id}  ${JSON.stringify(train)}\n`)
-    io.out(`${study.jobs.length} jobs\n`)
+    io.out(`${plural(study.jobs.length, 'job')}\n`)
     return
   }
   const folder = at(io, options.out)

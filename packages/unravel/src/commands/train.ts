@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { percent, significant } from '@unravel/report/data'
+import { percent, plural, significant } from '@unravel/report/data'
 import {
   type Augmentation,
   accuracy,
@@ -509,7 +509,7 @@ async function conclude(
   const right = await accuracy(model, test, { onProgress: done => bar.update(done) }).finally(() => bar.stop())
   if (options.json) return io.out(documentOf(state, 'done', loss, right))
   const times = `${seconds.toFixed(1)} s of training, ${((performance.now() - begin) / 1000).toFixed(1)} s of testing`
-  io.out(`test accuracy ${percent(right)} of ${test.size} examples after ${state.step} steps (${times})\n`)
+  io.out(`test accuracy ${percent(right)} of ${test.size} examples after ${plural(state.step, 'step')} (${times})\n`)
   const [sample, labels] = sampleNames.map(name => join(options.out, name)) as [string, string]
   io.out(`go on with: ${programLine('expand', options.out, '--input', sample, '--expansion', 'gated')}\n`)
   io.out(`        or: ${programLine('lesion', options.out, '--input', sample, '--labels', labels)}\n`)

@@ -1,5 +1,5 @@
 import { verify } from '@unravel/expansion'
-import { blockList, columns } from '@unravel/report/data'
+import { blockList, columns, plural } from '@unravel/report/data'
 import { Command } from 'commander'
 import { reportingFallbacks } from '../backends.js'
 import { UsageError } from '../errors.js'
@@ -47,7 +47,7 @@ export function verifyCommand(io: Io): Command {
           error === null ? (note ?? '') : `error ${error.toExponential(1)}, tolerance ${tolerance.toExponential(0)}`,
         ])
         io.out(
-          `verification of ${folder}, ${tower.blocks.length} blocks, f64 on ${backend.name}\n${tower.names?.length ? `blocks: ${blockList(tower.names)}\n` : ''}\n${columns(rows, 3)}\n` +
+          `verification of ${folder}, ${plural(tower.blocks.length, 'block')}, f64 on ${backend.name}\n${tower.names?.length ? `blocks: ${blockList(tower.names)}\n` : ''}\n${columns(rows, 3)}\n` +
             `${rungs.length - failed.length - unchecked} of ${rungs.length} checks hold` +
             `${unchecked === 0 ? '' : `; ${unchecked} could not be run on this network, for the reasons above`}.\n`,
         )

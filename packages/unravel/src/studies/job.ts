@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { OrderRecord } from '@unravel/report/data'
+import { meanOrder, type OrderRecord } from '@unravel/report/data'
 import type { Io } from '../io.js'
 import { ORDERS, stepRecords } from '../records.js'
 import { argumentsOf, type Job } from './plan.js'
@@ -139,8 +139,7 @@ function lossCurve(metrics: readonly { step: number; loss: number }[]): { step: 
 }
 
 function spectrumOf({ norms, share }: ExpandDocument): Spectrum {
-  const known = share.every(part => part !== null)
-  return { norms, share, mean_order: known ? share.reduce<number>((mean, part, k) => mean + k * part!, 0) : null }
+  return { norms, share, mean_order: share.every(part => part !== null) ? meanOrder({ share }) : null }
 }
 
 const smallest = (values: readonly (number | null)[]): number | null => {

@@ -1,7 +1,7 @@
 import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply } from '../../core/op.js'
+import { apply, checkTensors } from '../../core/op.js'
 import { axesFromEnd, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { order0Of, withOrder0 } from '../structure/concat.js'
@@ -53,11 +53,13 @@ export const minOp = extreme('min')
 
 /** Largest element over `axis` (one, several, or by default all); NaN if any is NaN. Throws on empty axes. */
 export function max(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  checkTensors('max', [x])
   return apply(maxOp, [x], { axes: axesFromEnd(axis, x.rank, 'max'), keepdims })
 }
 
 /** Smallest element over `axis` (one, several, or by default all); NaN if any is NaN. Throws on empty axes. */
 export function min(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  checkTensors('min', [x])
   return apply(minOp, [x], { axes: axesFromEnd(axis, x.rank, 'min'), keepdims })
 }
 
@@ -87,11 +89,13 @@ export const argmaxOp: Op<{ axis: number }, Unary> = {
 
 /** Index (i32) of the first largest element along `axis`; the first NaN wins. Constant to derivatives. */
 export function argmax(x: Tensor, axis = -1): Tensor {
+  checkTensors('argmax', [x])
   return apply(argmaxOp, [x], { axis: fromEnd(axis, x.rank, 'argmax') })
 }
 
 /** Index (i32) of the first smallest element along `axis`; the first NaN wins. Constant to derivatives. */
 export function argmin(x: Tensor, axis = -1): Tensor {
+  checkTensors('argmin', [x])
   // −x − 1 turns the order of i32 around too, where −(−2^31) is no i32.
   return argmax(x.dtype === 'i32' ? affine(x, -1, -1) : neg(x), axis)
 }

@@ -1,4 +1,4 @@
-import { apply, commonDType } from '../../core/op.js'
+import { apply, checkTensors, commonDType } from '../../core/op.js'
 import { axesFromEnd } from '../../core/shape.js'
 import type { Op, Tensor, Unary } from '../../core/tensor.js'
 import { linear } from '../structure/builders.js'
@@ -19,5 +19,7 @@ export const countOf = (x: Tensor, { axes }: Axes): number =>
   axes.reduce((product, a) => product * x.shape[x.rank + a]!, 1)
 
 /** Mean over `axis` (one, several, or by default all). The mean of nothing is NaN. */
-export const mean = (x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor =>
-  apply(meanOp, [x], { axes: axesFromEnd(axis, x.rank, 'mean'), keepdims })
+export function mean(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  checkTensors('mean', [x])
+  return apply(meanOp, [x], { axes: axesFromEnd(axis, x.rank, 'mean'), keepdims })
+}

@@ -1,5 +1,5 @@
 import { onesLike } from '../../core/create.js'
-import { alias } from '../../core/op.js'
+import { alias, checkTensors } from '../../core/op.js'
 import { axesFromEnd, fromEnd, sizeOf } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
 import { concat } from '../structure/concat.js'
@@ -15,6 +15,7 @@ import { mul } from './mul.js'
  * derivative is right, of every order, where elements are 0. The relative error of n factors is at most (n − 1)·ε/2. Paths have no canonical gate through it.
  */
 export function prod(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  checkTensors('prod', [x])
   const axes = axesFromEnd(axis, x.rank, 'prod').map(a => a + x.rank)
   const kept = x.shape.map((_, d) => d).filter(d => !axes.includes(d))
   const outer = kept.map(d => x.shape[d]!)
@@ -31,18 +32,20 @@ export function prod(x: Tensor, axis?: number | readonly number[], keepdims = fa
 }
 
 /** y_i = x_0 ∘ … ∘ x_i along an axis, in ⌈log₂ n⌉ steps: after each, y_i is of twice as many elements up to i. */
-function scan(x: Tensor, axis: number, combine: (a: Tensor, b: Tensor) => Tensor): Tensor {
+function scan(name: string, x: Tensor, along: number, combine: (a: Tensor, b: Tensor) => Tensor): Tensor {
+  checkTensors(name, [x])
+  const axis = fromEnd(along, x.rank, name)
   const n = x.shape[x.rank + axis]!
   let y = x
   for (let shift = 1; shift < n; shift *= 2) {
     const both = combine(narrow(y, axis, 0, n - shift), narrow(y, axis, shift, n - shift))
     y = concat([narrow(y, axis, 0, shift), both], axis)
   }
-  return y === x ? alias('scan', x) : y
+  return y === x ? alias(name, x) : y
 }
 
 /** Sums of the first 1, 2, … elements along an axis. */
-export const cumsum = (x: Tensor, axis: number): Tensor => scan(x, fromEnd(axis, x.rank, 'cumsum'), add)
+export const cumsum = (x: Tensor, axis: number): Tensor => scan('cumsum', x, axis, add)
 /** Products of the first 1, 2, … elements along an axis, each within (n − 1)·ε/2 of n factors; derivatives are right where elements
  *  are 0. */
-export const cumprod = (x: Tensor, axis: number): Tensor => scan(x, fromEnd(axis, x.rank, 'cumprod'), mul)
+export const cumprod = (x: Tensor, axis: number): Tensor => scan('cumprod', x, axis, mul)

@@ -1,4 +1,4 @@
-import { alias } from '../../core/op.js'
+import { alias, checkTensors } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { stopGradient } from '../structure/stopGradient.js'
 import { where } from '../structure/where.js'
@@ -16,6 +16,7 @@ import { sub } from './sub.js'
 
 /** The nearest whole number; from the middle between two the even one, as in NumPy. Constant to derivatives. */
 export function round(x: Tensor): Tensor {
+  checkTensors('round', [x])
   if (x.dtype === 'i32') return alias('round', x)
   const run = stopGradient(x)
   const size = maximum(run, neg(run))
@@ -26,6 +27,7 @@ export function round(x: Tensor): Tensor {
 
 /** The largest whole number that is not above x. Constant to derivatives. */
 export function floor(x: Tensor): Tensor {
+  checkTensors('floor', [x])
   if (x.dtype === 'i32') return alias('floor', x)
   const near = round(x)
   return sub(near, greater(near, stopGradient(x)))
@@ -33,6 +35,7 @@ export function floor(x: Tensor): Tensor {
 
 /** The smallest whole number that is not below x. Constant to derivatives. */
 export function ceil(x: Tensor): Tensor {
+  checkTensors('ceil', [x])
   if (x.dtype === 'i32') return alias('ceil', x)
   const near = round(x)
   return add(near, less(near, stopGradient(x)))

@@ -1,4 +1,4 @@
-import { apply, commonDType } from '../../core/op.js'
+import { apply, checkTensors, commonDType } from '../../core/op.js'
 import { axesFromEnd } from '../../core/shape.js'
 import type { Op, Tensor, Unary } from '../../core/tensor.js'
 import { type Axes, reducedShape, runReduce, sumOp, unreduced } from '../structure/sum.js'
@@ -22,6 +22,7 @@ export const sumSquaresOp: Op<Axes, Unary> = {
 
 /** Σ x² over `axis` (one, several, or by default all). */
 export function sumSquares(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  checkTensors('sumSquares', [x])
   return apply(sumSquaresOp, [x], { axes: axesFromEnd(axis, x.rank, 'sumSquares'), keepdims })
 }
 
@@ -40,5 +41,7 @@ export const meanSquareOp: Op<Axes, Unary> = {
 }
 
 /** Mean of x² over `axis` (one, several, or by default all). The mean of nothing is NaN. */
-export const meanSquare = (x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor =>
-  apply(meanSquareOp, [x], { axes: axesFromEnd(axis, x.rank, 'meanSquare'), keepdims })
+export function meanSquare(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  checkTensors('meanSquare', [x])
+  return apply(meanSquareOp, [x], { axes: axesFromEnd(axis, x.rank, 'meanSquare'), keepdims })
+}

@@ -1,3 +1,4 @@
+import { checkTensors } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { sum } from '../structure/sum.js'
 import { equal, greater, less, lessEqual, notEqual } from './compare.js'
@@ -9,8 +10,10 @@ import { mul } from './mul.js'
 export const nan = (x: Tensor): Tensor => notEqual(x, x)
 
 /** 1 where x is neither NaN nor infinite. */
-export const finite = (x: Tensor): Tensor =>
-  x.dtype === 'i32' ? equal(x, x) : mul(less(x, Infinity), greater(x, -Infinity))
+export function finite(x: Tensor): Tensor {
+  checkTensors('isFinite', [x])
+  return x.dtype === 'i32' ? equal(x, x) : mul(less(x, Infinity), greater(x, -Infinity))
+}
 
 /** 1 where any element over `axis` (one, several, or by default all) is not 0; NaN counts as true. Of nothing 0. */
 export const any = (x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor =>

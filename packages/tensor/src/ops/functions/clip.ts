@@ -1,4 +1,4 @@
-import { alias, apply, commonDType } from '../../core/op.js'
+import { alias, apply, checkTensors, commonDType } from '../../core/op.js'
 import type { Op, Tensor, Unary } from '../../core/tensor.js'
 import { affine } from '../arithmetic/affine.js'
 import { greater, greaterEqual, less, lessEqual } from '../arithmetic/compare.js'
@@ -60,6 +60,7 @@ export function clip(x: Tensor, min: Operand | null, max: Operand | null): Tenso
 
 /** x between `min` and `max`, else the nearer of them; derivative 0 at both. Throws RangeError unless min < max. */
 export function hardTanh(x: Tensor, min = -1, max = 1): Tensor {
+  checkTensors('hardTanh', [x])
   if (!(min < max)) throw new RangeError(`hardTanh: min is below max, got ${min} and ${max}`)
   return apply(clipOp, [x], { min, max, closed: false })
 }

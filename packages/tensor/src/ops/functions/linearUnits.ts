@@ -1,4 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
+import { checkTensors } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { mul } from '../arithmetic/mul.js'
 import { step } from '../arithmetic/sign.js'
@@ -13,6 +14,7 @@ export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => where(step(x), x, 
 
 /** x above 0, else weight·x, with one weight [1] or [], or one [c] for each channel of x [b,c,...]. */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
+  checkTensors('prelu', [x, weight])
   const channels = x.shape[x.rank < 2 ? 0 : 1] ?? 1
   if (weight.rank > 1 || (weight.size !== 1 && weight.size !== channels)) {
     throw new ShapeError({ name: 'prelu', signature: '[b,c,...], [c] or [1] -> [b,c,...]' }, [x, weight])
@@ -35,6 +37,7 @@ export const elu = (x: Tensor, alpha = 1): Tensor => exponentialUnit(x, alpha, 1
 
 /** x above 0, else α (e^(x/α) − 1) */
 export function celu(x: Tensor, alpha = 1): Tensor {
+  checkTensors('celu', [x])
   if (!(alpha > 0)) throw new RangeError(`celu: alpha is above 0, got ${alpha}`)
   return exponentialUnit(x, alpha, alpha)
 }

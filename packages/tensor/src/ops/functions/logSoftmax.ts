@@ -1,5 +1,5 @@
 import * as reference from '@unravel/kernels/reference'
-import { apply } from '../../core/op.js'
+import { apply, checkTensors } from '../../core/op.js'
 import { fromEnd } from '../../core/shape.js'
 import type { Binary, Op, Tensor, Unary } from '../../core/tensor.js'
 import { greater } from '../arithmetic/compare.js'
@@ -43,6 +43,7 @@ export const logSoftmaxGradOp: Op<void, Binary> = {
 
 /** x − log Σ exp(x) along `axis`, shifted by the maximum so that nothing overflows. */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
+  checkTensors('logSoftmax', [x])
   const at = fromEnd(axis, x.rank, 'logSoftmax')
   return at === -1 ? apply(logSoftmaxOp, [x], undefined) : swapAxes(logSoftmax(swapAxes(x, at, -1)), at, -1)
 }

@@ -1,4 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
+import { checkTensors } from '../../core/op.js'
 import { axesFromEnd, sizeOf } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -26,7 +27,10 @@ const countOf = (name: string, x: Tensor, axis: Axis | undefined): number =>
   sizeOf(axesFromEnd(axis, x.rank, name).map(a => x.shape[x.rank + a]!))
 
 /** x², and x·x in whole numbers. */
-export const square = (x: Tensor): Tensor => (x.dtype === 'i32' ? mul(x, x) : pow(x, 2))
+export function square(x: Tensor): Tensor {
+  checkTensors('square', [x])
+  return x.dtype === 'i32' ? mul(x, x) : pow(x, 2)
+}
 
 /** √x with derivative 0 where x = 0, where the slope is infinite. */
 function rootOf(x: Tensor): Tensor {
@@ -43,6 +47,7 @@ function degreesOf(name: string, x: Tensor, axis: Axis | undefined, correction: 
 /** Variance over `axis` (one, several, or by default all): Σ (x − mean)²/(n − correction). Correction 0 (default) as in NumPy, 1
  *  as in PyTorch. NaN of nothing. */
 export function variance(x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor {
+  checkTensors('variance', [x])
   const n = degreesOf('variance', x, axis, correction)
   return div(sumSquares(sub(x, mean(x, axis, true)), axis, keepdims), n)
 }
@@ -50,6 +55,7 @@ export function variance(x: Tensor, axis?: Axis, keepdims = false, correction = 
 /** Standard deviation, the root of `variance`, which overflows only where the result does; its derivative is 0 where all elements
  *  are equal. */
 export function std(x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor {
+  checkTensors('std', [x])
   const n = degreesOf('std', x, axis, correction)
   return div(norm(sub(x, mean(x, axis, true)), axis, keepdims), Math.sqrt(n))
 }
@@ -60,6 +66,7 @@ export function std(x: Tensor, axis?: Axis, keepdims = false, correction = 0): T
  * the result does. The derivative where all elements are 0 is 0. Throws ShapeError for the extreme of nothing.
  */
 export function norm(x: Tensor, axis?: Axis, keepdims = false, p = 2): Tensor {
+  checkTensors('norm', [x])
   if (!(p >= 0 || p === -Infinity)) throw new RangeError(`norm: p is at least 0, or −Infinity, got ${p}`)
   if (p === Infinity) return max(abs(x), axis, keepdims)
   if (p === -Infinity) return min(abs(x), axis, keepdims)
@@ -79,6 +86,7 @@ export function norm(x: Tensor, axis?: Axis, keepdims = false, p = 2): Tensor {
 /** log Σ exp(x) over `axis` (one, several, or by default all), shifted by the maximum so that nothing overflows; of nothing
  *  −Infinity. */
 export function logsumexp(x: Tensor, axis?: Axis, keepdims = false): Tensor {
+  checkTensors('logsumexp', [x])
   if (x.dtype === 'i32')
     throw new ShapeError({ name: 'logsumexp', signature: '[...] -> [...]' }, [x], 'dtype must be f32 or f64')
   if (countOf('logsumexp', x, axis) === 0) return log(sum(exp(x), axis, keepdims))

@@ -3,7 +3,7 @@ import { Expansion } from '../../autodiff/series.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { atFreshLevel } from '../../core/levels.js'
-import { apply, commonDType } from '../../core/op.js'
+import { apply, checkTensors, commonDType } from '../../core/op.js'
 import { fromEnd } from '../../core/shape.js'
 import { allocate, type Binary, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { greater } from '../arithmetic/compare.js'
@@ -72,6 +72,7 @@ export const softmaxSeriesOp: Op<{ orders: number }, Unary> = {
 
 /** exp(x) / Σ exp(x) along `axis`, shifted by the maximum so that nothing overflows. */
 export function softmax(x: Tensor, axis = -1): Tensor {
+  checkTensors('softmax', [x])
   const at = fromEnd(axis, x.rank, 'softmax')
   return at === -1 ? apply(softmaxOp, [x], undefined) : swapAxes(softmax(swapAxes(x, at, -1)), at, -1)
 }

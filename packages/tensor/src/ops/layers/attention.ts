@@ -1,6 +1,6 @@
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
-import { apply, backendOf, commonDType } from '../../core/op.js'
+import { apply, backendOf, checkTensors, commonDType } from '../../core/op.js'
 import { broadcastShapes, sameShape } from '../../core/shape.js'
 import { type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -118,6 +118,7 @@ export function scaledDotProductAttention(
     readonly scale?: number
   } = {},
 ): Tensor {
+  checkTensors('scaledDotProductAttention', [q, k, v])
   const { mask, bias, scale = 1 / Math.sqrt(q.shape[q.rank - 1] ?? 1) } = options
   const causal = options.causal === true ? 'lowerRight' : (options.causal ?? false)
   if (causal !== false && causal !== 'lowerRight' && causal !== 'upperLeft') {

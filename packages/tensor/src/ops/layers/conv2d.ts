@@ -6,7 +6,7 @@ import {
 } from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, commonDType } from '../../core/op.js'
+import { apply, checkTensors, commonDType } from '../../core/op.js'
 import { broadcastShapes, endsWith } from '../../core/shape.js'
 import type { Binary, Op, Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -103,6 +103,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOp
   const [dilationH, dilationW] = pairOf('conv2d: dilation', options.dilation ?? 1, 1)
   const groups = options.groups ?? 1
   const inputs = bias === undefined ? [x, weight] : [x, weight, bias]
+  checkTensors('conv2d', inputs)
   const refuse = (detail: string) => new ShapeError(conv2dOp, inputs, detail)
   if (x.rank !== 4 || weight.rank !== 4) throw refuse('both must have four axes')
   const [outChannels, perGroup, kernelH, kernelW] = weight.shape as [number, number, number, number]

@@ -1,6 +1,6 @@
 import type { Conv2dGeometry } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
+import { apply, checkTensors } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { expandDims, reshape, squeeze } from '../structure/reshape.js'
@@ -18,6 +18,7 @@ export interface Conv1dOptions {
 
 /** 1-D convolution (cross-correlation) of x [b,c,l] with weight [o,c/groups,k] and bias [o]: a `conv2d` of one row. */
 export function conv1d(x: Tensor, weight: Tensor, bias?: Tensor, options: Conv1dOptions = {}): Tensor {
+  checkTensors('conv1d', bias === undefined ? [x, weight] : [x, weight, bias])
   if (x.rank !== 3 || weight.rank !== 3) {
     throw new ShapeError({ name: 'conv1d', signature: '[b,c,l], [o,i,k] -> [b,o,m]' }, [x, weight])
   }
@@ -44,6 +45,7 @@ export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
  * `conv2d`, of (h − 1)·stride + dilation·(p − 1) + 1 + outputPadding rows less the padding.
  */
 export function convTranspose2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvTransposeOptions = {}): Tensor {
+  checkTensors('convTranspose2d', bias === undefined ? [x, weight] : [x, weight, bias])
   const [strideH, strideW] = pairOf('convTranspose2d: stride', options.stride ?? 1, 1)
   const [dilationH, dilationW] = pairOf('convTranspose2d: dilation', options.dilation ?? 1, 1)
   const [moreH, moreW] = pairOf('convTranspose2d: outputPadding', options.outputPadding ?? 0, 0)

@@ -1,5 +1,5 @@
 import type { Where } from '../../core/create.js'
-import { alias, like } from '../../core/op.js'
+import { alias, checkTensors, like } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { greaterEqual } from '../arithmetic/compare.js'
 import { mul } from '../arithmetic/mul.js'
@@ -16,6 +16,7 @@ export interface Draws {
  * The dropped elements are drawn from `random`, and constant to derivatives.
  */
 export function dropout(x: Tensor, rate: number, random: Draws, training = true): Tensor {
+  checkTensors('dropout', [x])
   if (!(rate >= 0 && rate <= 1)) throw new RangeError(`dropout: rate is a probability of 0 to 1, got ${rate}`)
   if (!training || rate === 0) return alias('dropout', x)
   const kept = greaterEqual(random.uniform(x.shape, 0, 1, like(x)), rate)

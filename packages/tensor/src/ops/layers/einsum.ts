@@ -1,4 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
+import { checkTensors } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { matmul } from '../arithmetic/matmul.js'
 import { mul } from '../arithmetic/mul.js'
@@ -20,6 +21,7 @@ interface Lettered {
  * left, each product as one `matmul`. Throws ShapeError where letters and shapes do not fit.
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
+  checkTensors('einsum', operands)
   const refuse = (detail: string) =>
     new ShapeError(
       { name: `einsum('${equation}')`, signature: 'axes as many and as long as the letters' },

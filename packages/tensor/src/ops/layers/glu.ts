@@ -1,5 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
-import { apply } from '../../core/op.js'
+import { apply, checkTensors } from '../../core/op.js'
 import { fromEnd } from '../../core/shape.js'
 import type { Binary, Dense, Op, Tensor } from '../../core/tensor.js'
 import { mul, mulOp } from '../arithmetic/mul.js'
@@ -31,6 +31,7 @@ export function gatedProduct(a: Tensor, b: Tensor, gate: GateFunction = 'sigmoid
 
 /** Gated linear unit: the first half of x along `axis` times g of the second half (Dauphin 2017, Shazeer 2020). */
 export function glu(x: Tensor, axis = -1, gate: GateFunction = 'sigmoid'): Tensor {
+  checkTensors('glu', [x])
   const at = fromEnd(axis, x.rank, 'glu')
   const half = x.shape[x.rank + at]! / 2
   if (!Number.isInteger(half)) throw new ShapeError(gluOp, [x], `axis ${axis} has an odd length`)

@@ -2,7 +2,7 @@ import * as reference from '@unravel/kernels/reference'
 import { full } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, commonDType, each, like } from '../../core/op.js'
+import { apply, checkTensors, commonDType, each, like } from '../../core/op.js'
 import { allocate, type Binary, type Dense, type Op, type Tensor, type Ternary } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mean } from '../arithmetic/mean.js'
@@ -107,11 +107,13 @@ export const rmsNormOp: Op<Attrs, Binary> = {
 /** w ⊙ (x − mean)/√(variance + eps) + b over the last axis [n]; w [n] defaults to ones, b [n] to zeros. Series follow
  *  the normalisation; paths see the scale of the run, frozen. */
 export function layerNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5): Tensor {
+  checkTensors('layerNorm', [x])
   return apply(layerNormOp, [x, weight ?? filled(x, 1), bias ?? filled(x, 0)], checkedEps('layerNorm', eps))
 }
 
 /** w ⊙ x/√(mean(x²) + eps) over the last axis [n]; w [n] defaults to ones. */
 export function rmsNorm(x: Tensor, weight?: Tensor, eps = 1e-5): Tensor {
+  checkTensors('rmsNorm', [x])
   return apply(rmsNormOp, [x, weight ?? filled(x, 1)], checkedEps('rmsNorm', eps))
 }
 

@@ -3,7 +3,7 @@ import * as reference from '@unravel/kernels/reference'
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, backendOf, commonDType } from '../../core/op.js'
+import { apply, backendOf, checkTensors, commonDType } from '../../core/op.js'
 import { endsWith, sizeOf } from '../../core/shape.js'
 import { allocate, type Dense, fromData, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { mul } from '../arithmetic/mul.js'
@@ -113,6 +113,7 @@ interface Axis {
 }
 
 function axesOf(op: Op<Window>, x: Tensor, kernel: Pair, options: PoolOptions): readonly [Axis, Axis] {
+  checkTensors(op.name, [x])
   const kernels = pairOf(`${op.name}: window`, kernel, 1)
   const strides = pairOf(`${op.name}: stride`, options.stride ?? kernel, 1)
   const dilations = pairOf(`${op.name}: dilation`, options.dilation ?? 1, 1)

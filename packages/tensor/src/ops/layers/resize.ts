@@ -1,6 +1,6 @@
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
-import { alias, backendOf } from '../../core/op.js'
+import { alias, backendOf, checkTensors } from '../../core/op.js'
 import { fromData, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mul } from '../arithmetic/mul.js'
@@ -47,6 +47,7 @@ function coordinatesOf(from: number, to: number, how: NonNullable<ResizeOptions[
  * x, and so its own gate.
  */
 export function resize(x: Tensor, size: readonly number[], options: ResizeOptions = {}): Tensor {
+  checkTensors('resize', [x])
   const { mode = 'nearest', coordinates = 'halfPixel' } = options
   const rounding = roundings[options.rounding ?? (coordinates === 'asymmetric' ? 'floor' : 'preferCeil')]
   const refuse = (detail: string) =>
@@ -93,6 +94,7 @@ function checkBlock(name: string, x: Tensor, block: number, order: DepthOrder, f
 
 /** Channels of x [b, c·block², h, w] laid out as blocks of pixels, [b, c, h·block, w·block]. */
 export function depthToSpace(x: Tensor, block: number, order: DepthOrder = 'DCR'): Tensor {
+  checkTensors('depthToSpace', [x])
   const [b, c, h, w] = x.shape as [number, number, number, number]
   checkBlock('depthToSpace', x, block, order, c % block ** 2 === 0)
   const depth = c / block ** 2
@@ -105,6 +107,7 @@ export function depthToSpace(x: Tensor, block: number, order: DepthOrder = 'DCR'
 
 /** The inverse of `depthToSpace`: blocks of pixels of x [b, c, h·block, w·block] as channels [b, c·block², h, w]. */
 export function spaceToDepth(x: Tensor, block: number, order: DepthOrder = 'DCR'): Tensor {
+  checkTensors('spaceToDepth', [x])
   const [b, c, h, w] = x.shape as [number, number, number, number]
   checkBlock('spaceToDepth', x, block, order, h % block === 0 && w % block === 0)
   const split = reshape(x, [b, c, h / block, block, w / block, block])

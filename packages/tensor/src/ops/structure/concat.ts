@@ -1,6 +1,6 @@
 import { zeros } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply, commonDType, each, like } from '../../core/op.js'
+import { alias, apply, checkTensors, commonDType, each, like } from '../../core/op.js'
 import { fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor } from '../../core/tensor.js'
 import { expandDims, reshape } from './reshape.js'
@@ -63,6 +63,7 @@ export function evenly<S extends readonly Tensor[]>(stacks: S) {
 
 /** Tensors one after the other along an axis they may differ in. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
+  checkTensors('concat', tensors)
   if (tensors.length === 0) throw new RangeError('concat wants at least one tensor, got none')
   const at = fromEnd(axis, tensors[0]!.rank, 'concat')
   return tensors.length === 1 ? alias('concat', tensors[0]!) : apply(concatOp, tensors, { axis: at })
@@ -70,6 +71,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
 
 /** Tensors of one shape along a new axis. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  checkTensors('stack', tensors)
   const items = tensors.map(t => expandDims(t, axis))
   return items.length === 1 ? items[0]! : concat(items, axis)
 }

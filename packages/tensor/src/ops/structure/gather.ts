@@ -1,7 +1,7 @@
 import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply } from '../../core/op.js'
+import { apply, checkTensors } from '../../core/op.js'
 import { checkedShape, fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, type Binary, type Dense, type Op, type Tensor } from '../../core/tensor.js'
 import { linear } from './builders.js'
@@ -75,12 +75,14 @@ export function checkIndices(what: string, index: Dense, length: number): void {
 
 /** Slices of x at `index` (i32, any shape) along `axis`, as NumPy's take. Throws RangeError for an index outside. */
 export function gather(x: Tensor, index: Tensor, axis = 0): Tensor {
+  checkTensors('gather', [x, index])
   const at = fromEnd(axis, x.rank, 'gather')
   return apply(gatherOp, [x, index], { axis: at, length: x.shape[x.rank + at]! })
 }
 
 /** Zeros of `length` along `axis` with the slices of y added at `index`; y has the shape that gather would give. */
 export function scatterAdd(y: Tensor, index: Tensor, length: number, axis = 0): Tensor {
+  checkTensors('scatterAdd', [y, index])
   checkedShape('scatterAdd', [length])
   const rank = y.rank - index.rank + 1
   return apply(scatterAddOp, [y, index], { length, after: -1 - fromEnd(axis, rank, 'scatterAdd') })

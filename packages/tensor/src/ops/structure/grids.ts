@@ -1,7 +1,7 @@
 import { tensor, type Where } from '../../core/create.js'
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
-import { apply, backendOf } from '../../core/op.js'
+import { apply, backendOf, checkTensors } from '../../core/op.js'
 import { type Dense, fromData, type Tensor } from '../../core/tensor.js'
 import { reshape } from './reshape.js'
 import { embedOp, slice } from './slice.js'
@@ -27,6 +27,7 @@ export function linspace(
 
 /** Elements of the last two axes whose column minus row fits, others 0, NaN and infinities included. */
 function triangle(name: string, x: Tensor, kept: (offset: number) => boolean): Tensor {
+  checkTensors(name, [x])
   if (x.rank < 2) throw new ShapeError({ name, signature: '[...,m,n] -> [...,m,n]' }, [x])
   const [m, n] = x.shape.slice(-2) as [number, number]
   const mask = Float64Array.from({ length: m * n }, (_, i) => (kept((i % n) - Math.floor(i / n)) ? 1 : 0))
@@ -40,6 +41,7 @@ export const triu = (x: Tensor, k = 0): Tensor => triangle('triu', x, offset => 
 
 /** Rows [...labels, classes] with 1 at the label (i32) and 0 elsewhere. Throws RangeError for a label that is no class. */
 export function oneHot(labels: Tensor, classes: number, dtype: 'f32' | 'f64' | 'i32' = 'f32'): Dense {
+  checkTensors('oneHot', [labels])
   if (labels.dtype !== 'i32') throw new ShapeError({ name: 'oneHot', signature: 'i32[...] -> [...,classes]' }, [labels])
   const values = labels.dense()[0]!.dataSync()
   const out = arrayOf(dtype, new Uint8Array(values.length * classes), 'oneHot')
@@ -59,6 +61,7 @@ function places(m: number, n: number, k: number): { first: number; count: number
 
 /** Diagonal k of a matrix [m,n] as a vector, or a square matrix with a vector on diagonal k and zeros elsewhere. */
 export function diag(x: Tensor, k = 0): Tensor {
+  checkTensors('diag', [x])
   if (!Number.isSafeInteger(k)) throw new RangeError(`diag: k is an integer, got ${k}`)
   if (x.rank === 1) {
     const n = x.size + Math.abs(k)
@@ -79,6 +82,7 @@ export const trace = (x: Tensor, k = 0): Tensor => sum(diag(x, k))
 /** The coordinates of a grid: from vectors, tensors of one shape that each vary along one axis. As NumPy's, `xy` (default)
  *  has the first vector along the second axis; `ij` keeps the order. */
 export function meshgrid(vectors: readonly Tensor[], indexing: 'xy' | 'ij' = 'xy'): Tensor[] {
+  checkTensors('meshgrid', vectors)
   if (indexing !== 'xy' && indexing !== 'ij') throw new RangeError(`meshgrid: indexing is xy or ij, got ${indexing}`)
   const wrong = vectors.find(v => v.rank > 1)
   if (wrong !== undefined)

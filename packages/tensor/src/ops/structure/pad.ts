@@ -1,6 +1,6 @@
 import { onesLike } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply } from '../../core/op.js'
+import { alias, apply, checkTensors } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { pick } from './pick.js'
 import { embedOp } from './slice.js'
@@ -23,6 +23,7 @@ function modulo(p: number, n: number): number {
 
 /** x with `widths[i] = [before, after]` elements added along axis i: of one number, or of x continued. */
 export function pad(x: Tensor, widths: readonly (readonly [number, number])[], value: number | PadMode = 0): Tensor {
+  checkTensors('pad', [x])
   if (widths.length !== x.rank || widths.flat().some(w => !Number.isSafeInteger(w) || w < 0)) {
     throw new ShapeError({ name: 'pad', signature: '[...] -> [...], [before, after] >= 0 for every axis' }, [x])
   }

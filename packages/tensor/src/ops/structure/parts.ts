@@ -1,5 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply } from '../../core/op.js'
+import { alias, apply, checkTensors } from '../../core/op.js'
 import { axesFromEnd, fromEnd } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
 import { concat } from './concat.js'
@@ -11,6 +11,7 @@ import { transpose } from './transpose.js'
 
 /** x cut along an axis: into so many equal parts (as NumPy's split), or into parts of the lengths given, which fill it. */
 export function split(x: Tensor, parts: number | readonly number[], axis = 0): Tensor[] {
+  checkTensors('split', [x])
   const at = fromEnd(axis, x.rank, 'split')
   const n = x.shape[x.rank + at]!
   const equal = typeof parts === 'number' ? n / parts : 0
@@ -32,6 +33,7 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): T
 
 /** x cut along an axis into `count` parts of one length, or fewer, of which the last may be shorter; as PyTorch's chunk. */
 export function chunk(x: Tensor, count: number, axis = 0): Tensor[] {
+  checkTensors('chunk', [x])
   if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`chunk: wants at least 1 part, got ${count}`)
   const n = x.shape[x.rank + fromEnd(axis, x.rank, 'chunk')]!
   const length = Math.max(1, Math.ceil(n / count))
@@ -41,12 +43,14 @@ export function chunk(x: Tensor, count: number, axis = 0): Tensor[] {
 
 /** The slices of x along an axis, without it: the inverse of `stack`. */
 export function unstack(x: Tensor, axis = 0): Tensor[] {
+  checkTensors('unstack', [x])
   const at = fromEnd(axis, x.rank, 'unstack')
   return Array.from({ length: x.shape[x.rank + at]! }, (_, i) => squeeze(narrow(x, at, i, 1), at))
 }
 
 /** x with the order of its elements turned around along `axis` (one, several, or by default all). */
 export function flip(x: Tensor, axis?: number | readonly number[]): Tensor {
+  checkTensors('flip', [x])
   const turned = axesFromEnd(axis, x.rank, 'flip')
   const back = x.shape.map((n, i) => turned.includes(i - x.rank) && n > 0)
   return apply(sliceOp, [x], {
@@ -60,6 +64,7 @@ export function flip(x: Tensor, axis?: number | readonly number[]): Tensor {
 /** x with its elements moved by `shift` places along `axis`, those that leave at one end entering at the other; without an
  *  axis through all elements in order. */
 export function roll(x: Tensor, shift: number, axis?: number): Tensor {
+  checkTensors('roll', [x])
   if (!Number.isSafeInteger(shift)) throw new RangeError(`roll: shift is an integer, got ${shift}`)
   if (axis === undefined) return reshape(roll(reshape(x, [x.size]), shift, 0), x.shape)
   const at = fromEnd(axis, x.rank, 'roll')
@@ -76,6 +81,7 @@ function checkCounts(name: string, counts: readonly number[]): void {
 /** x repeated as a whole, `counts[i]` times along axis i; fewer counts than axes are those of the last axes, and more give new
  *  axes in front, as in NumPy. */
 export function tile(x: Tensor, counts: number | readonly number[]): Tensor {
+  checkTensors('tile', [x])
   const given = typeof counts === 'number' ? [counts] : counts
   checkCounts('tile', given)
   const rank = Math.max(x.rank, given.length)
@@ -91,6 +97,7 @@ export function tile(x: Tensor, counts: number | readonly number[]): Tensor {
 /** Each element of x so often along `axis`, or each as often as its entry of a list says; without an axis those of the flat
  *  x. As NumPy's repeat and PyTorch's repeat_interleave. */
 export function repeat(x: Tensor, counts: number | readonly number[], axis?: number): Tensor {
+  checkTensors('repeat', [x])
   if (axis === undefined) return repeat(reshape(x, [x.size]), counts, 0)
   const at = fromEnd(axis, x.rank, 'repeat')
   const n = x.shape[x.rank + at]!
@@ -102,6 +109,7 @@ export function repeat(x: Tensor, counts: number | readonly number[], axis?: num
 
 /** x with axis `from` moved to place `to` of the result; the others keep their order. */
 export function moveAxis(x: Tensor, from: number, to: number): Tensor {
+  checkTensors('moveAxis', [x])
   const [i, j] = [fromEnd(from, x.rank, 'moveAxis') + x.rank, fromEnd(to, x.rank, 'moveAxis') + x.rank]
   const rest = x.shape.map((_, d) => d).filter(d => d !== i)
   return transpose(x, rest.toSpliced(j, 0, i))
@@ -109,6 +117,7 @@ export function moveAxis(x: Tensor, from: number, to: number): Tensor {
 
 /** x with its axes from `first` to `last` as one, row-major; by default all of them. */
 export function flatten(x: Tensor, first = 0, last = -1): Tensor {
+  checkTensors('flatten', [x])
   if (x.rank === 0) return reshape(x, [1])
   const [i, j] = [fromEnd(first, x.rank, 'flatten') + x.rank, fromEnd(last, x.rank, 'flatten') + x.rank]
   if (i > j) throw new RangeError(`flatten: axis ${first} comes after ${last}`)

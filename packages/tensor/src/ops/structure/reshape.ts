@@ -1,6 +1,6 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply } from '../../core/op.js'
+import { alias, apply, checkTensors } from '../../core/op.js'
 import { axesFromEnd, endsWith, fromEnd, sameShape, sizeOf } from '../../core/shape.js'
 import type { Op, Tensor, Unary } from '../../core/tensor.js'
 import { linear } from './builders.js'
@@ -21,6 +21,8 @@ export const reshapeOp: Op<{ from: Shape; to: Shape }, Unary> = linear<{ from: S
 
 /** The same numbers in another shape; one length may be −1 and follows from the others. Shares memory. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  checkTensors('reshape', [x])
+  if (!Array.isArray(shape)) throw new RangeError(`reshape: a shape is a list of integers, got ${shape}`)
   const known = shape.filter(n => n !== -1)
   const to = known.length === shape.length - 1 ? shape.map(n => (n === -1 ? x.size / sizeOf(known) : n)) : shape
   if (to.some(n => !Number.isSafeInteger(n) || n < 0)) {
@@ -37,12 +39,14 @@ export function reshapeLast(x: Tensor, rank: number, to: Shape): Tensor {
 
 /** x with an axis of length 1 at `axis` of the result (negative counts from the end). */
 export function expandDims(x: Tensor, axis: number): Tensor {
+  checkTensors('expandDims', [x])
   const at = fromEnd(axis, x.rank + 1, 'expandDims') + x.rank + 1
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
 }
 
 /** x without its axes of length 1: all of them, or those named. Throws ShapeError for a named axis of another length. */
 export function squeeze(x: Tensor, axis?: number | readonly number[]): Tensor {
+  checkTensors('squeeze', [x])
   const single = (a: number) => x.shape[x.rank + a] === 1
   const named = axesFromEnd(axis, x.rank, 'squeeze')
   const gone = axis === undefined ? named.filter(single) : named

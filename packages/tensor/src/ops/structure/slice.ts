@@ -1,6 +1,6 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply } from '../../core/op.js'
+import { alias, apply, checkTensors } from '../../core/op.js'
 import { endsWith, fromEnd, sizeOf, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { linear } from './builders.js'
@@ -79,6 +79,7 @@ export function slice(
   end: readonly (number | null)[],
   step: readonly number[] = [],
 ): Tensor {
+  checkTensors('slice', [x])
   const fits = begin.length <= x.rank && end.length === begin.length && step.length <= begin.length
   const places = begin.every(isPlace) && end.every(i => i === null || isPlace(i))
   if (!fits || !places || step.some(s => !Number.isSafeInteger(s) || s < 1)) {
@@ -97,6 +98,7 @@ export function slice(
 
 /** `count` elements from `begin` along one axis. */
 export function narrow(x: Tensor, axis: number, begin: number, count: number): Tensor {
+  checkTensors('narrow', [x])
   const at = fromEnd(axis, x.rank, 'narrow')
   const from = x.shape.slice(x.rank + at)
   const inside = begin >= 0 && count >= 0 && begin + count <= from[0]!

@@ -1,7 +1,7 @@
 import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, backendOf } from '../../core/op.js'
+import { apply, backendOf, checkTensors } from '../../core/op.js'
 import { fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, fromData, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { checkIndices, gatherOp } from './gather.js'
@@ -41,6 +41,7 @@ function along(x: Tensor, index: Tensor, axis: number): Tensor {
  * take_along_axis and PyTorch's gather. Throws RangeError for an index outside.
  */
 export function takeAlong(x: Tensor, index: Tensor, axis: number): Tensor {
+  checkTensors('takeAlong', [x, index])
   const at = fromEnd(axis, x.rank, 'takeAlong')
   const fits = index.rank === x.rank && index.shape.every((n, d) => d === x.rank + at || n === x.shape[d])
   if (!fits || index.dtype !== 'i32') {
@@ -53,18 +54,21 @@ export function takeAlong(x: Tensor, index: Tensor, axis: number): Tensor {
 /** The i32 indices that sort x along an axis: ascending with NaN last, or descending with NaN first. Equal elements keep their
  *  order. Constant to derivatives. */
 export function argsort(x: Tensor, axis = -1, descending = false): Tensor {
+  checkTensors('argsort', [x])
   return apply(argsortOp, [x], { axis: fromEnd(axis, x.rank, 'argsort'), descending })
 }
 
 /** x sorted along an axis: ascending with NaN last, or descending with NaN first. Derivatives, series and paths follow the
  *  elements to their places. */
 export function sort(x: Tensor, axis = -1, descending = false): Tensor {
+  checkTensors('sort', [x])
   return along(x, argsort(x, axis, descending), fromEnd(axis, x.rank, 'sort'))
 }
 
 /** The k largest elements along an axis, the largest first, and their i32 indices; NaN counts as the largest, and of equal
  *  elements the first is taken. With `largest` false the smallest, the smallest first. */
 export function topK(x: Tensor, k: number, axis = -1, largest = true): { values: Tensor; indices: Tensor } {
+  checkTensors('topK', [x])
   const at = fromEnd(axis, x.rank, 'topK')
   const n = x.shape[x.rank + at]!
   if (!Number.isSafeInteger(k) || k < 0 || k > n) throw new RangeError(`topK: k is from 0 to ${n}, got ${k}`)

@@ -1,4 +1,4 @@
-import { alias, apply } from '../../core/op.js'
+import { alias, apply, checkTensors } from '../../core/op.js'
 import type { Op, Tensor, Unary } from '../../core/tensor.js'
 
 /** No rule: every interpreter sees a constant (order 0 of a series, the value of a run). */
@@ -11,5 +11,6 @@ export const stopGradientOp: Op<void, Unary> = {
 
 /** x, as a constant to derivatives, series and paths. */
 export function stopGradient(x: Tensor): Tensor {
+  checkTensors('stopGradient', [x])
   return x.level === 0 ? alias('stopGradient', x) : apply(stopGradientOp, [x], undefined)
 }

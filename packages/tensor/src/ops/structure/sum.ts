@@ -1,6 +1,6 @@
 import type { ReduceOp, Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply } from '../../core/op.js'
+import { alias, apply, checkTensors } from '../../core/op.js'
 import { axesFromEnd, broadcastShapes, broadcastStrides, checkedShape, sameShape, stridesOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { linear } from './builders.js'
@@ -51,6 +51,7 @@ export const sumOp: Op<Axes, Unary> = linear<Axes>({
 
 /** Sum over `axis` (one, several, or by default all). */
 export function sum(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
+  checkTensors('sum', [x])
   return apply(sumOp, [x], { axes: axesFromEnd(axis, x.rank, 'sum'), keepdims })
 }
 
@@ -78,6 +79,7 @@ export const broadcastToOp: Op<{ shape: Shape }, Unary> = linear<{ shape: Shape 
 
 /** x repeated along axes of length 1 and new leading axes to fill `shape` (NumPy's rules). */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  checkTensors('broadcastTo', [x])
   checkedShape('broadcastTo', shape)
   if (x.rank > shape.length) throw new ShapeError(broadcastToOp, [x], `does not broadcast to [${shape}]`)
   if (sameShape(x.shape, shape)) return alias('broadcastTo', x)

@@ -1,5 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply } from '../../core/op.js'
+import { alias, apply, checkTensors } from '../../core/op.js'
 import { fromEnd, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { linear } from './builders.js'
@@ -32,6 +32,9 @@ export const transposeOp: Op<{ perm: readonly number[] }, Unary> = linear<{ perm
 
 /** Axes in another order: axis i of the result is axis perm[i] of x. Default: reversed. */
 export function transpose(x: Tensor, perm?: readonly number[]): Tensor {
+  checkTensors('transpose', [x])
+  if (perm !== undefined && !Array.isArray(perm))
+    throw new RangeError(`transpose: a permutation is a list of axes, got ${perm}`)
   const order = (perm ?? Array.from({ length: x.rank }, (_, i) => -1 - i)).map(
     a => fromEnd(a, x.rank, 'transpose') + x.rank,
   )
@@ -43,6 +46,7 @@ export function transpose(x: Tensor, perm?: readonly number[]): Tensor {
 
 /** x with two axes exchanged. */
 export function swapAxes(x: Tensor, a: number, b: number): Tensor {
+  checkTensors('swapAxes', [x])
   const perm = x.shape.map((_, i) => i)
   const i = fromEnd(a, x.rank, 'swapAxes') + x.rank
   const j = fromEnd(b, x.rank, 'swapAxes') + x.rank
