@@ -1,5 +1,6 @@
 import { figureScript, inspectionTable, streamPicture, termsIn } from '@unravel/report'
 import type { Activation, ScaleRule } from '@unravel/resnet'
+import { messageOf } from '@unravel/tensor/internals'
 import { plotsOf } from './plots.js'
 import type { Answer, Found, GraphNetwork, Network, OwnNetwork, Question } from './study.js'
 import type { Ask, Told } from './worker.js'
@@ -341,7 +342,7 @@ document.addEventListener('drop', event => {
   if (event.dataTransfer === null) return
   dropped(event.dataTransfer.items)
     .then(({ files, folder }) => take(files, folder))
-    .catch(error => fail(`the dropped files could not be read: ${error instanceof Error ? error.message : error}`))
+    .catch(error => fail(`the dropped files could not be read: ${messageOf(error)}`))
 })
 recall()
 ask()

@@ -1,3 +1,4 @@
+import { messageOf } from '@unravel/tensor/internals'
 import { type Answer, type Found, type Network, type Question, Study } from './study.js'
 
 /** To the worker: a question, and the network when it is another one than before. */
@@ -22,6 +23,6 @@ self.addEventListener('message', async ({ data }: MessageEvent<Ask>) => {
     if (found !== undefined) tell({ found })
     tell({ answer: await study!.answer(data.question, (done, of) => tell({ done, of })) })
   } catch (error) {
-    tell({ error: error instanceof Error ? error.message : String(error) })
+    tell({ error: messageOf(error) })
   }
 })

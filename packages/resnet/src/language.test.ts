@@ -62,7 +62,6 @@ describe('what is not supported is refused by name', () => {
       { rope_parameters: { full_attention: { rope_type: 'yarn' } } },
       'rope_parameters is {"full_attention":{"rope_type":"yarn"}}; expected a rope_type, "default"',
     ],
-    ['llama', { sliding_window: 2 }, 'sliding_window is 2; expected null, or a model_type of mistral, qwen2, qwen3'],
     ['qwen3', { use_sliding_window: false }, 'use_sliding_window is false; expected true beside layer_types'],
     ['qwen3', { sliding_window: null }, 'sliding_window is null; expected a number beside layer_types'],
     [
@@ -102,6 +101,10 @@ describe('fields of other names or of no meaning', () => {
   // Hugging Face's Qwen2 has biases of queries, keys and values without asking, and none of the output.
   it.each([true, false])('attention_bias %s of a qwen2 leaves its biases as they are', attention_bias => {
     expect(logits('qwen2', { attention_bias })).toEqual(logits('qwen2', {}))
+  })
+
+  it.each(['llama', 'granite', 'minicpm'])('a window of attention is no field of %s', name => {
+    expect(logits(name, { sliding_window: 2 })).toEqual(logits(name, {}))
   })
 
   it('partial_rotary_factor in rope_scaling is that of the rotary positions', () => {

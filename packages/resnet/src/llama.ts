@@ -115,10 +115,6 @@ const schema = z
         context.addIssue({ code: 'custom', path: [field], message: `expected only where model_type is "${type}"` })
       }
     }
-    if (config.sliding_window && !windowed.has(config.model_type)) {
-      const message = `expected null, or a model_type of ${[...windowed].join(', ')}`
-      context.addIssue({ code: 'custom', path: ['sliding_window'], message })
-    }
     const theta = [config.rope_theta, config.rope_parameters?.rope_theta, config.rope_scaling?.rope_theta]
     if (new Set(theta.filter(t => typeof t === 'number')).size > 1) {
       context.addIssue({ code: 'custom', path: ['rope_theta'], message: 'expected the value in rope_parameters' })

@@ -5,6 +5,7 @@ import type { CustomLayer, CustomLayers } from '@unravel/graph'
 import { type Architecture, architectures, type Config, registerArchitecture, type Tower } from '@unravel/resnet'
 import { readBytes } from '@unravel/resnet/node'
 import { type Backend, FormatError, readSafetensors, type Tensor, useBackend } from '@unravel/tensor'
+import { messageOf } from '@unravel/tensor/internals'
 import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
 
@@ -77,7 +78,7 @@ const checkedLayer =
         : fail(`the function returns ${typeof value}, not the name of a value of layer.node`)
     } catch (error) {
       if (error instanceof FormatError || error instanceof UsageError) throw error
-      return fail(error instanceof Error ? error.message : String(error), error)
+      return fail(messageOf(error), error)
     }
   }
 
@@ -93,7 +94,7 @@ export async function about<T>(path: string, action: () => T | Promise<T>): Prom
   try {
     return await action()
   } catch (error) {
-    throw new UsageError(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    throw new UsageError(`${path}: ${messageOf(error)}`, { cause: error })
   }
 }
 

@@ -8,6 +8,9 @@ export function brief(text: string, most = 100): string {
   return `${text.slice(0, end)}…(${text.length} characters)…${text.slice(-end)}`
 }
 
+/** The text of what was thrown, which need not be an error. */
+export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))
+
 /** A name in quotes, or a value from a file as JSON, as messages show it: briefly. */
 export function shown(value: unknown): string {
   // A name may hold line breaks and commands to the terminal.
