@@ -11,6 +11,9 @@ export interface ThreadOptions {
   readonly patience?: number
 }
 
+/** Milliseconds that a thread may take to start, and a call waits for it unless it is told otherwise. */
+const PATIENCE = 30_000
+
 // Every worker has a slot in a shared control block: its state in the first 4 bytes, the length of its list of calls in the next
 // 4, and from byte 16 on that list as f64: for each call the number of its function, that of its arguments, and these.
 const SLOT = 1 << 16
@@ -91,7 +94,7 @@ export class Threads {
   readonly #names: readonly string[]
   readonly #numbers: ReadonlyMap<unknown, number>
   #scratch: number[] = []
-  #patience = 30_000
+  #patience = PATIENCE
   #died = false
 
   constructor(module: Module) {
@@ -104,7 +107,7 @@ export class Threads {
    * Makes `count` threads work. Resolves when they are ready, to their number: 1 where memory cannot be shared, with one
    * line that says why. `scratchFor` gives the address of scratch memory for one more thread.
    */
-  async set(count: number, scratchFor: () => number, { patience = 30_000 }: ThreadOptions = {}): Promise<number> {
+  async set(count: number, scratchFor: () => number, { patience = PATIENCE }: ThreadOptions = {}): Promise<number> {
     if (!Number.isSafeInteger(count) || count < 1 || count > 64) {
       throw new RangeError(`setThreads: the number of threads must be an integer from 1 to 64, got ${count}`)
     }
@@ -137,7 +140,7 @@ export class Threads {
   }
 
   async #started(state: Int32Array): Promise<void> {
-    const until = performance.now() + this.#patience
+    const until = performance.now() + PATIENCE
     while (Atomics.load(state, 0) === STARTING) {
       if (this.#died || performance.now() > until) {
         this.stop()
