@@ -51,7 +51,11 @@ export function networkCommand(command: Command, models: Argument): Command {
   return moduleOptions(
     inputOptions(command.addArgument(models))
       .option('--output <NAME>', 'output to take apart, or inner value, of an ONNX file or model.json with several')
-      .option('--scale <λ>', "scale of the branches: a number, '1/n' or '1/sqrt(n)' (default: the model's own)", scale),
+      .option(
+        '--scale <λ>',
+        "scale of the branches: a number, '1/n', '1/sqrt(n)', or a multiple of these as in '1.4/sqrt(n)' (default: the model's own)",
+        scale,
+      ),
   )
 }
 

@@ -73,6 +73,8 @@ describe('a run', () => {
     ['constant:0.5', { rule: 'constant', value: 0.5 }, 1, '--trainable-scale'],
     ['1/n', { rule: '1/n' }, undefined],
     ['1/sqrt(n)', { rule: '1/sqrt(n)' }, undefined],
+    ['0.5/n', { rule: 'c/n', value: 0.5 }, undefined],
+    ['1.4/sqrt(n)', { rule: 'c/sqrt(n)', value: 1.4 }, 1, '--trainable-scale'],
     ['skip-init', { rule: 'constant', value: 1 }, 0],
     ['re-zero', { rule: 'constant', value: 1 }, 0],
     ['per-block:1,0.5,-2e-1', { rule: 'per-block', values: [1, 0.5, -0.2] }, undefined],

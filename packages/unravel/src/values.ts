@@ -52,11 +52,18 @@ export const orders = (text: string): number | 'all' => {
   throw new InvalidArgumentError("It must be an integer of at least 0, or 'all' (gated and gradient).")
 }
 
-/** λ, `1/n` or `1/sqrt(n)`. */
+/** λ, `1/n`, `1/sqrt(n)`, or a multiple `c/n`, `c/sqrt(n)`. */
 export const scale = (text: string): ScaleRule => {
-  if (text === '1/n' || text === '1/sqrt(n)') return { rule: text }
-  if (decimal.test(text) && Number.isFinite(Number(text))) return { rule: 'constant', value: Number(text) }
-  throw new InvalidArgumentError("It must be a finite number, '1/n' or '1/sqrt(n)'.")
+  const [, multiple = text, by] = /^(.*)\/(n|sqrt\(n\))$/.exec(text) ?? []
+  const value = decimal.test(multiple) ? Number(multiple) : Number.NaN
+  if (!Number.isFinite(value)) {
+    throw new InvalidArgumentError(
+      "It must be a finite number, '1/n' or '1/sqrt(n)', or a multiple as in '1.4/sqrt(n)'.",
+    )
+  }
+  if (by === undefined) return { rule: 'constant', value }
+  const depth = by === 'n' ? 'n' : 'sqrt(n)'
+  return multiple === '1' ? { rule: `1/${depth}` } : { rule: `c/${depth}`, value }
 }
 
 const presets: Readonly<Record<string, () => ScalePreset>> = {
@@ -68,7 +75,7 @@ const presets: Readonly<Record<string, () => ScalePreset>> = {
 }
 /** The values of `--scale` of a fresh network. */
 export const presetNames =
-  "λ, 'constant:λ', '1/n', '1/sqrt(n)', 'per-block:λ1,λ2,…', 'skip-init', 're-zero', 'complete-p', 'deep-norm', 'layer-scale:ε', 'fixup' or 'nf:α[,β]'"
+  "λ, 'constant:λ', '1/n', '1/sqrt(n)', 'c/n', 'c/sqrt(n)', 'per-block:λ1,λ2,…', 'skip-init', 're-zero', 'complete-p', 'deep-norm', 'layer-scale:ε', 'fixup' or 'nf:α[,β]'"
 
 /** A way to scale the branches of a fresh network. */
 export const scalePreset = (text: string): ScalePreset => {
