@@ -15,7 +15,7 @@ interface ComplexityOptions extends StudyOptions, TargetOptions {
 
 export function complexityCommand(io: Io): Command {
   const command = studyCommand(new Command('complexity'))
-  for (const option of targetOptions('the only output to look at', 'all outputs')) command.addOption(option)
+  for (const option of targetOptions('output to look at alone', 'all outputs')) command.addOption(option)
   return command
     .description('Geometric complexity, the mean squared norm of the Jacobian, as a Gram matrix over path lengths.')
     .option('--orders <K>', "longest path length kept, or 'all'", orders, 8)
