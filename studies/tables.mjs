@@ -61,12 +61,15 @@ function byDepth(name, cell) {
   const depths = unique(rows.map(depthOf))
   return markdown([
     ['λ', ...depths.map(n => `${n} blocks`)],
-    ...unique(rows.map(r => r.train.scale)).map(scale => [
-      String(scale),
-      ...depths.map(n => cell(rows.filter(r => depthOf(r) === n && r.train.scale === scale))),
+    ...unique(rows.map(r => labelOf(r))).map(label => [
+      label,
+      ...depths.map(n => cell(rows.filter(r => depthOf(r) === n && labelOf(r) === label))),
     ]),
   ])
 }
+
+/** λ, and the norm in every branch where there is one. */
+const labelOf = ({ train: { scale, norm = 'none' } }) => (norm === 'none' ? `${scale}` : `${scale}, ${norm} norm`)
 
 /** Depths of a study of ResNets: the blocks of three stages. */
 const blocksOf = ({ layers }) => layers.split(',').reduce((sum, n) => sum + Number(n), 0)
@@ -132,10 +135,16 @@ const tables = {
   accuracy: () => byDepth('depth-and-scale', accuracy),
   'mean order': () => byDepth('depth-and-scale', medianOf('mean_order')),
   'best remainder': () => byDepth('depth-and-scale', medianOf('best_remainder')),
+  'mean order at initialisation': () => byDepth('initialisation', medianOf('mean_order')),
+  'best remainder at initialisation': () => byDepth('initialisation', medianOf('best_remainder')),
   'through training': throughTraining,
+  'accuracy with norms': () => byDepth('norms', accuracy),
+  'mean order with norms': () => byDepth('norms', medianOf('mean_order')),
+  'accuracy of MLPs on CIFAR-10': () => byDepth('mlps-cifar10', accuracy),
   'complexity over λ': () => byDepth('complexity', complexityAfter),
   '1000 blocks': () => oneDepth('thousand-blocks'),
   'accuracy of ResNets': () => byDepth('resnets', accuracy),
+  'accuracy of ResNets with batch norm': () => byDepth('resnets-batch-norm', accuracy),
   'mean order of ResNets': () => byDepth('resnets', meanOf('mean_order')),
 }
 

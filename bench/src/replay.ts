@@ -28,7 +28,14 @@ function noting(backend: Backend, calls: Call[], held: Set<Buffer>, noted: (name
         : kernel,
     ]),
   )
-  return { ...backend, kernels: kernels as unknown as Backend['kernels'] }
+  // Methods of a backend reach its private fields, which only the backend itself has.
+  return new Proxy(backend, {
+    get(of, name) {
+      if (name === 'kernels') return kernels
+      const value: unknown = Reflect.get(of, name, of)
+      return typeof value === 'function' ? value.bind(of) : value
+    },
+  })
 }
 
 /**
