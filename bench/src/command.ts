@@ -3,8 +3,13 @@ import { fileURLToPath } from 'node:url'
 
 /** The built command line. */
 export const program = fileURLToPath(new URL('../../packages/unravel/bin/unravel.js', import.meta.url))
-/** Tells the largest resident memory of the process, in KiB, in the last line of standard error. */
-const tell = 'process.on("exit", () => process.stderr.write("\\n" + process.resourceUsage().maxRSS))'
+/** Tells the largest resident memory of the process, in KiB, in the last line of standard error. On Linux `maxRSS` is also that of the
+ *  process which started it, if that was larger; VmHWM is not. */
+const tell = `process.on('exit', () => {
+  let most = process.resourceUsage().maxRSS
+  try { most = /VmHWM:\\s*(\\d+)/.exec(process.getBuiltinModule('node:fs').readFileSync('/proc/self/status', 'utf8'))[1] } catch {}
+  process.stderr.write('\\n' + most)
+})`
 const telling = `data:text/javascript,${encodeURIComponent(tell)}`
 
 /** Seconds, and the largest resident memory in MiB, of a process. */
