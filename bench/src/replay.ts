@@ -61,9 +61,12 @@ function replayed(
   return {
     ...work,
     name,
-    result: () => {
+    // A result may take more than the work itself.
+    result: async () => {
+      const values = await work.result()
       calls.length = 0
-      return work.result()
+      work.run!()
+      return values
     },
     run: () => {
       for (let i = 0; i < (work.calls ?? 1); i++) for (const call of calls) call()
