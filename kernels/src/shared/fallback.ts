@@ -38,7 +38,6 @@ export const ownOrJs = <B extends CountedBuffer>(
   everyKernel(kernel => {
     const [native, reference] = [own[kernel] as Run | undefined, js[kernel] as Run]
     if (native === undefined) return reference
-    if (contract[kernel].dtypes.every(dtype => supports(kernel, dtype) === true)) return native
     return (...args) => {
       const run = supports(kernel, dtypeOf(kernel, buffersOf(args))) === true ? native : reference
       run(...args)

@@ -44,9 +44,10 @@ export function counted(
   const { value: output, marks } = marksOf(h => run(afterEncoder(tower), h), tower.encode(x))
   const { scales } = marks
   const passed = counter(scales.length, onBlock)
+  const effect = raise(about)
   const mark: Mark = (stack, scale, order) => {
     passed()
-    return raise(about)(stack, scale, order)
+    return effect(stack, scale, order)
   }
   return { tower, passed, mark, marks, longest: longestChain(marks), scales, output }
 }

@@ -91,10 +91,8 @@ export function fromEnd(axis: number, rank: number, op: string): number {
 /** Several axes from the end, ascending, without repeats; all axes when `axes` is undefined. */
 export function axesFromEnd(axes: number | readonly number[] | undefined, rank: number, op: string): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i - rank)
-  const out = [axes]
-    .flat()
-    .map(a => fromEnd(a, rank, op))
-    .sort((a, b) => a - b)
+  const list = Array.isArray(axes) ? (axes as readonly number[]) : [axes as number]
+  const out = list.map(a => fromEnd(a, rank, op)).sort((a, b) => a - b)
   out.forEach((a, i) => {
     if (a === out[i - 1]) throw new RangeError(`${op}: axis ${a} is named twice`)
   })
