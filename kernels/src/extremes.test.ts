@@ -113,6 +113,28 @@ describe.each([['js', reference] as [string, Backend], ...backends])(
     it('x^1.5 at 1e-250 has a slope, though its value vanishes', () => {
       close(compute(backend, kernels['power 1.5']!, 'f64', [1e-250, 1], 3, 1), [0, 1.5e-125, 0.375e125])
     })
+    it('(h + ht)^½ is √h (1 + t/2 − t²/8 + t³/16) at the ends of the range', () => {
+      for (const h of [1e-200, 1e200, 2 ** -1000, 2 ** 1000]) {
+        const root = Math.sqrt(h)
+        const want = [root, root / 2, -root / 8, root / 16]
+        close(compute(backend, kernels.sqrt!, 'f64', [h, h], 4, 1), want)
+        close(
+          compute(backend, kernels.rsqrt!, 'f64', [h, h], 4, 1),
+          want.map((_, k) => [1, -1 / 2, 3 / 8, -5 / 16][k]! / root),
+        )
+      }
+      // (1e-300 + 1e-100 t²)^1.5 = 1e-450 (1 + 1e200 t²)^1.5 has order 2 alone in the range.
+      close(compute(backend, kernels['power 1.5']!, 'f64', [1e-300, 0, 1e-100], 4, 1), [0, 0, 1.5e-250, 0])
+    })
+    it('powers at ±Inf are those of their derivatives', () => {
+      expect(compute(backend, kernels.sqrt!, 'f64', [Infinity, 1], 4, 1)).toEqual([Infinity, 0, 0, 0])
+      expect(compute(backend, kernels['power 1.5']!, 'f64', [Infinity, 1], 4, 1)).toEqual([Infinity, Infinity, 0, 0])
+      expect(compute(backend, kernels['power 1.5']!, 'f64', [Infinity, -2, 3], 3, 1)).toEqual([
+        Infinity,
+        -Infinity,
+        Infinity,
+      ])
+    })
     it('zeros contribute nothing, stored or not', () => {
       for (const zeros of [[], [0, 0]]) {
         expect(compute(backend, kernels.reciprocal!, 'f64', [1, Infinity, ...zeros], 4, 1)).toEqual([

@@ -453,4 +453,72 @@ describe.each(places)('on %s in %s', (_, dtype, backend: Backend) => {
     expect(numbers(series(x => ops.sqrt(x), make([[0], [2]]), 1))).toEqual([0, Infinity])
     expect(numbers(series(x => pow(x, 3), make([[0], [2]]), 4))).toEqual([0, 0, 0, 8, 0])
   })
+  it('powers of tensors at 0, at negative and at infinite bases have the orders of their polynomials', () => {
+    const raised = (base: readonly (readonly number[])[], exponents: readonly number[], order: number) =>
+      numbers(series(x => pow(x, make(exponents)), make(base), order)).map(c => c + 0)
+    // (2t)^r and (2t²)^r for r = 0, 1, 2, 3, 5, −1, and (t − 2)³
+    const twice = [0, 2].map(x => new Array<number>(5).fill(x))
+    expect(raised(twice, [0, 1, 2, 3, 5], 4)).toEqual(
+      [
+        [1, 0, 0, 0, 0],
+        [0, 2, 0, 0, 0],
+        [0, 0, 4, 0, 0],
+        [0, 0, 0, 8, 0],
+        [0, 0, 0, 0, 0],
+      ].flat(),
+    )
+    expect(
+      raised(
+        [
+          [0, 0],
+          [0, 0],
+          [2, 2],
+        ],
+        [1, 2],
+        4,
+      ),
+    ).toEqual([0, 0, 0, 0, 2, 0, 0, 0, 0, 4])
+    expect(raised([[-2], [1]], [3], 4)).toEqual([-8, 12, -6, 1, 0])
+    expect(
+      raised(
+        [
+          [Infinity, Infinity, -Infinity, Infinity],
+          [1, 1, 1, 1],
+        ],
+        [0, 1, 2, -1],
+        2,
+      ),
+    ).toEqual(
+      [
+        [1, Infinity, Infinity, 0],
+        [0, 1, -Infinity, 0],
+        [0, 0, 1, 0],
+      ].flat(),
+    )
+    // Orders of the exponent too: 0^y = 0, and y without orders is a number.
+    const both = ([x, y]: readonly Tensor[]) => pow(x!, y!)
+    const [x, y] = [
+      make([
+        [0, 0],
+        [0, 1],
+      ]),
+      make([
+        [2, 3],
+        [1, 0],
+      ]),
+    ]
+    expect(numbers(series(both, [x, y], 3))).toEqual([0, 0, 0, 0, 0, 0, 0, 1])
+    // Σ_k of the orders of (x_0 + x_1 t)^r is (x_0 + x_1)^r.
+    const total = (x: Tensor) => sum(series((z: Tensor) => pow(z, make([2, 3])), x, 3))
+    expect(
+      numbers(
+        grad(total)(
+          make([
+            [0, 0],
+            [1, 2],
+          ]),
+        ),
+      ),
+    ).toEqual([2, 12, 2, 12])
+  })
 })

@@ -105,15 +105,19 @@ const powerOf =
   (r: number): Recurrence =>
   (x, y, w, v, _u, orders) => {
     const x0 = x[0]!
-    if (x0 === 0 && r > 0) return powerAtZero(r, x, y, w, orders)
-    const e = Math.floor(Math.log2(Math.abs(x0)))
-    if (!(Math.abs(e) * Math.max(1, Math.abs(r)) > EXTREME && Math.abs(x0) < Infinity && x0 !== 0))
+    const size = Math.abs(x0)
+    if ((x0 === 0 || size === Infinity) && r > 0) return powerAtPole(r, x, y, w, orders)
+    const e = Math.floor(Math.log2(size))
+    if (!(Math.abs(e) * Math.max(1, Math.abs(r)) > EXTREME && size < Infinity && x0 !== 0))
       return powers(r, x, y, x0 ** r, orders)
-    // (Σ x_k z^k)^r at z = 2^e·t: with x_k = 2^(e(1−k))·v_k, y_k = 2^(e(r−k))·w_k, so that x_0^r may leave the range.
-    for (let k = 0; k < orders; k++) v[k] = times2(x[k]!, e * (k - 1))
+    // With x_k = 2^(e + kq)·v_k, y_k = 2^(er + kq)·w_k, so that x_0^r may leave the range; q brings the largest |v_k| to about 1.
+    let q = -Infinity
+    for (let k = 1; k < orders; k++) q = Math.max(q, Math.ceil((Math.log2(Math.abs(x[k]!)) - e) / k))
+    if (!Number.isFinite(q)) q = 0
+    for (let k = 0; k < orders; k++) v[k] = times2(x[k]!, -e - k * q)
     powers(r, v, w, v[0]! ** r, orders)
     y[0] = x0 ** r
-    for (let k = 1; k < orders; k++) y[k] = times2(w[k]!, e * (r - k))
+    for (let k = 1; k < orders; k++) y[k] = times2(w[k]!, e * r + k * q)
   }
 /** Beyond this exponent of 2 of x_0 or x_0^r, products with them may leave f64 where their quotients come back. */
 const EXTREME = 300
@@ -125,15 +129,14 @@ function times2(a: number, e: number): number {
   return step === e ? a * 2 ** e : times2(a * 2 ** step, e - step)
 }
 
-/** x_0 = 0 < r: integrals of x^(r−1)′s multiples, from the first negative exponent (or 0) on. */
-function powerAtZero(r: number, x: Float64Array, y: Float64Array, w: Float64Array, orders: number): void {
-  y.fill(0, 0, orders)
-  const steps = Math.ceil(r)
-  if (steps >= orders && r > orders - 1) return
-  powers(r - steps, x, y, 0 ** (r - steps), orders)
+/** r > 0 where x_0 is 0 or infinite: integrals of x^(r−1)′s multiples, from the first negative exponent (or 0) on, if that is
+ *  less than `orders` below r. */
+function powerAtPole(r: number, x: Float64Array, y: Float64Array, w: Float64Array, orders: number): void {
+  const steps = Math.min(Math.ceil(r), orders)
+  powers(r - steps, x, y, x[0]! ** (r - steps), orders)
   for (let i = steps - 1; i >= 0; i--) {
     w.set(y)
-    y[0] = 0
+    y[0] = x[0]! ** (r - i)
     for (let k = 1; k < orders; k++) y[k] = (r - i) * integral(x, w, k)
   }
 }

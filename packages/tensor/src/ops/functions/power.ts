@@ -1,17 +1,22 @@
 import * as reference from '@unravel/kernels/reference'
-import { onesLike, zerosLike } from '../../core/create.js'
+import { onesLike, tensor, zerosLike } from '../../core/create.js'
 import { kernelOf } from '../../core/kernels.js'
-import { alias, apply } from '../../core/op.js'
+import { alias, apply, each } from '../../core/op.js'
+import { broadcastShapes } from '../../core/shape.js'
 import type { Binary, Op, Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
-import { equal } from '../arithmetic/compare.js'
+import { cauchy } from '../arithmetic/cauchy.js'
+import { equal, notEqual } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
-import { concat, order0Of } from '../structure/concat.js'
+import { through } from '../arithmetic/through.js'
+import { all, any, finite } from '../arithmetic/truth.js'
+import { concat, order0Of, padded } from '../structure/concat.js'
 import { expandDims } from '../structure/reshape.js'
-import { narrow } from '../structure/slice.js'
-import { unbroadcast } from '../structure/sum.js'
+import { head, narrow } from '../structure/slice.js'
+import { stopGradient } from '../structure/stopGradient.js'
+import { broadcastLast, unbroadcast } from '../structure/sum.js'
 import { where } from '../structure/where.js'
 import type { Operand } from '../structure/zipped.js'
 import { zipped } from '../structure/zipped.js'
@@ -48,6 +53,28 @@ const slope = (a: Tensor, b: Tensor): Tensor => mul(b, pow(a, where(mul(equal(a,
 /** ∂a^b/∂b = a^b log a, and its limit 0 at a = 0. */
 const growth = (a: Tensor, power: Tensor): Tensor => mul(power, log(where(equal(a, 0), 1, a)))
 
+/** `[first, first + 1, …]`, n of them along the order axis, to broadcast with a stack */
+const orderNumbers = (first: number, n: number, { shape, dtype, backend }: Tensor): Tensor =>
+  tensor(
+    Array.from({ length: n }, (_, k) => first + k),
+    { shape: [n, ...shape.slice(1).fill(1)], dtype, backend },
+  )
+
+/** a^b of a stack and an exponent without orders: those of b ∫ a^(b−1) a′, which end at whole exponents, so that a_0 may be 0,
+ *  negative or infinite. */
+function constantPower(a: Tensor, b: Tensor, orders: number): Tensor {
+  const first = expandDims(pow(order0Of(a), b), 0)
+  const stored = Math.min(orders, a.shape[0]!)
+  if (stored === 1) return first
+  const slopes = mul(narrow(a, 0, 1, stored - 1), orderNumbers(1, stored - 1, a))
+  const below = constantPower(a, where(equal(b, 0), 0, sub(b, 1)), orders - 1)
+  const integrand = cauchy(below, slopes, orders - 1, a.rank - 1)
+  return concat([first, through(div(integrand, orderNumbers(1, orders - 1, a)), b)], 0)
+}
+
+/** The later orders of a stack, of at least order 1 */
+const later = (stack: Tensor, from = 1): Tensor => narrow(stack, 0, from, stack.shape[0]! - from)
+
 /** a^b for tensors; a > 0, or a = 0 < b, where derivatives with respect to b are taken. */
 export const powOp: Op<void, Binary> = {
   ...zipped('pow', 'pow'),
@@ -58,28 +85,31 @@ export const powOp: Op<void, Binary> = {
     ]
   },
   series([a, b], _, at) {
-    const rank = Math.max(a.rank, b.rank)
-    const [a0, b0] = [order0Of(at.stack(a)), order0Of(at.stack(b))]
+    const item = broadcastShapes(a.shape, b.shape)!
+    const orders = at.order + 1
+    const [p, q] = each([a, b] as const, x => broadcastLast(head(at.stack(x, item.length), orders), item))
+    const [a0, b0] = each([p, q] as const, order0Of)
+    // a^b = s^b (a/s)^b: what a_0^(b−k) alone takes out of the range stays in it.
+    const s = stopGradient(where(mul(finite(a0), notEqual(a0, 0)), a0, 1))
+    const constant = mul(pow(s, b0), constantPower(div(p, s), b0, orders))
+    if (q.shape[0] === 1) return at.series(constant)
+    // An exponent that varies: a^b = exp(b log a), but orders 0 and 1 are those of the run and of its derivatives, also where
+    // the logarithm is infinite; a base that is 0 throughout stays it.
+    const moving = any(later(q), 0)
+    const zero = p.shape[0] === 1 ? equal(a0, 0) : mul(equal(a0, 0), all(equal(later(p), 0), 0))
+    const base = where(mul(moving, equal(zero, 0)), a, 1)
     const run = pow(a0, b0)
-    // Orders 0 and 1 are those of the run and of its derivatives, also where the logarithm is infinite.
-    const tangents: Tensor[] = []
-    const order1 = (x: Tensor) => narrow(at.stack(x, rank), 0, 1, 1)
-    if (at.stack(a).shape[0]! > 1) tangents.push(mul(order1(a), slope(a0, b0)))
-    if (at.stack(b).shape[0]! > 1) tangents.push(mul(order1(b), growth(a0, run)))
-    const first = expandDims(run, 0)
-    if (tangents.length === 0 || at.order === 0) return at.series(first)
-    const start = [first, tangents.reduce((sum, t) => add(sum, t))]
-    if (at.order === 1) return at.series(concat(start, 0))
-    // a^b = a_0^b (a/a_0)^b: a_0 may be negative.
-    const whole = at.has(b) ? exp(mul(b, log(a))) : mul(run, exp(mul(b, log(div(a, a0)))))
-    const stack = at.stack(whole)
-    const rest = stack.shape[0]! - 2
-    return at.series(concat(rest > 0 ? [...start, narrow(stack, 0, 2, rest)] : start, 0))
+    const tangents = [mul(growth(a0, run), narrow(q, 0, 1, 1))]
+    if (p.shape[0]! > 1) tangents.push(mul(slope(a0, b0), narrow(p, 0, 1, 1)))
+    const start = [expandDims(run, 0), tangents.reduce((sum, t) => add(sum, t))]
+    const rest = padded(at.stack(exp(mul(b, log(base))), item.length), orders)
+    const varying = concat(orders > 2 ? [...start, later(rest, 2)] : start, 0)
+    return at.series(where(moving, varying, padded(constant, orders)))
   },
   gate: 'take the power of a number: pow(x, r)',
 }
 
-/** a^b, elementwise with NumPy's broadcasting; b may be a number. Series of a to the power of a tensor want a ≠ 0. */
+/** a^b, elementwise with NumPy's broadcasting; b may be a number. */
 export function pow(a: Tensor, b: Operand): Tensor {
   if (typeof b !== 'number') return apply(powOp, [a, b], undefined)
   if (b === 1) return alias('pow', a)
