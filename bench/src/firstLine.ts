@@ -1,3 +1,4 @@
+import { messageOf } from '@unravel/tensor/internals'
+
 /** The message of an error, in one line. */
-export const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n')[0]!
+export const firstLine = (error: unknown): string => messageOf(error).split('\n')[0]!

@@ -1,9 +1,9 @@
 import { expect, it, vi } from 'vitest'
+import { UnsupportedError } from '../shared/errors.js'
+import { Fallbacks } from '../shared/policy.js'
 import { Heap, newMemory } from '../wasm/memory.js'
 import type { Region } from '../wasm/region.js'
-import { UnsupportedError } from './errors.js'
 import { jsKernelsOn } from './fallback.js'
-import { Fallbacks } from './policy.js'
 
 const jsOnHeap = (heap: Heap, fallbacks: Fallbacks) =>
   jsKernelsOn<Region>(fallbacks, (_kernel, _dtype, buffers) => buffers.map(buffer => heap.array(buffer)))
