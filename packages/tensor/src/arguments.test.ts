@@ -354,6 +354,27 @@ it.each(Object.entries(ops).filter(([name]) => name !== 'linspace'))('%s says th
   }
 })
 
+/** A name inside of others for one function of the library. */
+const parts: Record<string, string> = { gatedProduct: 'glu' }
+it.each(Object.entries(ops))('%s of integers works, or is refused by its own name', (name, op) => {
+  const x = tensor(
+    [
+      [1, 2],
+      [3, 4],
+    ],
+    { dtype: 'i32' },
+  )
+  for (const args of [[x], [x, x], [x, x, x], [x, 1], [x, x, 1, 1]]) {
+    let thrown = `${name} works`
+    try {
+      any(op)(...args)
+    } catch (error) {
+      thrown = String((error as Error).message)
+    }
+    if (thrown.includes('dtype must be')) expect(thrown.split(/[ :(]/)[0]).toBe(parts[name] ?? name)
+  }
+})
+
 it('options in place of a bias are no tensor', () => {
   const [x, w] = [ones([1, 2, 5, 5]), ones([2, 2, 3, 3])]
   for (const op of [conv2d, ops.convTranspose2d]) {

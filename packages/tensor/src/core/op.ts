@@ -38,6 +38,15 @@ export function checkTensors(name: string, xs: readonly Tensor[]): void {
   for (let i = 0; i < xs.length; i++) if (xs[i]?.level === undefined) throw noTensor(name, xs[i])
 }
 
+/** `checkTensors` for a function made of other ops, which wants real numbers. */
+export function checkReals(name: string, xs: readonly Tensor[]): void {
+  checkTensors(name, xs)
+  if (xs.some(x => x.dtype === 'i32')) throw wrongDType({ name, signature: '[...] -> [...]' }, xs, ['f32', 'f64'])
+}
+
+const wrongDType = (op: { name: string; signature: string }, inputs: readonly Tensor[], allowed: readonly DType[]) =>
+  new ShapeError(op, inputs, `dtype must be ${allowed.join(' or ')}; convert with .to('${allowed[0]}')`)
+
 function noTensor(name: string, got: unknown): TypeError {
   const what = Array.isArray(got) ? 'an array' : typeof got === 'number' ? got : typeof got
   return new TypeError(`${name} wants tensors, got ${what}: make one with tensor(…)`)
@@ -64,8 +73,7 @@ export function commonDType(
     if (inputs[i]!.dtype !== dtype)
       throw new ShapeError(op, inputs, "dtypes differ; convert one with .to('f32' | 'f64')")
   }
-  if (!allowed.includes(dtype))
-    throw new ShapeError(op, inputs, `dtype must be ${allowed.join(' or ')}; convert with .to('${allowed[0]}')`)
+  if (!allowed.includes(dtype)) throw wrongDType(op, inputs, allowed)
   return dtype
 }
 

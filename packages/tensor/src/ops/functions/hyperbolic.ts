@@ -1,4 +1,4 @@
-import { apply } from '../../core/op.js'
+import { apply, checkReals } from '../../core/op.js'
 import type { SeriesContext, Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { div } from '../arithmetic/div.js'
@@ -60,4 +60,7 @@ export function cosh(x: Tensor): Tensor {
 }
 
 /** Tangent of x in radians. Paths see sin(x)/x over the cosine of the run: the secant gate of the whole. */
-export const tan = (x: Tensor): Tensor => div(sin(x), cos(x))
+export function tan(x: Tensor): Tensor {
+  checkReals('tan', [x])
+  return div(sin(x), cos(x))
+}

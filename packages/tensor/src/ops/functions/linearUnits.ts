@@ -1,5 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
-import { checkTensors } from '../../core/op.js'
+import { checkReals } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { mul } from '../arithmetic/mul.js'
 import { step } from '../arithmetic/sign.js'
@@ -10,11 +10,14 @@ import { expm1 } from './exp.js'
 // Units that are x above 0. `where` and `expm1` freeze to the secant gate of the whole: paths need no gate of its own.
 
 /** x above 0, else slope·x */
-export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => where(step(x), x, mul(x, slope))
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  checkReals('leakyRelu', [x])
+  return where(step(x), x, mul(x, slope))
+}
 
 /** x above 0, else weight·x, with one weight [1] or [], or one [c] for each channel of x [b,c,...]. */
 export function prelu(x: Tensor, weight: Tensor): Tensor {
-  checkTensors('prelu', [x, weight])
+  checkReals('prelu', [x, weight])
   const channels = x.shape[x.rank < 2 ? 0 : 1] ?? 1
   if (weight.rank > 1 || (weight.size !== 1 && weight.size !== channels)) {
     throw new ShapeError({ name: 'prelu', signature: '[b,c,...], [c] or [1] -> [b,c,...]' }, [x, weight])
@@ -33,14 +36,20 @@ function exponentialUnit(x: Tensor, alpha: number, beta: number): Tensor {
 }
 
 /** x above 0, else α (eˣ − 1) */
-export const elu = (x: Tensor, alpha = 1): Tensor => exponentialUnit(x, alpha, 1)
+export function elu(x: Tensor, alpha = 1): Tensor {
+  checkReals('elu', [x])
+  return exponentialUnit(x, alpha, 1)
+}
 
 /** x above 0, else α (e^(x/α) − 1) */
 export function celu(x: Tensor, alpha = 1): Tensor {
-  checkTensors('celu', [x])
+  checkReals('celu', [x])
   if (!(alpha > 0)) throw new RangeError(`celu: alpha is above 0, got ${alpha}`)
   return exponentialUnit(x, alpha, alpha)
 }
 
 /** The self-normalising unit of Klambauer 2017: λ·elu(x, α). */
-export const selu = (x: Tensor): Tensor => mul(elu(x, 1.6732632423543772), 1.0507009873554805)
+export function selu(x: Tensor): Tensor {
+  checkReals('selu', [x])
+  return mul(elu(x, 1.6732632423543772), 1.0507009873554805)
+}

@@ -1,4 +1,4 @@
-import { apply } from '../../core/op.js'
+import { apply, checkReals } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { greater } from '../arithmetic/compare.js'
@@ -23,7 +23,10 @@ export function mish(x: Tensor): Tensor {
 }
 
 /** log σ(x), without overflow */
-export const logSigmoid = (x: Tensor): Tensor => neg(softplus(neg(x)))
+export function logSigmoid(x: Tensor): Tensor {
+  checkReals('logSigmoid', [x])
+  return neg(softplus(neg(x)))
+}
 
 /** 1/(1 + |x|), the secant of softsign */
 const share = (x: Tensor) => reciprocal(add(abs(x), 1))

@@ -1,5 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
-import { checkTensors } from '../../core/op.js'
+import { checkReals, checkTensors } from '../../core/op.js'
 import { axesFromEnd, sizeOf } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -47,7 +47,7 @@ function degreesOf(name: string, x: Tensor, axis: Axis | undefined, correction: 
 /** Variance over `axis` (one, several, or by default all): Σ (x − mean)²/(n − correction). Correction 0 (default) as in NumPy, 1
  *  as in PyTorch. NaN of nothing. */
 export function variance(x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor {
-  checkTensors('variance', [x])
+  checkReals('variance', [x])
   const n = degreesOf('variance', x, axis, correction)
   return div(sumSquares(sub(x, mean(x, axis, true)), axis, keepdims), n)
 }
@@ -55,7 +55,7 @@ export function variance(x: Tensor, axis?: Axis, keepdims = false, correction = 
 /** Standard deviation, the root of `variance`, which overflows only where the result does; its derivative is 0 where all elements
  *  are equal. */
 export function std(x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor {
-  checkTensors('std', [x])
+  checkReals('std', [x])
   const n = degreesOf('std', x, axis, correction)
   return div(norm(sub(x, mean(x, axis, true)), axis, keepdims), Math.sqrt(n))
 }
@@ -66,7 +66,7 @@ export function std(x: Tensor, axis?: Axis, keepdims = false, correction = 0): T
  * the result does. The derivative where all elements are 0 is 0. Throws ShapeError for the extreme of nothing.
  */
 export function norm(x: Tensor, axis?: Axis, keepdims = false, p = 2): Tensor {
-  checkTensors('norm', [x])
+  checkReals('norm', [x])
   if (!(p >= 0 || p === -Infinity)) throw new RangeError(`norm: p is at least 0, or −Infinity, got ${p}`)
   if (p === Infinity) return max(abs(x), axis, keepdims)
   if (p === -Infinity) return min(abs(x), axis, keepdims)

@@ -2,7 +2,7 @@ import * as reference from '@unravel/kernels/reference'
 import type { Deferred } from '../../core/deferred.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, checkTensors, commonDType, each } from '../../core/op.js'
+import { apply, checkReals, commonDType, each } from '../../core/op.js'
 import { sizeOf } from '../../core/shape.js'
 import { allocate, Dense, type Op, type Tensor, type Ternary } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -143,7 +143,7 @@ function normalising([x, w, b]: readonly [Dense, Dense, Dense], eps: number, { m
 
 /** Mean and (biased) variance [c] of every channel of x [b,c,...]. */
 export function batchMoments(x: Tensor): BatchMoments {
-  checkTensors('batchMoments', [x])
+  checkReals('batchMoments', [x])
   if (x instanceof Dense && x.rank >= 2 && x.dtype !== 'i32' && native(x)) {
     const [m, v] = [0, 1].map(() => allocate(x.backend, [x.shape[1]!], x.dtype, 'batchMoments'))
     const kernel = kernelOf(x.backend, 'batchMoments', reference.batchMoments)

@@ -1,5 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
-import { checkTensors } from '../../core/op.js'
+import { checkReals } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { mul } from '../arithmetic/mul.js'
@@ -18,13 +18,13 @@ export function groupNorm(x: Tensor, groups: number, weight?: Tensor, bias?: Ten
 
 /** Instance normalisation (Ulyanov 2016) of x [b,c,...]: of every channel of every example, a group norm of c groups. */
 export function instanceNorm(x: Tensor, weight?: Tensor, bias?: Tensor, eps = 1e-5): Tensor {
-  checkTensors('instanceNorm', [x])
+  checkReals('instanceNorm', [x])
   return normalised('instanceNorm', x, x.shape[1] ?? 1, weight, bias, eps)
 }
 
 function normalised(name: string, x: Tensor, groups: number, weight?: Tensor, bias?: Tensor, eps?: number): Tensor {
   const parameters = [weight, bias].filter(p => p !== undefined)
-  checkTensors(name, [x, ...parameters])
+  checkReals(name, [x, ...parameters])
   const refuse = (detail?: string) => new ShapeError({ name, signature }, [x, ...parameters], detail)
   const [batch, channels] = x.shape as [number, number]
   if (x.rank < 2 || parameters.some(p => p.rank !== 1 || p.shape[0] !== channels)) throw refuse()
