@@ -1,6 +1,15 @@
-import { expect, it } from 'vitest'
-import { tensor } from '../index.js'
+import { expect, it, vi } from 'vitest'
+import { standardBackend as inBrowsers } from './standard.js'
+import { standardBackend as inNode } from './standard.node.js'
 
-it('tensors in Node are on wasm where no backend is named', () => {
-  expect(tensor([1]).backend.name).toBe('wasm')
+it('the default backend is wasm in Node, and in browsers js, which says how to get the fast one', () => {
+  const info = vi.spyOn(console, 'info').mockReturnValue()
+  try {
+    expect(inNode().name).toBe('wasm')
+    expect(info).not.toHaveBeenCalled()
+    expect(inBrowsers().name).toBe('js')
+    expect(info.mock.calls).toEqual([[expect.stringContaining('useBackend(wasm())')]])
+  } finally {
+    info.mockRestore()
+  }
 })
