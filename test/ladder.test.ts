@@ -2,6 +2,9 @@ import { type Rung, verify } from '@unravel/expansion'
 import {
   type Activation,
   type Architecture,
+  architectures,
+  dlibResnet,
+  fixup,
   gpt2,
   initialise,
   type Model,
@@ -59,6 +62,15 @@ const vision: Config = {
   ...{ img_size: 8, patch_size: 4, in_chans: 2, embed_dim: 8, depth: 2, num_heads: 2, mlp_ratio: 2, num_classes: 3 },
 }
 
+const language = {
+  ...{ vocab_size: 11, hidden_size: 8, intermediate_size: 12, num_hidden_layers: 2, num_attention_heads: 2 },
+} as const
+const rotary = (architecture: string, fields: object): Config => ({ architecture, ...language, ...fields })
+const face: Config = {
+  architecture: 'dlib-resnet',
+  ...{ layers: [1, 2], widths: [3, 4], outputs: 4, size: [40, 40], mean: [1, 2, 3] },
+}
+
 const activations: readonly Activation[] = [
   ...(['identity', 'relu', 'tanh', 'sigmoid', 'silu', 'softplus', 'gelu', 'gelu_tanh'] as const),
 ]
@@ -76,6 +88,23 @@ const families: (readonly [name: string, architecture: unknown, config: (seed: n
   ),
   ['GPT-2', gpt2, () => transformer],
   ['ViT', vit, () => vision],
+  ...['llama', 'mistral', 'qwen2', 'qwen3', 'granite', 'minicpm'].map(
+    type =>
+      [
+        type,
+        architectures.llama,
+        () => rotary('llama', { model_type: type, head_dim: 4, num_key_value_heads: 1 }),
+      ] as const,
+  ),
+  ...[true, false].map(
+    parallel =>
+      [
+        `GPT-NeoX, parallel ${parallel}`,
+        architectures['gpt-neox'],
+        () => rotary('gpt-neox', { hidden_size: 16, rotary_pct: 0.5, use_parallel_residual: parallel }),
+      ] as const,
+  ),
+  ["dlib's ResNet", dlibResnet, () => face],
 ]
 
 const failing = (rungs: readonly Rung[]) => rungs.filter(r => r.error !== null && !(r.error <= r.tolerance))
@@ -90,6 +119,14 @@ describe('the ladder holds for right networks', () => {
       for (const { error, note } of rungs) if (error === null) expect(note).not.toBe('')
     }
   })
+})
+
+test('a network whose output and gradient are 0 passes every rung', async () => {
+  const where = { dtype: 'f64', backend: js() } as const
+  const family = residualMlp as unknown as Architecture<Config>
+  const model = initialise(family, mlp('relu', 'none', 3), { random: new Random(1), scale: fixup(), ...where })
+  const x = new Random(2).normal([2, 5], 0, 1, where)
+  expect(failing(await verify(towerOf(model), x))).toEqual([])
 })
 
 describe('the ladder fails where a rule is wrong', () => {

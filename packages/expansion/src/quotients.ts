@@ -8,7 +8,7 @@ export type Line = (t: number) => { readonly value: Float64Array; readonly sameP
 /** Derivatives at 0, from values alone. */
 export interface Derivative {
   readonly value: Float64Array
-  /** Euclidean norm of the difference of the two best extrapolations. */
+  /** Euclidean norm of the difference of the two best extrapolations, and of the rounding in the values they are made of. */
   readonly uncertainty: number
 }
 
@@ -16,6 +16,8 @@ export interface Derivative {
 const STEPS = 20
 /** Extrapolations of one difference; each removes another even power of the step. */
 const COLUMNS = 5
+/** Rounding of a value of a network, relative to it: some units of f64. */
+const ROUNDING = 16 * 2 ** -53
 
 /**
  * The first and second derivative of a line at 0, without any derivative rule: central differences, extrapolated to step 0
@@ -31,6 +33,8 @@ export function differenceQuotients(
   enough: { readonly first: number; readonly second: number },
 ): { readonly first: Derivative; readonly second: Derivative } | null {
   const here = line(0).value
+  // Differences over steps too small for their values are multiples of a unit of rounding: two of them may agree by chance.
+  const rounding = ROUNDING * norm(here)
   const slope = new Extrapolation()
   const curvature = new Extrapolation()
   let h = first
@@ -39,8 +43,14 @@ export function differenceQuotients(
     if (!up.samePiece) continue
     const down = line(-h)
     if (!down.samePiece) continue
-    slope.add(up.value.map((v, j) => (v - down.value[j]!) / (2 * h)))
-    curvature.add(up.value.map((v, j) => (v - here[j]! - (here[j]! - down.value[j]!)) / (h * h)))
+    slope.add(
+      up.value.map((v, j) => (v - down.value[j]!) / (2 * h)),
+      rounding / h,
+    )
+    curvature.add(
+      up.value.map((v, j) => (v - here[j]! - (here[j]! - down.value[j]!)) / (h * h)),
+      (4 * rounding) / (h * h),
+    )
     if (slope.uncertainty <= enough.first && curvature.uncertainty <= enough.second) break
   }
   return slope.best === null || curvature.best === null
@@ -57,7 +67,7 @@ class Extrapolation {
   uncertainty = Number.POSITIVE_INFINITY
   #row: Float64Array[] = []
 
-  add(estimate: Float64Array): void {
+  add(estimate: Float64Array, rounding: number): void {
     const row = [estimate]
     this.best ??= estimate
     for (let k = 1; k <= Math.min(COLUMNS, this.#row.length); k++) {
@@ -65,7 +75,7 @@ class Extrapolation {
       const factor = 16 ** k
       const next = row[k - 1]!.map((v, j) => v + (v - above[j]!) / (factor - 1))
       row.push(next)
-      const apart = Math.max(gap(next, row[k - 1]!), gap(next, above))
+      const apart = rounding + Math.max(gap(next, row[k - 1]!), gap(next, above))
       if (apart < this.uncertainty) {
         this.uncertainty = apart
         this.best = next

@@ -66,25 +66,25 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
   const all = gated(tower, x, 'all', { onBlock: done => within(0, 2)(done, n) })
   const orders = await split(all.coefficients)
   const largest = largestOf([size, ...orders.map(o => norm(o))])
-  rung('gated: orders sum to the output', distance(total(orders), output) / largest, EXACT)
+  rung('gated: orders sum to the output', relative(distance(total(orders), output), largest), EXACT)
   const frozenRun = await numbersOf(scope(() => affineRun(tower, x, ELSEWHERE)))
   rung(
     `gated: orders times powers of ${ELSEWHERE} sum to the frozen network with branches times ${ELSEWHERE}`,
-    distance(polynomial(orders, ELSEWHERE), frozenRun) / largest,
+    relative(distance(polynomial(orders, ELSEWHERE), frozenRun), largest),
     EXACT,
   )
   const enumeration = 'gated: orders are the sums of all paths, one by one'
   if (n <= ENUMERATED) {
     const paths = await enumerated(tower, x)
     const error = largestOf(orders.map((o, k) => distance(o, paths[k]!)))
-    rung(enumeration, error / largest, EXACT)
+    rung(enumeration, relative(error, largest), EXACT)
   } else skip(enumeration, `${n} blocks have too many paths to enumerate`)
   const state = scope(() => tower.encode(x).size)
   const kept = Math.min(n, Math.max(1, Math.floor(MAX_KEPT / Math.max(1, n * state))))
   const { totals, blocks } = await gatedAttribution(tower, x, kept, { onProgress: within(2, 1) })
   const tied = blocks.map((row, k) => Math.abs(row.reduce((a, b) => a + b, 0) - k * totals[k]!) / Math.max(1, k))
   const which = kept < n ? ` (orders 0 to ${kept} of ${n})` : ''
-  rung(`gated: block attributions sum to k times order k${which}`, largestOf([...tied]) / largest, EXACT)
+  rung(`gated: block attributions sum to k times order k${which}`, relative(largestOf([...tied]), largest), EXACT)
   if (tower.blocks.some(({ heads }) => heads !== undefined)) {
     const { parts } = await gatedAttribution(tower, x, kept, { by: 'head' })
     const gaps = blocks.flatMap((row, k) =>
@@ -92,7 +92,7 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
     )
     rung(
       `gated: heads and what is beside them sum to their block${which}`,
-      largestOf(gaps.map(Math.abs)) / largest,
+      relative(largestOf(gaps.map(Math.abs)), largest),
       EXACT,
     )
   }
@@ -104,7 +104,7 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
   const sizes = norms.map((_, k) => largestOf(norms.slice(0, k + 1)))
   stage(4)
   const nested = await nestedDerivatives(tower, x, depth)
-  const apart = coefficients.map((c, k) => (sizes[k] === 0 ? 0 : distance(c, nested[k]!) / sizes[k]!))
+  const apart = coefficients.map((c, k) => relative(distance(c, nested[k]!), sizes[k]!))
   rung(`taylor: orders 0 to ${depth} are nested forward derivatives in λ`, largestOf(apart), EXACT)
   stage(5)
   // Orders far below those before them drown in the rounding of values.
@@ -150,9 +150,9 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
   if (n <= MOEBIUS) {
     const found = await split(subsets(tower, x, 'all').coefficients)
     const scale = largestOf([size, ...found.map(o => norm(o))])
-    rung(sums, distance(total(found), output) / scale, EXACT)
+    rung(sums, relative(distance(total(found), output), scale), EXACT)
     const few = await fewBlocks(tower, x)
-    rung(pairs, largestOf(few.map((order, k) => distance(found[k]!, order))) / scale, EXACT)
+    rung(pairs, relative(largestOf(few.map((order, k) => distance(found[k]!, order))), scale), EXACT)
   } else for (const name of [sums, pairs]) skip(name, `${n} blocks have too many sets to run`)
   stage(7)
 
@@ -160,12 +160,12 @@ export async function verify(tower: Tower, x: Tensor, { onProgress }: VerifyOpti
   const parts = await split(paths.coefficients)
   const slope = await numbersOf(paths.total)
   const most = largestOf([norm(slope), ...parts.map(o => norm(o))])
-  rung('gradient: orders sum to the gradient', distance(total(parts), slope) / most, EXACT)
+  rung('gradient: orders sum to the gradient', relative(distance(total(parts), slope), most), EXACT)
   const network = embedded(tower, x)
   const chain = await numbersOf(scope(() => chainRule(network, ELSEWHERE)))
   rung(
     `gradient: orders times powers of ${ELSEWHERE} sum to the chain rule with branches times ${ELSEWHERE}`,
-    distance(polynomial(parts, ELSEWHERE), chain) / most,
+    relative(distance(polynomial(parts, ELSEWHERE), chain), most),
     EXACT,
   )
   const { adjoint, u, line } = await adjoints(network)
@@ -203,6 +203,8 @@ const total = (rows: readonly Float64Array[]): Float64Array => polynomial(rows, 
 const largestOf = (values: readonly number[]): number =>
   // A number that is not one stays in sight.
   values.reduce((a, b) => (Number.isNaN(b) || b > a ? b : a), 0)
+/** An error over a size; none of a network that is 0 is 0. */
+const relative = (error: number, size: number): number => (error === 0 ? 0 : error / size)
 const dot = (a: Float64Array, b: Float64Array) => a.reduce((s, v, i) => s + v * b[i]!, 0)
 const scaled = (tower: Tower, t: number): Tower => ({
   encode: h => tower.encode(h),
@@ -349,7 +351,7 @@ async function adjoints({ tower, x }: ReturnType<typeof embedded>): Promise<{
   const seed = scope(() => cotangentOf(f(x), 0))
   const [u, c, pulled, pushed] = await Promise.all([direction, found.c, found.pulled, found.pushed].map(numbersOf))
   return {
-    adjoint: Math.abs(dot(c!, pushed!) - dot(pulled!, u!)) / (norm(c!) * norm(pushed!)),
+    adjoint: relative(Math.abs(dot(c!, pushed!) - dot(pulled!, u!)), norm(c!) * norm(pushed!)),
     u: u!,
     line: watchedLine(t => ({ f: h => sum(mul(f(h), seed)), h: addScaled(x, direction, t) })),
   }

@@ -17,7 +17,7 @@ export const glossary: readonly Term[] = [
     term: 'energy',
     pattern: /\benergy\b/i,
     meaning:
-      'The squared norm of an order, averaged over the inputs. Its share is that square over the sum of the squares of all orders shown.',
+      'The squared norm of an order, averaged over the inputs. Its share is that square over the sum of the squares of all orders.',
   },
   {
     term: 'coherence',

@@ -86,7 +86,7 @@ function stateOf(place: string): string {
 export const sampleNames = ['sample.npy', 'labels.npy'] as const
 
 /** Examples of a sample. */
-const SAMPLE = 16
+export const SAMPLE = 16
 
 /** The first examples: inputs as a batch that the model takes, standardised, and the class numbers of the examples `[count]`, or
  *  of the positions of sequences `[count, positions]`. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expansionDocument } from '@unravel/report/data'
+import { expansionDocument, significant } from '@unravel/report/data'
 import { afterAll, expect, test } from 'vitest'
 import { runUnravel } from '../../../test/support/cli.js'
 import { writeCifarBinary } from '../../../test/support/pictures.js'
@@ -36,9 +36,13 @@ test('a short demonstration trains, tabulates, reports, and prints lines that wo
   expect(lines).toHaveLength(4)
   const { whole } = JSON.parse((await run(...lines.pop()!, '--json')).stdout)
   expect((whole.accuracy * 16) % 1).toBe(0)
+  // Columns are pairs, initial and trained.
+  const cells = (row: string) => new RegExp(`^${row} {2,}(.*)$`, 'm').exec(stdout)![1]!.split(/ {2,}/)
   for (const [i, line] of lines.entries()) {
     const document = expansionDocument.parse(JSON.parse((await run(...line, '--json')).stdout))
     expect(document.scale).toBeCloseTo([1, 1 / Math.sqrt(3), 1 / 3][i]!, 15)
+    expect(significant(document.output_norm, 3)).toBe(cells('output norm')[2 * i + 1])
+    expect(significant(Math.min(...document.remainder.map(r => r!)), 3)).toBe(cells('its remainder')[2 * i + 1])
   }
 })
 

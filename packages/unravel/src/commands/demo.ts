@@ -33,7 +33,7 @@ import { type Backend, Random } from '@unravel/tensor'
 import type { Dense } from '@unravel/tensor/internals'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
-import { datasetNamed, sampleNames, writeSample } from '../data.js'
+import { datasetNamed, SAMPLE, sampleNames, writeSample } from '../data.js'
 import { Interrupted, UsageError } from '../errors.js'
 import { undoing } from '../files.js'
 import { at, type Io } from '../io.js'
@@ -67,8 +67,8 @@ const BATCH = 64
 const MOMENTUM = 0.9
 /** Training images that are held out to choose the learning rate by. */
 const HELD_OUT = 2000
-/** Test images that are expanded, and orders of the Taylor series. */
-const EXPANDED = 32
+/** Test images that are expanded, those of sample.npy, so that `expand` finds the same; and orders of the Taylor series. */
+const EXPANDED = SAMPLE
 const ORDERS = 16
 
 export function demoCommand(io: Io): Command {
