@@ -10,6 +10,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startUnravel } from '../../../../test/support/cli.js'
 import { writeImages } from '../../../../test/support/images.js'
+import { trainCommand } from '../commands/train.js'
 import { parseStudy } from './plan.js'
 import { csvOf } from './results.js'
 import { crc32c, eventFile } from './tensorboard.js'
@@ -20,6 +21,8 @@ beforeAll(() => {
   writeImages(join(folder, 'data'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const silent = { cwd: '.', out: () => {}, err: () => {}, interruption: () => new AbortController().signal }
 
 /** A command with a few options of `train`. */
 const train = () =>
@@ -44,7 +47,7 @@ describe('a study file', () => {
       } catch (error) {
         message = (error as Error).message
       }
-      expect(message).toMatch(/^study\.json: expand: Unrecognized key/)
+      expect(message).toMatch(/^study\.json: expand\.(x+…|key0: ).*; expected orders, every$/)
       expect(message.length).toBeLessThanOrEqual(2000)
     }
   })
@@ -107,9 +110,47 @@ describe('a study file', () => {
       JSON.stringify({ name: 'a', grid: { depth: Array(400).fill(1), momentum: Array(400).fill(1) } }),
       /^study.json: grid: it has 160000 points; expected at most 100000$/,
     ],
-    ['{"name":"a","expand":{"orders":-1}}', /^study.json: expand.orders: /],
+    ['{"name":"a","expand":{"orders":-1}}', /^study.json: expand.orders: expected an integer from 0 to 1000; got -1$/],
+    [
+      '{"name":"a","expand":{"order":1}}',
+      /^study.json: expand.order: a study has no such field; expected orders, every; did you mean orders\?$/,
+    ],
+    ['{"name":"a","grids":{}}', /^study.json: grids: a study has no such field; .*; did you mean grid\?$/],
+    ['[]', /^study.json: expected an object with the fields of a study; got \[\]$/],
+    ['{"name":"a","train":3}', /^study.json: train: expected an object of options of unravel train; got 3$/],
+    ['{"name":"a","train":{"depth":true}}', /^study.json: train.depth: expected .*; got true$/],
+    ['{"name":"a","train":{"data":true}}', /^study.json: train.data: expected a text or a number; got true$/],
+    ['{"name":"a","grid":{"depth":[1,1e999]}}', /^study.json: grid.depth.1: expected .*; got Infinity$/],
+    [
+      '{"name":"a","train":{"trainable-scale":1}}',
+      /^study.json: train.trainable-scale: expected true or false; got 1$/,
+    ],
+    ['{"name":"a","train":{"__proto__":1}}', /^study.json: train.__proto__: it is no option/],
+    ['{"name":"a","grid":{"__proto__":[1]}}', /^study.json: grid.__proto__: it is no option/],
+    ['{"name":"a","list":[{"__proto__":1}]}', /^study.json: list.0.__proto__: it is no option/],
+    ['{"name":"a","__proto__":1}', /^study.json: __proto__: a study has no such field/],
+    ['{"name":"a","train":{"momentumm":1}}', /; did you mean momentum\?$/],
   ])('%s is refused by the name of the field', (text, message) => {
     expect(() => parseStudy(text, 'study.json', train)).toThrow(message)
+  })
+
+  test('may begin with a byte order mark', () => {
+    expect(parseStudy('\ufeff{"name":"a"}', 'study.json', train).jobs).toHaveLength(1)
+  })
+
+  test.each([
+    [{ train: { model: 'resnet' } }, 'train.data: it is missing; expected data set: '],
+    [
+      { train: { data: 'x', model: 'resnet', depth: 3 } },
+      'train.depth: it is of residual-mlp; a resnet takes --layers',
+    ],
+    [{ train: { data: 'x' }, grid: { model: ['residual-mlp', 'vit'], norm: ['layer'] } }, 'grid.norm: it is of '],
+    [{ train: { data: 'x', steps: 3 }, grid: { epochs: [1, 2] } }, 'train.steps cannot be used with grid.epochs'],
+    [{ train: { data: 'x', depth: -1 } }, 'train.depth: expected an integer from 0 to 65536; got -1'],
+    [{ train: { data: 'x' }, grid: { optimizer: ['adam'] } }, 'grid.optimizer: expected one of sgd, adamw; got "adam"'],
+  ])('%j is refused by the options of unravel train', (study, message) => {
+    const refused = () => parseStudy(JSON.stringify({ name: 'a', ...study }), 'study.json', () => trainCommand(silent))
+    expect(refused).toThrow(`study.json: ${message}`)
   })
 
   test.each([
