@@ -8,6 +8,8 @@ import { eventFile, eventFileName } from './tensorboard.js'
 
 /** The results of finished jobs in a folder: one file each, written whole, named by the job. */
 export interface Store {
+  /** Makes the folder. */
+  prepare(): void
   /** The result of a job that finished, in this study or in one before. */
   find(job: Job): JobResult | undefined
   keep(job: Job, result: JobResult): void
@@ -16,13 +18,13 @@ export interface Store {
 /** The store in `DIR/jobs`. */
 export function storeIn(folder: string): Store {
   const jobs = join(folder, 'jobs')
-  mkdirSync(jobs, { recursive: true })
-  const there = new Set(readdirSync(jobs))
+  const there = new Set(existsSync(jobs) ? readdirSync(jobs) : [])
   for (const name of there) {
     const leftover = /^(.+\.json)\.\d+\.tmp$/.exec(name)
     if (leftover !== null) prepareFile(join(jobs, leftover[1]!)) // removes it
   }
   return {
+    prepare: () => void mkdirSync(jobs, { recursive: true }),
     find({ id }) {
       const name = `${id}.json`
       if (!there.has(name)) return undefined

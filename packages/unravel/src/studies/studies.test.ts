@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Queue } from 'bullmq'
@@ -350,6 +351,28 @@ describe('unravel study', () => {
     const absent = await run('study', 'one.json', '--out', 'one', '--redis', 'http://localhost')
     expect([absent.status, absent.stderr]).toEqual([2, expect.stringMatching(/^unravel: --redis .*expected redis:/)])
   })
+
+  test.each<[string, (socket: Socket) => void, RegExp]>([
+    ['says nothing', () => {}, /no answer in 10 seconds; is it a Redis server\?/],
+    ['closes', socket => socket.end(), /closed.*; is it a Redis server\?/],
+    ['speaks HTTP', socket => socket.once('data', () => socket.end('HTTP/1.1 400 Bad\r\n\r\n')), /; is it a Redis/],
+  ])('a server that %s is refused before the folder is made', async (_, answer, message) => {
+    write('one.json', { train: settings })
+    const server = createServer(socket => answer(socket.on('error', () => {}))).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    const { status, stderr } = await run('study', 'one.json', '--out', 'never', '--redis', `redis://127.0.0.1:${port}`)
+    server.close()
+    expect([status, stderr]).toEqual([2, expect.stringMatching(message)])
+    expect([lines(stderr).length, existsSync(join(folder, 'never'))]).toEqual([1, false])
+  })
+
+  test('a study whose jobs are all done needs no server', async () => {
+    write('done.json', { train: settings })
+    expect((await run('study', 'done.json', '--out', 'done')).status).toBe(0)
+    const again = await run('study', 'done.json', '--out', 'done', '--redis', 'redis://127.0.0.1:1')
+    expect(again).toMatchObject({ status: 0, stderr: '1 of 1 jobs were finished before\n' })
+  })
 })
 
 const redis = (() => {
@@ -444,6 +467,35 @@ describe.runIf(redis !== undefined)('unravel study through Redis', () => {
       connection.disconnect()
     }
     expect(told.match(/: done/g)).toHaveLength(2)
+  }, 240_000)
+
+  test('a database that is none is refused, and one that there is keeps its jobs to itself', async () => {
+    write('database.json', { train: { ...settings, seed: 20 } })
+    const at = (database: string) =>
+      run('study', 'database.json', '--out', 'database', '--redis', `${url()}/${database}`)
+    for (const [database, message] of [
+      ['abc', /database "abc": expected its number/],
+      ['99', /DB index is out of range/],
+    ] as const) {
+      expect(await at(database)).toMatchObject({ status: 2, stderr: expect.stringMatching(message) })
+    }
+    const { child } = startUnravel(['worker', '--redis', `${url()}/3`], folder)
+    started.push(child)
+    expect(await at('3')).toMatchObject({ status: 0, stderr: '' })
+  }, 240_000)
+
+  test('a server that refuses commands is told once, and the study goes on when it takes them', async () => {
+    for (const child of started.splice(0)) child.kill('SIGKILL')
+    write('full.json', { train: { ...settings, seed: 30 } })
+    const connection = new Redis(url())
+    await connection.config('SET', 'maxmemory', '1')
+    const study = startUnravel(['study', 'full.json', '--out', 'full', '--redis', url()], folder)
+    await new Promise<void>(resolve => study.child.stderr.on('data', text => /OOM command/.test(text) && resolve()))
+    await connection.config('SET', 'maxmemory', '0')
+    connection.disconnect()
+    await worker()
+    const { status, stderr } = await study.outcome
+    expect([status, lines(stderr).filter(line => /refuses a command.*OOM/.test(line)).length]).toEqual([0, 1])
   }, 240_000)
 
   test('TLS and a password by the URL; without either, one line says what to do', async () => {
