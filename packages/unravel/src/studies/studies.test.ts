@@ -196,18 +196,22 @@ describe('event files', () => {
       { tag: 'loss', step: 3, value: 0.25 },
       { tag: 'radius', step: 300, value: -2 },
     ])
-    const events = recordsOf(file).map(record => fieldsOf(record))
-    expect(events[0]!.get(3)!.toString()).toBe('brain.Event:2')
-    const scalars = events.slice(1).map(event => {
-      const value = fieldsOf(fieldsOf(event.get(5) as Buffer).get(1) as Buffer)
-      return [value.get(1)!.toString(), event.get(2), (value.get(2) as Buffer).readFloatLE()]
-    })
-    expect(scalars).toEqual([
+    expect(scalarsOf(file)).toEqual([
       ['loss', 3, 0.25],
       ['radius', 300, -2],
     ])
   })
 })
+
+/** Tag, step and value of every event but the first, which tells the version. */
+function scalarsOf(file: Buffer): [tag: string, step: number, value: number][] {
+  const [version, ...events] = recordsOf(file).map(record => fieldsOf(record))
+  expect(version!.get(3)!.toString()).toBe('brain.Event:2')
+  return events.map(event => {
+    const value = fieldsOf(fieldsOf(event.get(5) as Buffer).get(1) as Buffer)
+    return [value.get(1)!.toString(), event.get(2) as number, (value.get(2) as Buffer).readFloatLE()]
+  })
+}
 
 /** The records of a TFRecord file. */
 function recordsOf(file: Buffer): Buffer[] {
@@ -293,6 +297,8 @@ describe('unravel study', () => {
       expect(result.losses.map((point: { step: number }) => point.step)).toEqual([1, 2, 3, 4])
       expect(result.gated.share).toHaveLength(train.depth + 1)
       expect(result.taylor.share).toHaveLength(6)
+      expect(result.taylor.remainder).toHaveLength(6)
+      expect(Math.min(...result.taylor.remainder)).toBe(result.taylor.best_remainder)
     }
     const parquet = readFileSync(join(folder, 'grid', 'results.parquet'))
     const table = await parquetReadObjects({
@@ -327,11 +333,16 @@ describe('unravel study', () => {
 
   test('expand.every records the spectra of every network through its training, and the page draws them', async () => {
     write('every.json', { train: settings, grid: { depth: [2, 3] }, expand: { orders: 3, every: 2 } })
-    expect(await run('study', 'every.json', '--out', 'every')).toMatchObject({ status: 0 })
-    for (const { result, train } of lines(read('every', 'results.jsonl')).map(line => JSON.parse(line))) {
+    expect(await run('study', 'every.json', '--out', 'every', '--tensorboard')).toMatchObject({ status: 0 })
+    for (const { id, result, train } of lines(read('every', 'results.jsonl')).map(line => JSON.parse(line))) {
       expect(result.orders.map((record: { step: number }) => record.step)).toEqual([2, 4])
       expect(result.orders[1].gated.share).toEqual(result.gated.share)
       expect(result.orders[1].coherence).toHaveLength(train.depth + 1)
+      const run = join(folder, 'every', 'tensorboard', id.slice(0, 12))
+      const scalars = scalarsOf(readFileSync(join(run, readdirSync(run)[0]!)))
+      const steps = (wanted: string) => scalars.flatMap(([tag, step]) => (tag === wanted ? [step] : []))
+      expect([steps('loss'), steps('gated_mean_order'), steps('test_accuracy')]).toEqual([[1, 2, 3, 4], [2, 4], [4]])
+      expect(scalars).toContainEqual(['gated_share/order 1', 2, Math.fround(result.orders[0].gated.share[1])])
     }
     expect(read('every', 'report.html')).toContain('Orders through training')
   })
