@@ -28,6 +28,7 @@ function kept({ train, result, error }) {
         mean_order: gated?.mean_order ?? null,
         best_remainder: taylor?.best_remainder ?? null,
       },
+      ...(taylor?.remainder !== undefined && { remainder: taylor.remainder.slice(0, 4) }),
       ...(orders?.length > 0 && {
         orders: orders.map(o => ({
           step: o.step,
@@ -91,6 +92,12 @@ const summaryOf = summary => field => rows => {
 const medianOf = summaryOf(median)
 const meanOf = summaryOf(mean)
 
+/** What the Taylor series misses after order 2: the mean of the seeds. */
+const thirdOrderRest = rows => {
+  const found = finished(rows).flatMap(r => r.remainder?.[2] ?? [])
+  return found.length === 0 ? '–' : short(mean(found))
+}
+
 /** Geometric complexity at the end of training: the mean of the seeds. */
 const complexityAfter = rows => {
   const found = finished(rows).flatMap(r => r.orders.at(-1).complexity ?? [])
@@ -146,6 +153,7 @@ const tables = {
   accuracy: () => byDepth('depth-and-scale', accuracy),
   'mean order': () => byDepth('depth-and-scale', medianOf('mean_order')),
   'best remainder': () => byDepth('depth-and-scale', medianOf('best_remainder')),
+  'rest after order 2': () => byDepth('third-order-rest', thirdOrderRest),
   'mean order at initialisation': () => byDepth('initialisation', medianOf('mean_order')),
   'best remainder at initialisation': () => byDepth('initialisation', medianOf('best_remainder')),
   'through training': throughTraining,
