@@ -1,13 +1,13 @@
-// The tables of docs/residual-depth.md from the results of the studies beside it.
-//   node studies/tables.mjs           writes the tables into the page
-//   node studies/tables.mjs check     ends with 1 where a table of the page is not what the results give
+// The tables of docs/residual-depth.md and docs/radius.md from the results of the studies beside it.
+//   node studies/tables.mjs           writes the tables into the pages
+//   node studies/tables.mjs check     ends with 1 where a table of a page is not what the results give
 //   node studies/tables.mjs take DIR  takes results from the folder of a finished study into results/
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-const page = join(here, '../docs/residual-depth.md')
+const pages = ['residual-depth', 'radius'].map(name => join(here, `../docs/${name}.md`))
 
 const results = name =>
   readFileSync(join(here, `results/${name}.jsonl`), 'utf8')
@@ -28,6 +28,7 @@ function kept({ train, result, error }) {
         mean_order: gated?.mean_order ?? null,
         best_remainder: taylor?.best_remainder ?? null,
       },
+      ...(taylor?.remainder !== undefined && { remainder: taylor.remainder.slice(0, 4) }),
       ...(orders?.length > 0 && {
         orders: orders.map(o => ({
           step: o.step,
@@ -91,6 +92,12 @@ const summaryOf = summary => field => rows => {
 const medianOf = summaryOf(median)
 const meanOf = summaryOf(mean)
 
+/** What the Taylor series misses after order 2: the mean of the seeds. */
+const thirdOrderRest = rows => {
+  const found = finished(rows).flatMap(r => r.remainder?.[2] ?? [])
+  return found.length === 0 ? '–' : short(mean(found))
+}
+
 /** Geometric complexity at the end of training: the mean of the seeds. */
 const complexityAfter = rows => {
   const found = finished(rows).flatMap(r => r.orders.at(-1).complexity ?? [])
@@ -131,10 +138,22 @@ function throughTraining() {
   ])
 }
 
+/** How often the range of the radius holds: a row for each number of orders. */
+function coverage() {
+  return markdown([
+    ['orders', 'inside the range', 'below it', 'above it', 'high / low (median)', 'no upper end'],
+    ...results('radius').map(({ orders, measured, held, below, above, width, open }) => {
+      const [inside, under, over, without] = [held, below, above, open].map(n => percent(n / measured))
+      return [String(orders), inside, under, over, width.toFixed(2), without]
+    }),
+  ])
+}
+
 const tables = {
   accuracy: () => byDepth('depth-and-scale', accuracy),
   'mean order': () => byDepth('depth-and-scale', medianOf('mean_order')),
   'best remainder': () => byDepth('depth-and-scale', medianOf('best_remainder')),
+  'rest after order 2': () => byDepth('third-order-rest', thirdOrderRest),
   'mean order at initialisation': () => byDepth('initialisation', medianOf('mean_order')),
   'best remainder at initialisation': () => byDepth('initialisation', medianOf('best_remainder')),
   'through training': throughTraining,
@@ -145,11 +164,12 @@ const tables = {
   '1000 blocks': () => oneDepth('thousand-blocks'),
   'accuracy of ResNets': () => byDepth('resnets', accuracy),
   'accuracy of ResNets with batch norm': () => byDepth('resnets-batch-norm', accuracy),
+  radius: coverage,
   'mean order of ResNets': () => byDepth('resnets', meanOf('mean_order')),
 }
 
-/** The page with every table between its marks made again. */
-const renewed = text =>
+/** A page with every table between its marks made again. */
+const renewed = (page, text) =>
   text.replace(/(<!-- table: (.*?) -->)[\s\S]*?<!-- end -->/g, (_, begin, name) => {
     if (!(name in tables)) throw new Error(`${page} asks for the table "${name}"; there are ${Object.keys(tables)}`)
     return `${begin}\n\n${tables[name]()}\n\n<!-- end -->`
@@ -161,7 +181,13 @@ if (command === 'take') {
   const taken = lines.map(line => `${JSON.stringify(kept(JSON.parse(line)))}\n`)
   writeFileSync(join(here, `results/${basename(folder)}.jsonl`), taken.join(''))
 } else {
-  const current = readFileSync(page, 'utf8')
-  if (command === 'check') process.exitCode = renewed(current) === current ? 0 : 1
-  else writeFileSync(page, renewed(current))
+  for (const page of pages) {
+    const current = readFileSync(page, 'utf8')
+    const made = renewed(page, current)
+    if (command !== 'check') writeFileSync(page, made)
+    else if (made !== current) {
+      console.error(`${page}: a table is not what the results give; node studies/tables.mjs makes it`)
+      process.exitCode = 1
+    }
+  }
 }

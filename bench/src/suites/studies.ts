@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -39,19 +40,28 @@ const residentMiB = (pid: number): number =>
 /** Seconds of one job after another in each of `WORKERS` processes, without a queue: the median. */
 async function jobItself(count: number, folder: string): Promise<number> {
   const alone = async (worker: number): Promise<number[]> => {
-    const child = fork(program, ['run-jobs'], { cwd: folder, env: { ...process.env, INIT_CWD: folder } })
+    // Options of this process (`--import tsx`) would be looked up from the other folder.
+    const child = fork(program, ['run-jobs'], {
+      cwd: folder,
+      env: { ...process.env, INIT_CWD: folder },
+      execArgv: [],
+    })
+    const died = once(child, 'exit').then(([code, signal]) => {
+      throw new Error(`the process of the jobs ended: ${signal ?? `exit status ${code}`}`)
+    })
     const seconds: number[] = []
     try {
       for (let i = 0; i < count; i++) {
         const begin = performance.now()
-        const done = new Promise<{ outcome: object }>(resolve => child.once('message', resolve as never))
+        const done = once(child, 'message')
         const job = { id: `${worker}-${i}`, train: { ...settings, seed: i }, expand }
         child.send({ number: i, job, scratch: folder })
-        const { outcome } = await done
+        const [{ outcome }] = await Promise.race([done, died])
         if ('error' in outcome) throw new Error(String(outcome.error))
         seconds.push((performance.now() - begin) / 1000)
       }
     } finally {
+      died.catch(() => {})
       child.kill()
     }
     return seconds

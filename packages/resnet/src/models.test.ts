@@ -39,6 +39,16 @@ describe('model files', () => {
   const read = (config: object | string, weights = bytes(fresh())) =>
     modelFrom(typeof config === 'string' ? config : JSON.stringify(config), weights)
 
+  it('config.json may begin with a byte order mark', () => {
+    const { config: text } = modelFiles(fresh())
+    expect(parseConfig(`\ufeff${text}`)).toEqual(parseConfig(text))
+  })
+
+  it('numbers beyond all doubles are shown as such, not as null', () => {
+    const { config: text } = modelFiles(fresh())
+    expect(() => parseConfig(text.replace(/"width": ?\d+/, '"width": 1e999'))).toThrow('width is Infinity')
+  })
+
   it.each(['module.', '_orig_mod.', 'module._orig_mod.', '_orig_mod.module.'])('read weights named %s…', prefix => {
     const model = fresh()
     const named = (prefixOf: (i: number) => string) =>

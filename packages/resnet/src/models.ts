@@ -11,7 +11,7 @@ import {
   type Tensor,
   tensor,
 } from '@unravel/tensor'
-import { brief, shown } from '@unravel/tensor/internals'
+import { brief, fromJson, shown } from '@unravel/tensor/internals'
 import type { Architecture, Config, Model, Rows, TensorSpec, Tensors, TrainingPass } from './architecture.js'
 import { checkedConfig, unknownFields } from './config.js'
 import { dlibResnet } from './dlibResnet.js'
@@ -59,7 +59,7 @@ export function parseConfig(
 ): Pick<Model, 'architecture' | 'config'> {
   let config: unknown
   try {
-    config = JSON.parse(json)
+    config = fromJson(json)
   } catch (error) {
     throw new FormatError(`config.json is not JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`)
   }

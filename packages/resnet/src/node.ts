@@ -22,7 +22,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { type ByteSource, FormatError, type StoredTensor } from '@unravel/tensor'
-import { bounded } from '@unravel/tensor/internals'
+import { bounded, fromJson } from '@unravel/tensor/internals'
 import type { Model } from './architecture.js'
 import {
   type Checkpoint,
@@ -364,7 +364,7 @@ export const isCifarFolder = (folder: string): boolean =>
 function numbersIn(bytes: Uint8Array): number[] {
   let found: unknown
   try {
-    found = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    found = fromJson(Buffer.from(bytes).toString('utf8'))
   } catch (error) {
     throw new FormatError(`it is not JSON (${(error as Error).message})`)
   }

@@ -1,5 +1,5 @@
 import { type ByteSource, FormatError, parseSafetensors, parseTorch, type StoredTensor } from '@unravel/tensor'
-import { brief, shown } from '@unravel/tensor/internals'
+import { brief, fromJson, shown } from '@unravel/tensor/internals'
 
 /** The files of a model's folder. */
 export interface ModelFiles {
@@ -52,7 +52,7 @@ function sharded(index: string, { text, tensors: tensorsOf }: ModelFiles): Reado
   return about(index, () => {
     let map: unknown
     try {
-      map = (JSON.parse(json) as { weight_map?: unknown } | null)?.weight_map
+      map = (fromJson(json) as { weight_map?: unknown } | null)?.weight_map
     } catch (error) {
       throw new FormatError(`it is not JSON (${(error as Error).message})`)
     }

@@ -21,7 +21,7 @@ export {
   type Unary,
 } from './core/tensor.js'
 export { leaves, named } from './core/tree.js'
-export { bounded, brief, messageOf, shown } from './io/errors.js'
+export { bounded, brief, fromJson, messageOf, shown } from './io/errors.js'
 export { fromBfloat, fromHalf } from './io/numbers.js'
 export { sourceOf } from './io/source.js'
 export { addAligned } from './ops/arithmetic/addAligned.js'

@@ -244,6 +244,12 @@ test.each([
   expect(stderr).toMatch(saying)
 })
 
+test('tokenizer.json may begin with a byte order mark', async () => {
+  writeFileSync(join(folder, 'bare', 'tokenizer.json'), `\ufeff${JSON.stringify(tokenizer.json)}`)
+  expect(await run('run', 'bare', '--prompt', 'The')).toMatchObject({ status: 0 })
+  rmSync(join(folder, 'bare', 'tokenizer.json'))
+})
+
 test('a broken tokenizer stops prompts, and is a warning beside ids', async () => {
   for (const [content, saying] of [
     ['{', /tokenizer\.json is not JSON/],

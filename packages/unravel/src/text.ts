@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Tokens } from '@unravel/report/data'
 import { readBytes } from '@unravel/resnet/node'
 import { type Backend, type Tensor, tensor } from '@unravel/tensor'
-import { brief } from '@unravel/tensor/internals'
+import { brief, fromJson } from '@unravel/tensor/internals'
 import { UsageError } from './errors.js'
 
 /** The tokenizer of a model's folder. */
@@ -22,7 +22,7 @@ export async function readText(folder: string, path: string): Promise<Text | und
   if (!existsSync(join(path, file))) return undefined
   const parsed = (name: string): object => {
     try {
-      return JSON.parse(Buffer.from(readBytes(join(path, name))).toString('utf8'))
+      return fromJson(Buffer.from(readBytes(join(path, name))).toString('utf8')) as object
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
       throw new UsageError(`${join(folder, name)} is not JSON: ${error.message}`)

@@ -518,6 +518,7 @@ it('a layers model is written to disk by tfjs and read as bytes, like every othe
   shake(model)
   const { json, shards } = await saved(model)
   const x = given([2, 3], 1)
+  expect(readTfjs(`\ufeff${json}`, shards).nodes).toHaveLength(readTfjs(json, shards).nodes.length)
   const graph = readGraph(new TextEncoder().encode(`\ufeff \n${json}`), { beside: name => sourceOf(shards.get(name)!) })
   expect(apart(evaluated(graph, { d_input: x }).d!, predicted(model, [x])[0]!)).toBeLessThanOrEqual(5e-6)
   // As NumPy keeps it, too.

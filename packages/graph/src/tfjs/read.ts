@@ -1,5 +1,5 @@
 import type { ByteSource } from '@unravel/tensor'
-import { shown, sourceOf } from '@unravel/tensor/internals'
+import { fromJson, shown, sourceOf } from '@unravel/tensor/internals'
 import type { Graph } from '../graph.js'
 import { withoutTransposes, withViews } from '../layout.js'
 import { sorted } from '../sort.js'
@@ -49,7 +49,7 @@ function parsed(model: unknown): unknown {
   if (!(model instanceof Uint8Array) && typeof model !== 'string') return model
   const text = typeof model === 'string' ? model : new TextDecoder().decode(model)
   try {
-    return JSON.parse(text)
+    return fromJson(text)
   } catch (error) {
     return fail(`the model is no JSON: ${(error as Error).message}`)
   }

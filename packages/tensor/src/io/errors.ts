@@ -18,12 +18,17 @@ export function shown(value: unknown): string {
     return `"${brief(value)
       .replace(/\s*[\n\r]\s*/g, ' ')
       .replace(/\p{Cc}/gu, '\ufffd')}"`
+  // JSON has no infinity, but reads 1e999 as one.
+  if (typeof value === 'number') return String(value)
   try {
     return brief(JSON.stringify(value) ?? String(value))
   } catch {
     return 'a value nested too deeply to print' // the call stack of JSON.stringify
   }
 }
+
+/** The value of a JSON text. Editors of Windows write a byte order mark before it, which is no part of it. Throws SyntaxError. */
+export const fromJson = (text: string): unknown => JSON.parse(text.replace(/^\ufeff/, ''))
 
 /** A whole message, brief: text of a hostile file or a long list stays within 2,000 characters, and holds no control
  *  characters but line breaks. */

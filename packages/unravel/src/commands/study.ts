@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { plural } from '@unravel/report/data'
 import { Command, Option } from 'commander'
-import { Interrupted, UsageError } from '../errors.js'
+import { Interrupted, oneLine, UsageError } from '../errors.js'
 import { at, type Io } from '../io.js'
 import { progressBar } from '../progress.js'
-import type { Row } from '../studies/job.js'
+import type { Outcome, Row } from '../studies/job.js'
 import { type Job, parseStudy, type Study } from '../studies/plan.js'
 import { processPool, type Runner } from '../studies/pool.js'
 import { redisRunner } from '../studies/redis.js'
@@ -47,34 +47,29 @@ async function runStudy(file: string, options: StudyCommandOptions, train: () =>
   }
   const folder = at(io, options.out)
   if (!holdsStudy(folder)) throw new UsageError(`--out ${options.out}: it holds other files; name a new folder`)
-  mkdirSync(folder, { recursive: true })
   const store = storeIn(folder)
   const errors = new Map<Job, string>()
   const open = study.jobs.filter(job => store.find(job) === undefined)
   if (open.length < study.jobs.length) {
     io.err(`${study.jobs.length - open.length} of ${study.jobs.length} jobs were finished before\n`)
   }
-  const runner = await runnerOf(options, io)
-  const bar = progressBar(io, study.name, open.length, 'jobs')
-  let done = 0
-  let next = 0
-  const lane = async (): Promise<void> => {
-    while (next < open.length && !signal.aborted) {
-      const job = open[next++]!
-      const outcome = await runner.run(job)
-      if (signal.aborted) return
+  if (open.length > 0) {
+    const runner = await runnerOf(options, io)
+    const bar = progressBar(io, oneLine(study.name), open.length, 'jobs')
+    let done = 0
+    const take = (job: Job, outcome: Outcome): void => {
       // Results wait in their files, so that the memory of a study does not grow with it.
       if ('result' in outcome) store.keep(job, outcome.result)
       else errors.set(job, outcome.error)
       bar.update(++done)
     }
-  }
-  const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
-  try {
-    await Promise.race([Promise.all(Array.from({ length: Math.min(runner.together, open.length) }, lane)), stopped])
-  } finally {
-    bar.stop()
-    await runner.close()
+    try {
+      store.prepare()
+      await runAll(open, runner, take, signal)
+    } finally {
+      bar.stop()
+      await runner.close()
+    }
   }
   const known = study.jobs.flatMap((job): Row[] => {
     const result = store.find(job)
@@ -89,6 +84,26 @@ async function runStudy(file: string, options: StudyCommandOptions, train: () =>
     throw new Interrupted(`stopped with ${left} of ${study.jobs.length} jobs to do: run the same command to go on`)
   }
   conclude(study, known, options.out, io)
+}
+
+/** Runs jobs, as many at a time as the runner takes, and hands on their outcomes until they are done or `signal` aborts. */
+async function runAll(
+  jobs: readonly Job[],
+  runner: Runner,
+  take: (job: Job, outcome: Outcome) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (next < jobs.length && !signal.aborted) {
+      const job = jobs[next++]!
+      const outcome = await runner.run(job)
+      if (signal.aborted) return
+      take(job, outcome)
+    }
+  }
+  const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+  await Promise.race([Promise.all(Array.from({ length: Math.min(runner.together, jobs.length) }, lane)), stopped])
 }
 
 function readText(path: string, name: string): string {

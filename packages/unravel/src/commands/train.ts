@@ -165,11 +165,8 @@ export function trainCommand(io: Io): Command {
       integer(1),
     )
     .option('--json', 'one JSON document about how the run ended, in place of text')
-    .action((options: TrainOptions, self: Command) => {
-      const given = (name: string) => self.getOptionValueSource(name) === 'cli'
-      checkNetwork(options, given)
-      return runTraining(options, io)
-    })
+    .hook('preAction', self => checkNetwork(self.opts(), name => self.getOptionValueSource(name) === 'cli'))
+    .action((options: TrainOptions) => runTraining(options, io))
 }
 
 /** Pixels by which `--augment crop` may shift an image. */

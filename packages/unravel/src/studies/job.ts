@@ -16,7 +16,7 @@ export interface JobResult {
   readonly loss: number | null
   readonly test_accuracy: number | null
   readonly gated: Spectrum | null
-  readonly taylor: (Spectrum & { readonly radius: unknown; readonly best_remainder: number | null }) | null
+  readonly taylor: TaylorSpectrum | null
   /** Lines of `orders.jsonl`. */
   readonly orders: readonly OrderRecord[]
 }
@@ -25,6 +25,13 @@ interface Spectrum {
   readonly norms: readonly (number | null)[]
   readonly share: readonly (number | null)[]
   readonly mean_order: number | null
+}
+
+interface TaylorSpectrum extends Spectrum {
+  readonly radius: unknown
+  /** Relative error of the sum of the orders up to each. */
+  readonly remainder: readonly (number | null)[]
+  readonly best_remainder: number | null
 }
 
 /** The outcome of a job: its numbers, or the reason for none. */
@@ -83,6 +90,7 @@ export async function runJob(
         taylor: taylor && {
           ...spectrumOf(taylor.document),
           radius: taylor.document.radius,
+          remainder: taylor.document.remainder,
           best_remainder: smallest(taylor.document.remainder),
         },
         orders: every.length > 0 ? stepRecords<OrderRecord>(join(model, ORDERS)) : [],

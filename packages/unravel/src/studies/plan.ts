@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { brief, shown } from '@unravel/tensor/internals'
-import { type Command, CommanderError } from 'commander'
+import { brief, fromJson, shown } from '@unravel/tensor/internals'
+import { type Command, CommanderError, type Option } from 'commander'
 import { z } from 'zod'
 import { UsageError } from '../errors.js'
 
@@ -41,15 +41,29 @@ const RESERVED = ['out', 'checkpoint', 'checkpoint-every', 'resume', 'any-backen
 const MOST_JOBS = 100_000
 
 const setting = z.union([z.string(), z.number(), z.boolean()], { error: 'expected a text, a number, true or false' })
-const schema = z.strictObject({
-  name: z.string().min(1),
-  train: z.record(z.string(), setting).default({}),
-  grid: z.record(z.string(), z.array(setting).min(1)).default({}),
-  list: z.array(z.record(z.string(), setting)).min(1).optional(),
-  expand: z
-    .strictObject({ orders: z.int().min(0).max(1000).default(8), every: z.int().min(1).optional() })
-    .default({ orders: 8 }),
-})
+const settings = z.record(z.string(), setting, { error: 'expected an object of options of unravel train' })
+const values = z.array(setting, { error: 'expected a list of values' }).min(1, { error: 'expected at least one value' })
+const integer = (from: number, to = Number.MAX_SAFE_INTEGER) => {
+  const error = `expected an integer ${to === Number.MAX_SAFE_INTEGER ? `of at least ${from}` : `from ${from} to ${to}`}`
+  return z.int({ error }).min(from, { error }).max(to, { error })
+}
+const expandFields = { orders: integer(0, 1000).default(8), every: integer(1).optional() }
+const fields = {
+  name: z.string({ error: 'expected a text' }).min(1, { error: 'expected a text that is not empty' }),
+  train: settings.default({}),
+  grid: z.record(z.string(), values, { error: 'expected an object of lists of values' }).default({}),
+  list: z
+    .array(settings, { error: 'expected a list of objects' })
+    .min(1, { error: 'expected at least one object' })
+    .optional(),
+  expand: z.strictObject(expandFields, { error: unknownOr('expected an object') }).default({ orders: 8 }),
+}
+const schema = z.strictObject(fields, { error: unknownOr('expected an object with the fields of a study') })
+
+/** The complaint about an object: nothing where it has fields that are not known, which are named one by one. */
+function unknownOr(expected: string): z.core.$ZodErrorMap {
+  return issue => (issue.code === 'unrecognized_keys' ? undefined : expected)
+}
 
 /**
  * The jobs of a study file: the options of `train`, combined with every entry of `list` and every point of `grid`. Jobs that
@@ -63,18 +77,15 @@ const schema = z.strictObject({
 export function parseStudy(text: string, where: string, command: () => Command): Study {
   const json = jsonOf(text, where)
   const found = schema.safeParse(json)
-  if (!found.success) {
-    const { path, message } = found.error.issues[0]!
-    const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json)
-    const field = path.length > 0 ? `${brief(path.join('.'))}: ` : ''
-    const got = path.length > 0 && value !== undefined ? `; got ${shown(value)}` : ''
-    throw new UsageError(`${where}: ${field}${brief(message, 200)}${got}`)
-  }
+  if (!found.success) throw new UsageError(`${where}: ${complaint(found.error.issues[0]!, json)}`)
   const { name, train, grid, list, expand } = found.data
-  const options = optionsOf(command())
-  checkNames(train, `${where}: train`, options)
-  checkNames(grid, `${where}: grid`, options)
-  for (const [i, entry] of (list ?? []).entries()) checkNames(entry, `${where}: list.${i}`, options)
+  const trained = parserOf(command())
+  const options = optionsOf(trained)
+  // Names are those of the file: a record of zod lacks `__proto__`.
+  const given = json as z.input<typeof schema>
+  checkNames(given.train ?? {}, `${where}: train`, options)
+  checkNames(given.grid ?? {}, `${where}: grid`, options)
+  for (const [i, entry] of (given.list ?? []).entries()) checkNames(entry, `${where}: list.${i}`, options)
 
   const count = Object.values(grid).reduce((product, { length }) => product * length, list?.length ?? 1)
   if (count > MOST_JOBS) throw new UsageError(`${where}: grid: it has ${count} points; expected at most ${MOST_JOBS}`)
@@ -87,7 +98,7 @@ export function parseStudy(text: string, where: string, command: () => Command):
         if (Object.hasOwn(point, name)) return 'grid'
         return Object.hasOwn(entry, name) ? `list.${list!.indexOf(entry)}` : 'train'
       }
-      const job = jobOf(settings, withoutAbsent(expand), command, where, place)
+      const job = jobOf(settings, withoutAbsent(expand), trained, where, place)
       if (!jobs.has(job.id)) jobs.set(job.id, job)
     }
   }
@@ -103,22 +114,53 @@ export const argumentsOf = (settings: Settings): string[] =>
 
 function jsonOf(text: string, where: string): unknown {
   try {
-    return JSON.parse(text)
+    return fromJson(text)
   } catch (error) {
     throw new UsageError(`${where}: it is no JSON: ${(error as Error).message}`)
   }
 }
 
-const optionsOf = (command: Command): string[] =>
-  command.options
-    .flatMap(({ long }) => (long ? [long.replace(/^--/, '')] : []))
-    .filter(name => !RESERVED.includes(name))
+const optionsOf = (command: Command): string[] => command.options.map(nameOf).filter(name => !RESERVED.includes(name))
 
 function checkNames(settings: object, where: string, options: readonly string[]): void {
   const name = Object.keys(settings).find(key => !options.includes(key))
   if (name === undefined) return
   const why = RESERVED.includes(name) ? 'the study sets it itself' : 'it is no option of unravel train'
-  throw new UsageError(`${where}.${brief(name)}: ${why}; expected ${options.join(', ')}`)
+  throw new UsageError(`${where}.${brief(name)}: ${why}; ${expectedOf(options, name)}`)
+}
+
+/** What is wrong with a study file, by the first issue that its schema finds: the field, what was expected, the value. */
+function complaint(issue: z.core.$ZodIssue, json: unknown): string {
+  const path = brief(issue.path.join('.'))
+  if (issue.code === 'unrecognized_keys') {
+    const name = issue.keys[0]!
+    const known = Object.keys(path === '' ? fields : expandFields)
+    return `${path && `${path}.`}${brief(name)}: a study has no such field; ${expectedOf(known, name)}`
+  }
+  const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json)
+  const got = value === undefined ? 'it is missing' : `got ${shown(value)}`
+  return `${path && `${path}: `}${issue.message}; ${got}`
+}
+
+/** The names that could have been meant, and the nearest to what was written. */
+function expectedOf(names: readonly string[], written: string): string {
+  const word = written.slice(0, 100).toLowerCase()
+  const [nearest] = names.map(name => ({ name, apart: edits(name, word) })).sort((a, b) => a.apart - b.apart)
+  const meant = nearest !== undefined && nearest.apart <= word.length / 3 ? `; did you mean ${nearest.name}?` : ''
+  return `expected ${names.join(', ')}${meant}`
+}
+
+/** Letters that are inserted, removed or replaced between two words: the distance of Levenshtein. */
+function edits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    }
+    row = next
+  }
+  return row[b.length]!
 }
 
 /** Every combination of the values of a grid, the last key fastest. */
@@ -135,29 +177,65 @@ const sorted = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
 const withoutAbsent = ({ orders, every }: { orders: number; every?: number | undefined }): ExpandSettings =>
   every === undefined ? { orders } : { orders, every }
 
+/** The command as a parser that says nothing and does nothing. */
+const parserOf = (command: Command): Command =>
+  command
+    .action(() => {})
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+
+const nameOf = ({ long }: Option): string => (long ?? '').replace(/^--/, '')
+
 /** A job under the name of what its options mean, defaults included: `scale: 1` and `scale: "constant:1"` are equal. */
 function jobOf(
   train: Settings,
   expand: ExpandSettings,
-  command: () => Command,
+  parser: Command,
   where: string,
   place: (name: string) => string,
 ): Job {
-  const parsed = command().action(() => {})
+  const fail = (name: string, wrong: string): never => {
+    throw new UsageError(`${where}: ${place(name)}.${name}: ${wrong}`)
+  }
+  for (const option of parser.options) {
+    const value = train[nameOf(option)] ?? false
+    const expected = value === false ? undefined : expectedBy(option, value)
+    if (expected !== undefined) fail(nameOf(option), `${expected}; got ${shown(value)}`)
+  }
   const out = '.' // required by the command, and replaced by the pool that runs the job
   try {
-    parsed.exitOverride().parse([...argumentsOf(train), '--out', out], { from: 'user' })
+    parser.parse([...argumentsOf(train), '--out', out], { from: 'user' })
   } catch (error) {
+    const { message } = error as Error
+    const [text, name = ''] = /--([a-z-]+)/.exec(message) ?? []
+    if (error instanceof UsageError) fail(name, message.replace(`${text}: `, ''))
     if (!(error instanceof CommanderError)) throw error
-    const named = (_: string, name: string) => `'${place(name)}.${name}'`
-    throw new UsageError(`${where}: ${error.message.replace(/^error: /, '').replace(/'--([a-z-]+)[^']*'/, named)}`)
+    const option = parser.options.find(option => nameOf(option) === name)!
+    if (error.code === 'commander.missingMandatoryOptionValue') {
+      fail(name, `it is missing; expected ${option.description}`)
+    }
+    const named = (_: string, name: string) => `${place(name)}.${name}`
+    throw new UsageError(`${where}: ${message.replace(/^error: /, '').replace(/option '--([a-z-]+)[^']*'/g, named)}`)
   }
-  const meaning = parsed.opts() as Record<string, unknown>
+  const meaning: Record<string, unknown> = { ...parser.opts() }
   for (const name of RESERVED) delete meaning[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())]
   const id = createHash('sha256')
     .update(canonical({ train: meaning, expand }))
     .digest('hex')
   return { id, train, expand }
+}
+
+/** The kind of value that an option takes, in words, where it does not take this one. */
+function expectedBy(option: Option, value: Setting): string | undefined {
+  if (option.isBoolean()) return value === true ? undefined : 'expected true or false'
+  try {
+    option.parseArg?.(String(value), undefined)
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    const sentence = error.message.replace(/^It must be/, 'expected').replace(/^Allowed choices are/, 'expected one of')
+    return sentence.replace(/\.$/, '')
+  }
+  return value === true ? 'expected a text or a number' : undefined
 }
 
 /** JSON with sorted keys. */

@@ -1,3 +1,4 @@
+import { shown } from '@unravel/tensor/internals'
 import type { Redis } from 'ioredis'
 import { oneLine, UsageError } from '../errors.js'
 import type { Io } from '../io.js'
@@ -19,6 +20,8 @@ const LOOK = 100
 const CHECK = 5000
 /** Milliseconds after which a job is taken over from a worker that does not report. */
 const LOCK = 15_000
+/** Milliseconds in which a server must answer at first. */
+const ANSWER = 10_000
 
 /**
  * Hands jobs to the workers of a Redis server. Outcomes are kept there under the jobs' names until they are fetched, so that
@@ -27,8 +30,9 @@ const LOCK = 15_000
 export async function redisRunner(url: string, io: Io): Promise<Runner> {
   const { Queue } = await library('bullmq')
   const connection = await connect(url, io)
+  const tell = refusals(url, io)
   const queue = new Queue(QUEUE, { connection })
-  queue.on('error', () => {}) // the connection tells
+  queue.on('error', tell)
   const open = new Map<string, { job: Job; settle: (outcome: Outcome) => void }>()
 
   // `jobId`: the queue holds a job once, however often it is added.
@@ -72,7 +76,7 @@ export async function redisRunner(url: string, io: Io): Promise<Runner> {
       looking = false
     }
   }
-  const timer = setInterval(() => void look().catch(() => {}), LOOK)
+  const timer = setInterval(() => void look().catch(tell), LOOK)
   return {
     together: TOGETHER,
     run: job =>
@@ -94,6 +98,7 @@ export async function redisRunner(url: string, io: Io): Promise<Runner> {
 export async function work(url: string, pool: Runner, concurrency: number, signal: AbortSignal, io: Io): Promise<void> {
   const { Worker } = await library('bullmq')
   const connection = await connect(url, io)
+  const tell = refusals(url, io)
   const worker = new Worker<Job>(
     QUEUE,
     async ({ data }) => {
@@ -106,7 +111,8 @@ export async function work(url: string, pool: Runner, concurrency: number, signa
     },
     { connection, concurrency, lockDuration: LOCK, stalledInterval: LOCK / 3, maxStalledCount: 1000 },
   )
-  worker.on('error', () => {}) // the connection tells
+  worker.on('error', tell)
+  worker.on('failed', (_, error) => tell(error))
   io.err(`waiting for jobs at ${placeOf(url)}\n`)
   await new Promise<void>(resolve => {
     if (signal.aborted) resolve()
@@ -130,6 +136,12 @@ async function connect(url: string, io: Io): Promise<Redis> {
       `--redis ${placeOf(url)}: it is no URL; characters such as / : @ of a password are written as %2F %3A %40`,
     )
   }
+  const [, database = ''] = new URL(url).pathname.split('/')
+  if (!/^\d*$/.test(database)) {
+    throw new UsageError(
+      `--redis ${placeOf(url)}: database ${shown(database)}: expected its number, as in redis://host/0`,
+    )
+  }
   let away = false
   let reached = false
   const connection = new Redis(url, {
@@ -149,22 +161,40 @@ async function connect(url: string, io: Io): Promise<Redis> {
   })
   let why = ''
   connection.once('error', (error: Error) => (why = error.message))
+  let patience: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_, fail) => {
+    patience = setTimeout(() => fail(new Error(`no answer in ${ANSWER / 1000} seconds`)), ANSWER)
+  })
   try {
-    await connection.connect()
-    await connection.ping()
+    await Promise.race([connection.connect().then(() => connection.select(connection.options.db ?? 0)), silence])
   } catch (error) {
     connection.disconnect()
     const reason = why || (error as Error).message
     throw new UsageError(`--redis ${placeOf(url)}: no connection: ${oneLine(reason)}${adviceOn(reason)}`)
+  } finally {
+    clearTimeout(patience)
   }
   return connection
+}
+
+/** Tells once each command that the server refuses, as one without memory or rights does: the command is tried again. Where the connection
+ *  breaks, it tells itself. */
+function refusals(url: string, io: Io): (error: Error) => void {
+  const told = new Set<string>()
+  return ({ name, message }) => {
+    if (name !== 'ReplyError' || told.has(message)) return
+    told.add(message)
+    io.err(`the Redis server at ${placeOf(url)} refuses a command, which is tried again: ${oneLine(message)}\n`)
+  }
 }
 
 /** What to do about a refused connection, where its message does not say it. */
 function adviceOn(reason: string): string {
   if (/^NOAUTH/.test(reason)) return '; give its password, as in redis://:password@host'
   if (/certificate/i.test(reason)) return '; for a certificate of your own set NODE_EXTRA_CA_CERTS to its file'
-  return /ECONNRESET|EPIPE/.test(reason) ? '; a server that speaks TLS has a rediss:// URL' : ''
+  if (/ECONNREFUSED/.test(reason)) return '; start redis-server there, or give another host or port'
+  if (/ECONNRESET|EPIPE/.test(reason)) return '; a server that speaks TLS has a rediss:// URL'
+  return /RESP|no answer|closed/.test(reason) ? '; is it a Redis server? Give its host and port' : ''
 }
 
 /** The address without its password, which may hold an unescaped @, and without options. */

@@ -1,13 +1,16 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { OrderRecord } from '@unravel/report/data'
 import { prepareFile, replaceFile, writeFileAtomically } from '@unravel/resnet/node'
 import { UsageError } from '../errors.js'
 import type { JobResult, Row } from './job.js'
 import type { Job, Setting, Study } from './plan.js'
-import { eventFile, eventFileName } from './tensorboard.js'
+import { eventFile, eventFileName, type Scalar } from './tensorboard.js'
 
 /** The results of finished jobs in a folder: one file each, written whole, named by the job. */
 export interface Store {
+  /** Makes the folder. */
+  prepare(): void
   /** The result of a job that finished, in this study or in one before. */
   find(job: Job): JobResult | undefined
   keep(job: Job, result: JobResult): void
@@ -16,13 +19,13 @@ export interface Store {
 /** The store in `DIR/jobs`. */
 export function storeIn(folder: string): Store {
   const jobs = join(folder, 'jobs')
-  mkdirSync(jobs, { recursive: true })
-  const there = new Set(readdirSync(jobs))
+  const there = new Set(existsSync(jobs) ? readdirSync(jobs) : [])
   for (const name of there) {
     const leftover = /^(.+\.json)\.\d+\.tmp$/.exec(name)
     if (leftover !== null) prepareFile(join(jobs, leftover[1]!)) // removes it
   }
   return {
+    prepare: () => void mkdirSync(jobs, { recursive: true }),
     find({ id }) {
       const name = `${id}.json`
       if (!there.has(name)) return undefined
@@ -114,18 +117,33 @@ export async function writeResults(folder: string, study: Study, rows: readonly 
 export const holdsStudy = (folder: string): boolean =>
   !existsSync(folder) || readdirSync(folder).length === 0 || existsSync(join(folder, 'jobs'))
 
-/** Events of every job in `DIR/tensorboard/JOB`: the loss by step, the numbers of the trained network at its last step. */
+/** Events of every job in `DIR/tensorboard/JOB`: the loss and, of `expand.every`, the spectra by step; other numbers of the trained
+ *  network at its last step. */
 export function writeEvents(folder: string, rows: readonly Row[]): void {
   for (const row of rows) {
     if (!('result' in row)) continue
     const { result, id } = row
     const run = join(folder, 'tensorboard', id.slice(0, 12))
     mkdirSync(run, { recursive: true })
-    const losses = result.losses.map(({ step, loss }) => ({ tag: 'loss', step, value: loss }))
-    const last = Object.entries(measured).flatMap(([tag, of]) => {
-      const value = of(result)
-      return typeof value === 'number' && tag !== 'steps' ? [{ tag, step: result.steps, value }] : []
-    })
-    writeFileAtomically(join(run, eventFileName), eventFile([...losses, ...last]))
+    const curves = [...result.losses.flatMap(lossAt), ...result.orders.flatMap(record => spectrumAt(record, row))]
+    const tags = new Set(['steps', ...curves.map(({ tag }) => tag)])
+    const last = Object.entries(measured).filter(([tag]) => !tags.has(tag))
+    const ends = last.flatMap(([tag, of]) => scalar(tag, result.steps, of(result)))
+    writeFileAtomically(join(run, eventFileName), eventFile([...curves, ...ends]))
   }
 }
+
+/** A scalar event; none for text and missing numbers. */
+const scalar = (tag: string, step: number, value: Setting | null): Scalar[] =>
+  typeof value === 'number' ? [{ tag, step, value }] : []
+
+const lossAt = ({ step, loss }: JobResult['losses'][number]): Scalar[] => scalar('loss', step, loss)
+
+/** The shares of the orders that a study expands to, and what sums them up. */
+const spectrumAt = ({ step, gated, taylor, complexity }: OrderRecord, { expand }: Job): Scalar[] => [
+  ...gated.share.slice(0, expand.orders + 1).flatMap((share, k) => scalar(`gated_share/order ${k}`, step, share)),
+  ...scalar('gated_mean_order', step, gated.mean_order),
+  ...scalar('radius', step, taylor.radius?.estimate ?? null),
+  ...scalar('best_remainder', step, taylor.best_remainder),
+  ...scalar('complexity', step, complexity),
+]

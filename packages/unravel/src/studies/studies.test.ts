@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Queue } from 'bullmq'
@@ -10,6 +11,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startUnravel } from '../../../../test/support/cli.js'
 import { writeImages } from '../../../../test/support/images.js'
+import { trainCommand } from '../commands/train.js'
 import { parseStudy } from './plan.js'
 import { csvOf } from './results.js'
 import { crc32c, eventFile } from './tensorboard.js'
@@ -20,6 +22,8 @@ beforeAll(() => {
   writeImages(join(folder, 'data'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const silent = { cwd: '.', out: () => {}, err: () => {}, interruption: () => new AbortController().signal }
 
 /** A command with a few options of `train`. */
 const train = () =>
@@ -44,7 +48,7 @@ describe('a study file', () => {
       } catch (error) {
         message = (error as Error).message
       }
-      expect(message).toMatch(/^study\.json: expand: Unrecognized key/)
+      expect(message).toMatch(/^study\.json: expand\.(x+…|key0: ).*; expected orders, every$/)
       expect(message.length).toBeLessThanOrEqual(2000)
     }
   })
@@ -107,9 +111,47 @@ describe('a study file', () => {
       JSON.stringify({ name: 'a', grid: { depth: Array(400).fill(1), momentum: Array(400).fill(1) } }),
       /^study.json: grid: it has 160000 points; expected at most 100000$/,
     ],
-    ['{"name":"a","expand":{"orders":-1}}', /^study.json: expand.orders: /],
+    ['{"name":"a","expand":{"orders":-1}}', /^study.json: expand.orders: expected an integer from 0 to 1000; got -1$/],
+    [
+      '{"name":"a","expand":{"order":1}}',
+      /^study.json: expand.order: a study has no such field; expected orders, every; did you mean orders\?$/,
+    ],
+    ['{"name":"a","grids":{}}', /^study.json: grids: a study has no such field; .*; did you mean grid\?$/],
+    ['[]', /^study.json: expected an object with the fields of a study; got \[\]$/],
+    ['{"name":"a","train":3}', /^study.json: train: expected an object of options of unravel train; got 3$/],
+    ['{"name":"a","train":{"depth":true}}', /^study.json: train.depth: expected .*; got true$/],
+    ['{"name":"a","train":{"data":true}}', /^study.json: train.data: expected a text or a number; got true$/],
+    ['{"name":"a","grid":{"depth":[1,1e999]}}', /^study.json: grid.depth.1: expected .*; got Infinity$/],
+    [
+      '{"name":"a","train":{"trainable-scale":1}}',
+      /^study.json: train.trainable-scale: expected true or false; got 1$/,
+    ],
+    ['{"name":"a","train":{"__proto__":1}}', /^study.json: train.__proto__: it is no option/],
+    ['{"name":"a","grid":{"__proto__":[1]}}', /^study.json: grid.__proto__: it is no option/],
+    ['{"name":"a","list":[{"__proto__":1}]}', /^study.json: list.0.__proto__: it is no option/],
+    ['{"name":"a","__proto__":1}', /^study.json: __proto__: a study has no such field/],
+    ['{"name":"a","train":{"momentumm":1}}', /; did you mean momentum\?$/],
   ])('%s is refused by the name of the field', (text, message) => {
     expect(() => parseStudy(text, 'study.json', train)).toThrow(message)
+  })
+
+  test('may begin with a byte order mark', () => {
+    expect(parseStudy('\ufeff{"name":"a"}', 'study.json', train).jobs).toHaveLength(1)
+  })
+
+  test.each([
+    [{ train: { model: 'resnet' } }, 'train.data: it is missing; expected data set: '],
+    [
+      { train: { data: 'x', model: 'resnet', depth: 3 } },
+      'train.depth: it is of residual-mlp; a resnet takes --layers',
+    ],
+    [{ train: { data: 'x' }, grid: { model: ['residual-mlp', 'vit'], norm: ['layer'] } }, 'grid.norm: it is of '],
+    [{ train: { data: 'x', steps: 3 }, grid: { epochs: [1, 2] } }, 'train.steps cannot be used with grid.epochs'],
+    [{ train: { data: 'x', depth: -1 } }, 'train.depth: expected an integer from 0 to 65536; got -1'],
+    [{ train: { data: 'x' }, grid: { optimizer: ['adam'] } }, 'grid.optimizer: expected one of sgd, adamw; got "adam"'],
+  ])('%j is refused by the options of unravel train', (study, message) => {
+    const refused = () => parseStudy(JSON.stringify({ name: 'a', ...study }), 'study.json', () => trainCommand(silent))
+    expect(refused).toThrow(`study.json: ${message}`)
   })
 
   test.each([
@@ -154,18 +196,22 @@ describe('event files', () => {
       { tag: 'loss', step: 3, value: 0.25 },
       { tag: 'radius', step: 300, value: -2 },
     ])
-    const events = recordsOf(file).map(record => fieldsOf(record))
-    expect(events[0]!.get(3)!.toString()).toBe('brain.Event:2')
-    const scalars = events.slice(1).map(event => {
-      const value = fieldsOf(fieldsOf(event.get(5) as Buffer).get(1) as Buffer)
-      return [value.get(1)!.toString(), event.get(2), (value.get(2) as Buffer).readFloatLE()]
-    })
-    expect(scalars).toEqual([
+    expect(scalarsOf(file)).toEqual([
       ['loss', 3, 0.25],
       ['radius', 300, -2],
     ])
   })
 })
+
+/** Tag, step and value of every event but the first, which tells the version. */
+function scalarsOf(file: Buffer): [tag: string, step: number, value: number][] {
+  const [version, ...events] = recordsOf(file).map(record => fieldsOf(record))
+  expect(version!.get(3)!.toString()).toBe('brain.Event:2')
+  return events.map(event => {
+    const value = fieldsOf(fieldsOf(event.get(5) as Buffer).get(1) as Buffer)
+    return [value.get(1)!.toString(), event.get(2) as number, (value.get(2) as Buffer).readFloatLE()]
+  })
+}
 
 /** The records of a TFRecord file. */
 function recordsOf(file: Buffer): Buffer[] {
@@ -251,6 +297,8 @@ describe('unravel study', () => {
       expect(result.losses.map((point: { step: number }) => point.step)).toEqual([1, 2, 3, 4])
       expect(result.gated.share).toHaveLength(train.depth + 1)
       expect(result.taylor.share).toHaveLength(6)
+      expect(result.taylor.remainder).toHaveLength(6)
+      expect(Math.min(...result.taylor.remainder)).toBe(result.taylor.best_remainder)
     }
     const parquet = readFileSync(join(folder, 'grid', 'results.parquet'))
     const table = await parquetReadObjects({
@@ -285,11 +333,16 @@ describe('unravel study', () => {
 
   test('expand.every records the spectra of every network through its training, and the page draws them', async () => {
     write('every.json', { train: settings, grid: { depth: [2, 3] }, expand: { orders: 3, every: 2 } })
-    expect(await run('study', 'every.json', '--out', 'every')).toMatchObject({ status: 0 })
-    for (const { result, train } of lines(read('every', 'results.jsonl')).map(line => JSON.parse(line))) {
+    expect(await run('study', 'every.json', '--out', 'every', '--tensorboard')).toMatchObject({ status: 0 })
+    for (const { id, result, train } of lines(read('every', 'results.jsonl')).map(line => JSON.parse(line))) {
       expect(result.orders.map((record: { step: number }) => record.step)).toEqual([2, 4])
       expect(result.orders[1].gated.share).toEqual(result.gated.share)
       expect(result.orders[1].coherence).toHaveLength(train.depth + 1)
+      const run = join(folder, 'every', 'tensorboard', id.slice(0, 12))
+      const scalars = scalarsOf(readFileSync(join(run, readdirSync(run)[0]!)))
+      const steps = (wanted: string) => scalars.flatMap(([tag, step]) => (tag === wanted ? [step] : []))
+      expect([steps('loss'), steps('gated_mean_order'), steps('test_accuracy')]).toEqual([[1, 2, 3, 4], [2, 4], [4]])
+      expect(scalars).toContainEqual(['gated_share/order 1', 2, Math.fround(result.orders[0].gated.share[1])])
     }
     expect(read('every', 'report.html')).toContain('Orders through training')
   })
@@ -308,6 +361,28 @@ describe('unravel study', () => {
     expect([other.status, other.stderr]).toEqual([2, 'unravel: --out data: it holds other files; name a new folder\n'])
     const absent = await run('study', 'one.json', '--out', 'one', '--redis', 'http://localhost')
     expect([absent.status, absent.stderr]).toEqual([2, expect.stringMatching(/^unravel: --redis .*expected redis:/)])
+  })
+
+  test.each<[string, (socket: Socket) => void, RegExp]>([
+    ['says nothing', () => {}, /no answer in 10 seconds; is it a Redis server\?/],
+    ['closes', socket => socket.end(), /closed.*; is it a Redis server\?/],
+    ['speaks HTTP', socket => socket.once('data', () => socket.end('HTTP/1.1 400 Bad\r\n\r\n')), /; is it a Redis/],
+  ])('a server that %s is refused before the folder is made', async (_, answer, message) => {
+    write('one.json', { train: settings })
+    const server = createServer(socket => answer(socket.on('error', () => {}))).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    const { status, stderr } = await run('study', 'one.json', '--out', 'never', '--redis', `redis://127.0.0.1:${port}`)
+    server.close()
+    expect([status, stderr]).toEqual([2, expect.stringMatching(message)])
+    expect([lines(stderr).length, existsSync(join(folder, 'never'))]).toEqual([1, false])
+  })
+
+  test('a study whose jobs are all done needs no server', async () => {
+    write('done.json', { train: settings })
+    expect((await run('study', 'done.json', '--out', 'done')).status).toBe(0)
+    const again = await run('study', 'done.json', '--out', 'done', '--redis', 'redis://127.0.0.1:1')
+    expect(again).toMatchObject({ status: 0, stderr: '1 of 1 jobs were finished before\n' })
   })
 })
 
@@ -403,6 +478,35 @@ describe.runIf(redis !== undefined)('unravel study through Redis', () => {
       connection.disconnect()
     }
     expect(told.match(/: done/g)).toHaveLength(2)
+  }, 240_000)
+
+  test('a database that is none is refused, and one that there is keeps its jobs to itself', async () => {
+    write('database.json', { train: { ...settings, seed: 20 } })
+    const at = (database: string) =>
+      run('study', 'database.json', '--out', 'database', '--redis', `${url()}/${database}`)
+    for (const [database, message] of [
+      ['abc', /database "abc": expected its number/],
+      ['99', /DB index is out of range/],
+    ] as const) {
+      expect(await at(database)).toMatchObject({ status: 2, stderr: expect.stringMatching(message) })
+    }
+    const { child } = startUnravel(['worker', '--redis', `${url()}/3`], folder)
+    started.push(child)
+    expect(await at('3')).toMatchObject({ status: 0, stderr: '' })
+  }, 240_000)
+
+  test('a server that refuses commands is told once, and the study goes on when it takes them', async () => {
+    for (const child of started.splice(0)) child.kill('SIGKILL')
+    write('full.json', { train: { ...settings, seed: 30 } })
+    const connection = new Redis(url())
+    await connection.config('SET', 'maxmemory', '1')
+    const study = startUnravel(['study', 'full.json', '--out', 'full', '--redis', url()], folder)
+    await new Promise<void>(resolve => study.child.stderr.on('data', text => /OOM command/.test(text) && resolve()))
+    await connection.config('SET', 'maxmemory', '0')
+    connection.disconnect()
+    await worker()
+    const { status, stderr } = await study.outcome
+    expect([status, lines(stderr).filter(line => /refuses a command.*OOM/.test(line)).length]).toEqual([0, 1])
   }, 240_000)
 
   test('TLS and a password by the URL; without either, one line says what to do', async () => {

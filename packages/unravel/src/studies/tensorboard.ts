@@ -1,9 +1,16 @@
+/** A number at a step, under the name of its plot. */
+export interface Scalar {
+  readonly tag: string
+  readonly step: number
+  readonly value: number
+}
+
 /**
  * A file of TensorBoard's events: records of `Event{wall_time, step, summary{value{tag, simple_value}}}` in TFRecord framing
  * (length, masked CRC-32C of it, data, masked CRC-32C of them). TensorBoard sorts by wall time: `step` stands for the seconds,
  * so that equal runs are equal files.
  */
-export function eventFile(scalars: readonly { readonly tag: string; readonly step: number; readonly value: number }[]) {
+export function eventFile(scalars: readonly Scalar[]) {
   const version = message(double(1, 0), bytes(3, utf8('brain.Event:2')))
   const events = scalars.map(({ tag, step, value }) =>
     message(

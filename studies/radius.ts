@@ -1,9 +1,9 @@
 // How often the printed range of the radius of convergence holds the true one, by the number of orders it was made of: on
-// random towers, whose radius is seen from 320 orders. `pnpm --filter @unravel/bench radius [towers] [seed]`
-import { estimateRadius, taylor } from '@unravel/expansion'
-import { initialise, type Model, residualMlp, towerOf, withScales } from '@unravel/resnet'
-import { Random, scope, wasm } from '@unravel/tensor'
-import { columns } from './table.js'
+// random towers, whose radius is seen from 320 orders: a line of JSON for each number of orders.
+//   node --conditions=@unravel/source --import tsx studies/radius.ts [towers] [seed]
+import { estimateRadius, taylor } from '../packages/expansion/src/index.js'
+import { initialise, type Model, residualMlp, towerOf, withScales } from '../packages/resnet/src/index.js'
+import { Random, scope, wasm } from '../packages/tensor/src/index.js'
 
 const ORDERS = [6, 8, 12, 16, 24, 32, 48, 64] as const
 const MANY = 320
@@ -74,17 +74,9 @@ for (let i = 0; i < towers; i++) {
   if (process.stderr.isTTY) process.stderr.write(`\r${i + 1} of ${towers}`)
 }
 
-const percent = (n: number) => `${((100 * n) / measured).toFixed(1)} %`
-const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
-process.stdout.write(
-  `${measured} of ${towers} random towers with a finite radius, seed ${seed}; the true radius is that of ${MANY} orders\n\n${columns(
-    [
-      ['orders', 'inside the range', 'below it', 'above it', 'high / low (median)', 'no upper end'],
-      ...ORDERS.map((orders, at) => {
-        const { held, below, above, open, widths } = counts[at]!
-        return [String(orders), percent(held), percent(below), percent(above), median(widths).toFixed(2), percent(open)]
-      }),
-    ],
-    1,
-  )}`,
-)
+const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? null
+ORDERS.forEach((orders, at) => {
+  const { held, below, above, open, widths } = counts[at]!
+  const row = { towers, seed, measured, orders, held, below, above, open, width: median(widths) }
+  process.stdout.write(`${JSON.stringify(row)}\n`)
+})
