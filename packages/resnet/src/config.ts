@@ -40,6 +40,7 @@ export const records = harmless(
   ...['architectures', '_name_or_path', 'name_or_path', '_commit_hash', 'transformers_version', 'torch_dtype', 'dtype'],
   ...['id2label', 'label2id', 'finetuning_task', 'task_specific_params', 'problem_type', 'tokenizer_class', 'prefix'],
   ...['pretrained_cfg', 'license', 'tags', 'language', 'library_name', 'label_names', 'label_descriptions'],
+  ...['_num_labels', 'transformers.js_config'],
   ...['return_dict', 'output_hidden_states', 'output_attentions', 'use_cache', 'use_return_dict', 'torchscript'],
   ...['attn_implementation', '_attn_implementation', '_attn_implementation_autoset', 'chunk_size_feed_forward'],
   ...['use_bfloat16', 'tf_legacy_loss', 'gradient_checkpointing', 'is_decoder', 'tie_encoder_decoder', 'auto_map'],

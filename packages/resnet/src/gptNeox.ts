@@ -49,6 +49,7 @@ const schema = z
     ...unchanged,
     ...only({ model_type: ['gpt_neox'] }),
     ...harmless('attention_dropout', 'hidden_dropout', 'classifier_dropout', 'max_position_embeddings'),
+    ...harmless('attention_probs_dropout_prob', 'hidden_dropout_prob'),
     partial_rotary_factor: z.number().min(0).max(1).optional(),
   })
   .refine(({ hidden_size, num_attention_heads }) => hidden_size % num_attention_heads === 0, {

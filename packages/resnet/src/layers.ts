@@ -31,6 +31,7 @@ import { InputError, type TensorSpec, type Tensors, type TrainingPass } from './
 /** Activations by the names of Hugging Face and timm. */
 export const namedActivations = {
   gelu_new: geluTanh,
+  gelu_fast: geluTanh,
   gelu_pytorch_tanh: geluTanh,
   gelu_tanh: geluTanh,
   gelu,

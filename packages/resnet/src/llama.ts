@@ -29,6 +29,7 @@ const gates = {
   swish: 'silu',
   gelu: 'gelu',
   gelu_new: 'geluTanh',
+  gelu_fast: 'geluTanh',
   gelu_pytorch_tanh: 'geluTanh',
   relu: 'relu',
   sigmoid: 'sigmoid',
@@ -76,7 +77,9 @@ const schema = z
     ...records,
     ...unchanged,
     ...only({ pretraining_tp: [1], partial_rotary_factor: [1], num_experts: [0, null], num_local_experts: [0, null] }),
+    ...only({ use_mrope: [false] }),
     ...harmless('attention_dropout', 'attn_pdrop', 'hidden_dropout', 'max_position_embeddings', 'rope_interleaved'),
+    ...harmless('max_sequence_length', 'is_llama_config'),
   })
   .refine(({ hidden_size, num_attention_heads, head_dim }) => head_dim || hidden_size % num_attention_heads === 0, {
     path: ['num_attention_heads'],

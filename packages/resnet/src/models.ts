@@ -77,21 +77,24 @@ export function parseConfig(
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** The family that a configuration names by our `architecture`, by Hugging Face's `model_type` or by timm's `architecture`, and
- *  its fields as that family has them. */
+/** The family that a configuration names by our `architecture`, by Hugging Face's `model_type` (or, where there is none, by its class)
+ *  or by timm's `architecture`, and its fields as that family has them. */
 function familyOf(config: unknown): { readonly architecture: AnyArchitecture; readonly fields: () => Fields } {
   const given = (config ?? {}) as Fields
-  const { architecture: name, model_type: type } = given
+  const { architecture: name, architectures: classes } = given
   if (typeof name === 'string' && Object.hasOwn(families, name)) {
     return { architecture: families[name]!, fields: () => given }
   }
   const known = Object.values(families)
-  if (name === undefined && typeof type === 'string') {
+  const unnamed = name === undefined || name === null
+  const types = known.flatMap(({ modelTypes }) => modelTypes ?? [])
+  const type = given.model_type ?? typeOfClass(classes, types)
+  if (unnamed && typeof type === 'string') {
     const architecture = known.find(({ modelTypes }) => modelTypes?.includes(type))
     if (architecture !== undefined) {
-      return { architecture, fields: () => architecture.huggingFace?.(given) ?? given }
+      const typed = { ...given, model_type: type }
+      return { architecture, fields: () => architecture.huggingFace?.(typed) ?? typed }
     }
-    const types = known.flatMap(({ modelTypes }) => modelTypes ?? [])
     throw new FormatError(`config.json: model_type is ${shown(type)}; expected one of ${types.join(', ')}`)
   }
   // Names of timm may end in a tag of the weights.
@@ -100,9 +103,18 @@ function familyOf(config: unknown): { readonly architecture: AnyArchitecture; re
     const named = architecture.timm?.(bare, object(given.model_args))
     if (named) return { architecture, fields: () => timmFields(architecture, named, given) }
   }
+  const found =
+    unnamed && classes !== undefined ? `architectures is ${shown(classes)}` : `architecture is ${shown(name)}`
   throw new FormatError(
-    `config.json: architecture is ${shown(name)}; expected one of ${Object.keys(families).join(', ')}, or timm's name of a ResNet or ViT`,
+    `config.json: ${found}; expected one of ${Object.keys(families).join(', ')}, or timm's name of a ResNet or ViT, or in place of it a model_type of Hugging Face: ${types.join(', ')}`,
   )
+}
+
+/** The model type of a class of Hugging Face, such as gpt_neox of GPTNeoXForCausalLM. */
+function typeOfClass(classes: unknown, types: readonly string[]): string | undefined {
+  const [name]: unknown[] = Array.isArray(classes) ? classes : []
+  const stem = typeof name === 'string' && name.replace(/(For[A-Z].*|(LMHead)?Model)$/, '').toLowerCase()
+  return types.find(type => type.replaceAll('_', '') === stem)
 }
 
 const object = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {})

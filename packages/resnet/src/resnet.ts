@@ -86,6 +86,7 @@ const schema = z
       aa_layer: [null],
       block_args: [{}, null],
       model_args: [{}, null],
+      do_pooling: [true],
     }),
     ...harmless('zero_init_residual', 'zero_init_last', 'drop_rate', 'drop_path_rate', 'drop_block_rate'),
     ...harmless('out_features', 'out_indices', 'num_features', 'stage_names'),

@@ -98,6 +98,7 @@ const schema = z
       representation_size: [null, false],
       distilled: [false],
       model_args: [{}, null],
+      do_pooling: [true],
     }),
     // Dropout is the identity outside of training; images of another size are refused, dynamic sizes or not.
     ...harmless('drop_rate', 'pos_drop_rate', 'patch_drop_rate', 'proj_drop_rate', 'attn_drop_rate', 'drop_path_rate'),

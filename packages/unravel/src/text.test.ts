@@ -7,6 +7,7 @@ import { writeModel } from '@unravel/resnet/node'
 import { add, formatNpy, parseNpz, Random } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runUnravel } from '../../../test/support/cli.js'
+import { UsageError } from './errors.js'
 import { byteTokenizer } from './oracles/tokenizer.js'
 import { targetTerms } from './target.js'
 import { readText } from './text.js'
@@ -265,6 +266,45 @@ test('a broken tokenizer stops prompts, and is a warning beside ids', async () =
     expect(beside.stderr).toMatch(/^warning: bare: tokens have no names: /)
   }
   rmSync(join(folder, 'bare', 'tokenizer.json'))
+})
+
+const { model: vocabulary } = tokenizer.json as { model: object }
+test.each<[string, unknown, RegExp]>([
+  ['null', null, /"model" is undefined; expected an object with "type" and "vocab"/],
+  ['no model', { ...tokenizer.json, model: null }, /"model" is null; expected an object/],
+  [
+    'no vocabulary',
+    { ...tokenizer.json, model: { ...vocabulary, vocab: undefined } },
+    /"model.vocab" is undefined; expected/,
+  ],
+  [
+    'a number for a vocabulary',
+    { ...tokenizer.json, model: { ...vocabulary, vocab: 7 } },
+    /"model.vocab" is 7; expected/,
+  ],
+  [
+    'no merges',
+    { ...tokenizer.json, model: { ...vocabulary, merges: undefined } },
+    /"model.merges" is undefined; expected a list/,
+  ],
+  [
+    'merges of numbers',
+    { ...tokenizer.json, model: { ...vocabulary, merges: [1, 2] } },
+    /not as Hugging Face writes it/,
+  ],
+  [
+    'a vocabulary of null',
+    { ...tokenizer.json, model: { type: 'Unigram', vocab: [null], unk_id: 0 } },
+    /not as Hugging Face writes it/,
+  ],
+  ['a text for added tokens', { ...tokenizer.json, added_tokens: [null] }, /not as Hugging Face writes it/],
+])('tokenizer.json with %s is one error that says what it lacks', async (_, content, saying) => {
+  const place = mkdtempSync(join(folder, 'hostile-'))
+  writeFileSync(join(place, 'tokenizer.json'), JSON.stringify(content))
+  const used = async () => (await readText('m', place))!.ids('The capital')
+  await expect(used()).rejects.toThrow(UsageError)
+  await expect(used()).rejects.toThrow(saying)
+  await expect(used()).rejects.toThrow(/^m\/tokenizer\.json: .*give ids by --input in place of prompts$/)
 })
 
 test('tables name tokens, positions and blocks', async () => {

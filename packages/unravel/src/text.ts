@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Tokens } from '@unravel/report/data'
 import { readBytes } from '@unravel/resnet/node'
 import { type Backend, type Tensor, tensor } from '@unravel/tensor'
-import { brief, fromJson } from '@unravel/tensor/internals'
+import { brief, fromJson, shown } from '@unravel/tensor/internals'
 import { UsageError } from './errors.js'
 
 /** The tokenizer of a model's folder. */
@@ -31,26 +31,52 @@ export async function readText(folder: string, path: string): Promise<Text | und
   const settings = existsSync(join(path, 'tokenizer_config.json')) ? parsed('tokenizer_config.json') : {}
   const { Tokenizer } = await import('@huggingface/tokenizers')
   const made = parsed(file)
-  try {
-    return textOf(new Tokenizer(made, settings))
-  } catch (error) {
-    throw new UsageError(
-      `${join(folder, file)}: ${brief((error as Error).message, 500)}; give ids by --input in place of prompts`,
-    )
+  /** What the library throws in the middle of its work says where it stopped, and not what the file lacks. */
+  const reading = <T>(action: () => T): T => {
+    try {
+      return action()
+    } catch (error) {
+      const why =
+        error instanceof TypeError || error instanceof RangeError
+          ? 'it is not as Hugging Face writes it'
+          : (error as Error).message
+      throw new UsageError(`${join(folder, file)}: ${brief(why, 500)}; give ids by --input in place of prompts`)
+    }
   }
+  return textOf(
+    reading(() => {
+      const lacking = lack(made)
+      if (lacking !== undefined) throw new Error(lacking)
+      return new Tokenizer(made, settings)
+    }),
+    reading,
+  )
+}
+
+/** What the parsed tokenizer.json lacks of what each of them has, in words. */
+function lack(made: unknown): string | undefined {
+  const object = (value: unknown) => (typeof value === 'object' ? value : null) as Record<string, unknown> | null
+  const { model } = object(made) ?? {}
+  if (!object(model)) return `"model" is ${shown(model)}; expected an object with "type" and "vocab"`
+  const { type, vocab, merges } = object(model)!
+  if (!object(vocab)) return `"model.vocab" is ${shown(vocab)}; expected the tokens and their ids`
+  if (type === 'BPE' && !Array.isArray(merges)) return `"model.merges" is ${shown(merges)}; expected a list`
+  return undefined
 }
 
 type Tokenizer = InstanceType<typeof import('@huggingface/tokenizers').Tokenizer>
 
-function textOf(tokenizer: Tokenizer): Text {
+/** `reading` runs what the library does, and throws UsageError where the file is not what it takes. */
+function textOf(tokenizer: Tokenizer, reading: <T>(action: () => T) => T): Text {
+  const encoded = (text: string, options = {}) => reading(() => tokenizer.encode(text, options).ids)
   const checked = (ids: readonly (number | undefined)[], text: string): readonly number[] => {
     if (ids.every(id => id !== undefined)) return ids as number[]
     throw new UsageError(`${JSON.stringify(brief(text))}: the tokenizer has no tokens for a part of it`)
   }
   return {
-    ids: prompt => checked(tokenizer.encode(prompt).ids, prompt),
+    ids: prompt => checked(encoded(prompt), prompt),
     pieces(text) {
-      const ids = checked(tokenizer.encode(text, { add_special_tokens: false }).ids, text)
+      const ids = checked(encoded(text, { add_special_tokens: false }), text)
       const unknown = tokenizer.model?.unk_token_id
       if (unknown !== undefined && ids.includes(unknown) && text !== tokenizer.id_to_token(unknown)) {
         throw new UsageError(`${JSON.stringify(brief(text))}: the tokenizer has no tokens for a part of it`)
@@ -60,7 +86,7 @@ function textOf(tokenizer: Tokenizer): Text {
     name(id) {
       const token = tokenizer.id_to_token(id)
       if (token === undefined) return `#${id}`
-      const text = tokenizer.decode([id], { clean_up_tokenization_spaces: false })
+      const text = reading(() => tokenizer.decode([id], { clean_up_tokenization_spaces: false }))
       // Decoders of the ▁ kind drop the space before the first token of a text; bytes of a character have no text alone.
       if (text.includes('\ufffd')) return JSON.stringify(token)
       return JSON.stringify(token.startsWith('▁') && !text.startsWith(' ') ? ` ${text}` : text)

@@ -60,7 +60,7 @@ describe.each(['state.pth', 'checkpoint.pth', 'legacy.pth'])('torch.save: %s', n
           for (const [at, value] of changes) if (end > begin) damaged[begin + (at % (end - begin))] = value
           // Damage that no checksum betrays.
           if (how === 'pickle' && isArchive(bytes)) sumsRenewed(damaged)
-          const started = performance.now()
+          const started = cpuSeconds()
           try {
             for (const tensor of parseTorch(damaged).tensors.values()) tensor.read('f64')
           } catch (error) {
@@ -69,7 +69,7 @@ describe.each(['state.pth', 'checkpoint.pth', 'legacy.pth'])('torch.save: %s', n
             expect((error as Error).message.length).toBeLessThan(2000)
             expect((error as Error).message).not.toContain('\n')
           }
-          expect(performance.now() - started).toBeLessThan(5000)
+          expect(cpuSeconds() - started).toBeLessThan(5)
         },
       ),
       { numRuns: MUTATIONS },
@@ -77,6 +77,12 @@ describe.each(['state.pth', 'checkpoint.pth', 'legacy.pth'])('torch.save: %s', n
     expect(refused).toBeGreaterThan(MUTATIONS / 10)
   })
 })
+
+/** Seconds of computing, which other programs on the machine do not add to. */
+const cpuSeconds = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
 
 const isArchive = (bytes: Uint8Array): boolean => bytes[0] === 0x50
 
