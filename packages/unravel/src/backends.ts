@@ -1,3 +1,4 @@
+import { ThreadError } from '@unravel/kernels'
 import { countingFallbacks } from '@unravel/report/data'
 import { type Backend, js, setThreads, wasm } from '@unravel/tensor'
 import { oneLine, UsageError } from './errors.js'
@@ -27,12 +28,22 @@ export async function backendNamed(name: BackendName, io: Io): Promise<Backend> 
   }
 }
 
+/** Threads change no bit of a result, so a machine too busy to start them has one. */
+async function startThreads(count: number, io: Io): Promise<void> {
+  try {
+    await setThreads(Math.min(count, MOST_THREADS))
+  } catch (error) {
+    if (!(error instanceof ThreadError)) throw error
+    io.err('warning: no other thread could be started in time: one thread runs, with the same results\n')
+  }
+}
+
 /**
  * Runs `body` with the threads of the process, and reports which kernels ran on another backend's code meanwhile, and how
  * often, so that no figure passes for a backend that did not run.
  */
 export async function reportingFallbacks<T>(io: Io, backend: Backend, body: () => T | Promise<T>): Promise<T> {
-  if (backend.name === 'wasm' && io.threads !== undefined) await setThreads(Math.min(io.threads, MOST_THREADS))
+  if (backend.name === 'wasm' && io.threads !== undefined) await startThreads(io.threads, io)
   const { result, left } = await countingFallbacks(backend, body)
   if (left.length > 0) io.err(`note: kernels that the ${backend.name} backend left to js: ${left.join(', ')}\n`)
   return result

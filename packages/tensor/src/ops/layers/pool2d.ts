@@ -157,12 +157,13 @@ const placesOf = ({ kernel, stride, dilation, sides, out }: Axis): number[] =>
 
 /** Places with those of the padding moved to an element of the same window, which leaves its maximum as it is. */
 function insidePlaces(axis: Axis, x: Tensor): number[] {
-  const places = placesOf(axis)
-  return places.map((place, p) => {
-    const first = p - (p % axis.kernel)
-    const inside = (i: number) => i >= 0 && i < axis.n
-    const near = inside(place) ? place : places.slice(first, first + axis.kernel).find(inside)
-    if (near === undefined) throw new ShapeError(maxPool2dOp, [x], 'a window lies in the padding')
+  const { n, kernel, stride, dilation, sides } = axis
+  return placesOf(axis).map((place, p) => {
+    if (place >= 0 && place < n) return place
+    const begin = Math.floor(p / kernel) * stride - sides[0]
+    const skipped = Math.max(0, Math.ceil(-begin / dilation))
+    const near = begin + skipped * dilation
+    if (skipped >= kernel || near >= n) throw new ShapeError(maxPool2dOp, [x], 'a window lies in the padding')
     return near
   })
 }
