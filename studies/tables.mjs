@@ -81,6 +81,7 @@ function accuracy(rows) {
   const found = finished(rows).map(r => r.test_accuracy)
   const lost = rows.length - found.length
   if (found.length === 0) return 'diverged'
+  if (rows.length === 1) return percent(found[0])
   const spread = `${percent(mean(found))} (${percent(Math.min(...found))} to ${percent(Math.max(...found))})`
   return lost === 0 ? spread : `${spread}; ${lost} of ${rows.length} diverged`
 }
@@ -104,14 +105,14 @@ const complexityAfter = rows => {
   return found.length === 0 ? '–' : short(mean(found))
 }
 
-/** A study of one depth: a row for each scale, means of the seeds. */
-function oneDepth(name) {
-  const rows = results(name)
+/** Studies of one depth: a row for each scale and norm, means of the seeds. */
+function oneDepth(...names) {
+  const rows = names.flatMap(results)
   return markdown([
     ['λ', 'test accuracy', 'mean order', 'best remainder'],
-    ...unique(rows.map(r => r.train.scale)).map(scale => {
-      const runs = rows.filter(r => r.train.scale === scale)
-      return [String(scale), ...[accuracy, meanOf('mean_order'), meanOf('best_remainder')].map(cell => cell(runs))]
+    ...unique(rows.map(labelOf)).map(label => {
+      const runs = rows.filter(r => labelOf(r) === label)
+      return [label, ...[accuracy, meanOf('mean_order'), meanOf('best_remainder')].map(cell => cell(runs))]
     }),
   ])
 }
@@ -161,7 +162,7 @@ const tables = {
   'mean order with norms': () => byDepth('norms', medianOf('mean_order')),
   'accuracy of MLPs on CIFAR-10': () => byDepth('mlps-cifar10', accuracy),
   'complexity over λ': () => byDepth('complexity', complexityAfter),
-  '1000 blocks': () => oneDepth('thousand-blocks'),
+  '1000 blocks': () => oneDepth('thousand-blocks', 'thousand-blocks-norms'),
   'accuracy of ResNets': () => byDepth('resnets', accuracy),
   'accuracy of ResNets with batch norm': () => byDepth('resnets-batch-norm', accuracy),
   radius: coverage,
