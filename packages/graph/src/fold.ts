@@ -65,6 +65,8 @@ function inlinedBranch(node: Node, branch: Graph, constants: Map<string, Constan
       name: `${node.name}/${n.name}`,
     }
   }
+  const [wanted, made] = [node.outputs.length, branch.outputs.length]
+  if (wanted > made) throw new GraphError(`node "${node.name}" has ${wanted} outputs, its branch ${made}`)
   for (const [name, value] of branch.constants) constants.set(renamed(name), value)
   const copies = node.outputs.map((output, i): Node => {
     const from = renamed(branch.outputs[i]!.name)

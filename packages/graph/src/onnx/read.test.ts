@@ -1,8 +1,9 @@
-import { FormatError } from '@unravel/tensor'
+import { FormatError, tensor } from '@unravel/tensor'
 import { sourceOf } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { GraphError } from '../errors.js'
 import { evaluate } from '../evaluate.js'
+import { folded } from '../fold.js'
 import type { ElementType } from '../graph.js'
 import { bytes, float, functionField, int, modelOf, type NodeSpec, type TensorSpec, varint } from '../oracles/onnx.js'
 import { readGraph } from '../read.js'
@@ -284,6 +285,16 @@ describe('graphs', () => {
     const file = modelOf({ ...graph, inputs: [{ name: 'c', type: 'bool', shape: [] }] })
     expect(() => readGraph(file)).toThrow(/nested more than 16 deep/)
   })
+})
+
+it('a branch with fewer outputs than its If is refused', () => {
+  const graph = { nodes: [node('Neg', ['x'], ['k'])], outputs: [{ name: 'k' }] }
+  const fork = { op: 'If', inputs: ['c'], outputs: ['y', 'z'], name: 'fork' }
+  const attributes = { then_branch: { graph }, else_branch: { graph } }
+  const constants = [{ name: 'c', type: 'bool' as const, dims: [], fields: bytes(9, [1]) }]
+  const read = readGraph(modelOf({ nodes: [{ ...fork, attributes }], constants, inputs: [x], outputs: [y] }))
+  const given = { x: tensor([1, 2]) }
+  expect(() => folded(read, given)).toThrow('node "fork" has 2 outputs, its branch 1')
 })
 
 it('an operator without a row is named with its node, beside all others', () => {

@@ -68,8 +68,8 @@ export class Builder {
 
   /** A list of integers, as operators take axes and shapes. */
   integers(values: readonly number[]): string {
-    const wrong = values.find(v => !Number.isSafeInteger(v))
-    if (wrong !== undefined) fail(`${wrong} is among the axes, lengths or pads of "${this.#scope}"; expected integers`)
+    const wrong = values.findIndex(v => !Number.isSafeInteger(v))
+    if (wrong >= 0) fail(`${values[wrong]} is among the axes, lengths or pads of "${this.#scope}"; expected integers`)
     return this.constant(integers(values))
   }
 

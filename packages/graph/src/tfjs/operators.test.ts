@@ -489,6 +489,13 @@ describe('shapes', () => {
       attr: at,
     })
   })
+  it('StridedSlice wants begin, end and strides of one length', () => {
+    const constants = { begin: ints([0, 1]), end: ints([2]), strides: ints([1, 1]) }
+    const cut = { name: 'y', op: 'StridedSlice', input: ['x', 'begin', 'end', 'strides'], attr: {} }
+    expect(() => readFiles(graphFiles([input('x', [2, 6]), cut], constants))).toThrow(
+      'begin, end and strides are of one length; they have 2, 1, 2',
+    )
+  })
   it('Transpose, Tile, Reverse, BroadcastTo', async () => {
     await operator('Transpose', { inputs: { x }, constants: { perm: ints([0, 3, 1, 2]) } })
     await operator('Tile', { inputs: { x }, constants: { times: ints([1, 2, 1, 3]) } })

@@ -299,6 +299,10 @@ const END = 2 ** 31 - 1
 /** Python's x[begin:end:step, …] with its masks: bit i of a mask is of entry i. */
 const stridedSlice: Row = n => {
   const [begin, end, steps] = [1, 2, 3].map(i => n.constant(i, 'bounds')) as [number[], number[], number[]]
+  if (begin.length !== end.length || begin.length !== steps.length) {
+    const lengths = [begin, end, steps].map(list => list.length).join(', ')
+    fail(`${n.op} ${shown(n.name)}: begin, end and strides are of one length; they have ${lengths}`)
+  }
   const mask = (name: string) => {
     const bits = n.number(name, 0)
     return (i: number) => (bits >> i) % 2 !== 0
