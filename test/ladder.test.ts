@@ -160,6 +160,7 @@ describe('the ladder fails where a rule is wrong', () => {
         run(inputs, attrs.offset === 1 ? { ...attrs, scale: WRONG * attrs.scale } : attrs, type),
     }),
   }
+  const swiglu = rotary('llama', { model_type: 'llama', head_dim: 4, num_key_value_heads: 1 })
   const cases: (readonly [op: string, mutant: string, architecture: unknown, config: Config])[] = [
     ...(['tanh', 'sigmoid', 'silu', 'softplus', 'gelu'] as const).flatMap(a =>
       ['series from order 1', 'series from order 2', 'vjp', 'gate'].map(
@@ -172,6 +173,30 @@ describe('the ladder fails where a rule is wrong', () => {
       m => ['conv2d', m, resnet, convolutional('basic', true, 'batch')] as const,
     ),
     ...['series from order 1', 'series from order 2', 'vjp'].map(m => ['softmax', m, vit, vision] as const),
+    ...(
+      [
+        ['layerNorm', 'vjp gate', residualMlp, mlp('tanh', 'layer', 3)],
+        ...['mean', 'mul', 'add', 'sub'].map(name => [name, 'series vjp gate', residualMlp, mlp('tanh', 'layer', 3)]),
+        ...['rsqrt', 'affine', 'addScaled'].map(name => [name, 'series vjp', residualMlp, mlp('tanh', 'layer', 3)]),
+        ['meanSquare', 'vjp', residualMlp, mlp('tanh', 'layer', 3)],
+        ['rmsNorm', 'vjp gate', residualMlp, mlp('gelu_tanh', 'rms', 3)],
+        ['geluTanh', 'series vjp gate', residualMlp, mlp('gelu_tanh', 'rms', 3)],
+        ['gather', 'series vjp', resnet, { ...convolutional('basic', false, 'batch'), stem: 'imagenet' }],
+        ['scaledDotProductAttention', 'gate', gpt2, transformer],
+        ...['matmul', 'reshape', 'transpose', 'slice'].map(name => [name, 'series vjp gate', gpt2, transformer]),
+        ['sum', 'series', gpt2, transformer],
+        ['concat', 'series vjp', vit, vision],
+        ['glu', 'gate', architectures.llama, swiglu],
+        ['silu', 'series vjp', architectures.llama, swiglu],
+        ['div', 'series vjp gate', architectures.llama, swiglu],
+        ...['avgPool2d', 'embed'].map(name => [name, 'series vjp gate', dlibResnet, face]),
+        ['gather', 'series vjp', dlibResnet, face],
+      ] as [op: string, rules: string, architecture: unknown, config: Config][]
+    ).flatMap(([name, rules, architecture, config]) =>
+      rules
+        .split(' ')
+        .map(rule => [name, rule === 'series' ? 'series from order 1' : rule, architecture, config] as const),
+    ),
     // Too deep for every path and set to be enumerated.
     ...[4, 40].map(depth => ['addAligned', 'shift by one order', residualMlp, mlp('tanh', 'none', depth)] as const),
   ]

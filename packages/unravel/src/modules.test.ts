@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { formatNpy, formatNpz, parseNpy } from '@unravel/tensor'
@@ -79,6 +79,28 @@ describe('a module for MODEL', () => {
     const weighted = await inspected(byHand, ...weights, '--input', input)
     expect(weighted.blocks[7].operators).toEqual({ linear: 2, tanh: 1 })
   })
+
+  test('a CommonJS module and a .ts or .js file without "type": "module" share the tensors of the program', async () => {
+    const body = `
+const tower = { encode: x => x, blocks: [{ scale: 0.5, branch: h => tanh(mul(h, tensor([2], { dtype: 'f64' }))) }], decode: h => h }`
+    const imports = `import { mul, tanh, tensor } from '@unravel/tensor'${body}\nexport default tower`
+    const requires = `const { mul, tanh, tensor } = require('@unravel/tensor')${body}\nmodule.exports = tower`
+    // The packages are also installed beside the modules, where Node would find them by itself.
+    const beside = join(folder, 'beside')
+    mkdirSync(beside)
+    symlinkSync(join(package_, 'node_modules'), join(beside, 'node_modules'))
+    const found: string[] = []
+    for (const [name, text] of [
+      ['beside/typed.ts', imports.replace('x => x', '(x: unknown) => x')],
+      ['plain.js', imports],
+      ['beside/common.cjs', requires],
+    ] as const) {
+      const { status, stdout, stderr } = await start('expand', file(name, text), '--input', input, '--json')
+      expect({ name, status, stderr }).toMatchObject({ status: 0, stderr: expect.not.stringContaining('warning') })
+      found.push(JSON.stringify(JSON.parse(stdout).orders))
+    }
+    expect(new Set(found).size).toBe(1)
+  }, 120_000)
 
   test('every command on a model takes a module', async () => {
     for (const command of ['paths', 'complexity', 'lesion', 'sweep', 'verify', 'report']) {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { register } from 'node:module'
+import Module, { register } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import type { CustomLayer, CustomLayers } from '@unravel/graph'
 import { type Architecture, architectures, type Config, registerArchitecture, type Tower } from '@unravel/resnet'
@@ -85,8 +85,18 @@ const checkedLayer =
 async function importModule(io: Io, path: string): Promise<Record<string, unknown>> {
   const file = at(io, path)
   if (!existsSync(file)) throw new UsageError(`${path}: there is no such module`)
-  shareLibraries()
-  return about(path, () => import(/* @vite-ignore */ pathToFileURL(file).href))
+  await shareLibraries()
+  return about(path, async () => {
+    try {
+      return (await import(/* @vite-ignore */ pathToFileURL(file).href)) as Record<string, unknown>
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw error
+      throw new UsageError(
+        `Node ${process.versions.node} reads no TypeScript; expected JavaScript (compile the module to .mjs), or Node 22.18 or newer`,
+        { cause: error },
+      )
+    }
+  })
 }
 
 /** The result of `action`; its errors are reported as faults of the module. */
@@ -135,10 +145,21 @@ let shared = false
  * From now on `@unravel/…` is, in every module, the copy that this program uses: tensors of another copy are none of its
  * own, and a module need not have the packages installed beside it. So it is with zod where a module has none.
  */
-function shareLibraries(): void {
+async function shareLibraries(): Promise<void> {
   if (shared) return
   shared = true
   register(`data:text/javascript,${encodeURIComponent(hooks)}`, { data: import.meta.url })
+  // The hooks see imports only. CommonJS modules, which .js and .ts without "type": "module" may be, require.
+  const libraries: Readonly<Record<string, unknown>> = {
+    '@unravel/tensor': await import('@unravel/tensor'),
+    '@unravel/resnet': await import('@unravel/resnet'),
+    '@unravel/resnet/node': await import('@unravel/resnet/node'),
+    '@unravel/graph': await import('@unravel/graph'),
+    '@unravel/expansion': await import('@unravel/expansion'),
+  }
+  const loader = Module as unknown as { _load(request: string, ...rest: unknown[]): unknown }
+  const load = loader._load
+  loader._load = (request, ...rest) => libraries[request] ?? load.call(loader, request, ...rest)
 }
 
 const hooks = `
