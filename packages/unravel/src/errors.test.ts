@@ -19,4 +19,7 @@ test('the advice on too little memory names options that the command has', () =>
   expect(lessMemory(expand)).toBe('fewer inputs in --input, fewer --orders, fewer --samples or --dtype f32')
   expand.setOptionValue('dtype', 'f32')
   expect(lessMemory(expand)).not.toContain('--dtype')
+  expect(lessMemory(expand, new RangeError('Array buffer allocation failed'))).not.toContain('--backend')
+  const exhausted = new RangeError('Out of WebAssembly memory: f32[2048,6144] needs 50.3 MB')
+  expect(lessMemory(expand, exhausted)).toMatch(/fewer --samples or --backend js \(wasm has at most 4 GiB\)$/)
 })

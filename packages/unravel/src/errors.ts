@@ -46,8 +46,8 @@ export const oneLine = (text: string): string =>
 export const isOutOfMemory = (error: unknown): boolean =>
   error instanceof RangeError && /memory|allocation failed|array length/i.test(error.message)
 
-/** The options of a command that save memory and were not used yet. */
-export function lessMemory(command: Command | undefined): string {
+/** The options of a command that save memory and were not used yet, or of a backend without the limit that was met. */
+export function lessMemory(command: Command | undefined, error?: unknown): string {
   const has = (name: string) => command?.options.some(option => option.long === name) ?? false
   const narrow = command?.options.find(option => option.long === '--dtype')?.argChoices?.includes('f32')
   const ways = [
@@ -58,6 +58,8 @@ export function lessMemory(command: Command | undefined): string {
     has('--width') && 'a smaller --width',
     has('--depth') && 'a smaller --depth',
     narrow && command?.opts().dtype !== 'f32' && '--dtype f32',
+    // Of 4 GiB at most, which the weights alone may exceed.
+    has('--backend') && /WebAssembly/.test(String(error)) && '--backend js (wasm has at most 4 GiB)',
   ].filter(way => typeof way === 'string')
   if (ways.length === 0) return 'a smaller model, or a machine with more memory'
   return ways.length === 1 ? ways[0]! : `${ways.slice(0, -1).join(', ')} or ${ways.at(-1)}`

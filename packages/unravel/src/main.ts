@@ -66,6 +66,6 @@ function complaint(error: unknown, command: Command | undefined): string | undef
   const kinds = [UsageError, FileError, FormatError, InputError]
   if (kinds.some(kind => error instanceof kind) || isGraphError(error)) return (error as Error).message
   if (error instanceof RuleError) return `${error.message}; choose another --expansion`
-  if (isOutOfMemory(error)) return `not enough memory: use ${lessMemory(command)}`
+  if (isOutOfMemory(error)) return `not enough memory: use ${lessMemory(command, error)}`
   return systemError(error)
 }

@@ -110,6 +110,24 @@ describe('--target', () => {
     }
   })
 
+  test('takes tokens that are no text of their own as the vocabulary spells them', async () => {
+    const vocab = { '[UNK]': 0, play: 1, '##ing': 2, '##s': 3 }
+    const place = mkdtempSync(join(folder, 'pieces-'))
+    const pieces = async (model: object, text: string) => {
+      const json = { ...tokenizer.json, added_tokens: [], pre_tokenizer: { type: 'Whitespace' }, decoder: null, model }
+      writeFileSync(join(place, 'tokenizer.json'), JSON.stringify(json))
+      return (await readText('m', place))!.pieces(text)
+    }
+    const wordPiece = { type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##', vocab }
+    const found = ['play', '##ing', '[UNK]', 'playings'].map(text => pieces(wordPiece, text))
+    expect(await Promise.all(found)).toEqual([[1], [2], [0], [1, 2, 3]])
+    await expect(pieces(wordPiece, '##ed')).rejects.toThrow(UsageError)
+    const text = (await readText('model', join(folder, 'model')))!
+    // The first byte of É alone, and a token as it stands in the file, where a space is Ġ.
+    expect(text.pieces('Ã')).toEqual([tokenizer.encode('É')[0]])
+    expect(text.pieces('ĠParis')).toEqual([paris])
+  })
+
   test('of taylor, gated and subsets gives each order through the functional, which sum to that of the output', async () => {
     const { outputs } = await json('run', 'model', ...both)
     const logits = outputs.output.values as number[][][]

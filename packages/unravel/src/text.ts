@@ -10,7 +10,8 @@ import { UsageError } from './errors.js'
 export interface Text {
   /** Ids of a prompt, with the special tokens that the tokenizer adds. */
   ids(prompt: string): readonly number[]
-  /** Ids of a piece of text, without these. Throws UsageError where the vocabulary lacks a part of it. */
+  /** Ids of a piece of text, without these; text that is not one token, but is spelt as one in the vocabulary (`##ing`), is that
+   *  one. Throws UsageError where the vocabulary lacks a part of it. */
   pieces(text: string): readonly number[]
   /** The token of an id, in quotes. */
   name(id: number): string
@@ -76,9 +77,13 @@ function textOf(tokenizer: Tokenizer, reading: <T>(action: () => T) => T): Text 
   return {
     ids: prompt => checked(encoded(prompt), prompt),
     pieces(text) {
-      const ids = checked(encoded(text, { add_special_tokens: false }), text)
+      const found = encoded(text, { add_special_tokens: false })
       const unknown = tokenizer.model?.unk_token_id
-      if (unknown !== undefined && ids.includes(unknown) && text !== tokenizer.id_to_token(unknown)) {
+      // What only continues a word, or is some bytes of a character, is no text of its own.
+      const spelt = found.length === 1 && found[0] !== unknown ? undefined : tokenizer.token_to_id(text)
+      if (spelt !== undefined) return [spelt]
+      const ids = checked(found, text)
+      if (unknown !== undefined && ids.includes(unknown)) {
         throw new UsageError(`${JSON.stringify(brief(text))}: the tokenizer has no tokens for a part of it`)
       }
       return ids
