@@ -65,12 +65,13 @@ function inlinedBranch(node: Node, branch: Graph, constants: Map<string, Constan
       name: `${node.name}/${n.name}`,
     }
   }
-  const [wanted, made] = [node.outputs.length, branch.outputs.length]
-  if (wanted > made) throw new GraphError(`node "${node.name}" has ${wanted} outputs, its branch ${made}`)
   for (const [name, value] of branch.constants) constants.set(renamed(name), value)
-  const copies = node.outputs.map((output, i): Node => {
-    const from = renamed(branch.outputs[i]!.name)
-    return { ...node, op: 'Identity', inputs: [from], outputs: [output], name: `${node.name}/${i}`, attributes: {} }
+  const copies = node.outputs.flatMap((output, i): Node[] => {
+    if (output === '') return []
+    const from = branch.outputs[i]
+    if (from === undefined) throw new GraphError(`a branch of node "${node.name}" lacks output ${i}, "${output}"`)
+    const name = `${node.name}/${i}`
+    return [{ ...node, op: 'Identity', inputs: [renamed(from.name)], outputs: [output], name, attributes: {} }]
   })
   return [...branch.nodes.map(rename), ...copies]
 }
