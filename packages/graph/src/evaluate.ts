@@ -95,7 +95,10 @@ export class Evaluator {
       const node = this.#makers.get(name)
       if (node === undefined) {
         const info = this.graph.inputs.find(i => i.name === name)
-        if (info === undefined) throw new GraphError(`the network has no value called "${name}"`)
+        if (info === undefined) {
+          const outputs = this.graph.outputs.slice(0, 8).map(o => `"${o.name}"`)
+          throw new GraphError(`the network has no value called "${name}"; its outputs are ${outputs.join(', ')}`)
+        }
         throw new GraphError(`the input "${name}" is missing; expected ${described(info.type, info.shape)}`)
       }
       if (needed.has(node)) continue
