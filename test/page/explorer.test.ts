@@ -2,8 +2,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expansionDocument } from '@unravel/report'
-import { type ArrayData, formatNpy, formatSafetensors, parseNpy, parseSafetensors } from '@unravel/tensor'
+import { expansionDocument, reportOf } from '@unravel/report'
+import { type ArrayData, formatNpy, formatSafetensors, parseNpy, parseSafetensors, tanh, tensor } from '@unravel/tensor'
 import { type Browser, chromium, type Page } from 'playwright'
 import { build, type PreviewServer, preview } from 'vite'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -302,6 +302,16 @@ it('folds long tables, and fits a phone without breaking numbers', async () => {
   expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390)
   const wraps = "getComputedStyle(document.querySelector('#table pre:not(.words)')).whiteSpace"
   expect(await page.evaluate(wraps)).toBe('pre')
+})
+
+it('a report fits a phone, however long its names', async () => {
+  const x = tensor([[0.5, -1]], { dtype: 'f64' })
+  const block = { scale: 0.25, branch: tanh }
+  const name = 'features_'.repeat(12)
+  await page.setViewportSize({ width: 390, height: 800 })
+  await page.setContent(await reportOf({ encode: x => x, blocks: [block, block], decode: h => h }, x, { name }))
+  expect(await page.textContent('h1')).toContain(name)
+  expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390)
 })
 
 it('saves its figures as SVG, PNG and CSV', async () => {

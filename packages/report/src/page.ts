@@ -130,7 +130,7 @@ const style = `
 :root { color-scheme: light dark; --paper: #fff; --ink: #1a1a1a; --faint: #5c5c5c; --rule: #d4d4d4; --code: #f6f6f6; }
 @media (prefers-color-scheme: dark) { :root { --paper: #16181b; --ink: #e8e8e6; --faint: #a3a6ab; --rule: #3b3f45; --code: #22252a; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 Georgia, 'Times New Roman', serif; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 Georgia, 'Times New Roman', serif; overflow-wrap: break-word; }
 main { max-width: 58rem; margin: 0 auto; padding: 3rem 1.5rem 4rem; }
 h1 { font-size: 1.75rem; line-height: 1.25; font-weight: 600; margin: 0 0 .75rem; }
 h2 { font-size: 1.15rem; font-weight: 600; margin: 2.5rem 0 .5rem; }
