@@ -42,7 +42,10 @@ function missing(words: readonly string[]): string | undefined {
   // Programs that run the one after their options; npx gets packages that have a version.
   if (name === 'npx' || name === 'xvfb-run') return missing(rest.slice(rest.findIndex(word => !word.startsWith('-'))))
   if (/^(?!pnpm).*@\d/.test(name)) return undefined
-  if (name === 'node') return rest.includes('-e') ? undefined : file(first)
+  if (name === 'node') {
+    const program = rest.find((word, i) => !word.startsWith('-') && rest[i - 1] !== '--import')
+    return rest.includes('-e') ? undefined : file(program)
+  }
   if (name === 'unravel') {
     if (first === undefined || placeholder(first)) return undefined
     const command = unravel.commands.find(known => known.name() === first)

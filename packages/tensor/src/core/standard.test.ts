@@ -3,13 +3,13 @@ import { standardBackend as inBrowsers } from './standard.js'
 import { standardBackend as inNode } from './standard.node.js'
 
 it('the default backend is wasm in Node, and in browsers js, which says how to get the fast one', () => {
-  const info = vi.spyOn(console, 'info').mockReturnValue()
+  const warn = vi.spyOn(console, 'warn').mockReturnValue()
   try {
     expect(inNode().name).toBe('wasm')
-    expect(info).not.toHaveBeenCalled()
+    expect(warn).not.toHaveBeenCalled()
     expect(inBrowsers().name).toBe('js')
-    expect(info.mock.calls).toEqual([[expect.stringContaining('useBackend(wasm())')]])
+    expect(warn.mock.calls).toEqual([[expect.stringContaining('useBackend(wasm())')]])
   } finally {
-    info.mockRestore()
+    warn.mockRestore()
   }
 })
