@@ -53,10 +53,10 @@ const slope = (a: Tensor, b: Tensor): Tensor => mul(b, pow(a, where(mul(equal(a,
 /** ∂a^b/∂b = a^b log a, and its limit 0 at a = 0. */
 const growth = (a: Tensor, power: Tensor): Tensor => mul(power, log(where(equal(a, 0), 1, a)))
 
-/** `[first, first + 1, …]`, n of them along the order axis, to broadcast with a stack */
-const orderNumbers = (first: number, n: number, { shape, dtype, backend }: Tensor): Tensor =>
+/** `[1, …, n]` along the order axis, to broadcast with a stack */
+const orderNumbers = (n: number, { shape, dtype, backend }: Tensor): Tensor =>
   tensor(
-    Array.from({ length: n }, (_, k) => first + k),
+    Array.from({ length: n }, (_, k) => 1 + k),
     { shape: [n, ...shape.slice(1).fill(1)], dtype, backend },
   )
 
@@ -66,10 +66,10 @@ function constantPower(a: Tensor, b: Tensor, orders: number): Tensor {
   const first = expandDims(pow(order0Of(a), b), 0)
   const stored = Math.min(orders, a.shape[0]!)
   if (stored === 1) return first
-  const slopes = mul(narrow(a, 0, 1, stored - 1), orderNumbers(1, stored - 1, a))
+  const slopes = mul(narrow(a, 0, 1, stored - 1), orderNumbers(stored - 1, a))
   const below = constantPower(a, where(equal(b, 0), 0, sub(b, 1)), orders - 1)
   const integrand = cauchy(below, slopes, orders - 1, a.rank - 1)
-  return concat([first, through(div(integrand, orderNumbers(1, orders - 1, a)), b)], 0)
+  return concat([first, through(div(integrand, orderNumbers(orders - 1, a)), b)], 0)
 }
 
 /** The later orders of a stack, of at least order 1 */

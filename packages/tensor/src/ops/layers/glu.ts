@@ -15,10 +15,12 @@ import { zipped } from '../structure/zipped.js'
 export type GateFunction = 'sigmoid' | 'gelu' | 'geluTanh' | 'relu' | 'silu' | 'identity'
 const functions: Record<GateFunction, (x: Tensor) => Tensor> = { sigmoid, gelu, geluTanh, relu, silu, identity: x => x }
 
+const product = zipped('glu', 'mul')
+
 export const gluOp: Op<{ gate: GateFunction }, Binary> = {
   name: 'glu',
   signature: '[...], [...] -> [...]',
-  infer: inputs => zipped('glu', 'mul').infer(inputs, undefined),
+  infer: inputs => product.infer(inputs, undefined),
   run: ([a, b], { gate }) => mul(a, functions[gate](b)) as Dense,
   // The gate factor is frozen at the run, unless paths run through it alone.
   gate: ([a, b], { gate }, at) => mul(a, functions[gate](at.has(a) ? at.value(b) : b)),
