@@ -1,8 +1,22 @@
 import { spawnSync } from 'node:child_process'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+/** The checkout of another commit, with its packages built, that UNRAVEL_BASE names from where the caller stands, which pnpm keeps in
+ *  INIT_CWD. */
+export function baseFolder(): string | undefined {
+  const base = process.env.UNRAVEL_BASE
+  return base === undefined ? undefined : resolve(process.env.INIT_CWD ?? process.cwd(), base)
+}
+
+const bin = 'packages/unravel/bin/unravel.js'
 /** The built command line. */
-export const program = fileURLToPath(new URL('../../packages/unravel/bin/unravel.js', import.meta.url))
+export const program = fileURLToPath(new URL(`../../${bin}`, import.meta.url))
+/** The same of `baseFolder`. */
+export const baseProgram = (): string | undefined => {
+  const base = baseFolder()
+  return base === undefined ? undefined : resolve(base, bin)
+}
 /** Tells the largest resident memory of the process, in KiB, in the last line of standard error. On Linux `maxRSS` is also that of the
  *  process which started it, if that was larger; VmHWM is not. */
 const tell = `process.on('exit', () => {

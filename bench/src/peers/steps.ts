@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import * as resnet from '@unravel/resnet'
 import * as tensor from '@unravel/tensor'
+import { baseFolder } from '../command.js'
 import type { Contender } from '../types.js'
 import type { StepsWork } from '../works.js'
 import { type Variant, variantOf } from './unravel.js'
@@ -99,10 +100,9 @@ export function steps(work: StepsWork, name: Variant = 'ours', dtype: 'f32' | 'f
 /** The same by the built packages of another checkout, which UNRAVEL_BASE names; undefined without it, and of learned scales, which
  *  ResNets of commit 7044cb9 do not have. */
 export async function baseSteps(work: StepsWork): Promise<Contender | undefined> {
-  const base = process.env.UNRAVEL_BASE
+  const base = baseFolder()
   if (base === undefined || work.skipInit) return undefined
-  // Named from where the caller stands, which pnpm keeps in INIT_CWD.
-  const packages = resolve(process.env.INIT_CWD ?? process.cwd(), base, 'packages')
+  const packages = resolve(base, 'packages')
   const entry = (name: string) => import(pathToFileURL(resolve(packages, name, 'dist/index.js')).href)
   const library: Library = { resnet: await entry('resnet'), tensor: await entry('tensor') }
   const backend = library.tensor.wasm()

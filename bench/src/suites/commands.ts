@@ -21,21 +21,21 @@ const commands: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** A folder with a tower at λ = 1/n, and inputs for it. */
-function network(depth: number): string {
+export function network(depth: number, width: number): string {
   const folder = mkdtempSync(join(tmpdir(), 'unravel-bench-'))
   const config = {
     architecture: 'residual-mlp' as const,
-    ...{ input: WIDTH, width: WIDTH, hidden: WIDTH, output: 10, depth },
+    ...{ input: width, width, hidden: width, output: 10, depth },
     ...({ activation: 'tanh', norm: 'none', norm_eps: 1e-5 } as const),
   }
   const random = new Random(1)
   writeModel(folder, initialise(residualMlp, config, { random, scale: { rule: { rule: '1/n' } }, ...where }) as Model)
-  writeFileSync(join(folder, 'x.npy'), formatNpy(arrayData(random.normal([INPUTS, WIDTH], 0, 1, where))))
+  writeFileSync(join(folder, 'x.npy'), formatNpy(arrayData(random.normal([INPUTS, width], 0, 1, where))))
   return folder
 }
 
 function ran([command, ...options]: readonly string[], depth: number): Ran {
-  const folder = network(depth)
+  const folder = network(depth, WIDTH)
   try {
     return runCommand([command!, folder, '--input', join(folder, 'x.npy'), ...options], folder)
   } finally {

@@ -181,7 +181,8 @@ export class Threads {
     if (this.count === 1 || !worthwhile) return work(atOnce, 0, n, own)
     if (this.#died) this.#fail()
     const units = Math.ceil(n / unit)
-    const bound = (i: number) => Math.min(n, Math.floor((units * i) / this.count) * unit)
+    // Fewer units than threads begin with this one.
+    const bound = (i: number) => Math.min(n, Math.ceil((units * i) / this.count) * unit)
     for (let i = 1; i < this.count; i++) {
       const [from, to] = [bound(i), i + 1 === this.count ? n : bound(i + 1)]
       if (from < to) this.#send(i - 1, call => work(call, from, to, this.#scratch[i - 1]!))

@@ -1,8 +1,8 @@
 import type { Tower } from '@unravel/resnet'
 import { run } from '@unravel/resnet'
-import { Random, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
+import { narrow, Random, scope, type Tensor, tensor } from '@unravel/tensor'
 import { like } from '@unravel/tensor/internals'
-import { embedded, gradientPaths } from './gradient.js'
+import { embedded, gradientPaths, together } from './gradient.js'
 import { checkBatch, lastOrder, type Orders } from './orders.js'
 import { products, taken } from './stacks.js'
 
@@ -51,14 +51,16 @@ export async function geometricComplexity(
   const outputs = output.shape.slice(1).reduce((a, b) => a * b, 1)
   const n = tower.blocks.length
   const exact = probes === undefined && outputs <= MAX_EXACT_OUTPUTS
-  const passes = exact ? Math.ceil(outputs / TOGETHER) : (probes ?? 64)
-  let pass = 0
-  const gramOf = (cotangents: Float64Array, count: number) => {
-    const seeds = tensor(cotangents, { ...output, shape: [count, ...output.shape] })
-    const onBlock = (done: number) => onProgress?.(pass * n + done, passes * n)
+  const atOnce = exact ? TOGETHER : Math.min(TOGETHER, together(tower, x, most + 1))
+  const count = exact ? outputs : (probes ?? 64)
+  let passed = 0
+  /** `[orders + 1, cotangents, ...x]` */
+  const pathsOf = (cotangents: Float64Array, many: number) => {
+    const seeds = tensor(cotangents, { ...output, shape: [many, ...output.shape] })
+    const onBlock = (done: number) => onProgress?.(passed * n + done * many, count * n)
     const paths = gradientPaths(tower, x, () => seeds, most, { onBlock })
-    pass++
-    return products(reshape(paths, [most + 1, -1]), reshape(paths, [most + 1, -1]))
+    passed += many
+    return paths
   }
   const rows = most + 1
   const add = (to: Float64Array, from: ArrayLike<number>) => {
@@ -69,27 +71,44 @@ export async function geometricComplexity(
 
   if (exact) {
     const flat = new Float64Array(rows * rows)
-    for (let first = 0; first < outputs; first += TOGETHER) {
-      const count = Math.min(TOGETHER, outputs - first)
-      const cotangents = new Float64Array(count * batch * outputs)
-      for (let c = 0; c < count; c++) {
+    for (let first = 0; first < outputs; first += atOnce) {
+      const many = Math.min(atOnce, outputs - first)
+      const cotangents = new Float64Array(many * batch * outputs)
+      for (let c = 0; c < many; c++) {
         for (let b = 0; b < batch; b++) cotangents[(c * batch + b) * outputs + first + c] = 1
       }
-      add(flat, await taken(scope(() => gramOf(cotangents, count))))
+      const gram = scope(() => {
+        const paths = pathsOf(cotangents, many)
+        return products(paths, paths)
+      })
+      add(flat, await taken(gram))
     }
     return { gram: table(flat), total: whole(flat), standardError: null }
   }
-  const count = passes
   if (!Number.isSafeInteger(count) || count < 2) {
     throw new RangeError(`geometricComplexity: probes must be an integer of at least 2, got ${count}`)
   }
   const random = new Random(seed)
   const samples: Float64Array[] = []
-  for (let p = 0; p < count; p++) {
-    const signs = Float64Array.from(random.uniform([batch * outputs], -1, 1).dataSync(), u => (u < 0 ? -1 : 1))
-    const flat = new Float64Array(rows * rows)
-    add(flat, await taken(scope(() => gramOf(signs, 1))))
-    samples.push(flat)
+  for (let first = 0; first < count; first += atOnce) {
+    const many = Math.min(atOnce, count - first)
+    const signs = new Float64Array(many * batch * outputs)
+    for (let p = 0; p < many; p++) {
+      const drawn = random.uniform([batch * outputs], -1, 1).dataSync()
+      for (const [i, u] of drawn.entries()) signs[p * drawn.length + i] = u < 0 ? -1 : 1
+    }
+    const grams = scope(() => {
+      const paths = pathsOf(signs, many)
+      return Array.from({ length: many }, (_, p) => {
+        const own = narrow(paths, 1, p, 1)
+        return products(own, own)
+      })
+    })
+    for (const gram of grams) {
+      const flat = new Float64Array(rows * rows)
+      add(flat, await taken(gram))
+      samples.push(flat)
+    }
   }
   const estimate = (values: readonly number[]) => {
     const mean = whole(values) / count

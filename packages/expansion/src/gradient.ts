@@ -1,5 +1,5 @@
 import { run, skip, type Tower } from '@unravel/resnet'
-import { addScaled, type Mark, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { addScaled, type Mark, mul, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
 import { addAligned, head, like, padded } from '@unravel/tensor/internals'
 import { lastOrder, type Orders } from './orders.js'
 import { counted, type Network, type OnBlock, type SiteOptions } from './sites.js'
@@ -34,12 +34,22 @@ export function statesOf(tower: Tower, x: Tensor): Tensor[] {
   return states
 }
 
+/** Numbers in cotangents that travel together. */
+const MAX_TOGETHER = 2 ** 23
+
+/** How many stacks of so many cotangents of a batch may travel together, at least one. */
+export function together(tower: Tower, x: Tensor, cotangents: number): number {
+  const largest = scope(() => statesOf(tower, x).reduce((most, h) => Math.max(most, h.size), x.size))
+  return Math.max(1, Math.floor(MAX_TOGETHER / (cotangents * largest)))
+}
+
 /**
  * Cotangents of the output pulled back along gradient paths, by the number of branches they take:
  * g_k^(l−1) = s_l′ᵀ g_k^(l) + λ_l F_l′ᵀ g_{k−1}^(l), from the last block down, with derivatives at the run. All orders and
  * all cotangents travel as one stack: n block-vjps in all. Memory O(n·batch·width) for the run.
  *
  * @param seed the cotangents `[lead..., ...output]`, from the output
+ * @param options `weights` may be tensors `[lead...]`, one number for each cotangent
  * @returns `[orders + 1, lead..., ...x]`
  */
 export function gradientPaths(
@@ -47,7 +57,12 @@ export function gradientPaths(
   x: Tensor,
   seed: (output: Tensor) => Tensor,
   orders: number,
-  { onBlock, weights, mark, visit }: PathOptions & { readonly visit?: Visit } = {},
+  {
+    onBlock,
+    weights,
+    mark,
+    visit,
+  }: Omit<PathOptions, 'weights'> & { readonly weights?: readonly (number | Tensor)[]; readonly visit?: Visit } = {},
 ): Tensor {
   return scope(() => {
     const states = statesOf(tower, x)
@@ -66,7 +81,16 @@ export function gradientPaths(
         if (orders === 0) return addAligned(skipped, skipped, 0, 0)
         const through = vjp(block.branch, h, upTo(orders - 1)).pullback(head(after, orders))
         visit?.(l, after, through, h)
-        const next = addAligned(skipped, through, 1, block.scale * (weights?.[l] ?? 1))
+        const weight = weights?.[l] ?? 1
+        const next =
+          typeof weight === 'number'
+            ? addAligned(skipped, through, 1, block.scale * weight)
+            : addAligned(
+                skipped,
+                mul(through, reshape(weight, [...weight.shape, ...h.shape.map(() => 1)])),
+                1,
+                block.scale,
+              )
         return l % BLOCKS_BETWEEN_TRIMS === 0 ? trimmed(next) : next
       })
       release(after, states.pop()!)

@@ -1,6 +1,7 @@
 import type { Block, Tower } from '@unravel/resnet'
 import {
   addScaled,
+  broadcastTo,
   concat,
   eye,
   gated as freeze,
@@ -13,12 +14,13 @@ import {
   sum,
   sumSquares,
   type Tensor,
+  tensor,
   transpose,
   vjp,
 } from '@unravel/tensor'
 import { addAligned, head, like, padded } from '@unravel/tensor/internals'
 import { frozen, gated } from './gated.js'
-import { cotangentOf, embedded, gradient, gradientPaths, statesOf, type Target } from './gradient.js'
+import { cotangentOf, embedded, gradient, gradientPaths, statesOf, type Target, together } from './gradient.js'
 import { checkBatch, lastOrder } from './orders.js'
 import { orderNorms } from './spectrum.js'
 import { taken, withNext } from './stacks.js'
@@ -72,7 +74,11 @@ export async function gatedMoments(
     scope(() => gated(tower, inputs, most, { weights }).coefficients)
   const sums = await squares(pass(undefined, x))
   const exact = () => scope(() => exactGated(tower, x, most, options.onProgress))
-  return moments('gated', tower, x, most, sums, options, exact, pass)
+  const probed = ([weights]: readonly Signs[], inputs: Tensor) => {
+    const coefficients = pass(weights, inputs)
+    return reshape(coefficients, [most + 1, 1, ...coefficients.shape.slice(1)])
+  }
+  return moments('gated', tower, x, most, sums, options, exact, { together: 1, probed })
 }
 
 /** The same of gradient paths of a target, from the last block to the input. */
@@ -89,15 +95,23 @@ export async function gradientMoments(
   const seed = (output: Tensor) => cotangentOf(output, target)
   const sums = await squares(scope(() => gradient(tower, x, target, most).coefficients))
   const exact = () => scope(() => exactGradient(tower, x, seed, most, options.onProgress))
-  return moments('gradient', tower, x, most, sums, options, exact, (weights, inputs) =>
-    gradientPaths(tower, inputs, seed, most, { weights }),
-  )
+  const probed = (probes: readonly Signs[], inputs: Tensor) =>
+    gradientPaths(tower, inputs, output => broadcastTo(seed(output), [probes.length, ...output.shape]), most, {
+      weights: tower.blocks.map((_, l) =>
+        tensor(
+          probes.map(signs => signs[l]!),
+          like(inputs),
+        ),
+      ),
+    })
+  return moments('gradient', tower, x, most, sums, options, exact, { together: together(tower, x, most + 1), probed })
 }
 
-/** Σ of squares of each order over a batch, and its mean over the batch; the coefficients are freed. */
-async function squares(coefficients: Tensor): Promise<Float64Array> {
+/** Σ of squares over every stack of a batch, and its mean over the batch; the coefficients are freed. */
+async function squares(coefficients: Tensor, stacks = 1): Promise<Float64Array> {
   checkBatch('moments', coefficients)
-  const [rows, batch] = coefficients.shape as [number, number]
+  const rows = coefficients.shape.slice(0, stacks).reduce((a, b) => a * b, 1)
+  const batch = coefficients.shape[stacks]!
   const norms = orderNorms(await taken(coefficients), rows, batch, coefficients.size / rows / batch)
   return norms.map(x => x * x)
 }
@@ -110,7 +124,7 @@ async function moments(
   sums: Float64Array,
   { probes = 64, seed = 0, exact = fits(tower, x, most), onProgress }: MomentOptions,
   recursion: () => Tensor,
-  pass: (weights: readonly number[], inputs: Tensor) => Tensor,
+  { together, probed }: Probing,
 ): Promise<Moments> {
   const norms = sums.map(Math.sqrt)
   const of = (moment: Float64Array, standardError: Float64Array | null): Moments => ({
@@ -127,21 +141,41 @@ async function moments(
   const seen = Math.min(batch, Math.max(1, Math.floor(MAX_PROBED / Math.max(1, n * (most + 1)))))
   const mean = new Float64Array(most + 1)
   const spread = new Float64Array(most + 1)
-  for (let i = 1; i <= probes; i++) {
-    const signs = [...random.uniform([n], -1, 1).dataSync()].map(u => (u < 0 ? -1 : 1))
-    const places = seen < batch ? random.permutation(batch).slice(0, seen) : undefined
-    const found = await squares(scope(() => pass(signs, places === undefined ? x : rowsOf(x, places))))
-    onProgress?.(i, probes)
-    found.forEach((value, k) => {
-      const gap = value - mean[k]!
-      mean[k]! += gap / i
-      spread[k]! += gap * (value - mean[k]!)
-    })
+  const drawn = (): Signs => [...random.uniform([n], -1, 1).dataSync()].map(u => (u < 0 ? -1 : 1))
+  for (let done = 0; done < probes; ) {
+    const all = seen === batch
+    const signs = Array.from({ length: all ? Math.min(together, probes - done) : 1 }, drawn)
+    const places = all ? undefined : random.permutation(batch).slice(0, seen)
+    const found = await squares(
+      scope(() => probed(signs, places === undefined ? x : rowsOf(x, places))),
+      2,
+    )
+    for (let p = 0; p < signs.length; p++) {
+      done++
+      for (let k = 0; k <= most; k++) {
+        const value = found[k * signs.length + p]!
+        const gap = value - mean[k]!
+        mean[k]! += gap / done
+        spread[k]! += gap * (value - mean[k]!)
+      }
+    }
+    onProgress?.(done, probes)
   }
   return of(
     mean,
     spread.map(s => Math.sqrt(s / (probes * (probes - 1)))),
   )
+}
+
+/** A sign for each block. */
+type Signs = readonly number[]
+
+/** Passes with signs on the branches. */
+interface Probing {
+  /** Probes of all inputs that one pass takes. */
+  readonly together: number
+  /** Coefficients `[orders + 1, probes, ...x]`. */
+  readonly probed: (probes: readonly Signs[], inputs: Tensor) => Tensor
 }
 
 /** The inputs at some places of a batch. */

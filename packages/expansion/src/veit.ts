@@ -1,8 +1,19 @@
 import type { Tower } from '@unravel/resnet'
-import { add, mul, Random, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
-import { like } from '@unravel/tensor/internals'
+import {
+  broadcastTo,
+  concat,
+  gather,
+  mul,
+  Random,
+  release,
+  reshape,
+  scope,
+  type Tensor,
+  tensor,
+  vjp,
+} from '@unravel/tensor'
 import { chainCounts } from './counts.js'
-import { cotangentOf, embedded, statesOf, type Target } from './gradient.js'
+import { cotangentOf, embedded, statesOf, type Target, together } from './gradient.js'
 import { norm } from './spectrum.js'
 import { numbersOf } from './stacks.js'
 
@@ -22,9 +33,6 @@ export interface SampleOptions {
   /** Called with the block-vjps done, of all. */
   readonly onProgress?: ((done: number, of: number) => void) | undefined
 }
-
-/** Numbers in the cotangents of the paths that travel together. */
-const MAX_TOGETHER = 2 ** 23
 
 /**
  * The figure of Veit et al. (arXiv 1605.06431, §5): for each length, paths drawn uniformly among the C(n,k), and the norm of
@@ -58,12 +66,11 @@ export async function sampleGradientPaths(
       return taken
     }),
   )
-  const largest = scope(() => statesOf(tower, x).reduce((most, h) => Math.max(most, h.size), x.size))
-  const together = Math.max(1, Math.floor(MAX_TOGETHER / largest))
+  const most = together(tower, x, 1)
   const norms: number[] = []
   const onBlock = (done: number, of: number) => onProgress?.(norms.length * n + done * of, drawn.length * n)
-  for (let first = 0; first < drawn.length; first += together) {
-    const paths = drawn.slice(first, first + together)
+  for (let first = 0; first < drawn.length; first += most) {
+    const paths = drawn.slice(first, first + most)
     const pulled = scope(() => pulledAlong(tower, x, target, paths, done => onBlock(done, paths.length)))
     const [, batch, size] = pulled.shape as [number, number, number]
     const data = await numbersOf(pulled)
@@ -95,42 +102,39 @@ function pulledAlong(
 ): Tensor {
   const n = tower.blocks.length
   const states = statesOf(tower, x)
-  /** A number for each path, to multiply its cotangent of a tensor like h. */
-  const mask = (h: Tensor, value: (path: Uint8Array) => number) =>
-    tensor(Float64Array.from(drawn, value), {
-      shape: [drawn.length, ...h.shape.map(() => 1)],
-      ...like(h),
-    })
+  const rows = (paths: Tensor, at: readonly number[]) =>
+    gather(paths, tensor(Int32Array.from(at), { dtype: 'i32', backend: paths.backend }))
   let paths = scope(() => {
-    const top = vjp(tower.decode, states[n]!)
-    const g = top.pullback(cotangentOf(top.value, target))
-    return mul(
-      mask(g, () => 1),
-      g,
-    )
+    const { value, pullback } = vjp(tower.decode, states[n]!)
+    const g = pullback(cotangentOf(value, target))
+    return broadcastTo(g, [drawn.length, ...g.shape])
   })
+  // Which path each row is of.
+  let order = drawn.map((_, i) => i)
   for (let l = n - 1; l >= 0; l--) {
     const before = paths
     const h = states[l]!
+    const { skip, branch, scale } = tower.blocks[l]!
+    const places = (takes: number) => order.flatMap((path, row) => (drawn[path]![l] === takes ? [row] : []))
+    const [past, through] = [places(0), places(1)]
     paths = scope(() => {
-      const { skip, branch, scale } = tower.blocks[l]!
-      const skipped = skip === undefined ? before : vjp(skip, h).pullback(before)
-      const through = vjp(branch, h).pullback(before)
-      return add(
-        mul(
-          skipped,
-          mask(h, path => 1 - path[l]!),
-        ),
-        mul(
-          through,
-          mask(h, path => path[l]! * scale),
-        ),
-      )
+      const parts: Tensor[] = []
+      if (past.length > 0) {
+        const own = rows(before, past)
+        parts.push(skip === undefined ? own : vjp(skip, h).pullback(own))
+      }
+      if (through.length > 0) parts.push(mul(vjp(branch, h).pullback(rows(before, through)), scale))
+      return concat(parts, 0)
     })
+    order = [...past, ...through].map(row => order[row]!)
     release(before, states.pop()!)
     onBlock(n - l)
   }
-  return reshape(vjp(tower.encode, x).pullback(paths), [drawn.length, x.shape[0]!, -1])
+  const sorted = rows(
+    paths,
+    drawn.map((_, i) => order.indexOf(i)),
+  )
+  return reshape(vjp(tower.encode, x).pullback(sorted), [drawn.length, x.shape[0]!, -1])
 }
 
 /** The share of the 2^n paths of a tower of n blocks whose length is between two bounds: Σ C(n,k)/2^n. */

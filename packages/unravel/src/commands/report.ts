@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path'
-import { examine, type Network, networksPage, type OrderRecord, stagesOfExamine } from '@unravel/report'
+import type { Network, OrderRecord } from '@unravel/report'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
@@ -28,6 +28,8 @@ export function reportCommand(io: Io): Command {
     .option('--out <FILE.html>', 'file of the page', 'report.html')
     .action(async (folders: readonly string[], options: ReportOptions) => {
       checkWritable(at(io, options.out), '--out')
+      // Here, because a charting library comes with it, which no other command has to load.
+      const { examine, networksPage, stagesOfExamine } = await import('@unravel/report')
       const backend = await backendNamed(options.backend, io)
       const precisions = new Set<string>()
       const networks = await reportingFallbacks(io, backend, async () => {

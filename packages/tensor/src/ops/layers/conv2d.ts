@@ -7,8 +7,8 @@ import {
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
 import { apply, checkTensors, commonDType } from '../../core/op.js'
-import { broadcastShapes, endsWith } from '../../core/shape.js'
-import type { Binary, Op, Tensor } from '../../core/tensor.js'
+import { broadcastShapes, endsWith, sizeOf } from '../../core/shape.js'
+import { allocate, type Binary, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { bilinear, runItems } from '../structure/builders.js'
 import { reshape } from '../structure/reshape.js'
@@ -40,7 +40,15 @@ function convolution(
       return { shape: [...lead, ...out!], dtype: commonDType(self, inputs) }
     },
     run(inputs, g, type) {
-      const kernel = kernelOf(inputs[0].backend, name, reference[name])
+      const [a, b] = inputs
+      const kernel = kernelOf(a.backend, name, reference[name])
+      const leading = sizeOf(type.shape.slice(0, -4))
+      // Images of all leading indices are one batch, where they meet the same weights.
+      if (name !== 'conv2dWeightGrad' && a.size === leading * sizeOf(dims[0](g)) && b.size === sizeOf(dims[1](g))) {
+        const out = allocate(a.backend, type.shape, type.dtype, name)
+        kernel({ ...g, batch: leading * g.batch }, a.buffer, b.buffer, out.buffer)
+        return out
+      }
       return runItems(name, inputs, 4, type, (a, b, out) => kernel(g, a, b, out))
     },
     vjp: (applied, c) =>
