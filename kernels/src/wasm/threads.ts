@@ -15,7 +15,8 @@ export interface ThreadOptions {
 const PATIENCE = 30_000
 
 // Every worker has a slot in a shared control block: its state in the first 4 bytes, the length of its list of calls in the next
-// 4, and from byte 16 on that list as f64: for each call the number of its function, that of its arguments, and these.
+// 4, whether the list is complete in the next, and from byte 16 on that list as f64: for each call the number of its function, that
+// of its arguments, and these. A worker makes the first calls while this thread writes down the next ones.
 const SLOT = 1 << 16
 const ROOM = SLOT / 8 - 2
 const STARTING = -1
@@ -35,10 +36,15 @@ const serve = ({ code, memory, control, slot, functions }) => {
     for (let seen; (seen = Atomics.load(state, 0)) !== ${READY}; ) Atomics.wait(state, 0, seen)
     let next = ${IDLE}
     try {
-      for (let at = 0; at < state[1]; ) {
-        const end = at + 2 + list[at + 1]
-        exports[functions[list[at]]](...list.subarray(at + 2, end))
-        at = end
+      for (let at = 0; ; ) {
+        const complete = Atomics.load(state, 2) === 1
+        const length = Atomics.load(state, 1)
+        if (at === length && complete) break
+        while (at < length) {
+          const end = at + 2 + list[at + 1]
+          exports[functions[list[at]]](...list.subarray(at + 2, end))
+          at = end
+        }
       }
     } catch {
       next = ${FAILED}
@@ -195,22 +201,27 @@ export class Threads {
   #send(worker: number, work: (call: Call) => void): void {
     const [state, list] = [this.#states[worker]!, this.#lists[worker]!]
     let length = 0
-    const begin = () => {
-      state[1] = length
-      Atomics.store(state, 0, READY)
-      Atomics.notify(state, 0)
+    const end = () => Atomics.store(state, 2, 1)
+    try {
+      work((f, ...args) => {
+        if (length + 2 + args.length > ROOM) {
+          end()
+          this.#wait(state)
+          length = 0
+        }
+        const first = length === 0
+        list[length++] = this.#numbers.get(f)!
+        list[length++] = args.length
+        for (const value of args) list[length++] = Number(value)
+        Atomics.store(state, 1, length)
+        if (!first) return
+        Atomics.store(state, 2, 0)
+        Atomics.store(state, 0, READY)
+        Atomics.notify(state, 0)
+      })
+    } finally {
+      end()
     }
-    work((f, ...args) => {
-      if (length + 2 + args.length > ROOM) {
-        begin()
-        this.#wait(state)
-        length = 0
-      }
-      list[length++] = this.#numbers.get(f)!
-      list[length++] = args.length
-      for (const value of args) list[length++] = Number(value)
-    })
-    begin()
   }
 
   /** Waits until a worker is done: spinning at first, then asleep where this thread may sleep. */
