@@ -224,6 +224,58 @@ const calls: Record<Exclude<KernelName, OffDevice>, (() => Omit<Call, 'name'>)[]
   seriesSoftmax: [() => ({ args: [is(5), is(3), is(7), stack(4, 21), out(105)], roundings: 256 })],
 }
 
+const LONG = 100_000
+const tenths = (n: number): Argument => ({ of: new Array<number>(n).fill(Math.fround(0.1)) })
+const place = {
+  ...{ batch: 1, inChannels: 1, height: 1, width: 1, outChannels: 1, kernelH: 1, kernelW: 1, strideH: 1, strideW: 1 },
+  ...{ padH: 0, padW: 0, dilationH: 1, dilationW: 1, groups: 1, outH: 1, outW: 1 },
+}
+/** A kernel and its arguments, with a sum over `LONG` terms. */
+const longSums: Readonly<Record<string, readonly [string, ...Argument[]]>> = {
+  'a product': [
+    'matmul',
+    ...[is([]), is(1), is(LONG), is(1), tenths(LONG), is([]), is(false), tenths(LONG), is([]), is(false), out(1)],
+  ],
+  'products in tiles': [
+    'matmul',
+    ...[is([]), is(32), is(LONG), is(32), tenths(32 * LONG), is([]), is(false), tenths(32 * LONG), is([]), is(false)],
+    out(1024),
+  ],
+  'exponentials of a row': ['softmax', is(1), is(LONG), tenths(LONG), out(LONG)],
+  'the gradient of softmax': [
+    'softmaxGrad',
+    ...[is(1), is(1), is(LONG), { of: new Array<number>(LONG).fill(1 / LONG) }],
+    { of: Array.from({ length: LONG }, (_, i) => Math.fround(i % 2 === 0 ? 0.1 : 0.3)) },
+    out(LONG),
+  ],
+  'squares of a row': ['rmsNorm', is(1), is(LONG), is(0.1), tenths(LONG), tenths(LONG), out(LONG)],
+  'weight gradients of a norm': [
+    'rmsNormGrad',
+    ...[is(LONG), is(2), is(0.1), tenths(2 * LONG), tenths(2), tenths(2 * LONG), out(2 * LONG), out(2)],
+  ],
+  'channels of a convolution': ['conv2d', ...[is({ ...place, inChannels: LONG }), tenths(LONG), tenths(LONG), out(1)]],
+  'channels of its gradient': [
+    'conv2dInputGrad',
+    ...[is({ ...place, outChannels: LONG }), tenths(LONG), tenths(LONG), out(1)],
+  ],
+  ...Object.fromEntries(
+    [{ batch: LONG }, { height: LONG, outH: LONG }, { width: LONG, outW: LONG }].map(long => [
+      `the gradient of its weights over the ${Object.keys(long)[0]}`,
+      ['conv2dWeightGrad', is({ ...place, ...long }), tenths(LONG), tenths(LONG), out(1)] as const,
+    ]),
+  ),
+  'equal indices': [
+    'scatterAdd',
+    ...[is(1), is(1), is(1), { ids: new Array<number>(LONG).fill(0) }, tenths(LONG), out(1)],
+  ],
+  'two axes apart': ['reduce', is('sum'), is([LONG / 100, 2, 100, 2]), is([0, 2]), tenths(4 * LONG), out(4)],
+  'squares of two axes apart': [
+    'reduce',
+    ...[is('sumSquares'), is([LONG / 100, 2, 100, 2]), is([0, 2]), tenths(4 * LONG), out(4)],
+  ],
+  'the series of softmax': ['seriesSoftmax', is(3), is(1), is(LONG), tenths(2 * LONG), out(3 * LONG)],
+}
+
 type Run = (...args: unknown[]) => void
 
 /** The results of a call on a backend. With `shift`, every buffer is a view that begins inside of its memory. */
@@ -306,6 +358,15 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     const { bytes, buffers } = backend.memory()
     expect({ bytes, buffers }).toEqual({ bytes: before.bytes, buffers: before.buffers })
     expect(backend.fallbacks().size).toBe(0)
+  })
+
+  // 0.1 is not a sum of few powers of two: roundings of a running sum go one way, and reach 1.4·10⁻⁴ of it.
+  it.each(Object.entries(longSums))('sums of %s stay within √n·ε over 100,000 terms', async (_, [name, ...args]) => {
+    const backend = await device(mode)
+    const [want, got] = await Promise.all([js(), backend].map(where => computed(where, name, args, false)))
+    want!.forEach((values, o) => {
+      expectClose(got![o]!, values, Math.sqrt(LONG) * 2 ** -23)
+    })
   })
 
   it('a probability that rounds to 1 keeps its derivatives', async () => {

@@ -2,7 +2,7 @@ import type { Conv2dGeometry, Kernels, Pool2dGeometry } from '../contract.js'
 import type { Context } from './context.js'
 import { launch } from './launch.js'
 import type { Texels } from './memory.js'
-import { define } from './source.js'
+import { define, sums } from './source.js'
 
 const convNames = [
   ...['inside', 'height', 'width', 'outside', 'kernelH', 'kernelW', 'strideH', 'strideW', 'padH', 'padW'],
@@ -29,22 +29,26 @@ const convSource = define(
   convNames,
   `${pixel('outH', 'outW', 'outside * groups')}
 const group = quotient(channel, outside);
-let sum = 0.0;
-for (let c = 0; c < inside; c++) {
-  const from = xo + ((image * groups + group) * inside + c) * height * width;
-  const weights = wo + (channel * inside + c) * kernelH * kernelW;
-  for (let p = 0; p < kernelH; p++) {
-    const y = py * strideH - padH + p * dilationH;
-    if (y >= 0.0 && y < height) {
-      for (let q = 0; q < kernelW; q++) {
-        const z = px * strideW - padW + q * dilationW;
-        if (z >= 0.0 && z < width) {
-          sum = sum + x[from + y * width + z] * w[weights + p * kernelW + q];
-        }
+${sums(
+  'inside',
+  { sum: 'window' },
+  `const from = xo + ((image * groups + group) * inside + j) * height * width;
+const weights = wo + (channel * inside + j) * kernelH * kernelW;
+let window = 0.0;
+for (let p = 0; p < kernelH; p++) {
+  const y = py * strideH - padH + p * dilationH;
+  if (y >= 0.0 && y < height) {
+    let row = 0.0;
+    for (let q = 0; q < kernelW; q++) {
+      const z = px * strideW - padW + q * dilationW;
+      if (z >= 0.0 && z < width) {
+        row = row + x[from + y * width + z] * w[weights + p * kernelW + q];
       }
     }
+    window = window + row;
   }
-}
+}`,
+)}
 return sum;`,
 )
 
@@ -64,11 +68,15 @@ for (let p = 0; p < kernelH; p++) {
       const z = px + padW - q * dilationW;
       const v = quotient(z, strideW);
       if (z >= 0.0 && v * strideW === z && v < outW) {
-        for (let o = 0; o < outside; o++) {
-          const out = group * outside + o;
-          sum = sum + gy[gyo + ((image * groups * outside + out) * outH + u) * outW + v]
-            * w[wo + ((out * inside + c) * kernelH + p) * kernelW + q];
-        }
+        ${sums(
+          'outside',
+          {
+            place:
+              'gy[gyo + ((image * groups * outside + out) * outH + u) * outW + v] * w[wo + ((out * inside + c) * kernelH + p) * kernelW + q]',
+          },
+          'const out = group * outside + j;',
+        )}
+        sum = sum + place;
       }
     }
   }
@@ -81,22 +89,31 @@ const weightGradSource = define(
   convNames,
   `${pixel('kernelH', 'kernelW', 'inside')}
 const group = quotient(image, outside);
-let sum = 0.0;
-for (let b = 0; b < batch; b++) {
-  const from = xo + ((b * groups + group) * inside + channel) * height * width;
-  const to = gyo + (b * groups * outside + image) * outH * outW;
-  for (let u = 0; u < outH; u++) {
-    const y = u * strideH - padH + py * dilationH;
-    if (y >= 0.0 && y < height) {
-      for (let v = 0; v < outW; v++) {
-        const z = v * strideW - padW + px * dilationW;
-        if (z >= 0.0 && z < width) {
-          sum = sum + x[from + y * width + z] * gy[to + u * outW + v];
-        }
-      }
-    }
-  }
-}
+${sums(
+  'batch',
+  { sum: 'whole' },
+  `const from = xo + ((b * groups + group) * inside + channel) * height * width;
+const to = gyo + (b * groups * outside + image) * outH * outW;
+${sums(
+  'outH',
+  { whole: 'row' },
+  `const y = u * strideH - padH + py * dilationH;
+let row = 0.0;
+if (y >= 0.0 && y < height) {
+  ${sums(
+    'outW',
+    { places: 'product' },
+    `const z = v * strideW - padW + px * dilationW;
+let product = 0.0;
+if (z >= 0.0 && z < width) { product = x[from + y * width + z] * gy[to + u * outW + v]; }`,
+    'v',
+  )}
+  row = places;
+}`,
+  'u',
+)}`,
+  'b',
+)}
 return sum;`,
 )
 
@@ -110,11 +127,12 @@ const px = i - line * ${columns};
 const plane = quotient(line, ${rows});
 const py = line - plane * ${rows};`
 
-/** Runs `statements` for every pixel `at` of the window. */
-const eachPixel = (statements: string) =>
+/** Runs `statements` for every pixel `at` of the window, others before and after every row of it. */
+const eachPixel = (statements: string, before = '', after = '') =>
   `for (let p = 0; p < kernelH; p++) {
   const y = py * strideH - padH + p;
   if (y >= 0.0 && y < height) {
+    ${before}
     for (let q = 0; q < kernelW; q++) {
       const z = px * strideW - padW + q;
       if (z >= 0.0 && z < width) {
@@ -122,6 +140,7 @@ const eachPixel = (statements: string) =>
         ${statements}
       }
     }
+    ${after}
   }
 }`
 
@@ -141,7 +160,10 @@ return found;`,
 const avgSource = define(
   ['x'],
   poolNames,
-  `${place('outH', 'outW')}\nlet sum = 0.0;\n${eachPixel('sum = sum + x[xo + at];')}\nreturn sum / (kernelH * kernelW);`,
+  `${place('outH', 'outW')}
+let sum = 0.0;
+${eachPixel('row = row + x[xo + at];', 'let row = 0.0;', 'sum = sum + row;')}
+return sum / (kernelH * kernelW);`,
 )
 const avgGradSource = define(
   ['gy'],
@@ -152,13 +174,15 @@ for (let p = 0; p < kernelH; p++) {
   const y = py + padH - p;
   const u = quotient(y, strideH);
   if (y >= 0.0 && u * strideH === y && u < outH) {
+    let row = 0.0;
     for (let q = 0; q < kernelW; q++) {
       const z = px + padW - q;
       const v = quotient(z, strideW);
       if (z >= 0.0 && v * strideW === z && v < outW) {
-        sum = sum + gy[gyo + (plane * outH + u) * outW + v];
+        row = row + gy[gyo + (plane * outH + u) * outW + v];
       }
     }
+    sum = sum + row;
   }
 }
 return sum / (kernelH * kernelW);`,

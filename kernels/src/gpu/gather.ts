@@ -2,7 +2,7 @@ import type { Kernels } from '../contract.js'
 import type { Context } from './context.js'
 import { launch } from './launch.js'
 import type { Texels } from './memory.js'
-import { define } from './source.js'
+import { define, sums } from './source.js'
 
 // Indices come as f32, exact below 2²⁴.
 
@@ -20,12 +20,12 @@ const scatterAddSource = define(
   `const row = quotient(i, inner);
 const o = quotient(row, axis);
 const place = row - o * axis;
-let sum = 0.0;
-for (let j = 0; j < count; j++) {
-  if (index[indexo + j] === place) {
-    sum = sum + y[yo + (o * count + j) * inner + i - row * inner];
-  }
-}
+${sums(
+  'count',
+  { sum: 'v' },
+  `let v = 0.0;
+if (index[indexo + j] === place) { v = y[yo + (o * count + j) * inner + i - row * inner]; }`,
+)}
 return sum;`,
 )
 

@@ -3,7 +3,7 @@ import { collapse } from './axes.js'
 import type { Context } from './context.js'
 import { launch } from './launch.js'
 import type { Texels } from './memory.js'
-import { define, eachAxis, kernelSource, numbered, once } from './source.js'
+import { define, eachAxis, kernelSource, numbered, once, sums } from './source.js'
 
 /** out = add + scale·(A·B + bias) for every index of `batch`. */
 interface Product {
@@ -59,10 +59,7 @@ let left = quotient(row, m);
 let p = ao + (row - left * m) * aRow;
 let q = bo + column * bColumn;
 ${eachMatrix(rank)}
-let sum = 0.0;
-for (let l = 0; l < k; l++) {
-  sum = sum + a[p + l * aStep] * b[q + l * bStep];
-}
+${sums('k', { sum: 'a[p + j * aStep] * b[q + j * bStep]' })}
 ${finish(extra)}`,
   )
 })
@@ -82,20 +79,14 @@ let q = bo + column * bColumn;
 ${eachMatrix(rank)}
 const below = p + Math.min(1.0, m - 1.0 - row) * aRow;
 const beside = q + Math.min(1.0, n - 1.0 - column) * bColumn;
-let s0 = 0.0;
-let s1 = 0.0;
-let s2 = 0.0;
-let s3 = 0.0;
-for (let l = 0; l < k; l++) {
-  const x = a[p + l * aStep];
-  const y = a[below + l * aStep];
-  const u = b[q + l * bStep];
-  const v = b[beside + l * bStep];
-  s0 = s0 + x * u;
-  s1 = s1 + x * v;
-  s2 = s2 + y * u;
-  s3 = s3 + y * v;
-}
+${sums(
+  'k',
+  { s0: 'x * u', s1: 'x * v', s2: 'y * u', s3: 'y * v' },
+  `const x = a[p + j * aStep];
+const y = a[below + j * aStep];
+const u = b[q + j * bStep];
+const v = b[beside + j * bStep];`,
+)}
 return [s0, s1, s2, s3];`,
   ),
 )

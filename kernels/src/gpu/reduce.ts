@@ -3,7 +3,7 @@ import { runsOf } from '../js/reduce.js'
 import type { Context } from './context.js'
 import { launch, withTemporaries } from './launch.js'
 import type { Texels } from './memory.js'
-import { define, eachAxis, numbered, once } from './source.js'
+import { define, eachAxis, numbered, once, sums } from './source.js'
 
 /** Longer sums than this are taken in parts, side by side. */
 const longest = 512
@@ -17,6 +17,8 @@ const steps: Record<Total, string> = {
   max: 'if (v > t || isNan(v) > 0.5) { t = v; }',
   min: 'if (v < t || isNan(v) > 0.5) { t = v; }',
 }
+/** Of those that are sums. */
+const terms: Partial<Record<Total, string>> = { sum: 'v', sumSquares: 'v * v' }
 const identities: Record<Total, number> = { sum: 0, sumSquares: 0, max: -Infinity, min: Infinity }
 
 /** [outer, n, inner] -> [outer, parts, inner], `part` elements each. */
@@ -44,20 +46,17 @@ return t / by;`,
 const generalSource = once((key: string) => {
   const [op, kept, reduced] = key.split(' ') as [Total, string, string]
   const [k, r] = [Number(kept), Number(reduced)]
+  const element = `let rest = j;
+let at = from;
+${eachAxis(r, d => `const b${d} = quotient(rest, r${d});\nat = at + (rest - b${d} * r${d}) * rs${d};\nrest = b${d};`)}
+const v = x[at];`
   return define(
     ['x'],
     ['count', 'start', 'by', ...numbered('k', k), ...numbered('ks', k), ...numbered('r', r), ...numbered('rs', r)],
     `let left = i;
 let from = xo;
 ${eachAxis(k, d => `const a${d} = quotient(left, k${d});\nfrom = from + (left - a${d} * k${d}) * ks${d};\nleft = a${d};`)}
-let t = start;
-for (let j = 0; j < count; j++) {
-  let rest = j + 0.0;
-  let at = from;
-  ${eachAxis(r, d => `const b${d} = quotient(rest, r${d});\nat = at + (rest - b${d} * r${d}) * rs${d};\nrest = b${d};`)}
-  const v = x[at];
-  ${steps[op]}
-}
+${terms[op] === undefined ? `let t = start;\nfor (let l = 0; l < count; l++) {\nconst j = l + 0.0;\n${element}\n${steps[op]}\n}` : sums('count', { t: terms[op] }, element)}
 return t / by;`,
   )
 })

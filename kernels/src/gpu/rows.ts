@@ -3,7 +3,7 @@ import type { Context } from './context.js'
 import { launch, withTemporaries } from './launch.js'
 import type { Texels } from './memory.js'
 import { reduceMiddle } from './reduce.js'
-import { define } from './source.js'
+import { define, sums } from './source.js'
 
 // Softmax and norms in passes: one thread a row for what the row has in common, then one an element.
 
@@ -11,10 +11,7 @@ const expSum = define(
   ['x', 'm'],
   ['n'],
   `const largest = m[mo + i];
-let sum = 0.0;
-for (let j = 0; j < n; j++) {
-  sum = sum + expOf(x[xo + i * n + j] - largest);
-}
+${sums('n', { sum: 'expOf(x[xo + i * n + j] - largest)' })}
 return sum;`,
 )
 const softmaxSource = define(
@@ -52,10 +49,7 @@ const dotSource = define(
   ['rows', 'n'],
   `const r = i - quotient(i, rows) * rows;
 ${shift('i', 'r')}
-let sum = 0.0;
-for (let j = 0; j < n; j++) {
-  sum = sum + (gy[gyo + i * n + j] - shift) * y[yo + r * n + j];
-}
+${sums('n', { sum: '(gy[gyo + i * n + j] - shift) * y[yo + r * n + j]' })}
 return sum;`,
 )
 const softmaxGradSource = define(
@@ -77,18 +71,19 @@ const logSoftmaxGradSource = define(
   ['rows', 'n'],
   `const row = quotient(i, n);
 const r = row - quotient(row, rows) * rows;
-const j = i - row * n;
-const v = y[yo + r * n + j];
+const own = i - row * n;
+const v = y[yo + r * n + own];
 if (v > ${-Math.LN2}) {
-  let others = 0.0;
-  let rest = 0.0;
-  for (let k = 0; k < n; k++) {
-    const at = k + 0.0;
-    if (at !== j) {
-      others = others + expOf(y[yo + r * n + k]);
-      rest = rest + gy[gyo + row * n + k];
-    }
-  }
+  ${sums(
+    'n',
+    { others: 'p', rest: 'g' },
+    `let p = 0.0;
+let g = 0.0;
+if (j !== own) {
+  p = expOf(y[yo + r * n + j]);
+  g = gy[gyo + row * n + j];
+}`,
+  )}
   return gy[gyo + i] * others - expOf(v) * rest;
 }
 return gy[gyo + i] - expOf(v) * t[to + row];`,
@@ -105,29 +100,24 @@ const crossEntropyGradSource = define(
   ['rows', 'n'],
   `const row = quotient(i, n);
 const r = row - quotient(row, rows) * rows;
-const j = i - row * n;
-const sum = s[so + r];
-let e = 0.0;
-if (labels[labelso + r] === j) {
-  for (let k = 0; k < n; k++) {
-    const at = k + 0.0;
-    if (at !== j) {
-      e = e - expOf(x[xo + r * n + k] - m[mo + r]);
-    }
-  }
-} else {
-  e = expOf(x[xo + r * n + j] - m[mo + r]);
+const own = i - row * n;
+const scale = gy[gyo + row] / s[so + r];
+if (labels[labelso + r] === own) {
+  ${sums(
+    'n',
+    { others: 'p' },
+    `let p = 0.0;
+if (j !== own) { p = expOf(x[xo + r * n + j] - m[mo + r]); }`,
+  )}
+  return -scale * others;
 }
-return gy[gyo + row] / sum * e;`,
+return scale * expOf(x[xo + r * n + own] - m[mo + r]);`,
 )
 
 const meanSource = define(
   ['x'],
   ['n'],
-  `let sum = 0.0;
-for (let j = 0; j < n; j++) {
-  sum = sum + x[xo + i * n + j];
-}
+  `${sums('n', { sum: 'x[xo + i * n + j]' })}
 return sum / n;`,
 )
 /** 1/√(mean((x − mean)²) + eps) */
@@ -135,11 +125,7 @@ const scaleSource = (centred: boolean) =>
   define(
     centred ? ['x', 'm'] : ['x'],
     ['n', 'eps'],
-    `let sum = 0.0;
-for (let j = 0; j < n; j++) {
-  const v = x[xo + i * n + j]${centred ? ' - m[mo + i]' : ''};
-  sum = sum + v * v;
-}
+    `${sums('n', { sum: 'v * v' }, `const v = x[xo + i * n + j]${centred ? ' - m[mo + i]' : ''};`)}
 return 1.0 / Math.sqrt(sum / n + eps);`,
   )
 const layerScale = scaleSource(true)
@@ -163,10 +149,7 @@ return w[wo + i - r * n] * (x[xo + i] * s[so + r]);`,
 const weightedMean = define(
   ['w', 'gy'],
   ['n'],
-  `let sum = 0.0;
-for (let j = 0; j < n; j++) {
-  sum = sum + w[wo + j] * gy[gyo + i * n + j];
-}
+  `${sums('n', { sum: 'w[wo + j] * gy[gyo + i * n + j]' })}
 return sum / n;`,
 )
 const hat = (centred: boolean, at: string, row: string) =>
@@ -176,10 +159,7 @@ const dotHat = (centred: boolean) =>
   define(
     ['x', ...statistics(centred), 'w', 'gy'],
     ['n'],
-    `let sum = 0.0;
-for (let j = 0; j < n; j++) {
-  sum = sum + w[wo + j] * gy[gyo + i * n + j] * (${hat(centred, 'i * n + j', 'i')});
-}
+    `${sums('n', { sum: `w[wo + j] * gy[gyo + i * n + j] * (${hat(centred, 'i * n + j', 'i')})` })}
 return sum / n;`,
   )
 const inputGrad = (centred: boolean) =>
@@ -194,10 +174,7 @@ const weightGrad = (centred: boolean) =>
   define(
     ['x', ...statistics(centred), 'gy'],
     ['rows', 'n'],
-    `let sum = 0.0;
-for (let r = 0; r < rows; r++) {
-  sum = sum + gy[gyo + r * n + i] * (${hat(centred, 'r * n + i', 'r')});
-}
+    `${sums('rows', { sum: `gy[gyo + j * n + i] * (${hat(centred, 'j * n + i', 'j')})` })}
 return sum;`,
   )
 const both = <T>(make: (centred: boolean) => T) => ({ layer: make(true), rms: make(false) })

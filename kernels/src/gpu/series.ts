@@ -3,7 +3,7 @@ import type { Context } from './context.js'
 import { derivatives, maps } from './elementwise.js'
 import { launch, withTemporaries } from './launch.js'
 import type { Texels } from './memory.js'
-import { define, once } from './source.js'
+import { define, once, sums } from './source.js'
 
 // The recurrences of js/series.ts, an order a launch: the thread of element e of order k computes it from the orders below,
 // the threads of the other orders hand theirs on.
@@ -175,8 +175,7 @@ const softmaxMean = define(
   `const k = quotient(i, rows);
 if (k !== order) { return m[mo + i]; }
 const r = i - k * rows;
-let sum = 0.0;
-for (let j = 0; j < n; j++) { sum = sum + t[to + r * n + j]; }
+${sums('n', { sum: 't[to + r * n + j]' })}
 return sum;`,
 )
 const softmaxStep = define(

@@ -6,6 +6,31 @@ export const kernelSource = (buffers: readonly string[], scalars: readonly strin
 export const define = (buffers: readonly string[], scalars: readonly string[], body: string): string =>
   kernelSource(buffers, [...buffers.map(b => `${b}o`), ...scalars], `const i = this.thread.x;\n${body}`)
 
+/**
+ * Sums over `j` < count, in blocks of 256 terms whose sums are added up: errors grow with 256 and the number of blocks, not with
+ * that of terms.
+ *
+ * @param terms the term of each sum, by the name of its variable
+ * @param before statements before the terms, for each j
+ * @param j the variable that counts; names beginning with it are taken
+ */
+export function sums(count: string, terms: Readonly<Record<string, string>>, before = '', j = 'j'): string {
+  const names = Object.keys(terms)
+  const each = (statement: (name: string) => string) => names.map(statement).join('\n')
+  return `${each(name => `let ${name} = 0.0;`)}
+for (let ${j}Block = 0; ${j}Block < ${count} / 256.0; ${j}Block++) {
+  const ${j}First = ${j}Block * 256.0;
+  ${each(name => `let ${name}Part = 0.0;`)}
+  for (let ${j}Step = 0; ${j}Step < 256; ${j}Step++) {
+    const ${j} = ${j}First + ${j}Step;
+    if (${j} >= ${count}) { break; }
+    ${before}
+    ${each(name => `${name}Part = ${name}Part + ${terms[name]};`)}
+  }
+  ${each(name => `${name} = ${name} + ${name}Part;`)}
+}`
+}
+
 /** A run of statements for each of `rank` axes, the last one first. */
 export const eachAxis = (rank: number, statements: (d: number) => string): string =>
   Array.from({ length: rank }, (_, i) => statements(rank - 1 - i)).join('\n')
