@@ -369,6 +369,32 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     })
   })
 
+  it.each([1e19, 1e30, 1e37])('norms of rows whose squares overflow: %d', async size => {
+    const backend = await device(mode)
+    const rows = { of: [1, 2, 3, -1, 0, 1, 0.5, 0.25, 2].map((v, i) => Math.fround(i < 6 ? v * size : v)) }
+    const [w, gy] = [{ of: [0.5, 2, 1.5] }, draw(9)]
+    for (const [name, ...args] of [
+      ['layerNorm', is(3), is(3), is(0.1), rows, w, w, out(9)],
+      ['rmsNorm', is(3), is(3), is(0.1), rows, w, out(9)],
+    ] as [string, ...Argument[]][]) {
+      const [want] = await computed(js(), name, args, false)
+      const [got] = await computed(backend, name, args, false)
+      expectClose(got!, want!, 16 * 2 ** -23)
+    }
+    for (const [name, ...args] of [
+      ['layerNormGrad', is(3), is(3), is(0.1), rows, w, gy, out(9), out(3), out(3)],
+      ['rmsNormGrad', is(3), is(3), is(0.1), rows, w, gy, out(9), out(3)],
+    ] as [string, ...Argument[]][]) {
+      const want = await computed(js(), name, args, false)
+      const got = await computed(backend, name, args, false)
+      // Gradients of large rows are as small as these are large: each row on its own. Devices flush what is below 2⁻¹²⁶.
+      for (const r of [0, 3, 6]) {
+        expectClose(got[0]!.slice(r, r + 3), want[0]!.slice(r, r + 3), 64 * 2 ** -23, 2 ** -109)
+      }
+      for (const o of want.keys()) if (o > 0) expectClose(got[o]!, want[o]!, 64 * 2 ** -23)
+    }
+  })
+
   it('a probability that rounds to 1 keeps its derivatives', async () => {
     const backend = await device(mode)
     const logits = { of: [25, 0, -1, 0.5] }

@@ -118,16 +118,24 @@ const meanSource = define(
   ['x'],
   ['n'],
   `${sums('n', { sum: 'x[xo + i * n + j]' })}
-return sum / n;`,
+if (Math.abs(sum) < 1e38) { return sum / n; }
+${sums('n', { mean: 'x[xo + i * n + k] / n' }, '', 'k')}
+return mean;`,
 )
-/** 1/√(mean((x − mean)²) + eps) */
-const scaleSource = (centred: boolean) =>
-  define(
+/** 1/√(mean((x − mean)²) + eps); numbers beyond 1 are squared relative to the largest, so that no square leaves the range. */
+const scaleSource = (centred: boolean) => {
+  const element = (j: string) => `x[xo + i * n + ${j}]${centred ? ' - m[mo + i]' : ''}`
+  return define(
     centred ? ['x', 'm'] : ['x'],
     ['n', 'eps'],
-    `${sums('n', { sum: 'v * v' }, `const v = x[xo + i * n + j]${centred ? ' - m[mo + i]' : ''};`)}
-return 1.0 / Math.sqrt(sum / n + eps);`,
+    `let largest = 1.0;
+for (let l = 0; l < n; l++) {
+  largest = Math.max(largest, Math.abs(${element('l')}));
+}
+${sums('n', { sum: 'v * v' }, `const v = (${element('j')}) / largest;`)}
+return 1.0 / (largest * Math.sqrt(sum / n + eps / largest / largest));`,
   )
+}
 const layerScale = scaleSource(true)
 const rmsScale = scaleSource(false)
 
