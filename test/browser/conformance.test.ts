@@ -1,4 +1,4 @@
-import { js, Random, series, stack, type Tensor, tensor, vjp } from '@unravel/tensor'
+import { batchNorm, js, Random, series, stack, type Tensor, tensor, vjp } from '@unravel/tensor'
 import { apply, opTable } from '@unravel/tensor/internals'
 import { describe, expect, it } from 'vitest'
 import { type Case, cases } from '../conformance/cases.js'
@@ -44,6 +44,32 @@ describe.each(targets)('the op table on %s', (target, open) => {
       }
     },
   )
+
+  it.each([1, 1e20, 1e30, 1e36])('batch norm in training of numbers near %d', async size => {
+    const at = (dtype: 'f32' | 'f64', backend: Backend) => {
+      const make = (values: readonly number[], shape: readonly number[], by = 1) =>
+        tensor(
+          values.map(v => Math.fround(v * by)),
+          { shape, dtype, backend },
+        )
+      // The first channel is large, the second one is not, the third one is constant.
+      const x = [1, 2, 3, 4, -2, 0.5, 1, 1, 5, 5, 5, 5].map((v, i) => (i < 4 || i > 7 ? v * size : v))
+      const inputs = [make(x, [1, 3, 4]), make([0.5, 2, 1.5], [3]), make([0.1, -0.2, 0.3], [3])] as const
+      const c = make([1, 2, -1, 0.5, 0.3, -0.7, 1, 2, 1, 2, 3, 4], [1, 3, 4])
+      const { value, pullback } = vjp(([a, w, b]: readonly Tensor[]) => batchNorm(a!, w!, b!), inputs)
+      return [value, ...pullback(c)]
+    }
+    const got = at('f32', await open())
+    for (const [i, t] of at('f64', js()).entries()) {
+      const [values, want] = [await got[i]!.data(), t.dataSync()]
+      // Gradients of a large channel are small: channels one by one. Those of a constant one are multiples of 1/√eps = 316.
+      const part = want.length / 3
+      for (const from of [0, part, 2 * part]) {
+        const end = from + part
+        expectClose(values.slice(from, end), want.slice(from, end), 64 * 2 ** -23, from === 0 ? 0 : 316)
+      }
+    }
+  })
 
   // Sorting has no kernel for graphics: it is counted, as kernels/README.md says.
   const without = ['argsort f32']

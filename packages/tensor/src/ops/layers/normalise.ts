@@ -1,10 +1,15 @@
-import type { DType } from '@unravel/kernels'
+import type { Backend, DType } from '@unravel/kernels'
 import { vjp } from '../../autodiff/reverse.js'
+import { onesLike } from '../../core/create.js'
 import { type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
+import { less } from '../arithmetic/compare.js'
 import { mul } from '../arithmetic/mul.js'
 import { meanSquare } from '../arithmetic/sumSquares.js'
 import { rsqrt } from '../functions/rsqrt.js'
+import { reshape } from '../structure/reshape.js'
+import { narrow } from '../structure/slice.js'
+import { where } from '../structure/where.js'
 
 /** Numbers and 1/√(mean(·²) + eps) of theirs: what is normalised is their product. */
 interface Normalised {
@@ -30,12 +35,30 @@ export function normalised(
     return { d, variance }
   }
   const plain = at(x, run, v => add(v, eps))
+  if (!isRead(run.backend)) {
+    const far = meanSquare(mul(run === x ? plain.d : centre(run), SHRINK), axes, true)
+    return { d: plain.d, scale: either(plain.variance, far) }
+  }
   const by = powers(plain.variance, run, axes, eps)
   if (by === null) return { d: plain.d, scale: rsqrt(plain.variance) }
   const scaled = mul(x, by)
   const root = mul(by, Math.sqrt(eps))
   const { d, variance } = at(scaled, run === x ? scaled : mul(run, by), v => add(v, mul(root, root)))
   return { d, scale: rsqrt(variance) }
+}
+
+/** Whether numbers can be looked at: devices are not to be waited for. */
+const isRead = ({ name }: Backend): boolean => name === 'js' || name === 'wasm'
+
+/** Squares of f32 numbers times this fit. */
+const SHRINK = 2 ** -88
+
+/** 1/√variance, from the variance of the numbers times SHRINK where their own leaves the range. */
+function either(variance: Tensor, shrunk: Tensor): Tensor {
+  const own = reshape(narrow(reshape(variance.dense()[0]!, [-1]), 0, 0, variance.size), variance.shape)
+  const fits = less(own, 1e38)
+  // Where the other one is taken this one is 1, so that its derivatives are numbers.
+  return where(fits, rsqrt(variance), mul(rsqrt(add(shrunk, where(fits, onesLike(own), 0))), SHRINK))
 }
 
 /** The attributes of a norm. Throws RangeError unless eps is a finite number of at least 0. */
@@ -68,10 +91,9 @@ export function inRange(variance: Dense, eps: number): boolean {
 }
 
 /** The power of two that brings the largest number of every group near 1, where the variance is out of range; null where none
- *  is, and on devices that are not to be waited for. */
+ *  is. */
 function powers(variance: Tensor, run: Tensor, axes: readonly number[], eps: number): Dense | null {
   const { backend, dtype } = run
-  if (backend.name !== 'js' && backend.name !== 'wasm') return null
   const limit = dtype === 'f32' ? 126 : 1022
   const outside = outsideOf(dtype)
   const found = numbers(variance)
