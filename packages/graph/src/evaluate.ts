@@ -27,6 +27,8 @@ export interface EvaluateOptions {
   readonly dtype?: 'f32' | 'f64'
   /** Default: the backend set by `useBackend`. */
   readonly backend?: Backend
+  /** Called with the nodes computed, of all that are needed, of every pass. */
+  readonly onNode?: ((done: number, of: number) => void) | undefined
 }
 
 /** A given value of a name: a tensor, or numbers in memory. */
@@ -38,6 +40,7 @@ export type Observer = (name: string, value: Value) => void
 /** A graph, ready to run: constants are converted once, when they are first read. */
 export class Evaluator {
   readonly #run: Run
+  readonly #onNode: NonNullable<EvaluateOptions['onNode']>
   readonly #constants = new Map<string, Value>()
   readonly #makers = new Map<string, Node>()
   readonly #types: ReadonlyMap<string, ElementType>
@@ -45,10 +48,10 @@ export class Evaluator {
   /** Throws GraphError that names every operator that is not supported. */
   constructor(
     readonly graph: Graph,
-    options: EvaluateOptions = {},
+    { dtype = 'f64', backend = defaultBackend(), onNode = () => {} }: EvaluateOptions = {},
   ) {
     refuseUnsupported(graph)
-    const { dtype = 'f64', backend = defaultBackend() } = options
+    this.#onNode = onNode
     if (dtype !== 'f32' && dtype !== 'f64') throw new TypeError(`the dtype of a run is f32 or f64, got ${dtype}`)
     this.#run = { dtype, backend, inner: () => [] }
     for (const node of graph.nodes) for (const output of node.outputs) this.#makers.set(output, node)
@@ -78,7 +81,7 @@ export class Evaluator {
     // A scope disposes what the nodes made, but for what is wanted.
     const results: Record<string, Value> = {}
     scope(() => {
-      execute(nodes, env, wanted, this.#run, name => this.#constant(name), observe)
+      execute(nodes, env, wanted, this.#run, name => this.#constant(name), observe, this.#onNode)
       for (const name of wanted) results[name] = env.get(name) ?? this.#constant(name)!
       return Object.values(results).flatMap(v => (isFlow(v) ? [v.tensor] : []))
     })
@@ -194,6 +197,7 @@ function execute(
   run: Run,
   around: (name: string) => Value | undefined,
   observe: Observer,
+  onNode: NonNullable<EvaluateOptions['onNode']> = () => {},
 ): void {
   const readers = new Map<string, number>()
   const reads = nodes.map(readsOf)
@@ -250,6 +254,7 @@ function execute(
         forget(name)
       }
     }
+    onNode(i + 1, nodes.length)
   })
 }
 

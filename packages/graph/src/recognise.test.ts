@@ -197,6 +197,9 @@ describe.each(spelled)('%s', (_, name, nodes, constants) => {
     const x = input()
     const [long, one] = [graph, short].map(g => evaluate(g, { x }).y!)
     expect(largest(sub(long!, one!))).toBeLessThanOrEqual(1e-12)
+    const told: number[][] = []
+    evaluate(graph, { x }, { onNode: (...now) => void told.push(now) })
+    expect(told).toEqual(graph.nodes.map((_, i) => [i + 1, graph.nodes.length]))
     const curve = stack([x, new Random(4).normal([2, 3, 8], 0, 1, { dtype: 'f64' })])
     const [a, b] = [graph, short].map(g => {
       const evaluator = new Evaluator(g)

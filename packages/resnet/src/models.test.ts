@@ -39,6 +39,14 @@ describe('model files', () => {
   const read = (config: object | string, weights = bytes(fresh())) =>
     modelFrom(typeof config === 'string' ? config : JSON.stringify(config), weights)
 
+  it('a run tells of its blocks, and how many there are', () => {
+    const tower = towerOf(fresh())
+    const told: number[][] = []
+    const x = new Random(1).normal([2, config.input], 0, 1, { dtype: 'f64', backend: js() })
+    run(tower, x, { onBlock: (...now) => void told.push(now) })
+    expect(told).toEqual(tower.blocks.map((_, l) => [l + 1, tower.blocks.length]))
+  })
+
   it('config.json may begin with a byte order mark', () => {
     const { config: text } = modelFiles(fresh())
     expect(parseConfig(`\ufeff${text}`)).toEqual(parseConfig(text))

@@ -39,13 +39,22 @@ export interface Tower {
 
 export const skip = (block: Block, h: Tensor): Tensor => (block.skip === undefined ? h : block.skip(h))
 
-/** The tower's output on a batch. Memory for one block at a time, except under a tape, which keeps what it needs. */
-export function run(tower: Tower, x: Tensor): Tensor {
+/**
+ * The tower's output on a batch. Memory for one block at a time, except under a tape, which keeps what it needs.
+ *
+ * @param options `onBlock` is called with the blocks done, of all
+ */
+export function run(
+  tower: Tower,
+  x: Tensor,
+  { onBlock }: { readonly onBlock?: ((done: number, of: number) => void) | undefined } = {},
+): Tensor {
   let h = tower.encode(x)
-  for (const block of tower.blocks) {
+  for (const [l, block] of tower.blocks.entries()) {
     const before = h
     h = scope(() => addScaled(skip(block, before), block.branch(before), block.scale))
     if (before !== x) release(before)
+    onBlock?.(l + 1, tower.blocks.length)
   }
   return tower.decode(h)
 }

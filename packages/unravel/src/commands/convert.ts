@@ -8,6 +8,7 @@ import { UsageError } from '../errors.js'
 import { undoing } from '../files.js'
 import { isGraphFile, readGraphFile } from '../graphs.js'
 import { at, type Io } from '../io.js'
+import { stages } from '../progress.js'
 import { programLine } from '../shell.js'
 
 interface ConvertOptions {
@@ -77,16 +78,20 @@ async function resnetFrom(file: string, io: Io): Promise<Model> {
     )
   }
   let refusal = ''
+  const progress = stages(io, 'convert', { preparing: 1, theirs: 1, ours: 1 })
   for (const side of SIDES) {
     const shape = input.shape.map((n, axis) => (typeof n === 'number' ? n : [1, 3, side, side][axis]!))
     const x = new Random(1).normal(shape, 0, 1, { dtype: 'f64', backend })
     try {
-      const { config, weights } = resnetIn(prepared(graph, { [input.name]: x }, { backend }))
+      const { config, weights } = resnetIn(
+        prepared(graph, { [input.name]: x }, { backend, onNode: progress.of('preparing') }),
+      )
       const stored = new Map([...weights].map(([name, constant]) => [name, storedOf(constant)]))
       const as = (dtype: 'f32' | 'f64') => modelFrom(JSON.stringify(config), stored, { dtype, backend })
       const [ours, theirs] = scope(() => {
         const model = as('f64')
-        return [run(towerOf(model), x), evaluate(graph, { [input.name]: x }, { backend })[output!.name]!]
+        const theirs = evaluate(graph, { [input.name]: x }, { backend, onNode: progress.of('theirs') })
+        return [run(towerOf(model), x, { onBlock: progress.of('ours') }), theirs[output!.name]!]
       })
       const [a, b] = [await ours.data(), await theirs.data()]
       const size = b.reduce((most, v) => Math.max(most, Math.abs(v)), 0)
@@ -101,6 +106,8 @@ async function resnetFrom(file: string, io: Io): Promise<Model> {
         break
       }
       refusal ||= error.message
+    } finally {
+      progress.stop()
     }
   }
   throw new UsageError(`${file}: only ResNets as torchvision has them are converted from ONNX: ${refusal}`)

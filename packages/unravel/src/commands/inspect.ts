@@ -5,6 +5,7 @@ import { backendNamed } from '../backends.js'
 import { UsageError } from '../errors.js'
 import { checkGraphOptions, isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
 import type { Io } from '../io.js'
+import { stages } from '../progress.js'
 import { inspectedTower, json, MODEL, moduleOptions } from '../study.js'
 
 interface InspectOptions {
@@ -45,11 +46,14 @@ async function ofGraph(model: string, options: InspectOptions, io: Io, backend: 
   const graph = await readGraphFile(io, model, options)
   const { input, output } = options
   const inputs = input === undefined ? undefined : await readGraphInputs(io, input, graph)
+  const progress = stages(io, 'inspect', { pass: 1 })
   try {
-    const { inspection, why } = inspected(graph, { inputs, output, dtype: 'f32', backend })
+    const { inspection, why } = inspected(graph, { inputs, output, dtype: 'f32', backend, onNode: progress.of('pass') })
     return { network: inspection, why }
   } catch (error) {
     if (!(error instanceof GraphError)) throw error
     throw new UsageError(`${model}: ${error.message}`, { cause: error })
+  } finally {
+    progress.stop()
   }
 }

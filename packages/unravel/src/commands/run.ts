@@ -8,6 +8,7 @@ import { UsageError } from '../errors.js'
 import { checkWritable } from '../files.js'
 import { checkGraphOptions, isGraphFile, readGraphFile, readGraphInputs } from '../graphs.js'
 import { at, type Io } from '../io.js'
+import { stages } from '../progress.js'
 import { inputFile, inputOptions, json, kernelOptions, MODEL, moduleOptions, readNetwork } from '../study.js'
 
 interface RunOptions {
@@ -70,13 +71,24 @@ async function evaluated(
   const graph = await readGraphFile(io, model, options)
   const inputs = await readGraphInputs(io, inputFile(model, options), graph)
   const { dtype, output } = options
-  return evaluate(graph, inputs, { dtype, backend, ...(output !== undefined && { outputs: [output] }) })
+  const progress = stages(io, 'run', { pass: 1 })
+  try {
+    const outputs = output === undefined ? {} : { outputs: [output] }
+    return evaluate(graph, inputs, { dtype, backend, onNode: progress.of('pass'), ...outputs })
+  } finally {
+    progress.stop()
+  }
 }
 
 /** The output of a tower, under the name that other commands give it. */
 async function towerOutput(model: string, options: RunOptions, io: Io, backend: Backend): Promise<Tensor> {
   const { tower, x } = await readNetwork(model, options, backend, io)
-  return scope(() => run(tower, x))
+  const progress = stages(io, 'run', { pass: 1 })
+  try {
+    return scope(() => run(tower, x, { onBlock: progress.of('pass') }))
+  } finally {
+    progress.stop()
+  }
 }
 
 function document(
