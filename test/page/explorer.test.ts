@@ -46,6 +46,9 @@ beforeEach(async () => {
     if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) elsewhere.push(request.url())
   })
   page.on('pageerror', error => complaints.push(error.message))
+  page.on('console', message => {
+    if (message.text().startsWith('unravel:')) complaints.push(message.text())
+  })
   await page.goto(url)
   await page.waitForSelector('#plots svg')
 })

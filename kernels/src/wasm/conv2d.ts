@@ -5,7 +5,7 @@ import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
 import { product } from './matmul.js'
 import { addressOf, type Region } from './region.js'
-import type { Call } from './threads.js'
+import { atOnce, type Call } from './threads.js'
 
 // A convolution is a matrix product whose second factor, the pixels under each tap of each window, is read where it lies: see
 // assembly/conv2d.ts. Its input gradient is one such product for every remainder of the pixel by the stride, for those pixels
@@ -142,6 +142,28 @@ export function conv2dKernels(
     threads.share(g.batch, 1, range, worthwhile(g, groups))
   }
 
+  /** Shares out images, or panels of four of the `m` rows of each image where there are fewer images than threads. `planes` lays an
+   *  image out, `rows` convolves some rows of it. */
+  function imagesOrRows(
+    g: Conv2dGeometry,
+    m: number,
+    planes: (call: Call, b: number, thread: number) => void,
+    rows: (call: Call, b: number, thread: number, from: number, to: number, scratch: number) => void,
+  ): void {
+    if (g.batch >= threads.count) {
+      images(g, 1, (call, b, thread, scratch) => {
+        planes(call, b, thread)
+        rows(call, b, thread, 0, m, scratch)
+      })
+      return
+    }
+    for (let b = 0; b < g.batch; b++) {
+      planes(atOnce, b, 0)
+      const work = (call: Call, from: number, to: number, scratch: number) => rows(call, b, 0, from, to, scratch)
+      threads.share(m, 4, work, worthwhile({ ...g, batch: 1 }))
+    }
+  }
+
   /** Whether so many groups of all images are work for several threads. */
   const worthwhile = (g: Conv2dGeometry, groups = 1) =>
     (groups * g.batch * g.outChannels * g.outH * g.outW * g.inChannels * g.kernelH * g.kernelW) / g.groups ** 2 >= SMALL
@@ -200,23 +222,40 @@ export function conv2dKernels(
           const count = Math.min(groupsAtOnce, g.groups - group)
           const weights = filters + group * m * k * size
           if (even > 0) packFilters(even, k, weights, packed)
+          const source = (b: number) => pixels + (b * g.inChannels + group * channels) * image
+          const spreading = (call: Call, b: number, thread: number) => {
+            if (planes.direct) return
+            const corner = rooms + thread * planeBytes + g.padH * planes.line
+            const target = [corner, planes.plane, planes.line, planes.part] as const
+            call(spread, count * channels, g.height, g.width, source(b), image, g.padW, g.strideW, ...target)
+          }
+          const target = (b: number) => results + (b * g.outChannels + group * m) * result
+          const base = (b: number, thread: number) => (planes.direct ? source(b) : rooms + thread * planeBytes)
+          const down = g.strideH * planes.line
+          const panels = (call: Call, b: number, thread: number, from: number, to: number, scratch: number) => {
+            const lined = [table, base(b, thread), down, lines, n] as const
+            const strides = [result, g.outW * size, size] as const
+            call(
+              convolve,
+              to - from,
+              k,
+              packed + from * k * size,
+              ...lined,
+              target(b) + from * result,
+              ...strides,
+              scratch,
+            )
+          }
+          if (even === m) {
+            imagesOrRows(g, m, spreading, panels)
+            continue
+          }
           images(g, count, (call, b, thread, scratch) => {
-            const from = pixels + (b * g.inChannels + group * channels) * image
-            const to = results + (b * g.outChannels + group * m) * result
-            const room = rooms + thread * planeBytes
-            if (!planes.direct) {
-              const corner = room + g.padH * planes.line
-              const target = [corner, planes.plane, planes.line, planes.part] as const
-              call(spread, count * channels, g.height, g.width, from, image, g.padW, g.strideW, ...target)
-            }
-            const [base, down] = [planes.direct ? from : room, g.strideH * planes.line]
-            if (even > 0) {
-              const strides = [result, g.outW * size, size] as const
-              call(convolve, even, k, packed, table, base, down, lines, n, to, ...strides, scratch)
-            }
-            if (even === m) return
+            spreading(call, b, thread)
+            if (even > 0) panels(call, b, thread, 0, even, scratch)
             const rest = [count * m - even, m, k, weights + even * k * size, table] as const
-            call(convolveRows, ...rest, base, channels * planes.plane, down, lines, n, to + even * result, result)
+            const to = target(b) + even * result
+            call(convolveRows, ...rest, base(b, thread), channels * planes.plane, down, lines, n, to, result)
           })
         }
       })
@@ -268,20 +307,32 @@ export function conv2dKernels(
             end += packedRows(m) * phase.k * size
             return { ...phase, taps, panels }
           })
-          images(g, 1, (call, b, thread, scratch) => {
-            const room = rooms + thread * planeBytes
-            const from = addressOf(gy) + (b * g.outChannels + group * outputs) * result
-            const to = addressOf(gx) + (b * g.inChannels + group * m) * image
-            if (!direct) {
-              const target = [room + top * planes.line, planes.plane, planes.line, planes.part] as const
-              call(spread, outputs, g.outH, g.outW, from, result, left, 1, ...target)
-            }
+          const source = (b: number) => addressOf(gy) + (b * g.outChannels + group * outputs) * result
+          const spreading = (call: Call, b: number, thread: number) => {
+            if (direct) return
+            const corner = rooms + thread * planeBytes + top * planes.line
+            const target = [corner, planes.plane, planes.line, planes.part] as const
+            call(spread, outputs, g.outH, g.outW, source(b), result, left, 1, ...target)
+          }
+          imagesOrRows(g, m, spreading, (call, b, thread, first, last, scratch) => {
+            const to = addressOf(gx) + (b * g.inChannels + group * m + first) * image
+            const from = [direct ? source(b) : rooms + thread * planeBytes, planes.line] as const
+            const strides = [image, g.strideH * g.width * size, g.strideW * size] as const
             for (const { row, column, lines, n, k, taps, panels } of ready) {
               const target = to + (row * g.width + column) * size
-              const strides = [image, g.strideH * g.width * size, g.strideW * size] as const
               const area = whole ? ([1, lines * n] as const) : ([lines, n] as const)
-              const source = [direct ? from : room, planes.line] as const
-              call(convolve, m, k, panels, taps, ...source, ...area, target, ...strides, scratch)
+              call(
+                convolve,
+                last - first,
+                k,
+                panels + first * k * size,
+                taps,
+                ...from,
+                ...area,
+                target,
+                ...strides,
+                scratch,
+              )
             }
           })
         }

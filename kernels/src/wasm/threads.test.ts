@@ -51,14 +51,20 @@ function work(dtype: 'f32' | 'f64'): ArrayLike<number>[] {
   for (const op of ['exp', 'gelu', 'relu'] as const) done(100_003, out => kernels.map(op, x, out))
   const stack = buffer(dtype, numbers(12 * 1501))
   for (const op of ['tanh', 'normalCdf'] as const) done(12 * 1501, out => kernels.series(op, 12, 1501, stack, out))
-  for (const strides of [1, 2]) {
-    const g = convolution(strides)
-    const [image, result] = [5 * 12 * 19 * 19, 5 * 10 * g.outH * g.outW]
-    const [w, y] = [buffer(dtype, numbers(10 * 6 * 9, 5)), buffer(dtype, numbers(result, 6))]
+  // Several images, and one, whose rows are shared where panels of four hold them all: 55 of a group are 14 panels.
+  for (const [stride, batch, channels] of [
+    [1, 5, 10],
+    [2, 5, 10],
+    [1, 1, 110],
+    [2, 1, 110],
+  ] as const) {
+    const g = { ...convolution(stride), batch, outChannels: channels }
+    const [image, result] = [batch * 12 * 19 * 19, batch * channels * g.outH * g.outW]
+    const [w, y] = [buffer(dtype, numbers(channels * 6 * 9, 5)), buffer(dtype, numbers(result, 6))]
     const x = buffer(dtype, numbers(image, 7))
     done(result, out => kernels.conv2d(g, x, w, out))
     done(image, out => kernels.conv2dInputGrad(g, y, w, out))
-    done(10 * 6 * 9, out => kernels.conv2dWeightGrad(g, x, y, out))
+    done(channels * 6 * 9, out => kernels.conv2dWeightGrad(g, x, y, out))
     made.push(w, y, x)
   }
   const [b, c, n] = [7, 13, 501]

@@ -42,7 +42,8 @@ const serve = ({ code, memory, control, slot, functions }) => {
         if (at === length && complete) break
         while (at < length) {
           const end = at + 2 + list[at + 1]
-          exports[functions[list[at]]](...list.subarray(at + 2, end))
+          // Several times faster than to spread the arguments.
+          Reflect.apply(exports[functions[list[at]]], undefined, list.subarray(at + 2, end))
           at = end
         }
       }
@@ -86,7 +87,7 @@ function start(data: object, ended: () => void): Worker {
 /** Calls a function of the module, at once or later on another thread. */
 export type Call = <A extends readonly unknown[]>(f: (...args: A) => unknown, ...args: A) => void
 
-const atOnce: Call = (f, ...args) => void f(...args)
+export const atOnce: Call = (f, ...args) => void f(...args)
 
 /** The threads of one module: this one, and workers on the same memory. */
 export class Threads {

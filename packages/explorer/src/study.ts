@@ -39,7 +39,7 @@ import {
   towerOf,
   weightsFile,
 } from '@unravel/resnet'
-import { type Backend, type ByteSource, js, Random, scope, type Tensor, wasm } from '@unravel/tensor'
+import { type Backend, type ByteSource, js, Random, scope, type Tensor, useBackend, wasm } from '@unravel/tensor'
 
 /** A tower of which every weight is drawn from a seed, and a batch of inputs drawn likewise. */
 export interface DrawnNetwork {
@@ -150,6 +150,7 @@ export class Study {
   /** @throws FormatError, GraphError, InputError or RangeError saying what is wrong with the network or the question */
   async answer(question: Question, onBlock: (done: number, of: number) => void = () => {}): Promise<Answer> {
     const backend = await opened(question.backend)
+    useBackend(backend)
     const { tower, x, sites, counted } = this.#subject(question, backend)
     if (sites === 'all' && question.expansion === 'subsets')
       throw new RangeError('subsets switches blocks off; count blocks, or choose another kind')

@@ -5,9 +5,11 @@ import { standardBackend as inNode } from './standard.node.js'
 it('the default backend is wasm in Node, and in browsers js, which says how to get the fast one', () => {
   const warn = vi.spyOn(console, 'warn').mockReturnValue()
   try {
-    expect(inNode().name).toBe('wasm')
+    expect(inNode(true).name).toBe('wasm')
     expect(warn).not.toHaveBeenCalled()
-    expect(inBrowsers().name).toBe('js')
+    expect(inBrowsers(false).name).toBe('js')
+    expect(warn).not.toHaveBeenCalled()
+    expect(inBrowsers(true).name).toBe('js')
     expect(warn.mock.calls).toEqual([[expect.stringContaining('useBackend(wasm())')]])
   } finally {
     warn.mockRestore()

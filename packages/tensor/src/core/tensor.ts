@@ -336,12 +336,12 @@ let standard: Backend | undefined
 /** The backend of tensors that are made without naming one (default: wasm in Node, Deno and Bun, js in browsers). Returns the
  *  one in force before. */
 export function useBackend(backend: Backend): Backend {
-  const before = defaultBackend()
+  const before = standard ?? standardBackend(false)
   standard = backend
   return before
 }
 export function defaultBackend(): Backend {
-  standard ??= standardBackend()
+  standard ??= standardBackend(true)
   return standard
 }
 
