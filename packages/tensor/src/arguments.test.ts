@@ -390,3 +390,27 @@ it('an axis, a shape or a permutation of another kind is refused by name', () =>
   expect(() => ops.reshape(x, any(-1))).toThrow('reshape: a shape is a list of integers, got -1')
   expect(() => ops.transpose(x, any(1))).toThrow('transpose: a permutation is a list of axes, got 1')
 })
+
+describe('true and false by their places', () => {
+  const x = tensor([
+    [1, 2],
+    [3, 4],
+  ])
+  const reductions = Object.entries({
+    ...{ sum, mean: ops.mean, max: ops.max, min: ops.min, prod: ops.prod, any: ops.any, all: ops.all },
+    ...{ sumSquares: ops.sumSquares, meanSquare: ops.meanSquare, logsumexp: ops.logsumexp },
+    ...{ variance: ops.variance, std: ops.std, norm: ops.norm },
+  })
+  it.each(reductions)('%s refuses options in the place of keepdims', (_, reduce) => {
+    for (const wrong of [{ keepdims: false }, 'false', null])
+      expect(() => reduce(x, 0, any(wrong))).toThrow(/keepdims is an argument of its own, true or false, got/)
+    expect(reduce(x, 0, any(1)).shape).toEqual([1, 2])
+    expect(reduce(x, 0, any(undefined)).shape).toEqual([2])
+  })
+  it('matmul and sort refuse them too, traced as well', () => {
+    expect(() => ops.matmul(x, x, any({ transposeB: true }))).toThrow(/transposeA is an argument of its own.*an object/)
+    expect(() => ops.matmul(x, x, false, any('no'))).toThrow(/transposeB is an argument of its own.*"no"/)
+    expect(() => grad((v: Tensor) => sum(ops.matmul(v, x, any({}))))(x)).toThrow(TypeError)
+    for (const f of [ops.sort, ops.argsort]) expect(() => f(x, 0, any({ descending: false }))).toThrow(/descending/)
+  })
+})

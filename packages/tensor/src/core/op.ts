@@ -38,6 +38,14 @@ export function checkTensors(name: string, xs: readonly Tensor[]): void {
   for (let i = 0; i < xs.length; i++) if (xs[i]?.level === undefined) throw noTensor(name, xs[i])
 }
 
+/** Throws TypeError for an argument that is true or false by its place, and was given as an object of options or as a word, which
+ *  would count as true. */
+export function checkFlag(op: string, flag: string, value: unknown): void {
+  if (typeof value !== 'object' && typeof value !== 'string') return
+  const got = typeof value === 'string' ? `"${value}"` : value === null ? 'null' : 'an object'
+  throw new TypeError(`${op}: ${flag} is an argument of its own, true or false, got ${got}`)
+}
+
 /** `checkTensors` for a function made of other ops, which wants real numbers. */
 export function checkReals(name: string, xs: readonly Tensor[]): void {
   checkTensors(name, xs)

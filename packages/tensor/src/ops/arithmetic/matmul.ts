@@ -1,7 +1,7 @@
 import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, checkTensors, commonDType } from '../../core/op.js'
+import { apply, checkFlag, checkTensors, commonDType } from '../../core/op.js'
 import { broadcastShapes, broadcastStrides, sizeOf } from '../../core/shape.js'
 import { allocate, type Binary, type Op, type Tensor } from '../../core/tensor.js'
 import { bilinear } from '../structure/builders.js'
@@ -92,6 +92,8 @@ function weightGradient(a: Tensor, c: Tensor, transposeB: boolean): Tensor {
  */
 export function matmul(a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor {
   checkTensors('matmul', [a, b])
+  checkFlag('matmul', 'transposeA', transposeA)
+  checkFlag('matmul', 'transposeB', transposeB)
   if (a.rank === 1 || b.rank === 1) {
     const left = a.rank === 1 ? reshape(a, [1, a.size]) : a
     const right = b.rank === 1 ? reshape(b, [b.size, 1]) : b

@@ -1,5 +1,5 @@
 import { onesLike } from '../../core/create.js'
-import { alias, checkTensors } from '../../core/op.js'
+import { alias, checkFlag, checkTensors } from '../../core/op.js'
 import { axesFromEnd, fromEnd, sizeOf } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
 import { concat } from '../structure/concat.js'
@@ -16,6 +16,7 @@ import { mul } from './mul.js'
  */
 export function prod(x: Tensor, axis?: number | readonly number[], keepdims = false): Tensor {
   checkTensors('prod', [x])
+  checkFlag('prod', 'keepdims', keepdims)
   const axes = axesFromEnd(axis, x.rank, 'prod').map(a => a + x.rank)
   const kept = x.shape.map((_, d) => d).filter(d => !axes.includes(d))
   const outer = kept.map(d => x.shape[d]!)

@@ -1,7 +1,7 @@
 import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
-import { apply, backendOf, checkTensors } from '../../core/op.js'
+import { apply, backendOf, checkFlag, checkTensors } from '../../core/op.js'
 import { fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, fromData, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { checkIndices, gatherOp } from './gather.js'
@@ -11,8 +11,9 @@ import { narrow } from './slice.js'
 export const argsortOp: Op<{ axis: number; descending: boolean }, Unary> = {
   name: 'argsort',
   signature: '[...] -> i32[...]',
-  infer(inputs, { axis }) {
+  infer(inputs, { axis, descending }) {
     const { shape, rank } = inputs[0]
+    checkFlag('sort', 'descending', descending)
     if (axis < -rank) throw new ShapeError(argsortOp, inputs, `axis ${axis} is out of range`)
     return { shape, dtype: 'i32' }
   },

@@ -1,6 +1,6 @@
 import type { ReduceOp, Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
-import { alias, apply, checkTensors } from '../../core/op.js'
+import { alias, apply, checkFlag, checkTensors } from '../../core/op.js'
 import { axesFromEnd, broadcastShapes, broadcastStrides, checkedShape, sameShape, stridesOf } from '../../core/shape.js'
 import { allocate, type Dense, type Op, type Tensor, type Unary } from '../../core/tensor.js'
 import { linear } from './builders.js'
@@ -14,6 +14,7 @@ export interface Axes {
 
 export function reducedShape(op: Op<Axes>, inputs: Unary, { axes, keepdims }: Axes): number[] {
   const [x] = inputs
+  checkFlag(op.name, 'keepdims', keepdims)
   if (axes.length > 0 && axes[0]! < -x.rank) throw new ShapeError(op, inputs, `axis ${axes[0]} is out of range`)
   const gone = (i: number) => axes.includes(i - x.rank)
   return keepdims ? x.shape.map((n, i) => (gone(i) ? 1 : n)) : x.shape.filter((_, i) => !gone(i))
