@@ -103,7 +103,11 @@ async function bundle(folder) {
 const sharedPackages = {
   name: 'shared-packages',
   // Entries of packages that no page loads, such as the kernels one by one, hold nothing that two bundles would have to share.
-  resolveId: (id, importer) => (sources.has(id) && !importer?.startsWith('\0') ? `\0${id}` : null),
+  resolveId(id, importer) {
+    // The WebAssembly module is in the bundle whoever asks for it: it is the default, as in Node.
+    if (id === '#standard-backend') return join(root, 'packages/tensor/dist/core/standard.node.js')
+    return sources.has(id) && !importer?.startsWith('\0') ? `\0${id}` : null
+  },
   async load(id) {
     const name = id.slice(1)
     if (!id.startsWith('\0') || !sources.has(name)) return null

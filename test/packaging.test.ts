@@ -252,9 +252,9 @@ describe('the packed packages', () => {
         .split('\n')
         .filter(line => !/'(@unravel\/kernels|unravel\/report)'/.test(line))
         .join('\n')
-        .replace('useBackend(wasm())', "import { toNdarray, wasm } from '@unravel/tensor'\nuseBackend(wasm())")
+        .replace('useBackend(wasm())', "import { toNdarray } from '@unravel/tensor'")
         .replace('expansionDocument.safeParse({}).success, js().name', 'toNdarray(x).get(0, 1)')
-        .replace('console.log(JSON.stringify(', 'document.title = (JSON.stringify(')
+        .replace('console.log(JSON.stringify(', 'document.title = tensor([1]).backend.name + (JSON.stringify(')
       const html = `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script><script type="module">${parts}</script>`
       writeFileSync(join(site, 'index.html'), html)
       const types = { html: 'text/html', js: 'text/javascript' }
@@ -272,7 +272,7 @@ describe('the packed packages', () => {
         await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`)
         await expect
           .poll(async () => `${await page.title()}${complaints}`)
-          .toBe('[4,"residual-mlp",2,1,2,1,1.5,2,3.5,[2,1,2],"GraphError",true,true,true]')
+          .toBe('wasm[4,"residual-mlp",2,1,2,1,1.5,2,3.5,[2,1,2],"GraphError",true,true,true]')
       } finally {
         await browser.close()
         server.close()
