@@ -12,7 +12,7 @@ import {
 } from '@unravel/tensor'
 import { addAligned, padded } from '@unravel/tensor/internals'
 import type { PathOptions } from './gradient.js'
-import { lastOrder, type Orders } from './orders.js'
+import { checkWeights, lastOrder, type Orders } from './orders.js'
 import { counted, type Network, type SiteOptions } from './sites.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
 
@@ -67,6 +67,7 @@ export function gated(
   return scope(() => {
     const { tower, passed, mark, marks, scales, longest, output } = counted(network, x, sites, { onBlock })
     const most = lastOrder('gated', orders, longest)
+    checkWeights('gated', weights, tower.blocks.length)
     const encoded = tower.encode(x)
     let state: GatedState = { value: encoded, paths: reshape(encoded, [1, ...encoded.shape]) }
     tower.blocks.forEach((block, l) => {

@@ -1,7 +1,7 @@
 import { run, skip, type Tower } from '@unravel/resnet'
 import { addScaled, type Mark, mul, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
 import { addAligned, head, like, padded } from '@unravel/tensor/internals'
-import { lastOrder, type Orders } from './orders.js'
+import { checkWeights, lastOrder, type Orders } from './orders.js'
 import { counted, type Network, type OnBlock, type SiteOptions } from './sites.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
 
@@ -117,14 +117,15 @@ export function gradient(
   input: Tensor,
   target: Target,
   orders: number | 'all',
-  { sites, onBlock, ...options }: PathOptions & SiteOptions = {},
+  { sites, onBlock, weights, ...options }: PathOptions & SiteOptions = {},
 ): Orders {
   return scope(() => {
     const { tower: whole, passed, mark, marks, scales, longest } = counted(network, input, sites, { onBlock })
     const most = lastOrder('gradient', orders, longest)
+    checkWeights('gradient', weights, whole.blocks.length)
     const { tower, x } = embedded(whole, input)
     const seed = (output: Tensor) => cotangentOf(output, target)
-    const coefficients = gradientPaths(tower, x, seed, most, { mark, onBlock: passed, ...options })
+    const coefficients = gradientPaths(tower, x, seed, most, { mark, onBlock: passed, weights, ...options })
     const { value, pullback } = vjp((h: Tensor) => run(tower, h), x)
     return { expansion: 'gradient' as const, coefficients, total: pullback(seed(value)), scales, marks }
   })

@@ -6,6 +6,7 @@ import {
   gated,
   gatedMoments,
   geometricComplexity,
+  gradient,
   gradientMoments,
   sampleGradientPaths,
   subsets,
@@ -193,3 +194,16 @@ describe.each([['js', js()] as const, ['wasm', wasm()] as const])(
     })
   },
 )
+
+it('weights are one number for each block', () => {
+  const { tower, x } = randomTower({ activation: 'tanh', depth: 3, scale: 0.5 })
+  const expansions = [
+    (weights: unknown) => gated(tower, x, 'all', { weights: weights as number[] }),
+    (weights: unknown) => gradient(tower, x, 0, 'all', { weights: weights as number[] }),
+  ]
+  for (const expand of expansions) {
+    for (const wrong of [[-1], [1, -1, 1, 1], [1, -1, 'a'], eye(3), 2])
+      expect(() => expand(wrong)).toThrow('weights must be a list of 3 numbers, one for each block')
+    expect(values(expand(Float64Array.of(-1, 0.5, 2)).coefficients)).toEqual(values(expand([-1, 0.5, 2]).coefficients))
+  }
+})

@@ -38,6 +38,15 @@ export function lastOrder(what: string, orders: number | 'all', longest: number)
   return last
 }
 
+/** Throws RangeError unless weights, where there are some, are one number for each block. */
+export function checkWeights(what: string, weights: readonly number[] | undefined, blocks: number): void {
+  if (weights === undefined) return
+  const list = Array.isArray(weights) || ArrayBuffer.isView(weights)
+  if (!list || weights.length !== blocks || !Array.from(weights).every(w => typeof w === 'number')) {
+    throw new RangeError(`${what}: weights must be a list of ${blocks} numbers, one for each block`)
+  }
+}
+
 /** Throws RangeError for a batch without inputs: means over it do not exist. */
 export function checkBatch(what: string, x: Tensor): void {
   if (x.size === 0)
