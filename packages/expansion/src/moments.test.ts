@@ -1,5 +1,5 @@
 import { run, type Tower } from '@unravel/resnet'
-import { eye, js, matmul, mul, Random, type Tensor, useBackend, wasm } from '@unravel/tensor'
+import { eye, js, matmul, mul, narrow, Random, type Tensor, useBackend, wasm } from '@unravel/tensor'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   chainCounts,
@@ -206,4 +206,10 @@ it('weights are one number for each block', () => {
       expect(() => expand(wrong)).toThrow('weights must be a list of 3 numbers, one for each block')
     expect(values(expand(Float64Array.of(-1, 0.5, 2)).coefficients)).toEqual(values(expand([-1, 0.5, 2]).coefficients))
   }
+})
+
+it('paths of no inputs have nothing to measure', async () => {
+  const { tower, x } = randomTower({ activation: 'tanh', depth: 3, scale: 0.5 })
+  const none = narrow(x, 0, 0, 0)
+  await expect(sampleGradientPaths(tower, none, 0, [1, 2])).rejects.toThrow('give at least one input')
 })

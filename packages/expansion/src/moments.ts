@@ -78,7 +78,7 @@ export async function gatedMoments(
     const coefficients = pass(weights, inputs)
     return reshape(coefficients, [most + 1, 1, ...coefficients.shape.slice(1)])
   }
-  return moments('gated', tower, x, most, sums, options, exact, { together: 1, probed })
+  return moments('gated', tower, x, most, sums, options, exact, { together: () => 1, probed })
 }
 
 /** The same of gradient paths of a target, from the last block to the input. */
@@ -104,7 +104,10 @@ export async function gradientMoments(
         ),
       ),
     })
-  return moments('gradient', tower, x, most, sums, options, exact, { together: together(tower, x, most + 1), probed })
+  return moments('gradient', tower, x, most, sums, options, exact, {
+    together: () => together(tower, x, most + 1),
+    probed,
+  })
 }
 
 /** Σ of squares over every stack of a batch, and its mean over the batch; the coefficients are freed. */
@@ -142,9 +145,10 @@ async function moments(
   const mean = new Float64Array(most + 1)
   const spread = new Float64Array(most + 1)
   const drawn = (): Signs => [...random.uniform([n], -1, 1).dataSync()].map(u => (u < 0 ? -1 : 1))
+  const all = seen === batch
+  const atOnce = all ? together() : 1
   for (let done = 0; done < probes; ) {
-    const all = seen === batch
-    const signs = Array.from({ length: all ? Math.min(together, probes - done) : 1 }, drawn)
+    const signs = Array.from({ length: Math.min(atOnce, probes - done) }, drawn)
     const places = all ? undefined : random.permutation(batch).slice(0, seen)
     const found = await squares(
       scope(() => probed(signs, places === undefined ? x : rowsOf(x, places))),
@@ -173,7 +177,7 @@ type Signs = readonly number[]
 /** Passes with signs on the branches. */
 interface Probing {
   /** Probes of all inputs that one pass takes. */
-  readonly together: number
+  readonly together: () => number
   /** Coefficients `[orders + 1, probes, ...x]`. */
   readonly probed: (probes: readonly Signs[], inputs: Tensor) => Tensor
 }

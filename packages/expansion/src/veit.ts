@@ -14,6 +14,7 @@ import {
 } from '@unravel/tensor'
 import { chainCounts } from './counts.js'
 import { cotangentOf, embedded, statesOf, type Target, together } from './gradient.js'
+import { checkBatch } from './orders.js'
 import { norm } from './spectrum.js'
 import { numbersOf } from './stacks.js'
 
@@ -50,6 +51,7 @@ export async function sampleGradientPaths(
   { samples = 16, seed = 0, onProgress }: SampleOptions = {},
 ): Promise<PathSample[]> {
   const { tower, x } = embedded(network, input)
+  checkBatch('sampleGradientPaths', x)
   const n = tower.blocks.length
   if (!Number.isSafeInteger(samples) || samples < 2) {
     throw new RangeError(`sampleGradientPaths: samples must be an integer of at least 2, got ${samples}`)
