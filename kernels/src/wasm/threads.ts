@@ -116,7 +116,9 @@ export class Threads {
    */
   async set(count: number, scratchFor: () => number, { patience = PATIENCE }: ThreadOptions = {}): Promise<number> {
     if (!Number.isSafeInteger(count) || count < 1 || count > 64) {
-      throw new RangeError(`setThreads: the number of threads must be an integer from 1 to 64, got ${count}`)
+      throw new RangeError(
+        `setThreads: the number of threads must be an integer from 1 to 64, got ${typeof count === 'string' ? `"${count}"` : count}`,
+      )
     }
     const { memory } = this.#module
     if (count > 1 && !(typeof SharedArrayBuffer === 'function' && memory.buffer instanceof SharedArrayBuffer)) {

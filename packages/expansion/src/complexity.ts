@@ -1,7 +1,7 @@
 import type { Tower } from '@unravel/resnet'
 import { run } from '@unravel/resnet'
 import { narrow, Random, scope, type Tensor, tensor } from '@unravel/tensor'
-import { like } from '@unravel/tensor/internals'
+import { like, shown } from '@unravel/tensor/internals'
 import { embedded, gradientPaths, together } from './gradient.js'
 import { checkBatch, lastOrder, type Orders } from './orders.js'
 import { products, taken } from './stacks.js'
@@ -86,7 +86,7 @@ export async function geometricComplexity(
     return { gram: table(flat), total: whole(flat), standardError: null }
   }
   if (!Number.isSafeInteger(count) || count < 2) {
-    throw new RangeError(`geometricComplexity: probes must be an integer of at least 2, got ${count}`)
+    throw new RangeError(`geometricComplexity: probes must be an integer of at least 2, got ${shown(count)}`)
   }
   const random = new Random(seed)
   const samples: Float64Array[] = []

@@ -322,6 +322,21 @@ describe('gradient', () => {
     expect(Array.from(cotangentOf(x, whole).dataSync().subarray(8, 12))).toEqual(coefficients)
   })
 
+  it('of one number an input, [batch]: that number, whatever the batch', () => {
+    const { tower, x } = randomTower({ depth: 3, scale: 0.7 })
+    const ends = { ...tower, decode: (h: Tensor) => sum(mul(tower.decode(h), 1.5), 1) }
+    const wanted = gradient(tower, x, tensor([1.5, 1.5], { dtype: 'f64' }), 'all')
+    for (const target of [0, tensor([1], { dtype: 'f64' })]) {
+      const found = gradient(ends, x, target, 'all')
+      expect(distance(found.coefficients, wanted.coefficients)).toBeLessThan(1e-14)
+    }
+    for (const inputs of [x, narrow(x, 0, 0, 1)]) {
+      expect(() => gradient(ends, inputs, 1, 1)).toThrow('gradient: the target must be an output element 0..0, got 1')
+    }
+    const scalar = { ...tower, decode: (h: Tensor) => sum(tower.decode(h)) }
+    expect(() => gradient(scalar, x, 0, 1)).toThrow('the output must have a batch axis, [batch, …], got []')
+  })
+
   it('names a target outside of the output', () => {
     const { tower, x } = randomTower({ depth: 2, scale: 1 })
     expect(() => gradient(tower, x, 2, 1)).toThrow('0..1')

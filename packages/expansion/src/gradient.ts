@@ -1,6 +1,6 @@
 import { run, skip, type Tower } from '@unravel/resnet'
 import { addScaled, type Mark, mul, release, reshape, scope, type Tensor, tensor, vjp } from '@unravel/tensor'
-import { addAligned, head, like, padded } from '@unravel/tensor/internals'
+import { addAligned, head, like, padded, shown } from '@unravel/tensor/internals'
 import { checkWeights, lastOrder, type Orders } from './orders.js'
 import { counted, type Network, type OnBlock, type SiteOptions } from './sites.js'
 import { BLOCKS_BETWEEN_TRIMS, trimmed } from './stacks.js'
@@ -138,14 +138,21 @@ export function gradient(
  */
 export type Target = number | Tensor
 
+/** How many elements a target chooses from: those of the last axis of the output, or one where each input of a batch has one
+ *  number, `[batch]`. Throws RangeError for an output without a batch axis. */
+export function targets(output: Tensor): number {
+  if (output.rank === 0) throw new RangeError('gradient: the output must have a batch axis, [batch, …], got []')
+  return output.rank === 1 ? 1 : output.shape[output.rank - 1]!
+}
+
 /** The cotangent of an output, of its shape, that a target stands for. Throws RangeError for a target outside of the output. */
 export function cotangentOf(output: Tensor, target: Target): Tensor {
-  const width = output.shape[output.rank - 1]!
+  const width = targets(output)
   const each = output.size / output.shape[0]!
   const data = new Float64Array(output.size)
   if (typeof target === 'number') {
     if (!Number.isSafeInteger(target) || target < 0 || target >= width) {
-      throw new RangeError(`gradient: the target must be an output element 0..${width - 1}, got ${target}`)
+      throw new RangeError(`gradient: the target must be an output element 0..${width - 1}, got ${shown(target)}`)
     }
     for (let i = each - width + target; i < data.length; i += each) data[i] = 1
   } else {

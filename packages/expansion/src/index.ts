@@ -11,7 +11,7 @@ export {
 export { type ComplexityOptions, type Gram, geometricComplexity, orderGram } from './complexity.js'
 export { chainCounts, markedChainCounts, markedTreeCounts, treeCounts } from './counts.js'
 export { gated } from './gated.js'
-export { cotangentOf, gradient, type PathOptions, type Target } from './gradient.js'
+export { cotangentOf, gradient, type PathOptions, type Target, targets } from './gradient.js'
 export { groupedTaylor } from './grouped.js'
 export {
   type Damage,

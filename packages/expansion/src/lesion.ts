@@ -1,5 +1,6 @@
 import { type Block, run, skip, type Tower } from '@unravel/resnet'
 import { addScaled, argmax, crossEntropy, Random, scope, sub, type Tensor, zerosLike } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import { norm } from './spectrum.js'
 import { numbersOf } from './stacks.js'
 
@@ -124,7 +125,8 @@ export async function lesion(
 }> {
   const n = tower.blocks.length
   for (const m of counts) {
-    if (!Number.isSafeInteger(m) || m < 0 || m > n) throw new RangeError(`lesion: 0 to ${n} blocks can go, got ${m}`)
+    if (!Number.isSafeInteger(m) || m < 0 || m > n)
+      throw new RangeError(`lesion: 0 to ${n} blocks can go, got ${shown(m)}`)
   }
   const random = new Random(seed)
   const output = scope(() => run(tower, x))

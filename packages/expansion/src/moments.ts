@@ -18,7 +18,7 @@ import {
   transpose,
   vjp,
 } from '@unravel/tensor'
-import { addAligned, head, like, padded } from '@unravel/tensor/internals'
+import { addAligned, head, like, padded, shown } from '@unravel/tensor/internals'
 import { frozen, gated } from './gated.js'
 import { cotangentOf, embedded, gradient, gradientPaths, statesOf, type Target, together } from './gradient.js'
 import { checkBatch, lastOrder } from './orders.js'
@@ -136,7 +136,7 @@ async function moments(
   })
   if (exact) return of(await taken(recursion()), null)
   if (!Number.isSafeInteger(probes) || probes < 2) {
-    throw new RangeError(`moments: probes must be an integer of at least 2, got ${probes}`)
+    throw new RangeError(`moments: probes must be an integer of at least 2, got ${shown(probes)}`)
   }
   const random = new Random(seed)
   const n = tower.blocks.length

@@ -1,5 +1,5 @@
 import { type Marks, matmul, reshape, scope, type Tensor, tensor } from '@unravel/tensor'
-import { like } from '@unravel/tensor/internals'
+import { like, shown } from '@unravel/tensor/internals'
 
 /** The result of an expansion: totals by order, and the tensor that they should sum to. */
 export interface Orders {
@@ -27,7 +27,7 @@ export interface Orders {
 
 export function checkOrders(what: string, orders: number): void {
   if (!Number.isSafeInteger(orders) || orders < 0) {
-    throw new RangeError(`${what}: orders must be an integer of at least 0, got ${orders}`)
+    throw new RangeError(`${what}: orders must be an integer of at least 0, got ${shown(orders)}`)
   }
 }
 

@@ -14,7 +14,7 @@ import {
   type Tensor,
   zerosLike,
 } from '@unravel/tensor'
-import { head } from '@unravel/tensor/internals'
+import { head, shown } from '@unravel/tensor/internals'
 import { lastOrder, type Orders } from './orders.js'
 
 /** Every subset of this many blocks is run; of more, subsets are sampled. */
@@ -114,7 +114,7 @@ function merged(p0: Tensor, p1: Tensor): Tensor {
 /** Means and standard errors of the order totals over random sets of `most` blocks. */
 function sampled(tower: Tower, x: Tensor, most: number, { samples = 64, seed = 0, onProgress }: SubsetOptions) {
   if (!Number.isSafeInteger(samples) || samples < 2) {
-    throw new RangeError(`subsets: samples must be an integer of at least 2, got ${samples}`)
+    throw new RangeError(`subsets: samples must be an integer of at least 2, got ${shown(samples)}`)
   }
   const n = tower.blocks.length
   const random = new Random(seed)
@@ -145,7 +145,8 @@ function sampled(tower: Tower, x: Tensor, most: number, { samples = 64, seed = 0
  * totals E_k of a `subsets` expansion of all orders. Throws RangeError for another expansion, or one that was cut.
  */
 export function dropoutMean(expansion: Orders, keep: number): Tensor {
-  if (!(keep >= 0 && keep <= 1)) throw new RangeError(`dropoutMean: a probability is between 0 and 1, got ${keep}`)
+  if (!(keep >= 0 && keep <= 1))
+    throw new RangeError(`dropoutMean: a probability is between 0 and 1, got ${shown(keep)}`)
   const { coefficients, scales } = expansion
   if (expansion.expansion !== 'subsets' || coefficients.shape[0] !== scales.length + 1) {
     throw new RangeError(

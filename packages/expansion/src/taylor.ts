@@ -1,6 +1,6 @@
 import { run } from '@unravel/resnet'
 import { release, reshape, scope, type Tensor } from '@unravel/tensor'
-import { addAligned, head, padded, trimmedSeries } from '@unravel/tensor/internals'
+import { addAligned, head, padded, shown, trimmedSeries } from '@unravel/tensor/internals'
 import type { PathOptions } from './gradient.js'
 import { KinkFinder } from './kink.js'
 import { checkOrders, type Orders } from './orders.js'
@@ -37,7 +37,8 @@ export function taylor(
   { about = 0, sites, onBlock }: TaylorOptions = {},
 ): Orders {
   checkOrders('taylor', orders)
-  if (!(about >= 0 && about < 1)) throw new RangeError(`taylor: about must be at least 0 and below 1, got ${about}`)
+  if (!(about >= 0 && about < 1))
+    throw new RangeError(`taylor: about must be at least 0 and below 1, got ${shown(about)}`)
   const kinks = new KinkFinder()
   return scope(() => {
     const { tower, passed, mark, marks, scales, output } = counted(network, x, sites, { about, onBlock })

@@ -12,6 +12,7 @@ import {
   tensor,
   vjp,
 } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import { chainCounts } from './counts.js'
 import { cotangentOf, embedded, statesOf, type Target, together } from './gradient.js'
 import { checkBatch } from './orders.js'
@@ -54,10 +55,11 @@ export async function sampleGradientPaths(
   checkBatch('sampleGradientPaths', x)
   const n = tower.blocks.length
   if (!Number.isSafeInteger(samples) || samples < 2) {
-    throw new RangeError(`sampleGradientPaths: samples must be an integer of at least 2, got ${samples}`)
+    throw new RangeError(`sampleGradientPaths: samples must be an integer of at least 2, got ${shown(samples)}`)
   }
   for (const k of lengths) {
-    if (!Number.isSafeInteger(k) || k < 0 || k > n) throw new RangeError(`a path has 0 to ${n} branches, got ${k}`)
+    if (!Number.isSafeInteger(k) || k < 0 || k > n)
+      throw new RangeError(`a path has 0 to ${n} branches, got ${shown(k)}`)
   }
   const random = new Random(seed)
   // 1 for the blocks whose branch a path takes.
@@ -154,7 +156,8 @@ export function effectiveLengths(
   weights: ArrayLike<number>,
   fraction = 0.95,
 ): { readonly from: number; readonly to: number } {
-  if (!(fraction >= 0 && fraction <= 1)) throw new RangeError(`effectiveLengths: a fraction is 0 to 1, got ${fraction}`)
+  if (!(fraction >= 0 && fraction <= 1))
+    throw new RangeError(`effectiveLengths: a fraction is 0 to 1, got ${shown(fraction)}`)
   const w = Array.from(weights, v => (Number.isFinite(v) ? Math.max(0, v) : 0))
   const total = w.reduce((a, b) => a + b, 0)
   let from = w.indexOf(w.reduce((a, b) => Math.max(a, b), 0))

@@ -1,4 +1,4 @@
-import { analyse } from '@unravel/expansion'
+import { analyse, targets } from '@unravel/expansion'
 import {
   asInput,
   countedText,
@@ -154,7 +154,7 @@ export class Study {
     const { tower, x, sites, counted } = this.#subject(question, backend)
     if (sites === 'all' && question.expansion === 'subsets')
       throw new RangeError('subsets switches blocks off; count blocks, or choose another kind')
-    const width = scope(() => run(tower, x).shape.at(-1)!)
+    const width = scope(() => targets(run(tower, x)))
     if (question.target >= width)
       throw new RangeError(`the outputs are 0 to ${width - 1}; got target ${question.target}`)
     const forward = await timed(async () => {

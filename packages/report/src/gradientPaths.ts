@@ -1,4 +1,11 @@
-import { chainCounts, effectiveLengths, gradientMoments, sampleGradientPaths, type Target } from '@unravel/expansion'
+import {
+  chainCounts,
+  effectiveLengths,
+  gradientMoments,
+  sampleGradientPaths,
+  type Target,
+  targets,
+} from '@unravel/expansion'
 import { InputError, run, type Tower } from '@unravel/resnet'
 import { scope, type Tensor } from '@unravel/tensor'
 import { blockList, columns, count, percent, plural, significant, targetText } from './table.js'
@@ -59,7 +66,7 @@ export async function pathsOf(
   x: Tensor,
   { target, targetName, samples, probes, seed, onProgress = {} }: PathsChoice,
 ) {
-  const width = scope(() => run(tower, x).shape.at(-1)!)
+  const width = scope(() => targets(run(tower, x)))
   if (typeof target === 'number' && target >= width)
     throw new InputError(`target ${target}: the model's outputs are 0 to ${width - 1}`)
   const n = tower.blocks.length

@@ -11,6 +11,7 @@ import {
   type Moments,
   type Parts,
   type Target,
+  targets,
   taylor,
 } from '@unravel/expansion'
 import { InputError, run, type Tower } from '@unravel/resnet'
@@ -101,7 +102,7 @@ export async function examine(
 ): Promise<Network> {
   const direction = scope(() => {
     const output = run(tower, x)
-    const width = output.shape.at(-1)!
+    const width = targets(output)
     if (typeof target === 'number' && target >= width)
       throw new InputError(`target ${target}: the model's outputs are 0 to ${width - 1}`)
     return cotangentOf(output, target)

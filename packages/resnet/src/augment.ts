@@ -1,4 +1,5 @@
 import { Random } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 
 /** Numbers as they are stored; ids of models that take ids are Int32Array. */
 export type Stored = Uint8Array | Float32Array | Float64Array | Int32Array
@@ -33,7 +34,7 @@ export function augmentation(
     )
   }
   if (!(Number.isSafeInteger(crop) && crop >= 0)) {
-    throw new RangeError(`augmentation: crop must be an integer of at least 0, got ${crop}`)
+    throw new RangeError(`augmentation: crop must be an integer of at least 0, got ${shown(crop)}`)
   }
   const [height, width] = shape.slice(-2) as [number, number]
   const channels = shape.length === 3 ? shape[0]! : 1

@@ -1,5 +1,5 @@
 import { type Backend, type DType, defaultBackend, FormatError, Random, type Tensor, tensor } from '@unravel/tensor'
-import { brief, type Dense } from '@unravel/tensor/internals'
+import { brief, type Dense, shown } from '@unravel/tensor/internals'
 import { type Augmentation, augmentation, type Change, type Stored } from './augment.js'
 import { parseIdx } from './idx.js'
 
@@ -214,7 +214,7 @@ function arraysOf(
 export function inMemory(data: Examples, { batchSize, seed, augment = {} }: InMemoryOptions): Required<Dataset> {
   checkExamples(data)
   if (!(Number.isSafeInteger(batchSize) && batchSize >= 1 && batchSize <= data.size)) {
-    throw new RangeError(`train: a batch must hold 1 to ${data.size} examples, got ${batchSize}`)
+    throw new RangeError(`train: a batch must hold 1 to ${data.size} examples, got ${shown(batchSize)}`)
   }
   const indices = batchIndices(data.size, batchSize, seed)
   const changes = augment.flip || augment.crop ? augmentation(data, augment, { batchSize, seed }) : () => undefined

@@ -10,7 +10,7 @@ import {
   type Tree,
   zerosLike,
 } from '@unravel/tensor'
-import { named } from '@unravel/tensor/internals'
+import { named, shown } from '@unravel/tensor/internals'
 
 /** Named tensors: parameters, gradients, and what an optimiser remembers. */
 export type Named = Readonly<Record<string, Tensor>>
@@ -68,7 +68,7 @@ function checkSettings(
   for (const [key, value] of Object.entries(settings)) {
     if (!(value >= 0 && value < below)) {
       const bound = below === Number.POSITIVE_INFINITY ? 'finite' : `below ${below}`
-      throw new RangeError(`${name}: ${key} must be at least 0 and ${bound}, got ${value}`)
+      throw new RangeError(`${name}: ${key} must be at least 0 and ${bound}, got ${shown(value)}`)
     }
   }
 }

@@ -1,3 +1,4 @@
+import { shown } from '@unravel/tensor/internals'
 import { z } from 'zod'
 
 /**
@@ -46,7 +47,7 @@ export function scalesOf(rule: ScaleRule, n: number): number[] {
   const found = scales()
   if (found.length !== n) throw new RangeError(`scale per-block wants ${n} values, one per block, got ${found.length}`)
   const bad = found.findIndex(s => !Number.isFinite(s))
-  if (bad >= 0) throw new RangeError(`the scale of block ${bad} must be a finite number, got ${found[bad]}`)
+  if (bad >= 0) throw new RangeError(`the scale of block ${bad} must be a finite number, got ${shown(found[bad])}`)
   return found
 }
 

@@ -1,3 +1,4 @@
+import { shown } from '@unravel/tensor/internals'
 /** The learning rate of a step, counted from 0. */
 export type Schedule = (step: number) => number
 
@@ -9,7 +10,7 @@ export const constantRate =
 
 /** Multiplies the rate by `factor` after every `every` steps. Throws RangeError for `every` below 1. */
 export function stepDecay(rate: number, every: number, factor = 0.1): Schedule {
-  if (!(every >= 1)) throw new RangeError(`stepDecay: every must be at least 1 step, got ${every}`)
+  if (!(every >= 1)) throw new RangeError(`stepDecay: every must be at least 1 step, got ${shown(every)}`)
   return step => rate * factor ** Math.floor(step / every)
 }
 

@@ -1,4 +1,5 @@
 import { Random } from '@unravel/tensor'
+import { shown } from '@unravel/tensor/internals'
 import type { Batch } from './dataset.js'
 
 /** One example of a stream: its numbers as the model sees them, or ids, and its class (or one for every position). */
@@ -31,7 +32,7 @@ export function streaming(
   { batchSize, shape, ids = false, shuffle = 0, seed = 0 }: StreamingOptions,
 ): AsyncIterable<Batch> {
   if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
-    throw new RangeError(`streaming: a batch must hold at least 1 example, got ${batchSize}`)
+    throw new RangeError(`streaming: a batch must hold at least 1 example, got ${shown(batchSize)}`)
   }
   return {
     async *[Symbol.asyncIterator]() {

@@ -12,7 +12,7 @@ import {
   type Tensor,
   valueAndGrad,
 } from '@unravel/tensor'
-import { like } from '@unravel/tensor/internals'
+import { like, shown } from '@unravel/tensor/internals'
 import type { Model, TrainingPass } from './architecture.js'
 import { type Batch, batchOf, batchTensors, checkExamples, type Dataset, type Examples, inMemory } from './dataset.js'
 import { allFinite } from './finite.js'
@@ -94,10 +94,10 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
   const { data: source, steps, batchSize = Number.NaN, optimiser, seed = 0, clipNorm, from, signal } = options
   const data = isExamples(source) ? inMemory(source, { batchSize, seed }) : source
   if (!(Number.isSafeInteger(steps) && steps >= 0)) {
-    throw new RangeError(`train: steps must be an integer of at least 0, got ${steps}`)
+    throw new RangeError(`train: steps must be an integer of at least 0, got ${shown(steps)}`)
   }
   if (clipNorm !== undefined && !(clipNorm > 0))
-    throw new RangeError(`train: clipNorm must be above 0, got ${clipNorm}`)
+    throw new RangeError(`train: clipNorm must be above 0, got ${shown(clipNorm)}`)
   const batches = endless(data, from?.step ?? 0)
   let state = from ?? { model, optimiser: scope(() => optimiser.init(parametersOf(model))), step: 0 }
   let before = state
@@ -385,7 +385,7 @@ export async function accuracy(
 ): Promise<number> {
   checkExamples(data)
   if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
-    throw new RangeError(`accuracy: a batch must hold at least 1 example, got ${batchSize}`)
+    throw new RangeError(`accuracy: a batch must hold at least 1 example, got ${shown(batchSize)}`)
   }
   const where = like(Object.values(model.tensors)[0]!)
   const tower = towerOf(model)

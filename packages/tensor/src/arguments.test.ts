@@ -7,10 +7,13 @@ import {
   arange,
   argmin,
   avgPool2d,
+  type Backend,
   batchNorm,
   broadcastTo,
+  chunk,
   clip,
   concat,
+  conv1d,
   conv2d,
   div,
   exp,
@@ -29,6 +32,7 @@ import {
   ones,
   pad,
   Random,
+  roll,
   ShapeError,
   scatterAdd,
   slice,
@@ -38,6 +42,8 @@ import {
   sum,
   type Tensor,
   tensor,
+  topK,
+  useBackend,
   wasm,
   where,
   zeros,
@@ -101,6 +107,48 @@ describe.each([js(), wasm()])('on $name', backend => {
       expect(() => affine(x, 1, any(undefined))).toThrow('goes with numbers, got undefined')
       for (const bad of [3n, '3', true]) expect(() => clip(x, any(bad), 1)).toThrow('clip: bounds are numbers')
     }
+  })
+
+  it('text in the place of a number is quoted, so that its error does not contradict itself', () => {
+    const x = tensor([1, 2, 3, 4], { shape: [1, 1, 2, 2], backend })
+    for (const call of [
+      () => conv2d(x, x, undefined, { stride: any('3') }),
+      () => topK(x, any('3')),
+      () => chunk(x, any('3')),
+      () => roll(x, any('3'), 0),
+      () => zeros(any('3'), { backend }),
+      () => new Random(any('3')),
+    ])
+      expect(call).toThrow('got "3"')
+  })
+
+  it('what is no backend is refused, the factory in its place by name', () => {
+    const x = tensor([1, 2], { backend })
+    const made: Record<string, (backend: Backend) => unknown> = {
+      tensor: wrong => tensor([1], { backend: wrong }),
+      full: wrong => zeros([2], { backend: wrong }),
+      to: wrong => x.to(wrong),
+      'random.uniform': wrong => new Random(1).uniform([2], 0, 1, { backend: wrong }),
+      useBackend: wrong => useBackend(wrong),
+    }
+    for (const [name, make] of Object.entries(made)) {
+      expect(() => make(any(js))).toThrow(`${name}: wants a backend, js(), wasm() or await gpu(), got a function`)
+      expect(() => make(any({}))).toThrow(`${name}: wants a backend, js(), wasm() or await gpu(), got {}`)
+    }
+  })
+
+  it('a kernel with a side of 0 is refused: it has no output of its own', () => {
+    const x = zeros([2, 2, 4, 4], { backend })
+    for (const sides of [
+      [0, 3],
+      [3, 0],
+      [0, 0],
+    ]) {
+      expect(() => conv2d(x, zeros([2, 2, ...sides], { backend }))).toThrow('a side of the kernel is 0')
+    }
+    expect(() => conv1d(zeros([2, 2, 4], { backend }), zeros([2, 2, 0], { backend }))).toThrow(
+      'side of the kernel is 0',
+    )
   })
 
   it('what i32 cannot hold is refused when it is made', () => {

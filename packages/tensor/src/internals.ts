@@ -6,6 +6,7 @@ export type { Orders } from './autodiff/orders.js'
 export { Expansion, type SelectionObserver, Series, trimmedSeries } from './autodiff/series.js'
 export type { Deferred } from './core/deferred.js'
 export { tapesRecording } from './core/levels.js'
+export { brief, shown } from './core/messages.js'
 export { apply, like } from './core/op.js'
 export {
   type Applied,
@@ -21,7 +22,7 @@ export {
   type Unary,
 } from './core/tensor.js'
 export { leaves, named } from './core/tree.js'
-export { bounded, brief, fromJson, messageOf, shown } from './io/errors.js'
+export { bounded, fromJson, messageOf } from './io/errors.js'
 export { fromBfloat, fromHalf } from './io/numbers.js'
 export { sourceOf } from './io/source.js'
 export { addAligned } from './ops/arithmetic/addAligned.js'

@@ -2,9 +2,9 @@ import type { TypedArray } from '@unravel/kernels'
 import ndarray, { type NdArray } from 'ndarray'
 import { tensor, type Where } from './core/create.js'
 import { kindOf } from './core/dtype.js'
+import { shown } from './core/messages.js'
 import { sizeOf, stridesOf } from './core/shape.js'
 import { Dense, type Tensor } from './core/tensor.js'
-import { shown } from './io/errors.js'
 
 /**
  * A tensor with the elements of an ndarray view, whatever its strides and offset. Elements of data that are not f32, f64,

@@ -2,9 +2,10 @@ import { js, type Shape } from '@unravel/kernels'
 import * as reference from '@unravel/kernels/reference'
 import { tensor, type Where } from './core/create.js'
 import { kernelOf } from './core/kernels.js'
+import { shown } from './core/messages.js'
 import { backendOf } from './core/op.js'
 import { checkedShape, sizeOf } from './core/shape.js'
-import { allocate, type Dense, defaultBackend, type Tensor } from './core/tensor.js'
+import { allocate, checkBackend, type Dense, defaultBackend, type Tensor } from './core/tensor.js'
 import { gather } from './ops/structure/gather.js'
 
 /**
@@ -18,7 +19,8 @@ export class Random {
   /** @param seed an integer of at least 0 */
   constructor(seed: number, offset = 0) {
     for (const n of [seed, offset]) {
-      if (!Number.isSafeInteger(n) || n < 0) throw new RangeError(`Random: seed and offset are integers >= 0, got ${n}`)
+      if (!Number.isSafeInteger(n) || n < 0)
+        throw new RangeError(`Random: seed and offset are integers >= 0, got ${shown(n)}`)
     }
     this.#seed = seed
     this.#offset = offset
@@ -34,6 +36,7 @@ export class Random {
     if (kind === 'bits' ? dtype !== 'i32' : dtype !== 'f32' && dtype !== 'f64') {
       throw new TypeError(`${what}: dtype must be ${kind === 'bits' ? 'i32' : 'f32 or f64'}, got ${dtype}`)
     }
+    checkBackend(what, backend)
     const out = allocate(backend, checkedShape(what, shape), dtype, what)
     kernelOf(backend, 'random', reference.random)(kind, this.#seed, this.#offset, out.buffer)
     this.#offset += sizeOf(shape)
@@ -60,7 +63,8 @@ export class Random {
 
   /** The integers 0..n−1 in random order (Fisher–Yates). */
   permutation(n: number): Int32Array {
-    if (!Number.isSafeInteger(n) || n < 0) throw new RangeError(`random.permutation: wants an integer >= 0, got ${n}`)
+    if (!Number.isSafeInteger(n) || n < 0)
+      throw new RangeError(`random.permutation: wants an integer >= 0, got ${shown(n)}`)
     return shuffled(n, this.#numbers('uniform', Math.max(0, n - 1)))
   }
 
@@ -72,7 +76,9 @@ export class Random {
     const range = high - low
     const inside = (n: number) => Number.isInteger(n) && n >= -(2 ** 31) && n <= 2 ** 31
     if (!inside(low) || !inside(high) || range < 1) {
-      throw new RangeError(`random.integers: wants integers low < high within i32, got ${low} and ${high}`)
+      throw new RangeError(
+        `random.integers: wants integers low < high within i32, got ${shown(low)} and ${shown(high)}`,
+      )
     }
     const out = new Float64Array(sizeOf(checkedShape('random.integers', shape)))
     // The largest multiple of the range that 32 bits hold.
@@ -89,7 +95,8 @@ export class Random {
   /** 1 with the given probability, else 0. Default dtype f32. */
   bernoulli(shape: Shape, probability: number, where: Where = {}): Dense {
     checkProbabilities('bernoulli', [probability])
-    if (probability > 1) throw new RangeError(`random.bernoulli: a probability is from 0 to 1, got ${probability}`)
+    if (probability > 1)
+      throw new RangeError(`random.bernoulli: a probability is from 0 to 1, got ${shown(probability)}`)
     const u = this.#numbers('uniform', sizeOf(checkedShape('random.bernoulli', shape)))
     return tensor(Float64Array.from(u, x => (x < probability ? 1 : 0)), { dtype: 'f32', ...where, shape }) // biome-ignore format: short
   }
@@ -104,7 +111,7 @@ export class Random {
     const n = typeof from === 'number' ? from : (from.shape[0] ?? 0)
     const { replace = true, weights, ...where } = options
     if (!Number.isSafeInteger(n) || n < 1 || n > 2 ** 31 - 1) {
-      throw new RangeError(`random.choice: wants at least one thing to choose from, got ${from}`)
+      throw new RangeError(`random.choice: wants at least one thing to choose from, got ${shown(from)}`)
     }
     checkedShape('random.choice', [count])
     if (weights !== undefined) {
@@ -160,7 +167,7 @@ function shuffled(n: number, uniform: ArrayLike<number>): Int32Array {
 function checkProbabilities(what: string, values: readonly number[]): void {
   const wrong = values.find(p => !(p >= 0 && p < Infinity))
   if (wrong !== undefined)
-    throw new RangeError(`random.${what}: probabilities and weights are finite and >= 0, got ${wrong}`)
+    throw new RangeError(`random.${what}: probabilities and weights are finite and >= 0, got ${shown(wrong)}`)
 }
 
 /** The first place whose sum is above x, by bisection; of sums that rise where weights are above 0. */

@@ -1,4 +1,4 @@
-import type { Target } from '@unravel/expansion'
+import { type Target, targets } from '@unravel/expansion'
 import { run } from '@unravel/resnet'
 import { js, scope, tensor } from '@unravel/tensor'
 import { brief } from '@unravel/tensor/internals'
@@ -77,8 +77,10 @@ export interface NamedTarget {
 
 /** The target that the options name. Throws FileError, or UsageError where the network has no such output. */
 export function readTarget({ target, direction }: TargetOptions, study: Study, io: Io): NamedTarget {
-  const shape = scope(() => run(study.tower, study.x).shape)
-  const width = shape[shape.length - 1]!
+  const { shape, width } = scope(() => {
+    const output = run(study.tower, study.x)
+    return { shape: output.shape, width: targets(output) }
+  })
   if (direction !== undefined) return { ...readDirection(direction, shape, io), given: true }
   const terms = target ?? ([0] as const)
   const found = terms.map(term => elementOf(term, study))
@@ -121,8 +123,11 @@ function readDirection(path: string, output: readonly number[], io: Io): Omit<Na
   const fail = (message: string): never => {
     throw new UsageError(`--direction ${path}: ${message}`)
   }
-  const shapes = [output.slice(-1), output.slice(1), output].map(wanted => `[${wanted.join(',')}]`)
-  if (!shapes.includes(`[${shape.join(',')}]`) || shape.length === 0) {
+  const last = output.length > 1 ? output.slice(-1) : [1]
+  const shapes = [last, output.slice(1), output]
+    .filter(({ length }) => length > 0)
+    .map(wanted => `[${wanted.join(',')}]`)
+  if (!shapes.includes(`[${shape.join(',')}]`)) {
     const wanted = [...new Set(shapes)].join(' or ')
     fail(`expected the shape of the output, ${wanted}, got [${brief(shape.join(','))}]`)
   }

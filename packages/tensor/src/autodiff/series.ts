@@ -5,6 +5,7 @@ import type { TensorType } from '../core/errors.js'
 import { describe, RuleError, ShapeError } from '../core/errors.js'
 import { kernelOf } from '../core/kernels.js'
 import { atFreshLevel } from '../core/levels.js'
+import { shown } from '../core/messages.js'
 import { alias, apply, applyAs, commonDType, like } from '../core/op.js'
 import { scope } from '../core/scope.js'
 import { sameShape, sizeOf } from '../core/shape.js'
@@ -207,7 +208,7 @@ export function jvp<T extends Tree = Tensor>(
 
 export function checkOrder(what: string, order: number): void {
   if (!Number.isSafeInteger(order) || order < 0) {
-    throw new RangeError(`${what}: the order must be an integer of at least 0, got ${order}`)
+    throw new RangeError(`${what}: the order must be an integer of at least 0, got ${shown(order)}`)
   }
 }
 

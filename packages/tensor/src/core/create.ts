@@ -1,8 +1,9 @@
 import type { Backend, DType, Shape } from '@unravel/kernels'
 import { arrayOf, checkedDType, checkScalar, dtypeOf, isOf, kindOf } from './dtype.js'
+import { shown } from './messages.js'
 import { like } from './op.js'
 import { checkedShape, sizeOf } from './shape.js'
-import { allocate, type Dense, defaultBackend, fromData, Tensor } from './tensor.js'
+import { allocate, checkBackend, type Dense, defaultBackend, fromData, Tensor } from './tensor.js'
 
 export interface Where {
   /** Default: `f32`, or for a typed array the dtype that holds its numbers: f64, f32 (also of Float16Array), or i32 for
@@ -56,6 +57,7 @@ function flatten(data: Nested, into: number[]): number[] {
 /** A tensor filled with one number. */
 export function full(shape: Shape, value: number, { dtype = 'f32', backend = defaultBackend() }: Where = {}): Dense {
   checkedShape('full', shape)
+  checkBackend('full', backend)
   const [one] = arrayOf(checkedDType('full', dtype), [value], 'full')
   const out = allocate(backend, shape, dtype, 'full')
   backend.kernels.fill(one!, out.buffer)
@@ -82,7 +84,9 @@ export function scalarLike(value: number, t: Tensor): Dense {
 export function arange(start: number, stop?: number, step = 1, where: Where = {}): Dense {
   const [from, to] = stop === undefined ? [0, start] : [start, stop]
   if (!(step !== 0) || !Number.isFinite((to - from) / step)) {
-    throw new RangeError(`arange: wants finite bounds and a step other than 0, got ${from}, ${to}, ${step}`)
+    throw new RangeError(
+      `arange: wants finite bounds and a step other than 0, got ${shown(from)}, ${shown(to)}, ${shown(step)}`,
+    )
   }
   const n = Math.max(0, Math.ceil((to - from) / step))
   const values = Float64Array.from({ length: n }, (_, i) => from + i * step)

@@ -1,10 +1,10 @@
 import type { Shape, Strides } from '@unravel/kernels'
+import { shown } from './messages.js'
 
 /** `shape` itself; throws RangeError unless it is a list of integers of at least 0 with a product below 2^53. */
 export function checkedShape(what: string, shape: Shape): Shape {
   if (!Array.isArray(shape) || shape.some(n => !Number.isSafeInteger(n) || n < 0)) {
-    const got = Array.isArray(shape) ? `[${shape.join(',')}]` : String(shape)
-    throw new RangeError(`${what}: a shape is a list of integers of at least 0, got ${got}`)
+    throw new RangeError(`${what}: a shape is a list of integers of at least 0, got ${shown(shape)}`)
   }
   if (!Number.isSafeInteger(sizeOf(shape))) throw new RangeError(`${what}: [${shape.join(',')}] has too many elements`)
   return shape

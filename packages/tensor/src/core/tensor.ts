@@ -4,6 +4,7 @@ import { standardBackend } from '#standard-backend'
 import type { Deferred } from './deferred.js'
 import { arrayOf, checkedDType, dtypeOf } from './dtype.js'
 import { describe, disposed, RuleError, type TensorType } from './errors.js'
+import { shown } from './messages.js'
 import { adopt } from './owner.js'
 import { formatted, type Nested, nested } from './printing.js'
 import { sizeOf } from './shape.js'
@@ -187,7 +188,7 @@ export class Dense extends Tensor {
 
   override to(target: Backend | DType): Dense {
     if (target === this.dtype || target === this.backend) return this.share(this.shape, 0, this.origin)
-    if (typeof target === 'object') return fromData(this.dataSync(), this.shape, target, 'to')
+    if (typeof target !== 'string') return fromData(this.dataSync(), this.shape, target, 'to')
     if (target === 'i32') return fromData(arrayOf('i32', this.dataSync(), 'to'), this.shape, this.backend, 'to')
     const out = allocate(this.backend, this.shape, checkedDType('to', target), 'to')
     this.backend.kernels.cast(this.buffer, out.buffer)
@@ -336,6 +337,7 @@ let standard: Backend | undefined
 /** The backend of tensors that are made without naming one (default: wasm in Node, Deno and Bun, js in browsers). Returns the
  *  one in force before. */
 export function useBackend(backend: Backend): Backend {
+  checkBackend('useBackend', backend)
   const before = standard ?? standardBackend(false)
   standard = backend
   return before
@@ -345,6 +347,13 @@ export function defaultBackend(): Backend {
   return standard
 }
 
+/** Throws TypeError for what a caller gives as a backend and is none; the factory itself, `js` for `js()`, is a likely one. */
+export function checkBackend(what: string, backend: unknown): asserts backend is Backend {
+  if (typeof (backend as Backend | null)?.alloc === 'function') return
+  const got = typeof backend === 'function' ? 'a function: call it' : shown(backend)
+  throw new TypeError(`${what}: wants a backend, js(), wasm() or await gpu(), got ${got}`)
+}
+
 /** A tensor whose contents are still undefined; for ops. */
 export function allocate(backend: Backend, shape: Shape, dtype: DType, origin: string): Dense {
   return new Dense(shape, dtype, backend, backend.alloc(dtype, sizeOf(shape)), origin)
@@ -352,6 +361,7 @@ export function allocate(backend: Backend, shape: Shape, dtype: DType, origin: s
 
 /** A tensor with a copy of `data`, whose length must be the size of `shape`. */
 export function fromData(data: TypedArray, shape: Shape, backend: Backend, origin: string): Dense {
+  checkBackend(origin, backend)
   const out = allocate(backend, shape, dtypeOf(data), origin)
   backend.write(out.buffer, data)
   return out

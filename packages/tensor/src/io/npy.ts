@@ -1,6 +1,7 @@
 import type { DType } from '@unravel/kernels'
+import { brief, shown } from '../core/messages.js'
 import { type ArrayData, elements } from './array.js'
-import { brief, FormatError, shown } from './errors.js'
+import { FormatError } from './errors.js'
 import { decode, encode, itemSize, type StoredType } from './numbers.js'
 
 // Format: 6 bytes of magic, 2 of version, the length of the header (2 bytes in version 1, 4 in 2 and 3), the header — a

@@ -1,6 +1,7 @@
 import { unzipSync, zipSync } from 'fflate'
+import { brief, shown } from '../core/messages.js'
 import type { ArrayData } from './array.js'
-import { brief, FormatError, shown } from './errors.js'
+import { FormatError } from './errors.js'
 import { formatNpy, parseNpy } from './npy.js'
 import { crc32 } from './zip.js'
 

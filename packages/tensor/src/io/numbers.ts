@@ -1,7 +1,8 @@
 import type { DType } from '@unravel/kernels'
 import { isOf, kindOf } from '../core/dtype.js'
+import { brief } from '../core/messages.js'
 import { type ArrayData, elements } from './array.js'
-import { brief, FormatError } from './errors.js'
+import { FormatError } from './errors.js'
 import type { ByteSource } from './source.js'
 
 /** Kinds of numbers that files hold. */

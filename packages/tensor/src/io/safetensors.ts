@@ -1,6 +1,7 @@
 import type { DType } from '@unravel/kernels'
+import { brief, shown } from '../core/messages.js'
 import { type ArrayData, elements } from './array.js'
-import { brief, FormatError, shown } from './errors.js'
+import { FormatError } from './errors.js'
 import { decodeFrom, encode, itemSize, type StoredType } from './numbers.js'
 import { type ByteSource, sourceOf } from './source.js'
 

@@ -1,6 +1,7 @@
 import type { DType } from '@unravel/kernels'
+import { shown } from '../core/messages.js'
 import { type ArrayData, elements } from './array.js'
-import { FormatError, shown } from './errors.js'
+import { FormatError } from './errors.js'
 import { decodeFrom, itemSize, type StoredType } from './numbers.js'
 import { Cursor, Global, type PickleRules, unpickle } from './pickle.js'
 import type { StoredTensor } from './safetensors.js'

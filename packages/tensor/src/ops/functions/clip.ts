@@ -1,3 +1,4 @@
+import { shown } from '../../core/messages.js'
 import { alias, apply, checkTensors, commonDType } from '../../core/op.js'
 import type { Op, Tensor, Unary } from '../../core/tensor.js'
 import { affine } from '../arithmetic/affine.js'
@@ -52,7 +53,7 @@ export function clip(x: Tensor, min: Operand | null, max: Operand | null): Tenso
   }
   const [low, high] = [min ?? -Infinity, max ?? Infinity]
   if (![low, high].every(bound => typeof bound === 'number' && bound === bound)) {
-    throw new RangeError(`clip: bounds are numbers, tensors or null, got ${min}, ${max}`)
+    throw new RangeError(`clip: bounds are numbers, tensors or null, got ${shown(min)}, ${shown(max)}`)
   }
   if (low === -Infinity && high === Infinity) return alias('clip', x)
   return apply(clipOp, [x], { min: Math.min(low, high), max: high, closed: true })
@@ -61,7 +62,7 @@ export function clip(x: Tensor, min: Operand | null, max: Operand | null): Tenso
 /** x between `min` and `max`, else the nearer of them; derivative 0 at both. Throws RangeError unless min < max. */
 export function hardTanh(x: Tensor, min = -1, max = 1): Tensor {
   checkTensors('hardTanh', [x])
-  if (!(min < max)) throw new RangeError(`hardTanh: min is below max, got ${min} and ${max}`)
+  if (!(min < max)) throw new RangeError(`hardTanh: min is below max, got ${shown(min)} and ${shown(max)}`)
   return apply(clipOp, [x], { min, max, closed: false })
 }
 

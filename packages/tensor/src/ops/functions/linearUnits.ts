@@ -1,4 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { checkReals } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { mul } from '../arithmetic/mul.js'
@@ -44,7 +45,7 @@ export function elu(x: Tensor, alpha = 1): Tensor {
 /** x above 0, else α (e^(x/α) − 1) */
 export function celu(x: Tensor, alpha = 1): Tensor {
   checkReals('celu', [x])
-  if (!(alpha > 0)) throw new RangeError(`celu: alpha is above 0, got ${alpha}`)
+  if (!(alpha > 0)) throw new RangeError(`celu: alpha is above 0, got ${shown(alpha)}`)
   return exponentialUnit(x, alpha, alpha)
 }
 

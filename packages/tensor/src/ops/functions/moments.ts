@@ -1,4 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { checkReals, checkTensors } from '../../core/op.js'
 import { axesFromEnd, sizeOf } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
@@ -40,7 +41,7 @@ function rootOf(x: Tensor): Tensor {
 
 /** n − correction, of n elements. */
 function degreesOf(name: string, x: Tensor, axis: Axis | undefined, correction: number): number {
-  if (!(correction >= 0)) throw new RangeError(`${name}: correction is at least 0, got ${correction}`)
+  if (!(correction >= 0)) throw new RangeError(`${name}: correction is at least 0, got ${shown(correction)}`)
   return Math.max(0, countOf(name, x, axis) - correction)
 }
 
@@ -67,7 +68,7 @@ export function std(x: Tensor, axis?: Axis, keepdims = false, correction = 0): T
  */
 export function norm(x: Tensor, axis?: Axis, keepdims = false, p = 2): Tensor {
   checkReals('norm', [x])
-  if (!(p >= 0 || p === -Infinity)) throw new RangeError(`norm: p is at least 0, or −Infinity, got ${p}`)
+  if (!(p >= 0 || p === -Infinity)) throw new RangeError(`norm: p is at least 0, or −Infinity, got ${shown(p)}`)
   if (p === Infinity) return max(abs(x), axis, keepdims)
   if (p === -Infinity) return min(abs(x), axis, keepdims)
   if (p === 0) return sum(notEqual(x, 0), axis, keepdims)

@@ -125,7 +125,7 @@ describe.each([js(), wasm()])('attention on $name', backend => {
     const numbers = (causal: boolean | Alignment) => [...attend({ causal })(inputs).dataSync()]
     expect(numbers(true)).toEqual(numbers('lowerRight'))
     expect(numbers(true)).not.toEqual(numbers('upperLeft'))
-    expect(() => numbers('topLeft' as Alignment)).toThrow("'lowerRight' or 'upperLeft', got topLeft")
+    expect(() => numbers('topLeft' as Alignment)).toThrow("'lowerRight' or 'upperLeft', got \"topLeft\"")
   })
 
   it('masks broadcast over heads, and are constants', () => {

@@ -1,5 +1,6 @@
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { apply, backendOf, checkTensors, commonDType } from '../../core/op.js'
 import { broadcastShapes, sameShape } from '../../core/shape.js'
 import { type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
@@ -122,7 +123,9 @@ export function scaledDotProductAttention(
   const { mask, bias, scale = 1 / Math.sqrt(q.shape[q.rank - 1] ?? 1) } = options
   const causal = options.causal === true ? 'lowerRight' : (options.causal ?? false)
   if (causal !== false && causal !== 'lowerRight' && causal !== 'upperLeft') {
-    throw new RangeError(`scaledDotProductAttention: causal is true, false, 'lowerRight' or 'upperLeft', got ${causal}`)
+    throw new RangeError(
+      `scaledDotProductAttention: causal is true, false, 'lowerRight' or 'upperLeft', got ${shown(causal)}`,
+    )
   }
   const rest = [mask, bias].filter(t => t !== undefined)
   return apply(attentionOp, [q, k, v, ...rest], { causal, scale, ...(bias !== undefined && { biased: true }) })

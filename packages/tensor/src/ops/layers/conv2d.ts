@@ -118,6 +118,7 @@ export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: ConvOp
   const [batch, inChannels] = x.shape as [number, number]
   const even = Number.isInteger(groups) && perGroup * groups === inChannels && outChannels % groups === 0
   if (!even) throw refuse(`groups ${groups} do not fit`)
+  if (kernelH === 0 || kernelW === 0) throw refuse('a side of the kernel is 0')
   const sides = sidesOf(
     'conv2d: padding',
     options.padding ?? 0,

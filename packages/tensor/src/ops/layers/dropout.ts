@@ -1,4 +1,5 @@
 import type { Where } from '../../core/create.js'
+import { shown } from '../../core/messages.js'
 import { alias, checkTensors, like } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { greaterEqual } from '../arithmetic/compare.js'
@@ -17,7 +18,7 @@ export interface Draws {
  */
 export function dropout(x: Tensor, rate: number, random: Draws, training = true): Tensor {
   checkTensors('dropout', [x])
-  if (!(rate >= 0 && rate <= 1)) throw new RangeError(`dropout: rate is a probability of 0 to 1, got ${rate}`)
+  if (!(rate >= 0 && rate <= 1)) throw new RangeError(`dropout: rate is a probability of 0 to 1, got ${shown(rate)}`)
   if (!training || rate === 0) return alias('dropout', x)
   const kept = greaterEqual(random.uniform(x.shape, 0, 1, like(x)), rate)
   return where(kept, rate === 1 ? x : mul(x, 1 / (1 - rate)), 0)

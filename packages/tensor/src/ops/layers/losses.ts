@@ -3,6 +3,7 @@ import * as reference from '@unravel/kernels/reference'
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
+import { shown } from '../../core/messages.js'
 import { apply, backendOf, commonDType } from '../../core/op.js'
 import { endsWith, sameShape, sizeOf } from '../../core/shape.js'
 import { allocate, type Binary, type Dense, fromData, type Op, type Tensor, type Ternary } from '../../core/tensor.js'
@@ -143,7 +144,7 @@ export interface CrossEntropyOptions {
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { labelSmoothing: eps = 0, ignoreLabel, classWeights } = options
-  if (!(eps >= 0 && eps <= 1)) throw new RangeError(`crossEntropy: labelSmoothing is from 0 to 1, got ${eps}`)
+  if (!(eps >= 0 && eps <= 1)) throw new RangeError(`crossEntropy: labelSmoothing is from 0 to 1, got ${shown(eps)}`)
   if (eps === 0 && ignoreLabel === undefined && classWeights === undefined) {
     return apply(crossEntropyOp, [logits, labels], undefined)
   }

@@ -1,6 +1,7 @@
 import type { Backend, DType } from '@unravel/kernels'
 import { vjp } from '../../autodiff/reverse.js'
 import { onesLike } from '../../core/create.js'
+import { shown } from '../../core/messages.js'
 import { type Dense, fromData, type Op, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
 import { less } from '../arithmetic/compare.js'
@@ -63,7 +64,8 @@ function either(variance: Tensor, shrunk: Tensor): Tensor {
 
 /** The attributes of a norm. Throws RangeError unless eps is a finite number of at least 0. */
 export function checkedEps(op: string, eps: number): { eps: number } {
-  if (!(Number.isFinite(eps) && eps >= 0)) throw new RangeError(`${op}: eps must be a number of at least 0, got ${eps}`)
+  if (!(Number.isFinite(eps) && eps >= 0))
+    throw new RangeError(`${op}: eps must be a number of at least 0, got ${shown(eps)}`)
   return { eps }
 }
 

@@ -1,3 +1,4 @@
+import { shown } from '../../core/messages.js'
 /** One number, or [vertical, horizontal]. */
 export type Pair = number | readonly [number, number]
 
@@ -11,7 +12,7 @@ type Sides = readonly [number, number]
 export function pairOf(what: string, p: Pair, least: number): readonly [number, number] {
   const pair: readonly [number, number] = typeof p === 'number' ? [p, p] : p
   if (!Array.isArray(pair) || pair.length !== 2 || pair.some(n => !Number.isSafeInteger(n) || n < least)) {
-    throw new RangeError(`${what} is one integer of at least ${least}, or [vertical, horizontal], got ${p}`)
+    throw new RangeError(`${what} is one integer of at least ${least}, or [vertical, horizontal], got ${shown(p)}`)
   }
   return pair
 }

@@ -1,5 +1,6 @@
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { alias, backendOf, checkTensors } from '../../core/op.js'
 import { fromData, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -37,7 +38,7 @@ function coordinatesOf(from: number, to: number, how: NonNullable<ResizeOptions[
     asymmetric: (i: number) => (i * from) / to,
   }[how]
   if (at === undefined) {
-    throw new RangeError(`resize: coordinates are halfPixel, alignCorners or asymmetric, got ${how}`)
+    throw new RangeError(`resize: coordinates are halfPixel, alignCorners or asymmetric, got ${shown(how)}`)
   }
   return Array.from({ length: to }, (_, i) => at(i))
 }
@@ -52,7 +53,8 @@ export function resize(x: Tensor, size: readonly number[], options: ResizeOption
   const rounding = roundings[options.rounding ?? (coordinates === 'asymmetric' ? 'floor' : 'preferCeil')]
   const refuse = (detail: string) =>
     new ShapeError({ name: 'resize', signature: '[b,c,...] -> [b,c,...]' }, [x], detail)
-  if (mode !== 'nearest' && mode !== 'linear') throw new RangeError(`resize: mode is nearest or linear, got ${mode}`)
+  if (mode !== 'nearest' && mode !== 'linear')
+    throw new RangeError(`resize: mode is nearest or linear, got ${shown(mode)}`)
   if (rounding === undefined) throw new RangeError(`resize: rounding is one of ${Object.keys(roundings).join(', ')}`)
   if (x.rank < 3 || size.length !== x.rank - 2 || size.some(n => !Number.isSafeInteger(n) || n < 1)) {
     throw refuse(`cannot become [b,c,${size}]`)
@@ -85,7 +87,7 @@ export function resize(x: Tensor, size: readonly number[], options: ResizeOption
 export type DepthOrder = 'DCR' | 'CRD'
 
 function checkBlock(name: string, x: Tensor, block: number, order: DepthOrder, fits: boolean): void {
-  if (order !== 'DCR' && order !== 'CRD') throw new RangeError(`${name}: the order is DCR or CRD, got ${order}`)
+  if (order !== 'DCR' && order !== 'CRD') throw new RangeError(`${name}: the order is DCR or CRD, got ${shown(order)}`)
   if (!Number.isSafeInteger(block) || block < 1 || x.rank !== 4 || !fits) {
     const signature = name === 'depthToSpace' ? '[b,c·s²,h,w] -> [b,c,h·s,w·s]' : '[b,c,h·s,w·s] -> [b,c·s²,h,w]'
     throw new ShapeError({ name, signature }, [x], `block ${block} does not fit`)

@@ -1,6 +1,7 @@
 import { tensor, type Where } from '../../core/create.js'
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { apply, backendOf, checkTensors } from '../../core/op.js'
 import { type Dense, fromData, type Tensor } from '../../core/tensor.js'
 import { reshape } from './reshape.js'
@@ -17,7 +18,9 @@ export function linspace(
   { endpoint = true, ...where }: Where & { readonly endpoint?: boolean } = {},
 ): Dense {
   if (!Number.isSafeInteger(count) || count < 0 || !Number.isFinite(start) || !Number.isFinite(stop)) {
-    throw new RangeError(`linspace: wants finite ends and a count of at least 0, got ${start}, ${stop}, ${count}`)
+    throw new RangeError(
+      `linspace: wants finite ends and a count of at least 0, got ${shown(start)}, ${shown(stop)}, ${shown(count)}`,
+    )
   }
   const gaps = endpoint ? count - 1 : count
   const at = (i: number) => (endpoint && i === gaps && i > 0 ? stop : start + i * ((stop - start) / gaps))
@@ -62,7 +65,7 @@ function places(m: number, n: number, k: number): { first: number; count: number
 /** Diagonal k of a matrix [m,n] as a vector, or a square matrix with a vector on diagonal k and zeros elsewhere. */
 export function diag(x: Tensor, k = 0): Tensor {
   checkTensors('diag', [x])
-  if (!Number.isSafeInteger(k)) throw new RangeError(`diag: k is an integer, got ${k}`)
+  if (!Number.isSafeInteger(k)) throw new RangeError(`diag: k is an integer, got ${shown(k)}`)
   if (x.rank === 1) {
     const n = x.size + Math.abs(k)
     const { first } = places(n, n, k)
@@ -83,7 +86,8 @@ export const trace = (x: Tensor, k = 0): Tensor => sum(diag(x, k))
  *  has the first vector along the second axis; `ij` keeps the order. */
 export function meshgrid(vectors: readonly Tensor[], indexing: 'xy' | 'ij' = 'xy'): Tensor[] {
   checkTensors('meshgrid', vectors)
-  if (indexing !== 'xy' && indexing !== 'ij') throw new RangeError(`meshgrid: indexing is xy or ij, got ${indexing}`)
+  if (indexing !== 'xy' && indexing !== 'ij')
+    throw new RangeError(`meshgrid: indexing is xy or ij, got ${shown(indexing)}`)
   const wrong = vectors.find(v => v.rank > 1)
   if (wrong !== undefined)
     throw new ShapeError({ name: 'meshgrid', signature: '[n], [m], ... -> [m,n,...], ...' }, [wrong])

@@ -1,5 +1,6 @@
 import { onesLike } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { alias, apply, checkTensors } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { pick } from './pick.js'
@@ -30,7 +31,9 @@ export function pad(x: Tensor, widths: readonly (readonly [number, number])[], v
   if (typeof value === 'string') {
     const place = continued[value]
     if (place === undefined) {
-      throw new RangeError(`pad: the mode is a number or one of ${Object.keys(continued).join(', ')}, got ${value}`)
+      throw new RangeError(
+        `pad: the mode is a number or one of ${Object.keys(continued).join(', ')}, got ${shown(value)}`,
+      )
     }
     const y = widths.reduce((t, [before, after], axis) => {
       const n = x.shape[axis]!

@@ -1,4 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { alias, apply, checkTensors } from '../../core/op.js'
 import { axesFromEnd, fromEnd } from '../../core/shape.js'
 import type { Tensor } from '../../core/tensor.js'
@@ -34,7 +35,8 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): T
 /** x cut along an axis into `count` parts of one length, or fewer, of which the last may be shorter; as PyTorch's chunk. */
 export function chunk(x: Tensor, count: number, axis = 0): Tensor[] {
   checkTensors('chunk', [x])
-  if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`chunk: wants at least 1 part, got ${count}`)
+  if (!Number.isSafeInteger(count) || count < 1)
+    throw new RangeError(`chunk: wants at least 1 part, got ${shown(count)}`)
   const n = x.shape[x.rank + fromEnd(axis, x.rank, 'chunk')]!
   const length = Math.max(1, Math.ceil(n / count))
   const parts = Math.max(1, Math.ceil(n / length))
@@ -65,7 +67,7 @@ export function flip(x: Tensor, axis?: number | readonly number[]): Tensor {
  *  axis through all elements in order. */
 export function roll(x: Tensor, shift: number, axis?: number): Tensor {
   checkTensors('roll', [x])
-  if (!Number.isSafeInteger(shift)) throw new RangeError(`roll: shift is an integer, got ${shift}`)
+  if (!Number.isSafeInteger(shift)) throw new RangeError(`roll: shift is an integer, got ${shown(shift)}`)
   if (axis === undefined) return reshape(roll(reshape(x, [x.size]), shift, 0), x.shape)
   const at = fromEnd(axis, x.rank, 'roll')
   const n = x.shape[x.rank + at]!
@@ -75,7 +77,7 @@ export function roll(x: Tensor, shift: number, axis?: number): Tensor {
 
 function checkCounts(name: string, counts: readonly number[]): void {
   const wrong = counts.find(n => !Number.isSafeInteger(n) || n < 0)
-  if (wrong !== undefined) throw new RangeError(`${name}: counts are integers of at least 0, got ${wrong}`)
+  if (wrong !== undefined) throw new RangeError(`${name}: counts are integers of at least 0, got ${shown(wrong)}`)
 }
 
 /** x repeated as a whole, `counts[i]` times along axis i; fewer counts than axes are those of the last axes, and more give new

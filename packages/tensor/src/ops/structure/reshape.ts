@@ -1,5 +1,6 @@
 import type { Shape } from '@unravel/kernels'
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { alias, apply, checkTensors } from '../../core/op.js'
 import { axesFromEnd, endsWith, fromEnd, sameShape, sizeOf } from '../../core/shape.js'
 import type { Op, Tensor, Unary } from '../../core/tensor.js'
@@ -22,7 +23,7 @@ export const reshapeOp: Op<{ from: Shape; to: Shape }, Unary> = linear<{ from: S
 /** The same numbers in another shape; one length may be −1 and follows from the others. Shares memory. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   checkTensors('reshape', [x])
-  if (!Array.isArray(shape)) throw new RangeError(`reshape: a shape is a list of integers, got ${shape}`)
+  if (!Array.isArray(shape)) throw new RangeError(`reshape: a shape is a list of integers, got ${shown(shape)}`)
   const known = shape.filter(n => n !== -1)
   const to = known.length === shape.length - 1 ? shape.map(n => (n === -1 ? x.size / sizeOf(known) : n)) : shape
   if (to.some(n => !Number.isSafeInteger(n) || n < 0)) {

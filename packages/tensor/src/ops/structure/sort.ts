@@ -1,6 +1,7 @@
 import * as reference from '@unravel/kernels/reference'
 import { ShapeError } from '../../core/errors.js'
 import { kernelOf } from '../../core/kernels.js'
+import { shown } from '../../core/messages.js'
 import { apply, backendOf, checkFlag, checkTensors } from '../../core/op.js'
 import { fromEnd, sizeOf } from '../../core/shape.js'
 import { allocate, fromData, type Op, type Tensor, type Unary } from '../../core/tensor.js'
@@ -72,7 +73,7 @@ export function topK(x: Tensor, k: number, axis = -1, largest = true): { values:
   checkTensors('topK', [x])
   const at = fromEnd(axis, x.rank, 'topK')
   const n = x.shape[x.rank + at]!
-  if (!Number.isSafeInteger(k) || k < 0 || k > n) throw new RangeError(`topK: k is from 0 to ${n}, got ${k}`)
+  if (!Number.isSafeInteger(k) || k < 0 || k > n) throw new RangeError(`topK: k is from 0 to ${n}, got ${shown(k)}`)
   const indices = narrow(argsort(x, at, largest), at, 0, k)
   return { values: along(x, indices, at), indices }
 }

@@ -1,4 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { alias, apply, checkTensors } from '../../core/op.js'
 import { fromEnd, stridesOf } from '../../core/shape.js'
 import { allocate, type Op, type Tensor, type Unary } from '../../core/tensor.js'
@@ -34,7 +35,7 @@ export const transposeOp: Op<{ perm: readonly number[] }, Unary> = linear<{ perm
 export function transpose(x: Tensor, perm?: readonly number[]): Tensor {
   checkTensors('transpose', [x])
   if (perm !== undefined && !Array.isArray(perm))
-    throw new RangeError(`transpose: a permutation is a list of axes, got ${perm}`)
+    throw new RangeError(`transpose: a permutation is a list of axes, got ${shown(perm)}`)
   const order = (perm ?? Array.from({ length: x.rank }, (_, i) => -1 - i)).map(
     a => fromEnd(a, x.rank, 'transpose') + x.rank,
   )
