@@ -7,17 +7,21 @@ import { fma, storePartial, sumLanes, tailMask } from './simd'
 /** Bytes of a row that are summed in T. */
 const part: usize = 16384
 
-/** @inline */
-function term<T>(squares: bool, x: v128, m: v128, s: v128): v128 {
-  if (!squares) return v128.add<T>(s, x)
-  const d = v128.sub<T>(x, m)
-  return fma<T>(d, d, s)
+/** (x − centre) − rest, or its square, added to s @inline */
+function term<T>(squares: bool, d: v128, s: v128): v128 {
+  return squares ? fma<T>(d, d, s) : v128.add<T>(s, d)
 }
 
-/** Σ (x − centre)², or Σ x for a centre of 0 @inline */
-function sumOf<T>(squares: bool, n: usize, x: usize, centre: T): f64 {
+/** @inline */
+function deviation<T>(x: v128, m: v128, e: v128): v128 {
+  return v128.sub<T>(v128.sub<T>(x, m), e)
+}
+
+/** Σ (x − centre − rest), or of its squares @inline */
+function sumOf<T>(squares: bool, n: usize, x: usize, centre: T, rest: T): f64 {
   const end = x + n * sizeof<T>()
   const m = v128.splat<T>(centre)
+  const e = v128.splat<T>(rest)
   let total: f64 = 0
   let p = x
   do {
@@ -27,15 +31,14 @@ function sumOf<T>(squares: bool, n: usize, x: usize, centre: T): f64 {
     let s2 = s0
     let s3 = s0
     for (; p + 64 <= stop; p += 64) {
-      s0 = term<T>(squares, v128.load(p), m, s0)
-      s1 = term<T>(squares, v128.load(p, 16), m, s1)
-      s2 = term<T>(squares, v128.load(p, 32), m, s2)
-      s3 = term<T>(squares, v128.load(p, 48), m, s3)
+      s0 = term<T>(squares, deviation<T>(v128.load(p), m, e), s0)
+      s1 = term<T>(squares, deviation<T>(v128.load(p, 16), m, e), s1)
+      s2 = term<T>(squares, deviation<T>(v128.load(p, 32), m, e), s2)
+      s3 = term<T>(squares, deviation<T>(v128.load(p, 48), m, e), s3)
     }
-    for (; p + 16 <= stop; p += 16) s0 = term<T>(squares, v128.load(p), m, s0)
+    for (; p + 16 <= stop; p += 16) s0 = term<T>(squares, deviation<T>(v128.load(p), m, e), s0)
     if (p < stop) {
-      // Lanes beyond the row hold the centre, or 0.
-      s1 = term<T>(squares, v128.bitselect(v128.load(p), m, tailMask(stop - p)), m, s1)
+      s1 = term<T>(squares, v128.and(deviation<T>(v128.load(p), m, e), tailMask(stop - p)), s1)
       p = stop
     }
     total += <f64>sumLanes<T>(v128.add<T>(v128.add<T>(s0, s1), v128.add<T>(s2, s3)))
@@ -43,13 +46,14 @@ function sumOf<T>(squares: bool, n: usize, x: usize, centre: T): f64 {
   return total
 }
 
-function meanOf<T>(n: usize, x: usize): T {
-  return <T>sumOf<T>(false, n, x, 0) / <T>n
+/** mean(x − centre). A mean m has the digits of T alone, of a row far from 0 too few: mean(x − m) is the rest of it. */
+function meanOf<T>(n: usize, x: usize, centre: T): T {
+  return <T>(sumOf<T>(false, n, x, centre, 0) / <f64>n)
 }
 
-/** mean((x − centre)²) + eps */
-function varianceOf<T>(n: usize, x: usize, centre: T, eps: f64): T {
-  return <T>sumOf<T>(true, n, x, centre) / <T>n + <T>eps
+/** mean((x − centre − rest)²) + eps */
+function varianceOf<T>(n: usize, x: usize, centre: T, rest: T, eps: f64): T {
+  return <T>sumOf<T>(true, n, x, centre, rest) / <T>n + <T>eps
 }
 
 /** Whether squares overflowed, or may have lost digits by being too small. @inline */
@@ -93,22 +97,25 @@ export function layerNorm<T>(
   const whole = bytes & ~15
   for (let r: usize = 0; r < rows; r++) {
     let row = x
-    let mean = meanOf<T>(n, x)
-    let variance = varianceOf<T>(n, x, mean, eps)
+    let mean = meanOf<T>(n, x, 0)
+    let rest = meanOf<T>(n, x, mean)
+    let variance = varianceOf<T>(n, x, mean, rest, eps)
     if (outside<T>(variance)) {
       const p = rescale<T>(n, x, eps, scratch)
       row = scratch
-      mean = meanOf<T>(n, row)
-      variance = varianceOf<T>(n, row, mean, scaled(eps, p))
+      mean = meanOf<T>(n, row, 0)
+      rest = meanOf<T>(n, row, mean)
+      variance = varianceOf<T>(n, row, mean, rest, scaled(eps, p))
     }
     const m = v128.splat<T>(mean)
+    const e = v128.splat<T>(rest)
     const s = v128.splat<T>(<T>1 / sqrt<T>(variance))
     for (let i: usize = 0; i < whole; i += 16) {
-      const hat = v128.mul<T>(v128.sub<T>(v128.load(row + i), m), s)
+      const hat = v128.mul<T>(deviation<T>(v128.load(row + i), m, e), s)
       v128.store(out + i, fma<T>(v128.load(w + i), hat, v128.load(b + i)))
     }
     if (whole < bytes) {
-      const hat = v128.mul<T>(v128.sub<T>(v128.load(row + whole), m), s)
+      const hat = v128.mul<T>(deviation<T>(v128.load(row + whole), m, e), s)
       storePartial<T>(out + whole, fma<T>(v128.load(w + whole), hat, v128.load(b + whole)), bytes - whole)
     }
     x += bytes
@@ -122,11 +129,11 @@ export function rmsNorm<T>(rows: usize, n: usize, eps: f64, x: usize, w: usize, 
   const whole = bytes & ~15
   for (let r: usize = 0; r < rows; r++) {
     let row = x
-    let variance = varianceOf<T>(n, x, 0, eps)
+    let variance = varianceOf<T>(n, x, 0, 0, eps)
     if (outside<T>(variance)) {
       const p = rescale<T>(n, x, eps, scratch)
       row = scratch
-      variance = varianceOf<T>(n, row, 0, scaled(eps, p))
+      variance = varianceOf<T>(n, row, 0, 0, scaled(eps, p))
     }
     const s = v128.splat<T>(<T>1 / sqrt<T>(variance))
     for (let i: usize = 0; i < whole; i += 16) {
@@ -201,15 +208,20 @@ function gradient<T>(
     }
     let row = x
     let p: f64 = 1
-    let mean: T = centred ? meanOf<T>(n, x) : 0
-    let variance = varianceOf<T>(n, x, mean, eps)
+    let mean: T = centred ? meanOf<T>(n, x, 0) : 0
+    let rest: T = centred ? meanOf<T>(n, x, mean) : 0
+    let variance = varianceOf<T>(n, x, mean, rest, eps)
     if (outside<T>(variance)) {
       p = rescale<T>(n, x, eps, room)
       row = room
-      if (centred) mean = meanOf<T>(n, row)
-      variance = varianceOf<T>(n, row, mean, scaled(eps, p))
+      if (centred) {
+        mean = meanOf<T>(n, row, 0)
+        rest = meanOf<T>(n, row, mean)
+      }
+      variance = varianceOf<T>(n, row, mean, rest, scaled(eps, p))
     }
     const m = v128.splat<T>(mean)
+    const e = v128.splat<T>(rest)
     const s = v128.splat<T>(<T>1 / sqrt<T>(variance))
     let total: f64 = 0
     let dot: f64 = 0
@@ -219,7 +231,7 @@ function gradient<T>(
       let hSum = gSum
       for (; i < end; i += 16) {
         const left = bytes - i
-        const hat = v128.mul<T>(v128.sub<T>(v128.load(row + i), m), s)
+        const hat = v128.mul<T>(deviation<T>(v128.load(row + i), m, e), s)
         const y = v128.load(gy + i)
         let g = v128.mul<T>(y, v128.load(w + i))
         let h = hat
@@ -238,7 +250,7 @@ function gradient<T>(
     const a = v128.splat<T>(centred ? <T>(total / <f64>n) : 0)
     const b = v128.splat<T>(<T>(dot / <f64>n))
     for (let i: usize = 0; i < bytes; i += 16) {
-      const hat = v128.mul<T>(v128.sub<T>(v128.load(row + i), m), s)
+      const hat = v128.mul<T>(deviation<T>(v128.load(row + i), m, e), s)
       const g = v128.mul<T>(v128.load(gy + i), v128.load(w + i))
       const d = v128.sub<T>(v128.sub<T>(g, a), v128.mul<T>(hat, b))
       storePartial<T>(gx + i, v128.mul<T>(s, d), bytes - i)

@@ -120,11 +120,18 @@ export function avgPool2d<T>(
         const left = clamp(i, width)
         const right = clamp(i + kernelW, width)
         let total: f64 = 0
-        for (let r = top; r < bottom; r++) {
-          const line = x + <usize>(r * width) * sizeof<T>()
-          for (let j = left; j < right; j++) total += <f64>load<T>(line + <usize>j * sizeof<T>())
+        // Of f64 a sum may overflow where the mean does not.
+        let by: f64 = 1
+        while (true) {
+          for (let r = top; r < bottom; r++) {
+            const line = x + <usize>(r * width) * sizeof<T>()
+            for (let j = left; j < right; j++) total += <f64>load<T>(line + <usize>j * sizeof<T>()) * by
+          }
+          if (by < 1 || abs(total) < Infinity) break
+          total = 0
+          by = 1.0 / 4294967296.0
         }
-        store<T>(out, <T>(total / area))
+        store<T>(out, <T>(total / area / by))
       }
     }
   }

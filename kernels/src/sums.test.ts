@@ -227,6 +227,84 @@ describe.each(backends)('on %s', (_, backend) => {
     })
   })
 
+  // The mean of a row far from 0 is rounded, and what that loses is not small beside the deviations.
+  describe.each(['f32', 'f64'] as const)('layer norm in %s of rows far from 0', dtype => {
+    const of = (v: readonly number[]) => (dtype === 'f32' ? Float32Array.from(v) : Float64Array.from(v))
+    const eps = 1e-5
+    const far = dtype === 'f32' ? 1 : 2 ** 29
+    const norm = (row: readonly number[]) => {
+      const n = row.length
+      const all = (v: number) => of(new Array<number>(n).fill(v))
+      return compute(backend, [of(row), all(0.5), all(0.25), all(7)], (x, w, b, out) =>
+        kernels.layerNorm(1, n, eps, x!, w!, b!, out!),
+      )
+    }
+    const gradient = (row: readonly number[], gy: readonly number[]) => {
+      const n = row.length
+      const all = (v: number) => of(new Array<number>(n).fill(v))
+      let gx: TypedArray | undefined
+      compute(backend, [of(row), all(1), of(gy), all(7), all(7), all(7)], (x, w, c, out, gw, gb) => {
+        kernels.layerNormGrad(1, n, eps, x!, w!, c!, out!, gw!, gb!)
+        gx = backend.readSync!(out!)
+      })
+      return gx!
+    }
+
+    it.each([
+      [5, 142857.14],
+      [768, 1000.1],
+      [7, 10000.7],
+      [5001, 1e6 / 3],
+    ])('%d equal numbers, %d', (n, v) => {
+      expect(new Set(norm(new Array<number>(n).fill(v * far)))).toEqual(new Set([0.25]))
+    })
+
+    it('numbers that differ in their last digits', () => {
+      // Exact in eighths about 10⁵, so that deviations are known.
+      const eighths = [1, 2, 1, 2, 1, 2, 3]
+      const row = eighths.map(e => (1e5 + e / 8) * far)
+      const mean = 12 / 7
+      const variance = (eighths.reduce((s, e) => s + (e - mean) ** 2, 0) / 7 / 64) * far ** 2
+      const hat = (e: number) => ((e - mean) / 8 / Math.sqrt(variance + eps)) * far
+      const found = norm(row)
+      eighths.forEach((e, i) => {
+        expect(Math.abs(found[i]! - (0.5 * hat(e) + 0.25))).toBeLessThan(dtype === 'f32' ? 1e-6 : 1e-14)
+      })
+    })
+
+    it('the gradient of equal numbers: ȳ less its mean, over √ε', () => {
+      const gx = gradient(new Array<number>(5).fill(142857.14 * far), [1, 2, 3, 4, 5])
+      gx.forEach((g, i) => {
+        expect(Math.abs(g - (i - 2) / Math.sqrt(eps))).toBeLessThan(dtype === 'f32' ? 1e-3 : 1e-9)
+      })
+    })
+  })
+
+  it('the mean of a window overflows only where its value does', () => {
+    const g = {
+      planes: 1,
+      height: 2,
+      width: 2,
+      kernelH: 2,
+      kernelW: 2,
+      strideH: 2,
+      strideW: 2,
+      padH: 0,
+      padW: 0,
+    }
+    for (const [values, mean] of [
+      [[1.5e308, 1.5e308, 1.5e308, 1.5e308], 1.5e308],
+      [[1.5e308, 1.5e308, -1.5e308, -1.5e308], 0],
+      [[Infinity, 1, 2, 3], Infinity],
+      [[1, 2, 3, 5], 2.75],
+    ] as const) {
+      const out = compute(backend, [Float64Array.from(values), sevens(1, 'f64')], (x, y) =>
+        kernels.avgPool2d({ ...g, outH: 1, outW: 1 } as Pool2dGeometry, x!, y!),
+      )
+      expect(out[0]).toBe(mean)
+    }
+  })
+
   it('convolutions over an empty sum are zeros', () => {
     const base = { batch: 2, height: 4, width: 4, kernelH: 3, kernelW: 3, strideH: 1, strideW: 1, padH: 1, padW: 1 }
     const rest = { ...base, dilationH: 1, dilationW: 1, groups: 1, outH: 4, outW: 4 }

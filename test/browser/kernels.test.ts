@@ -395,6 +395,22 @@ describe.each([...modes, 'webgl'] as const)('on %s', mode => {
     }
   })
 
+  it('layer norm of rows far from 0, of which the mean is rounded', async () => {
+    const backend = await device(mode)
+    const [equal, close] = [142857.14, 100000.125].map(Math.fround) as [number, number]
+    const rows = { of: [equal, equal, equal, close, close + 0.125, close, close + 0.25, close, close] }
+    const [w, b] = [{ of: [0.5, 2, 1.5] }, { of: [0.25, -1, 3] }]
+    const norm = [is(3), is(3), is(1e-5), rows, w, b, out(9)]
+    const [want] = await computed(js(), 'layerNorm', norm, false)
+    const [got] = await computed(backend, 'layerNorm', norm, false)
+    expect([...want!.slice(0, 3)]).toEqual(b.of)
+    expectClose(got!, want!, 16 * 2 ** -23)
+    const args = [is(3), is(3), is(1e-5), rows, w, draw(9), out(9), out(3), out(3)]
+    const wanted = await computed(js(), 'layerNormGrad', args, false)
+    const found = await computed(backend, 'layerNormGrad', args, false)
+    for (const o of wanted.keys()) expectClose(found[o]!, wanted[o]!, 64 * 2 ** -23)
+  })
+
   it('a probability that rounds to 1 keeps its derivatives', async () => {
     const backend = await device(mode)
     const logits = { of: [25, 0, -1, 0.5] }

@@ -122,6 +122,8 @@ if (Math.abs(sum) < 1e38) { return sum / n; }
 ${sums('n', { mean: 'x[xo + i * n + k] / n' }, '', 'k')}
 return mean;`,
 )
+/** x less the mean of its row. That mean is rounded: of a row far from 0 the mean of what is left counts too. */
+const centreSource = define(['x', 'm'], ['n'], 'return x[xo + i] - m[mo + quotient(i, n)];')
 /** 1/√(mean((x − mean)²) + eps); numbers beyond 1 are squared relative to the largest, so that no square leaves the range. */
 const scaleSource = (centred: boolean) => {
   const element = (j: string) => `x[xo + i * n + ${j}]${centred ? ' - m[mo + i]' : ''}`
@@ -213,6 +215,14 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
     })
   const normalised = (source: string, rows: number, n: number, x: Texels, out: Texels) =>
     withSums(rows, n, x, (m, s) => launch(context, source, out, [x, m, s], [n]))
+  /** Rows about their rounded means, with the means of these. */
+  const withMeans = (rows: number, n: number, x: Texels, body: (d: Texels, m: Texels) => void) =>
+    withTemporaries(heap, [rows * n, rows], (d, m) => {
+      launch(context, meanSource, m!, [x], [n])
+      launch(context, centreSource, d!, [x, m!], [n])
+      launch(context, meanSource, m!, [d!], [n])
+      body(d!, m!)
+    })
   return {
     softmax(rows, n, x, out) {
       normalised(softmaxSource, rows, n, x, out)
@@ -240,22 +250,24 @@ export function rowKernels(context: Context): Pick<Kernels<Texels>, Names> {
       withSums(rows, n, x, (m, s) => launch(context, crossEntropyGradSource, gx, [x, labels, m, s, gy], [rows, n]))
     },
     layerNorm(rows, n, eps, x, w, b, out) {
-      withTemporaries(heap, [rows, rows], (m, s) => {
-        launch(context, meanSource, m!, [x], [n])
-        launch(context, layerScale, s!, [x, m!], [n, eps])
-        launch(context, layerSource, out, [x, m!, s!, w, b], [n])
-      })
+      withMeans(rows, n, x, (d, m) =>
+        withTemporaries(heap, [rows], s => {
+          launch(context, layerScale, s!, [d, m], [n, eps])
+          launch(context, layerSource, out, [d, m, s!, w, b], [n])
+        }),
+      )
     },
     layerNormGrad(rows, n, eps, x, w, gy, gx, gw, gb) {
-      withTemporaries(heap, [rows, rows, rows, rows], (m, s, t, p) => {
-        launch(context, meanSource, m!, [x], [n])
-        launch(context, layerScale, s!, [x, m!], [n, eps])
-        launch(context, weightedMean, t!, [w, gy], [n])
-        launch(context, dots.layer, p!, [x, m!, s!, w, gy], [n])
-        launch(context, inputGrads.layer, gx, [x, m!, s!, w, gy, t!, p!], [n])
-        launch(context, weightGrads.layer, gw, [x, m!, s!, gy], [rows, n])
-        reduceMiddle(context, 'sum', 1, rows, n, gy, gb)
-      })
+      withMeans(rows, n, x, (d, m) =>
+        withTemporaries(heap, [rows, rows, rows], (s, t, p) => {
+          launch(context, layerScale, s!, [d, m], [n, eps])
+          launch(context, weightedMean, t!, [w, gy], [n])
+          launch(context, dots.layer, p!, [d, m, s!, w, gy], [n])
+          launch(context, inputGrads.layer, gx, [d, m, s!, w, gy, t!, p!], [n])
+          launch(context, weightGrads.layer, gw, [d, m, s!, gy], [rows, n])
+          reduceMiddle(context, 'sum', 1, rows, n, gy, gb)
+        }),
+      )
     },
     rmsNorm(rows, n, eps, x, w, out) {
       withTemporaries(heap, [rows], s => {

@@ -1,10 +1,12 @@
 import type { TypedArray } from '../contract.js'
 
-/** A row as it is normalised: the numbers x from `from` on, of which (x − mean)·scale come out. */
+/** A row as it is normalised: the numbers x from `from` on, of which (x − mean − rest)·scale come out. */
 interface Row {
   readonly x: TypedArray
   readonly from: number
   readonly mean: number
+  /** mean(x − mean): what the mean has lost by rounding, which counts where it is large beside the deviations. */
+  readonly rest: number
   /** 1/√(mean((x − mean)²) + eps) */
   readonly scale: number
   /** The power of two that x was multiplied by, where squares overflowed or were too small for all their digits. */
@@ -28,16 +30,19 @@ function rowOf(x: TypedArray, from: number, n: number, centred: boolean, eps: nu
 
 function statistics(x: TypedArray, from: number, n: number, centred: boolean, eps: number, by: number): Row {
   let mean = 0
+  let rest = 0
   if (centred) {
     for (let i = from; i < from + n; i++) mean += x[i]!
     mean /= n
+    for (let i = from; i < from + n; i++) rest += x[i]! - mean
+    rest /= n
   }
   let total = 0
   for (let i = from; i < from + n; i++) {
-    const d = x[i]! - mean
+    const d = x[i]! - mean - rest
     total += d * d
   }
-  return { x, from, mean, scale: 1 / Math.sqrt(total / n + eps), by }
+  return { x, from, mean, rest, scale: 1 / Math.sqrt(total / n + eps), by }
 }
 
 export function layerNorm(
@@ -51,8 +56,8 @@ export function layerNorm(
 ): void {
   for (let r = 0; r < rows; r++) {
     const from = r * n
-    const { x: row, from: start, mean, scale } = rowOf(x, from, n, true, eps)
-    for (let i = 0; i < n; i++) out[from + i] = w[i]! * ((row[start + i]! - mean) * scale) + b[i]!
+    const { x: row, from: start, mean, rest, scale } = rowOf(x, from, n, true, eps)
+    for (let i = 0; i < n; i++) out[from + i] = w[i]! * ((row[start + i]! - mean - rest) * scale) + b[i]!
   }
 }
 
@@ -72,11 +77,11 @@ export function layerNormGrad(
   const biases = new Float64Array(n)
   for (let r = 0; r < rows; r++) {
     const from = r * n
-    const { x: row, from: start, mean, scale, by } = rowOf(x, from, n, true, eps)
+    const { x: row, from: start, mean, rest, scale, by } = rowOf(x, from, n, true, eps)
     let total = 0
     let dot = 0
     for (let i = 0; i < n; i++) {
-      const hat = (row[start + i]! - mean) * scale
+      const hat = (row[start + i]! - mean - rest) * scale
       const y = gy[from + i]!
       const g = y * w[i]!
       total += g
@@ -85,7 +90,7 @@ export function layerNormGrad(
       biases[i]! += y
     }
     for (let i = 0; i < n; i++) {
-      const hat = (row[start + i]! - mean) * scale
+      const hat = (row[start + i]! - mean - rest) * scale
       gx[from + i] = scale * (gy[from + i]! * w[i]! - total / n - (hat * dot) / n) * by
     }
   }

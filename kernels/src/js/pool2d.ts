@@ -41,11 +41,15 @@ export function maxPool2dIndices(g: Pool2dGeometry, x: TypedArray, out: TypedArr
 export function avgPool2d(g: Pool2dGeometry, x: TypedArray, out: TypedArray): void {
   const area = g.kernelH * g.kernelW
   eachWindow(g, (window, plane, top, bottom, left, right) => {
-    let total = 0
-    for (let y = top; y < bottom; y++) {
-      for (let i = plane + y * g.width + left; i < plane + y * g.width + right; i++) total += x[i]!
+    const sum = (by: number) => {
+      let total = 0
+      for (let y = top; y < bottom; y++) {
+        for (let i = plane + y * g.width + left; i < plane + y * g.width + right; i++) total += x[i]! * by
+      }
+      return total
     }
-    out[window] = total / area
+    const total = sum(1)
+    out[window] = Math.abs(total) < Infinity ? total / area : (sum(2 ** -32) / area) * 2 ** 32
   })
 }
 

@@ -1,6 +1,21 @@
 import type { Tower } from '@unravel/resnet'
 import { run } from '@unravel/resnet'
-import { narrow, Random, scope, type Tensor, tensor } from '@unravel/tensor'
+import {
+  abs,
+  div,
+  full,
+  greater,
+  less,
+  max,
+  mul,
+  narrow,
+  Random,
+  reshape,
+  scope,
+  type Tensor,
+  tensor,
+  where,
+} from '@unravel/tensor'
 import { like, shown } from '@unravel/tensor/internals'
 import { embedded, gradientPaths, together } from './gradient.js'
 import { checkBatch, lastOrder, type Orders } from './orders.js'
@@ -28,6 +43,30 @@ export interface ComplexityOptions {
 const MAX_EXACT_OUTPUTS = 64
 /** Cotangents that travel together. */
 const TOGETHER = 16
+
+/** ⟨a_i, a_j⟩ of the entries of a stack, flat, over the sizes that multiply them. */
+interface RelativeGram {
+  readonly products: Tensor
+  readonly sizes: Tensor
+}
+
+/** Products of entries in f32 may leave its range where the entries do not: they are taken relative to the largest numbers. */
+function relativeGram(stack: Tensor): RelativeGram {
+  const rows = stack.shape[0]!
+  const one = full([rows], 1, like(stack))
+  if (stack.dtype !== 'f32' || stack.size === 0) return { products: products(stack, stack), sizes: one }
+  const entries = reshape(stack, [rows, -1])
+  const largest = max(abs(entries), 1)
+  const sizes = where(mul(greater(largest, 0), less(largest, Infinity)), largest, one)
+  const scaled = div(entries, reshape(sizes, [rows, 1]))
+  return { products: products(scaled, scaled), sizes }
+}
+
+/** The numbers of a Gram matrix, which is freed. */
+async function gramOf({ products, sizes }: RelativeGram): Promise<Float64Array> {
+  const [flat, size] = [await taken(products), await taken(sizes)]
+  return flat.map((v, at) => v * size[Math.floor(at / size.length)]! * size[at % size.length]!)
+}
 
 /**
  * Geometric complexity (Dherin et al., arXiv 2209.13083), the mean over inputs of ‖∂f/∂x‖_F², by order: with J = Σ_k J_k over
@@ -77,11 +116,7 @@ export async function geometricComplexity(
       for (let c = 0; c < many; c++) {
         for (let b = 0; b < batch; b++) cotangents[(c * batch + b) * outputs + first + c] = 1
       }
-      const gram = scope(() => {
-        const paths = pathsOf(cotangents, many)
-        return products(paths, paths)
-      })
-      add(flat, await taken(gram))
+      add(flat, await gramOf(scope(() => relativeGram(pathsOf(cotangents, many)))))
     }
     return { gram: table(flat), total: whole(flat), standardError: null }
   }
@@ -99,14 +134,11 @@ export async function geometricComplexity(
     }
     const grams = scope(() => {
       const paths = pathsOf(signs, many)
-      return Array.from({ length: many }, (_, p) => {
-        const own = narrow(paths, 1, p, 1)
-        return products(own, own)
-      })
+      return Array.from({ length: many }, (_, p) => relativeGram(narrow(paths, 1, p, 1)))
     })
     for (const gram of grams) {
       const flat = new Float64Array(rows * rows)
-      add(flat, await taken(gram))
+      add(flat, await gramOf(gram))
       samples.push(flat)
     }
   }
@@ -127,7 +159,7 @@ export async function geometricComplexity(
 export async function orderGram({ coefficients }: Orders): Promise<Gram> {
   checkBatch('orderGram', coefficients)
   const [rows, batch] = coefficients.shape as [number, number]
-  const flat = (await taken(scope(() => products(coefficients, coefficients)))).map(v => v / batch)
+  const flat = (await gramOf(scope(() => relativeGram(coefficients)))).map(v => v / batch)
   const gram = Array.from({ length: rows }, (_, i) => flat.slice(i * rows, (i + 1) * rows))
   return { gram, total: flat.reduce((a, b) => a + b, 0), standardError: null }
 }

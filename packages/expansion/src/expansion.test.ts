@@ -412,6 +412,31 @@ describe('any tower', () => {
     await expect(gatedMoments(tower, nobody, 2)).rejects.toThrow('there is nothing to measure')
   })
 
+  it('products of orders do not leave the range of f32 where orders do not', async () => {
+    for (const backend of [js(), wasm()]) {
+      const x = tensor([[3, -1], [2, 0.5]], { backend }) // biome-ignore format: a matrix
+      const tower = (by: number): Tower => ({
+        encode: h => mul(h, by),
+        blocks: [{ scale: 0.5, branch: h => mul(h, 3) }],
+        decode: h => h,
+      })
+      for (const by of [1e-30, 1e30]) {
+        const [wanted, found] = [taylor(tower(1), x, 1), taylor(tower(by), x, 1)]
+        for (const [gram, size] of [
+          [await orderGram(found), await orderGram(wanted)],
+          [await geometricComplexity(tower(by), x, 1), await geometricComplexity(tower(1), x, 1)],
+        ] as const) {
+          gram.gram.forEach((row, i) => {
+            row.forEach((v, j) => {
+              expect(v / by / by / size.gram[i]![j]!).toBeCloseTo(1, 5)
+            })
+          })
+          expect(gram.total / by / by / size.total).toBeCloseTo(1, 5)
+        }
+      }
+    }
+  })
+
   it('counts chains for all but taylor', async () => {
     const { tower, x } = odd([0.3, -0.2, 0.1])
     expect((await analyse(gated(tower, x, 'all'))).terms).toEqual(chainCounts(3, 3))

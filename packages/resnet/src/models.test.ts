@@ -141,6 +141,7 @@ describe('model files', () => {
     [{ ...config, width: 2.5 }, 'config.json: width is 2.5; expected int'],
     [{ ...config, input: undefined, norm: 'x' }, 'input is missing; expected number — norm is "x"; expected one of'],
     [{ ...config, scale: { rule: 'constant', value: 'x' } }, 'scale.value is "x"; expected number'],
+    [{ ...config, scale: { rule: '1/n', value: 3 } }, 'scale is {"rule":"1/n","value":3}; Unrecognized key: "value"'],
     [{ ...config, scale: { rule: 'n' } }, "scale.rule is \"n\"; expected 'constant' | '1/n'"],
     [{ ...config, scale: { rule: 'per-block', values: [1] } }, 'config.json: scale per-block wants 3 values'],
     ['{"architecture": "residual-mlp", "norm_eps": NaN}', 'config.json is not JSON'],

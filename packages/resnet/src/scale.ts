@@ -3,19 +3,20 @@ import { z } from 'zod'
 
 /**
  * How the branches of a tower of n blocks are scaled: `"scale"` of config.json. Learned factors multiply it. The last three
- * also change the form of the blocks, and are there for the families where they are defined (`Architecture.refuses`).
+ * also change the form of the blocks, and are there for the families where they are defined (`Architecture.refuses`). A rule with
+ * a field that is not its own is refused.
  */
 export const scaleSchema = z.discriminatedUnion('rule', [
-  z.object({ rule: z.literal('constant'), value: z.number() }),
-  z.object({ rule: z.literal('1/n') }),
-  z.object({ rule: z.literal('1/sqrt(n)') }),
-  z.object({ rule: z.literal('c/n'), value: z.number() }),
-  z.object({ rule: z.literal('c/sqrt(n)'), value: z.number() }),
-  z.object({ rule: z.literal('per-block'), values: z.array(z.number()) }),
-  z.object({ rule: z.literal('layer-scale'), value: z.number() }),
-  z.object({ rule: z.literal('deep-norm') }),
-  z.object({ rule: z.literal('fixup') }),
-  z.object({ rule: z.literal('nf'), alpha: z.number(), beta: z.number().positive().optional() }),
+  z.strictObject({ rule: z.literal('constant'), value: z.number() }),
+  z.strictObject({ rule: z.literal('1/n') }),
+  z.strictObject({ rule: z.literal('1/sqrt(n)') }),
+  z.strictObject({ rule: z.literal('c/n'), value: z.number() }),
+  z.strictObject({ rule: z.literal('c/sqrt(n)'), value: z.number() }),
+  z.strictObject({ rule: z.literal('per-block'), values: z.array(z.number()) }),
+  z.strictObject({ rule: z.literal('layer-scale'), value: z.number() }),
+  z.strictObject({ rule: z.literal('deep-norm') }),
+  z.strictObject({ rule: z.literal('fixup') }),
+  z.strictObject({ rule: z.literal('nf'), alpha: z.number(), beta: z.number().positive().optional() }),
 ])
 export type ScaleRule = z.output<typeof scaleSchema>
 

@@ -138,6 +138,9 @@ describe('the arguments', () => {
     ['an empty scale', [...base, '--scale', ''], /'' is invalid/],
     ['a negative target', [...base, '--expansion', 'gradient', '--target', '-2'], /'-2' is invalid/],
     ['nowhere to write', [...base, '--out', 'no/such/folder/x.npz'], /--out .*there is no folder/],
+    ['an output without a name', [...base, '--out', ''], /option '--out <FILE.npz>' is empty/],
+    ['a model without a name', ['expand', '', '--input', 'X'], /argument 'MODEL' is empty/],
+    ['a folder without a name', ['train', '--data', 'mnist', '--out', ''], /option '--out <FOLDER>' is empty/],
     ['a folder to write to', [...base, '--out', '.'], /--out .*it is a folder/],
   ]
   test.each(cases)('%s: exit 2 and one line', async (_, argv, saying) => {

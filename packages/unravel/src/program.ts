@@ -14,9 +14,25 @@ import { sweepCommand } from './commands/sweep.js'
 import { trainCommand } from './commands/train.js'
 import { verifyCommand } from './commands/verify.js'
 import { workerCommand } from './commands/worker.js'
+import { UsageError } from './errors.js'
 import type { Io } from './io.js'
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
+
+/** A place that is named: a file, a folder or a module */
+const place = /<(?:\S*\.\w+|FILE|FOLDER|DIR|MODULE)>/
+
+/** Throws UsageError for a place that is the empty string, as a variable of a shell leaves it that is not set. */
+function checkPlaces(command: Command): void {
+  const values = command.opts<Record<string, unknown>>()
+  for (const option of command.options) {
+    if (place.test(option.flags) && [values[option.attributeName()]].flat().includes(''))
+      throw new UsageError(`option '${option.flags}' is empty`)
+  }
+  command.registeredArguments.forEach((argument, i) => {
+    if ([command.processedArgs[i]].flat().includes('')) throw new UsageError(`argument '${argument.name()}' is empty`)
+  })
+}
 
 /** The command line of `unravel`: its commands, options and help, which write to `io`. Errors are thrown, not printed. */
 export function program(io: Io): Command {
@@ -27,6 +43,7 @@ export function program(io: Io): Command {
     .helpCommand('help [command]', 'help for a command')
     .configureOutput({ writeOut: text => io.out(text), writeErr: () => {} })
     .exitOverride()
+    .hook('preAction', (_, command) => checkPlaces(command))
   const study = (io: Io) => studyCommand(io, () => trainCommand(io))
   const commands = [
     ...[expandCommand, pathsCommand, complexityCommand, lesionCommand, sweepCommand, reportCommand, verifyCommand],

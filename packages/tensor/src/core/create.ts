@@ -45,7 +45,8 @@ function flatten(data: Nested, into: number[]): number[] {
     return []
   }
   if (!Array.isArray(data)) throw new TypeError(`tensor: expected numbers or nested arrays of them, got ${typeof data}`)
-  const inner = data.map(item => flatten(item, into))
+  // A list with gaps has nothing there, and map passes over it.
+  const inner = Array.from(data as readonly Nested[], item => flatten(item, into))
   for (const s of inner) {
     if (s.length !== inner[0]!.length || s.some((n, i) => n !== inner[0]![i])) {
       throw new RangeError(`tensor: nested arrays differ in shape: [${inner[0]!.join(',')}] and [${s.join(',')}]`)

@@ -1,4 +1,5 @@
 import { DisposedError, type DType, type Shape } from '@unravel/kernels'
+import { brief } from './messages.js'
 
 /** Shape and dtype of a tensor. */
 export interface TensorType {
@@ -16,10 +17,8 @@ export class ShapeError extends Error {
     inputs: readonly TensorType[],
     detail?: string,
   ) {
-    super(
-      `${op.name} wants ${op.signature}\n` +
-        `got ${inputs.map(describe).join(', ')}${detail === undefined ? '' : `: ${detail}`}`,
-    )
+    const got = inputs.map(describe).join(', ')
+    super(brief(`${op.name} wants ${op.signature}\ngot ${got}${detail === undefined ? '' : `: ${detail}`}`, 1900))
   }
 }
 

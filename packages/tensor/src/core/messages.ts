@@ -19,6 +19,6 @@ export function shown(value: unknown): string {
     return brief(JSON.stringify(value) ?? String(value))
   } catch {
     // The call stack of JSON.stringify, or what it does not know.
-    return typeof value === 'object' ? 'a value nested too deeply to print' : String(value)
+    return typeof value === 'object' ? 'a deeply nested value' : String(value)
   }
 }

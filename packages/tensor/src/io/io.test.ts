@@ -80,6 +80,11 @@ describe('npy', () => {
     expect([...parseNpy(join(of('<f2'), [0, 0x3c, 0, 0xc0])).data]).toEqual([1, -2])
     expect(parseNpy(join(of('<f8', '()'), doubles(7))).shape).toEqual([])
     expect(parseNpy(join(of('<f8'), doubles(1, 2)), 'f32').dtype).toBe('f32')
+    // numpy.load reads every word that numpy.dtype knows.
+    for (const name of ['float64', 'd'])
+      expect(parseNpy(join(of(name), doubles(1, 2))).data).toEqual(Float64Array.of(1, 2))
+    expect(parseNpy(join(of('bool'), [1, 0])).type).toBe('bool')
+    expect(() => parseNpy(join(of('<float64'), doubles(1, 2)))).toThrow("dtype '<float64' is not supported")
   })
 
   it.each([

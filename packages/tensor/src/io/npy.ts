@@ -19,6 +19,13 @@ const types: Record<string, StoredType> = {
   ...({ b1: 'bool', '?': 'bool' } as const),
 }
 
+/** NumPy's words for them, in the byte order of the machine */
+const words: Record<string, StoredType> = {
+  ...({ float64: 'f64', float32: 'f32', float16: 'f16', bool: 'bool' } as const),
+  ...({ int64: 'i64', int32: 'i32', int16: 'i16', int8: 'i8' } as const),
+  ...({ uint64: 'u64', uint32: 'u32', uint16: 'u16', uint8: 'u8' } as const),
+}
+
 /** The most bytes of a header that are read, as in NumPy. */
 const headerLimit = 10_000
 
@@ -52,7 +59,8 @@ export function parseNpy(bytes: Uint8Array, dtype?: DType): ArrayData & { readon
   const text = new TextDecoder('latin1').decode(bytes.subarray(start, start + length))
   const { descr, fortran, shape } = parseHeader(text, major < 3)
   const code = descr.replace(/^[<>=|]/, '')
-  const type = Object.hasOwn(types, code) ? types[code]! : fail(unknownType(descr))
+  const named = Object.hasOwn(words, descr) ? words[descr] : Object.hasOwn(types, code) ? types[code] : undefined
+  const type = named ?? fail(unknownType(descr))
   const count = elements(shape)
   const dims = `(${brief(shape.join(', '))})`
   if (Number.isNaN(count)) fail(`shape ${dims} has too many elements; expected fewer than 2^53`)

@@ -8,9 +8,11 @@ import {
   celu,
   chunk,
   clip,
+  concat,
   conv1d,
   conv2d,
   convTranspose2d,
+  cosh,
   crossEntropy,
   cumprod,
   cumsum,
@@ -23,6 +25,7 @@ import {
   floor,
   full,
   gated,
+  glu,
   grad,
   groupNorm,
   hardSigmoid,
@@ -30,6 +33,7 @@ import {
   hardTanh,
   instanceNorm,
   js,
+  jvp,
   leakyRelu,
   linspace,
   logSigmoid,
@@ -43,6 +47,7 @@ import {
   oneHot,
   ones,
   pad,
+  pow,
   prelu,
   prod,
   Random,
@@ -90,6 +95,78 @@ describe.each([js(), wasm()])('on $name', backend => {
         numbers(grad((t: Tensor) => std(t))(x)).forEach((g, i) => expect(g).toBeCloseTo((i - 1) * slope, 6))
       }
     }
+  })
+
+  it('moments of numbers far from 0 or near the largest are those of their deviations', () => {
+    for (const dtype of ['f32', 'f64'] as const) {
+      const where = { dtype, backend }
+      for (const n of [5, 11, 768]) {
+        const equal = full([1, n], dtype === 'f32' ? 142857.14 : 1e12 / 3, where)
+        expect(numbers(std(equal, -1))).toEqual([0])
+        expect(numbers(variance(equal, -1))).toEqual([0])
+      }
+      // Eighths about 10⁵, times a power of two in f64, are exact.
+      const by = dtype === 'f32' ? 1 : 2 ** 29
+      const x = tensor(
+        [1, 2, 1, 2, 1, 2, 3].map(e => (1e5 + e / 8) * by),
+        where,
+      )
+      expect(variance(x).item() / by ** 2).toBeCloseTo(24 / 49 / 64, 8)
+      expect(numbers(grad((t: Tensor) => variance(t))(x))[6]! / by).toBeCloseTo(((2 / 7) * (9 / 7)) / 8, 6)
+      const most = dtype === 'f32' ? 3e38 : 1.5e308
+      expect(std(tensor([-most, most], where)).item() / most).toBeCloseTo(1, 6)
+    }
+  })
+
+  it('orders of sinh and cosh are finite where only the functions overflow', () => {
+    // e^711/2 = 3.0363136888649967e308; order k of sinh and cosh is that over k!.
+    for (const sign of [1, -1]) {
+      for (const [f, odd] of [
+        [sinh, 1],
+        [cosh, 0],
+      ] as const) {
+        // biome-ignore format: short
+        const orders = numbers(series(f, tensor([[711 * sign], [1]], f64), 4))
+        for (const [k, size] of [
+          [2, 1.5181568444324984e308],
+          [3, 5.060522814774995e307],
+          [4, 1.2651307036937487e307],
+        ] as const) {
+          // biome-ignore format: pairs
+          expect(orders[k]! / (size * sign ** (k + odd))).toBeCloseTo(1, 12)
+        }
+      }
+    }
+  })
+
+  it('infinite exponents: order 0 is the run', () => {
+    const infinite = vector(Infinity, Infinity)
+    const power = (b: Tensor) => pow(vector(2, 0.5), b)
+    expect(numbers(jvp(power, infinite, vector(0, 0))[0])).toEqual([Infinity, 0])
+  })
+
+  it('words that every object knows are no modes', () => {
+    const x = tensor([[[1, 2, 3]]], f64)
+    for (const word of ['toString', 'constructor', 'none'] as never[]) {
+      expect(() => pad(vector(1, 2), [[1, 1]], word)).toThrow('pad: the mode is')
+      expect(() => resize(x, [5], { rounding: word })).toThrow('resize: rounding is one of')
+      expect(() => resize(x, [5], { coordinates: word })).toThrow('resize: coordinates are')
+      expect(() => glu(vector(1, 2), 0, word)).toThrow('glu: the gate is one of sigmoid')
+    }
+  })
+
+  it('errors about many inputs are short', () => {
+    const many = Array.from({ length: 5000 }, (_, i) => zeros([i, 2], f64))
+    for (const make of [() => concat(many, 1), () => split(vector(1, 2), new Array<number>(1e5).fill(1))]) {
+      try {
+        make()
+        expect.unreachable()
+      } catch (error) {
+        expect((error as Error).message.length).toBeLessThan(2000)
+      }
+    }
+    const gap = new Array<number>(3).fill(1, 1)
+    expect(() => tensor(gap, f64)).toThrow('expected numbers or nested arrays of them, got undefined')
   })
 
   it.each([
@@ -254,6 +331,7 @@ describe.each([js(), wasm()])('on $name', backend => {
   it('linspace ends exactly where it is told to', () => {
     expect(numbers(linspace(0, 1, 5, f64))).toEqual([0, 0.25, 0.5, 0.75, 1])
     expect(numbers(linspace(0.1, 0.7, 8, f64))[7]).toBe(0.7)
+    expect(numbers(linspace(-1.7e308, 1.7e308, 3, f64))).toEqual([-1.7e308, 0, 1.7e308])
     expect(numbers(linspace(0, 1, 4, { ...f64, endpoint: false }))).toEqual([0, 0.25, 0.5, 0.75])
     expect([0, 1].map(n => numbers(linspace(3, 9, n, f64)))).toEqual([[], [3]])
     expect(numbers(linspace(-1, 1, 4, { dtype: 'i32', backend }))).toEqual([-1, -1, 0, 1])

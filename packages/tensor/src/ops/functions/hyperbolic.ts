@@ -1,12 +1,17 @@
+import { onesLike } from '../../core/create.js'
 import { apply, checkReals } from '../../core/op.js'
 import type { SeriesContext, Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
+import { greater } from '../arithmetic/compare.js'
 import { div } from '../arithmetic/div.js'
 import { mul } from '../arithmetic/mul.js'
 import { neg } from '../arithmetic/neg.js'
 import { sub } from '../arithmetic/sub.js'
 import { through } from '../arithmetic/through.js'
 import { evenly } from '../structure/concat.js'
+import { stopGradient } from '../structure/stopGradient.js'
+import { where } from '../structure/where.js'
+import { abs } from './abs.js'
 import { composite } from './composite.js'
 import { quotient } from './elementwise.js'
 import { exp, expm1 } from './exp.js'
@@ -18,11 +23,17 @@ const twoSinh = (h: Tensor) => sub(expm1(h), expm1(neg(h)))
 /** sinh(x/2): half arguments overflow only where the results do. */
 const sinhHalf = (x: Tensor) => mul(twoSinh(mul(x, 0.5)), 0.5)
 
-/** Orders of even·cosh d + odd·sinh d, sums without cancellation where d has no order 0; order 0 is left to the run. */
-function orders(even: Tensor, odd: Tensor, d: Tensor, at: SeriesContext): Tensor {
-  const half = sinhHalf(d)
-  const [c, s] = evenly([at.stack(coshMinusOne(d)), at.stack(mul(half, twoCosh(mul(d, 0.5))))] as const)
-  return add(through(even, c), through(odd, s))
+/** Orders of sinh or cosh of x_0 + d by the theorem of addition, even·cosh d + odd·sinh d, sums without cancellation where d has
+ *  no order 0; order 0 is left to the run. Where sinh and cosh overflow later orders need not: 2⁻¹⁰ of them come in. */
+function orders(kind: 'sinh' | 'cosh', x0: Tensor, d: Tensor, at: SeriesContext): Tensor {
+  const small = where(greater(abs(stopGradient(x0)), 80), 2 ** -10, onesLike(x0))
+  const sinh = mul(mul(sinhHalf(x0), small), twoCosh(mul(x0, 0.5)))
+  const half = sinhHalf(x0)
+  const cosh = add(mul(mul(half, small), mul(half, 2)), small)
+  const [even, odd] = kind === 'sinh' ? [sinh, cosh] : [cosh, sinh]
+  const h = sinhHalf(d)
+  const [c, s] = evenly([at.stack(coshMinusOne(d)), at.stack(mul(h, twoCosh(mul(d, 0.5))))] as const)
+  return add(through(even, div(c, small)), through(odd, div(s, small)))
 }
 
 export const sinhOp = composite({
@@ -30,7 +41,7 @@ export const sinhOp = composite({
   // 2 sinh(x/2) cosh(x/2)
   body: x => mul(sinhHalf(x), twoCosh(mul(x, 0.5))),
   derivative: x => cosh(x),
-  orders: (x0, d, at) => orders(sinh(x0), cosh(x0), d, at),
+  orders: (x0, d, at) => orders('sinh', x0, d, at),
   secant: x => quotient(sinh(x), x, 1),
 })
 
@@ -44,7 +55,7 @@ export const coshOp = composite({
   // 1 + 2 sinh²(x/2)
   body: x => add(coshMinusOne(x), 1),
   derivative: x => sinh(x),
-  orders: (x0, d, at) => orders(cosh(x0), sinh(x0), d, at),
+  orders: (x0, d, at) => orders('cosh', x0, d, at),
   secant: x => quotient(coshMinusOne(x), x, 0),
   atZero: () => 1,
 })

@@ -45,12 +45,18 @@ function degreesOf(name: string, x: Tensor, axis: Axis | undefined, correction: 
   return Math.max(0, countOf(name, x, axis) - correction)
 }
 
+/** x less its mean. That mean is rounded: where it is large beside the deviations, the mean of these counts too. */
+export function deviations(x: Tensor, axis: Axis | undefined): Tensor {
+  const d = sub(x, mean(x, axis, true))
+  return sub(d, mean(d, axis, true))
+}
+
 /** Variance over `axis` (one, several, or by default all): Σ (x − mean)²/(n − correction). Correction 0 (default) as in NumPy, 1
  *  as in PyTorch. NaN of nothing. */
 export function variance(x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor {
   checkReals('variance', [x])
   const n = degreesOf('variance', x, axis, correction)
-  return div(sumSquares(sub(x, mean(x, axis, true)), axis, keepdims), n)
+  return div(sumSquares(deviations(x, axis), axis, keepdims), n)
 }
 
 /** Standard deviation, the root of `variance`, which overflows only where the result does; its derivative is 0 where all elements
@@ -58,7 +64,7 @@ export function variance(x: Tensor, axis?: Axis, keepdims = false, correction = 
 export function std(x: Tensor, axis?: Axis, keepdims = false, correction = 0): Tensor {
   checkReals('std', [x])
   const n = degreesOf('std', x, axis, correction)
-  return div(norm(sub(x, mean(x, axis, true)), axis, keepdims), Math.sqrt(n))
+  return euclidean(deviations(x, axis), axis, keepdims, Math.sqrt(n))
 }
 
 /**
@@ -73,15 +79,27 @@ export function norm(x: Tensor, axis?: Axis, keepdims = false, p = 2): Tensor {
   if (p === -Infinity) return min(abs(x), axis, keepdims)
   if (p === 0) return sum(notEqual(x, 0), axis, keepdims)
   if (p === 1 || countOf('norm', x, axis) === 0) return sum(abs(x), axis, keepdims)
-  const largest = max(abs(stopGradient(x)), axis, true)
-  // Zeros, infinities and NaN have no scale: they are their own norm.
-  const scale = where(mul(finite(largest), notEqual(largest, 0)), largest, 1)
-  const scaled = div(x, scale)
-  const back = keepdims ? scale : sum(scale, axis)
-  if (p === 2) return mul(rootOf(sumSquares(scaled, axis, keepdims)), back)
+  if (p === 2) return euclidean(x, axis, keepdims, 1)
+  const { scaled, back } = relative(x, axis, keepdims)
   const powers = sum(pow(abs(scaled), p), axis, keepdims)
   const zero = equal(stopGradient(powers), 0)
   return mul(where(zero, 0, pow(where(zero, 1, powers), 1 / p)), back)
+}
+
+/** √Σx² over a number, of which neither the sum nor the root leaves the range where the quotient does not. */
+function euclidean(x: Tensor, axis: Axis | undefined, keepdims: boolean, over: number): Tensor {
+  if (countOf('norm', x, axis) === 0) return div(sum(x, axis, keepdims), over)
+  const { scaled, back } = relative(x, axis, keepdims)
+  const root = rootOf(sumSquares(scaled, axis, keepdims))
+  return mul(over === 1 ? root : div(root, over), back)
+}
+
+/** x over its largest |x|, and that, of the shape of the reduction. */
+function relative(x: Tensor, axis: Axis | undefined, keepdims: boolean) {
+  const largest = max(abs(stopGradient(x)), axis, true)
+  // Zeros, infinities and NaN have no scale: they are their own norm.
+  const scale = where(mul(finite(largest), notEqual(largest, 0)), largest, 1)
+  return { scaled: div(x, scale), back: keepdims ? scale : sum(scale, axis) }
 }
 
 /** log Σ exp(x) over `axis` (one, several, or by default all), shifted by the maximum so that nothing overflows; of nothing

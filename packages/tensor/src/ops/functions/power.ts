@@ -12,7 +12,7 @@ import { mul } from '../arithmetic/mul.js'
 import { sub } from '../arithmetic/sub.js'
 import { through } from '../arithmetic/through.js'
 import { all, any, finite } from '../arithmetic/truth.js'
-import { concat, order0Of, padded } from '../structure/concat.js'
+import { concat, order0Of, padded, withOrder0 } from '../structure/concat.js'
 import { expandDims } from '../structure/reshape.js'
 import { head, narrow } from '../structure/slice.js'
 import { stopGradient } from '../structure/stopGradient.js'
@@ -91,14 +91,14 @@ export const powOp: Op<void, Binary> = {
     const [a0, b0] = each([p, q] as const, order0Of)
     // a^b = s^b (a/s)^b: what a_0^(b−k) alone takes out of the range stays in it.
     const s = stopGradient(where(mul(finite(a0), notEqual(a0, 0)), a0, 1))
-    const constant = mul(pow(s, b0), constantPower(div(p, s), b0, orders))
+    const run = pow(a0, b0)
+    const constant = withOrder0(mul(pow(s, b0), constantPower(div(p, s), b0, orders)), run)
     if (q.shape[0] === 1) return at.series(constant)
     // An exponent that varies: a^b = exp(b log a), but orders 0 and 1 are those of the run and of its derivatives, also where
     // the logarithm is infinite; a base that is 0 throughout stays it.
     const moving = any(later(q), 0)
     const zero = p.shape[0] === 1 ? equal(a0, 0) : mul(equal(a0, 0), all(equal(later(p), 0), 0))
     const base = where(mul(moving, equal(zero, 0)), a, 1)
-    const run = pow(a0, b0)
     const tangents = [mul(growth(a0, run), narrow(q, 0, 1, 1))]
     if (p.shape[0]! > 1) tangents.push(mul(slope(a0, b0), narrow(p, 0, 1, 1)))
     const start = [expandDims(run, 0), tangents.reduce((sum, t) => add(sum, t))]

@@ -1,4 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
+import { shown } from '../../core/messages.js'
 import { apply, checkReals } from '../../core/op.js'
 import { fromEnd } from '../../core/shape.js'
 import type { Binary, Dense, Op, Tensor } from '../../core/tensor.js'
@@ -20,7 +21,11 @@ const product = zipped('glu', 'mul')
 export const gluOp: Op<{ gate: GateFunction }, Binary> = {
   name: 'glu',
   signature: '[...], [...] -> [...]',
-  infer: inputs => product.infer(inputs, undefined),
+  infer(inputs, { gate }) {
+    if (!Object.hasOwn(functions, gate))
+      throw new RangeError(`glu: the gate is one of ${Object.keys(functions).join(', ')}, got ${shown(gate)}`)
+    return product.infer(inputs, undefined)
+  },
   run: ([a, b], { gate }) => mul(a, functions[gate](b)) as Dense,
   // The gate factor is frozen at the run, unless paths run through it alone.
   gate: ([a, b], { gate }, at) => mul(a, functions[gate](at.has(a) ? at.value(b) : b)),

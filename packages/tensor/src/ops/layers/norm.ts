@@ -5,9 +5,8 @@ import { kernelOf } from '../../core/kernels.js'
 import { apply, checkTensors, commonDType, each, like } from '../../core/op.js'
 import { allocate, type Binary, type Dense, type Op, type Tensor, type Ternary } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
-import { mean } from '../arithmetic/mean.js'
 import { mul } from '../arithmetic/mul.js'
-import { sub } from '../arithmetic/sub.js'
+import { deviations } from '../functions/moments.js'
 import { rowsOf } from '../functions/rows.js'
 import { checkedEps, composed, normalised, plain } from './normalise.js'
 
@@ -16,7 +15,7 @@ interface Attrs {
 }
 
 const LAST = [-1]
-const centred = (x: Tensor): Tensor => sub(x, mean(x, LAST, true))
+const centred = (x: Tensor): Tensor => deviations(x, LAST)
 /** x over its root mean square, or that of `run`, along the last axis; centred first for layer norm. */
 function hat(x: Tensor, run: Tensor, eps: number, centre: (x: Tensor) => Tensor): Tensor {
   const { d, scale } = normalised(x, run, LAST, eps, centre)

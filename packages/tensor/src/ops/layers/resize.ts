@@ -31,16 +31,16 @@ const roundings = {
 
 /** Where the elements of an axis of `to` stand among those of an axis of `from`. */
 function coordinatesOf(from: number, to: number, how: NonNullable<ResizeOptions['coordinates']>): number[] {
-  const at = {
+  const places = {
     // ((2i + 1)·n − N)/2N, exact before the division
     halfPixel: (i: number) => ((2 * i + 1) * from - to) / (2 * to),
     alignCorners: (i: number) => (to === 1 ? 0 : (i * (from - 1)) / (to - 1)),
     asymmetric: (i: number) => (i * from) / to,
-  }[how]
-  if (at === undefined) {
+  }
+  if (!Object.hasOwn(places, how)) {
     throw new RangeError(`resize: coordinates are halfPixel, alignCorners or asymmetric, got ${shown(how)}`)
   }
-  return Array.from({ length: to }, (_, i) => at(i))
+  return Array.from({ length: to }, (_, i) => places[how](i))
 }
 
 /**
@@ -50,12 +50,14 @@ function coordinatesOf(from: number, to: number, how: NonNullable<ResizeOptions[
 export function resize(x: Tensor, size: readonly number[], options: ResizeOptions = {}): Tensor {
   checkTensors('resize', [x])
   const { mode = 'nearest', coordinates = 'halfPixel' } = options
-  const rounding = roundings[options.rounding ?? (coordinates === 'asymmetric' ? 'floor' : 'preferCeil')]
+  const { rounding: how = coordinates === 'asymmetric' ? 'floor' : 'preferCeil' } = options
   const refuse = (detail: string) =>
     new ShapeError({ name: 'resize', signature: '[b,c,...] -> [b,c,...]' }, [x], detail)
   if (mode !== 'nearest' && mode !== 'linear')
     throw new RangeError(`resize: mode is nearest or linear, got ${shown(mode)}`)
-  if (rounding === undefined) throw new RangeError(`resize: rounding is one of ${Object.keys(roundings).join(', ')}`)
+  if (!Object.hasOwn(roundings, how))
+    throw new RangeError(`resize: rounding is one of ${Object.keys(roundings).join(', ')}, got ${shown(how)}`)
+  const rounding = roundings[how]
   if (x.rank < 3 || size.length !== x.rank - 2 || size.some(n => !Number.isSafeInteger(n) || n < 1)) {
     throw refuse(`cannot become [b,c,${size}]`)
   }

@@ -23,7 +23,9 @@ export function linspace(
     )
   }
   const gaps = endpoint ? count - 1 : count
-  const at = (i: number) => (endpoint && i === gaps && i > 0 ? stop : start + i * ((stop - start) / gaps))
+  const between = (i: number) =>
+    Number.isFinite(stop - start) ? start + i * ((stop - start) / gaps) : start * (1 - i / gaps) + stop * (i / gaps)
+  const at = (i: number) => (endpoint && i === gaps && i > 0 ? stop : between(i))
   const values = Float64Array.from({ length: count }, (_, i) => (i === 0 ? start : at(i)))
   return tensor(where.dtype === 'i32' ? values.map(Math.floor) : values, { dtype: 'f32', ...where })
 }

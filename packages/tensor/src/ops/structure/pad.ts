@@ -29,7 +29,7 @@ export function pad(x: Tensor, widths: readonly (readonly [number, number])[], v
     throw new ShapeError({ name: 'pad', signature: '[...] -> [...], [before, after] >= 0 for every axis' }, [x])
   }
   if (typeof value === 'string') {
-    const place = continued[value]
+    const place = Object.hasOwn(continued, value) ? continued[value] : undefined
     if (place === undefined) {
       throw new RangeError(
         `pad: the mode is a number or one of ${Object.keys(continued).join(', ')}, got ${shown(value)}`,
