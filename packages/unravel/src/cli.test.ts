@@ -135,6 +135,12 @@ describe('the arguments', () => {
     ['orders beyond the integers', [...base, '--orders', '99999999999999999999'], /is invalid/],
     ['a scale that is not a number', [...base, '--scale', 'NaN'], /'NaN' is invalid.*finite number, '1\/n' or/],
     ['an infinite scale', [...base, '--scale', '1e999'], /'1e999' is invalid/],
+    [
+      'more than a preset of a scale takes',
+      ['train', '--data', 'd', '--out', 'o', '--scale', 'nf:0.2:9'],
+      /'nf:0.2:9' is invalid/,
+    ],
+    ['a constant scale and more', ['train', '--data', 'd', '--out', 'o', '--scale', 'constant:1:1/n'], /is invalid/],
     ['an empty scale', [...base, '--scale', ''], /'' is invalid/],
     ['a negative target', [...base, '--expansion', 'gradient', '--target', '-2'], /'-2' is invalid/],
     ['nowhere to write', [...base, '--out', 'no/such/folder/x.npz'], /--out .*there is no folder/],

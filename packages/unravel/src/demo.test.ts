@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expansionDocument, significant } from '@unravel/report/data'
 import { afterAll, expect, test } from 'vitest'
 import { runUnravel } from '../../../test/support/cli.js'
+import { writeImages } from '../../../test/support/images.js'
 import { writeCifarBinary } from '../../../test/support/pictures.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'unravel-demo-'))
@@ -44,6 +45,13 @@ test('a short demonstration trains, tabulates, reports, and prints lines that wo
     expect(significant(document.output_norm, 3)).toBe(cells('output norm')[2 * i + 1])
     expect(significant(Math.min(...document.remainder.map(r => r!)), 3)).toBe(cells('its remainder')[2 * i + 1])
   }
+})
+
+test('images of another size than those of MNIST are taken as they are', async () => {
+  writeImages(join(folder, 'small'))
+  const argv = ['demo', '--data-dir', 'small', '--depth', '2', '--steps', '1', '--lr', '0.01', '--out', 'tiny']
+  expect((await run(...argv)).status).toBe(0)
+  expect(JSON.parse(readFileSync(join(folder, 'tiny/lambda-1/config.json'), 'utf8')).input).toBe(16)
 })
 
 test('--deep trains ResNet-20s on CIFAR-10 and takes them apart', async () => {

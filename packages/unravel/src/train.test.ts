@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expansionDocument } from '@unravel/report/data'
 import { formatSafetensors, parseNpy, parseSafetensors } from '@unravel/tensor'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { runUnravel, startUnravel } from '../../../test/support/cli.js'
 import { writeImages } from '../../../test/support/images.js'
 import { writeCifarBinary, writeCifarImages } from '../../../test/support/pictures.js'
@@ -16,6 +16,11 @@ beforeAll(() => {
   writeImages(join(folder, 'data'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+vi.mock(import('./spectra.js'), async original => {
+  const { expandedAt } = await original()
+  return { expandedAt: vi.fn(expandedAt) }
+})
 
 const run = (argv: readonly string[], stopAt?: string) => runUnravel(argv, folder, stopAt)
 
@@ -205,6 +210,72 @@ describe('--expand-every', () => {
     writeFileSync(join(folder, 'one/orders.jsonl'), 'notes\n')
     const broken = await run(argvOfReport)
     expect(broken).toMatchObject({ status: 2, stderr: expect.stringMatching(/one\/orders\.jsonl: line 1 is not/) })
+  })
+
+  test.each([
+    ['orders.jsonl', '{"step":1}', /orders\.jsonl: line 1 is not one of unravel train: gated: /],
+    ['orders.jsonl', '{"step":1,"gated":null,"taylor":null}', /orders\.jsonl: line 1 is not .*: gated: /],
+    ['metrics.jsonl', '{"step":1,"loss":"x"}', /metrics\.jsonl: line 1 is not .*: loss: /],
+  ])('report refuses a line of %s that says something else: %s', async (name, line, saying) => {
+    await run([...argv, 'lines'])
+    writeFileSync(join(folder, 'lines', name), `${line}\n`)
+    const { status, stderr } = await run(['report', 'lines', '--input', 'lines/sample.npy', '--out', 'lines.html'])
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringMatching(saying) })
+  })
+
+  test('a run in the folder of another leaves nothing of that one', async () => {
+    await run([...argv, 'reused'])
+    writeFileSync(join(folder, 'reused/vocabulary.json'), '["a"]')
+    const others = ['--out', 'reused', '--steps', '2', '--width', '6']
+    expect((await run([...small, ...others])).status).toBe(0)
+    expect(readdirSync(join(folder, 'reused')).sort()).toEqual(written)
+    expect((await run([...small, ...others, '--expand-every', '1', '--metrics', 'aside.jsonl'])).status).toBe(0)
+    expect(readdirSync(join(folder, 'reused')).sort()).toEqual([...written, 'orders.jsonl'].sort())
+    // One that diverged keeps weights, and a sample that they take.
+    writeFileSync(join(folder, 'reused/sample.npy'), 'of another network')
+    const diverging = ['--lr', '1e30', '--steps', '40', '--activation', 'identity', '--optimizer', 'sgd']
+    expect((await run([...small, ...others, ...diverging])).stderr).toContain('training diverged')
+    expect(parseNpy(readFileSync(join(folder, 'reused/sample.npy'))).shape).toEqual([16, 16])
+  })
+
+  test('files of one run do not take the place of each other', async () => {
+    const clash = async (...more: string[]) => {
+      const { status, stderr } = await run([...argv, 'clash', ...more])
+      expect({ status, stderr }).toEqual({
+        status: 2,
+        stderr: expect.stringMatching(/another file of this run goes there/),
+      })
+    }
+    await clash('--metrics', 'same.ck', '--checkpoint', 'same.ck')
+    await clash('--checkpoint', 'clash/model.safetensors')
+    await clash('--checkpoint', 'clash/metrics.jsonl')
+    await clash('--metrics', 'clash/orders.jsonl')
+    expect(readdirSync(folder)).not.toContain('clash')
+  })
+
+  test('a file of another kind is not emptied by --resume --metrics', async () => {
+    await run([...argv, 'kept', '--checkpoint', 'kept.ck'])
+    writeFileSync(join(folder, 'notes.txt'), 'no line ends here')
+    const { status, stderr } = await run(
+      [...argv, 'kept', '--checkpoint', 'kept.ck', '--resume', '--steps', '9', '--metrics', 'notes.txt'], // biome-ignore format: one line
+    )
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringMatching(/line 1 is not one of a training run/),
+    })
+    expect(readFileSync(join(folder, 'notes.txt'), 'utf8')).toBe('no line ends here')
+  })
+
+  test('an order spectrum that does not fit in memory is left out, and training goes on', async () => {
+    const { expandedAt } = await import('./spectra.js')
+    vi.mocked(expandedAt).mockRejectedValueOnce(new RangeError('WebAssembly memory: 4 GiB are the most'))
+    const { status, stderr } = await run([...argv, 'large'])
+    expect(status).toBe(0)
+    expect(stderr).toMatch(
+      /^warning: --expand-every: an order spectrum does not fit in memory .* from step 3 on none is taken/m,
+    )
+    expect(readFileSync(join(folder, 'large/orders.jsonl'), 'utf8')).toBe('')
+    expect(weights('large').equals(weights('one'))).toBe(true)
   })
 })
 

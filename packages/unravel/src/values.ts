@@ -80,12 +80,13 @@ export const presetNames =
 /** A way to scale the branches of a fresh network. */
 export const scalePreset = (text: string): ScalePreset => {
   if (Object.hasOwn(presets, text)) return presets[text]!()
-  const [name, rest] = text.split(':', 2)
-  const numbers = () => (rest ?? '').split(',').map(number())
+  const [name, ...parts] = text.split(':')
+  const rest = parts.join(':')
+  const numbers = () => rest.split(',').map(number())
   try {
-    if (name === 'constant') return { rule: { rule: 'constant', value: number()(rest ?? '') } }
+    if (name === 'constant') return { rule: { rule: 'constant', value: number()(rest) } }
     if (name === 'per-block') return { rule: { rule: 'per-block', values: numbers() } }
-    if (name === 'layer-scale') return layerScale(number()(rest ?? ''))
+    if (name === 'layer-scale') return layerScale(number()(rest))
     if (name === 'nf') {
       const [alpha, beta, ...more] = numbers() as [number, number?]
       if (more.length === 0 && (beta === undefined || beta > 0)) return nf(alpha, beta)

@@ -109,15 +109,16 @@ interface Subject {
   readonly expanded: number
   /** The images of each set that are used. */
   readonly images: { readonly train: number; readonly held: number; readonly test: number }
-  fresh(scale: ScaleRule, classes: number, options: InitialiseOptions): Model
+  fresh(scale: ScaleRule, data: Examples, options: InitialiseOptions): Model
 }
 
 const mlps = ({ depth }: DemoOptions): Subject => ({
   ...{ blocks: depth, form: `width ${WIDTH}, ${ACTIVATION}`, data: 'MNIST', dataName: 'mnist', batch: BATCH },
   expanded: EXPANDED,
   images: { train: Infinity, held: HELD_OUT, test: Infinity },
-  fresh(rule, classes, options) {
-    const sizes = { input: 784, width: WIDTH, hidden: WIDTH, output: classes, depth }
+  fresh(rule, { shape, classes }, options) {
+    const input = shape.reduce((numbers, n) => numbers * n, 1)
+    const sizes = { input, width: WIDTH, hidden: WIDTH, output: classes, depth }
     const form = { activation: ACTIVATION, norm: 'none', norm_eps: 1e-5 } as const
     return initialise(
       residualMlp,
@@ -134,8 +135,8 @@ const resnets: Subject = {
   batch: 32,
   expanded: 8,
   images: { train: 5000, held: 500, test: 1000 },
-  fresh(rule, classes, options) {
-    const sizes = { layers: [3, 3, 3], widths: [16, 32, 64], in_channels: 3, classes }
+  fresh(rule, { shape, classes }, options) {
+    const sizes = { layers: [3, 3, 3], widths: [16, 32, 64], in_channels: shape[0]!, classes }
     const form = { block: 'basic', stem: 'cifar', preactivation: true, norm: 'none', act_layer: ACTIVATION } as const
     return initialise(
       resnet,
@@ -206,7 +207,7 @@ interface Setting {
 async function trainedTower(tower: (typeof towers)[number], setting: Setting): Promise<TowerResult> {
   const { subject, options, data, backend, io } = setting
   const random = new Random(options.seed)
-  const fresh = subject.fresh(tower.rule, data.train.classes, { random, dtype: 'f32', backend })
+  const fresh = subject.fresh(tower.rule, data.train, { random, dtype: 'f32', backend })
 
   const initial = await stateOf(fresh, setting)
   const started = performance.now()

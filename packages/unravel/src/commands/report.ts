@@ -1,12 +1,12 @@
-import { basename, join } from 'node:path'
-import type { Network, OrderRecord } from '@unravel/report'
+import { basename } from 'node:path'
+import type { Network } from '@unravel/report'
 import { writeFileAtomically } from '@unravel/resnet/node'
 import { Command, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { checkWritable } from '../files.js'
 import { at, type Io } from '../io.js'
 import { stages } from '../progress.js'
-import { METRICS, ORDERS, type StepRecord, stepRecords } from '../records.js'
+import { metricsIn, ordersIn } from '../records.js'
 import { inputsText, modelsArgument, type NetworkOptions, networkCommand, readNetwork } from '../study.js'
 import { readTarget, type TargetOptions, targetOptions } from '../target.js'
 import { integer } from '../values.js'
@@ -48,9 +48,8 @@ export function reportCommand(io: Io): Command {
       })
       const inputs = `${inputsText(options)}, in ${[...precisions].join(' and ')}`
       const courses = namesOf(folders).map((name, i) => {
-        const file = (record: string) => join(at(io, folders[i]!), record)
-        const losses = stepRecords<StepRecord & { loss: number }>(file(METRICS))
-        return { name, losses, orders: stepRecords<OrderRecord>(file(ORDERS)) }
+        const folder = at(io, folders[i]!)
+        return { name, losses: metricsIn(folder), orders: ordersIn(folder) }
       })
       writeFileAtomically(at(io, options.out), networksPage(networks, { inputs, courses }))
       io.out(`report: ${options.out}\n`)

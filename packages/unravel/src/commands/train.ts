@@ -42,7 +42,7 @@ import { type Backend, Random } from '@unravel/tensor'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type BackendName, backendNamed, backendNames, reportingFallbacks } from '../backends.js'
 import { type Data, type DataChoice, dataNames, datasetNamed, hasName, sampleNames, writeSample } from '../data.js'
-import { Interrupted, oneLine, UsageError } from '../errors.js'
+import { Interrupted, isOutOfMemory, oneLine, UsageError } from '../errors.js'
 import { checkWritable, undoing } from '../files.js'
 import { at, type Io } from '../io.js'
 import { checkData, checkNetwork, familyOf, type NetworkOptions, withNetworkOptions } from '../networks.js'
@@ -184,9 +184,14 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
   const signal = io.interruption()
   const checkpoint = options.checkpoint && at(io, options.checkpoint)
   const out = at(io, options.out)
-  const metrics = options.metrics ? at(io, options.metrics) : options.expandEvery && join(out, METRICS)
+  const metrics = options.metrics
+    ? at(io, options.metrics)
+    : options.expandEvery === undefined
+      ? undefined
+      : join(out, METRICS)
   if (checkpoint) checkWritable(checkpoint, '--checkpoint', out)
   if (metrics) checkWritable(metrics, '--metrics', out)
+  checkPlacesApart(options, out, metrics, checkpoint)
   checkResumption(options, checkpoint)
   if (options.dataDir !== undefined && !hasName(options.data)) {
     throw new UsageError(`--data-dir: it is of data sets that have a name; ${options.data} names its place itself`)
@@ -210,13 +215,16 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
 
   await reportingFallbacks(io, backend, async () => {
     const undo = makeFolder(out, [...modelFileNames, ...sampleNames, ORDERS])
+    const keep = (model: Model) => writeOutcome(out, model, data)
     const { fresh, plan, from, write, spectra } = undoing(undo, () => {
       const fresh = freshModel(options, data.train, backend)
       const plan = planOf(options, fresh, data.train)
       const from = options.resume && checkpoint ? resumed(checkpoint, fresh, plan, options, backend, io) : undefined
       const step = from?.step ?? 0
       const write = metrics ? stepWriter(metrics, `--metrics ${metrics}`, step) : () => {}
-      return { fresh, plan, from, write, spectra: spectraWriter(options, out, step, data.test, backend) }
+      // Of another run that had the folder.
+      if (step === 0 && metrics !== join(out, METRICS)) rmSync(join(out, METRICS), { force: true })
+      return { fresh, plan, from, write, spectra: spectraWriter(options, out, step, data.test, backend, io) }
     })
     let loss: number | null = null
     const record = (step: StepMetrics): void => {
@@ -228,10 +236,12 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
     await new Promise(resolve => setImmediate(resolve))
     const started = performance.now()
     const state = await trained(fresh, plan, from, {
-      ...{ options, data: data.train, checkpoint, record, spectra, lastLoss, signal, io },
+      ...{ options, data: data.train, checkpoint, record, spectra, lastLoss, keep, signal, io },
       validation: examplesBetween(data.test, 0, options.model === 'residual-mlp' ? VALIDATED : FEWER_VALIDATED),
     })
-    await conclude(state, lastLoss(), (performance.now() - started) / 1000, options, data, io)
+    const seconds = (performance.now() - started) / 1000
+    keep(averageOf(state))
+    await conclude(state, lastLoss(), seconds, options, data.test, io)
   })
 }
 
@@ -271,6 +281,26 @@ function presetOf({ scale, trainableScale }: TrainOptions, blocks: number): Scal
     throw new UsageError(`--scale: ${(error as Error).message}`)
   }
   return trainableScale && scale.learned === undefined ? { ...scale, learned: 1 } : scale
+}
+
+/** Throws UsageError where one file of a run would take the place of another. */
+function checkPlacesApart(
+  { expandEvery }: TrainOptions,
+  out: string,
+  metrics: string | undefined,
+  checkpoint: string | undefined,
+): void {
+  const own = [...modelFileNames, ...sampleNames, VOCABULARY, ...(expandEvery === undefined ? [] : [ORDERS])]
+  const taken = own.map(name => join(out, name))
+  for (const [option, path] of [
+    ['--metrics', metrics],
+    ['--checkpoint', checkpoint],
+  ] as const) {
+    if (path === undefined) continue
+    if (taken.includes(path))
+      throw new UsageError(`${option} ${path}: another file of this run goes there; name another`)
+    taken.push(path)
+  }
 }
 
 function checkResumption({ resume, anyBackend }: TrainOptions, checkpoint: string | undefined): void {
@@ -358,6 +388,8 @@ interface Setting {
   readonly checkpoint: string | undefined
   readonly record: (metrics: StepMetrics) => void
   readonly spectra: (state: TrainingState) => Promise<void>
+  /** Writes a model into the folder of the run. */
+  readonly keep: (model: Model) => void
   /** Of the last step's batch; null before the first. */
   readonly lastLoss: () => number | null
   readonly signal: AbortSignal
@@ -394,7 +426,7 @@ async function trained(fresh: Model, plan: Plan, from: TrainingState | undefined
   }
   const message = result.ended === 'diverged' ? result.message : beyondGuessing(losses, data.classes)
   if (message !== undefined) {
-    writeModel(at(io, options.out), averageOf(result.state))
+    setting.keep(averageOf(result.state))
     if (options.json) io.out(documentOf(result.state, 'diverged', setting.lastLoss(), null))
     throw new UsageError(`training diverged: ${message} (they are in ${options.out})`)
   }
@@ -424,6 +456,7 @@ function spectraWriter(
   from: number,
   test: Examples,
   backend: Backend,
+  io: Io,
 ): (state: TrainingState) => Promise<void> {
   const path = join(out, ORDERS)
   if (expandEvery === undefined) {
@@ -431,8 +464,18 @@ function spectraWriter(
     return async () => {}
   }
   const write = stepWriter(path, path, from)
+  let fits = true
   return async state => {
-    if (state.step % expandEvery === 0) write(await expandedAt(state.step, averageOf(state), test, backend))
+    if (!fits || state.step % expandEvery !== 0) return
+    try {
+      write(await expandedAt(state.step, averageOf(state), test, backend))
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error
+      fits = false
+      io.err(
+        `warning: --expand-every: an order spectrum does not fit in memory (${oneLine((error as Error).message)}): from step ${state.step} on none is taken, and training goes on\n`,
+      )
+    }
   }
 }
 
@@ -487,23 +530,29 @@ const documentOf = (
 /** The character of every id of a text. */
 const VOCABULARY = 'vocabulary.json'
 
-/** Writes the model's folder and says what came out and what to do with it. */
+/** Writes a model with a sample of its test set; what another run left beside them goes. */
+function writeOutcome(folder: string, model: Model, { test, vocabulary }: Data): void {
+  writeModel(folder, model)
+  writeSample(folder, model, test)
+  const characters = join(folder, VOCABULARY)
+  if (vocabulary === undefined) rmSync(characters, { force: true })
+  else writeFileAtomically(characters, `${JSON.stringify(vocabulary)}\n`)
+}
+
+/** Says what came out and what to do with it. */
 async function conclude(
   state: TrainingState,
   loss: number | null,
   seconds: number,
   options: TrainOptions,
-  { test, vocabulary }: Data,
+  test: Examples,
   io: Io,
 ) {
-  const folder = at(io, options.out)
-  const model = averageOf(state)
-  writeModel(folder, model)
-  writeSample(folder, model, test)
-  if (vocabulary !== undefined) writeFileAtomically(join(folder, VOCABULARY), `${JSON.stringify(vocabulary)}\n`)
   const bar = progressBar(io, 'test', test.size, 'examples')
   const begin = performance.now()
-  const right = await accuracy(model, test, { onProgress: done => bar.update(done) }).finally(() => bar.stop())
+  const right = await accuracy(averageOf(state), test, { onProgress: done => bar.update(done) }).finally(() =>
+    bar.stop(),
+  )
   if (options.json) return io.out(documentOf(state, 'done', loss, right))
   const times = `${seconds.toFixed(1)} s of training, ${((performance.now() - begin) / 1000).toFixed(1)} s of testing`
   io.out(`test accuracy ${percent(right)} of ${test.size} examples after ${plural(state.step, 'step')} (${times})\n`)

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { meanOrder, type OrderRecord } from '@unravel/report/data'
 import type { Io } from '../io.js'
-import { ORDERS, stepRecords } from '../records.js'
+import { METRICS, metricsIn, ordersIn } from '../records.js'
 import { argumentsOf, type Job } from './plan.js'
 
 /** Numbers of a job that depend on its configuration alone: no times, no paths. */
@@ -61,7 +61,7 @@ export async function runJob(
 ): Promise<Outcome> {
   const folder = mkdtempSync(join(scratch, 'job-'))
   const model = join(folder, 'model')
-  const metrics = join(folder, 'metrics.jsonl')
+  const metrics = join(folder, METRICS)
   const every = expand.every === undefined ? [] : ['--expand-every', String(expand.every)]
   try {
     const trained = await documentFrom<TrainDocument>(
@@ -85,7 +85,7 @@ export async function runJob(
     return {
       result: {
         ...{ ended, steps, loss, test_accuracy },
-        losses: lossCurve(stepRecords<{ step: number; loss: number }>(metrics)),
+        losses: lossCurve(metricsIn(folder).map(({ step, loss }) => ({ step, loss: loss ?? Number.NaN }))),
         gated: gated && spectrumOf(gated.document),
         taylor: taylor && {
           ...spectrumOf(taylor.document),
@@ -93,7 +93,7 @@ export async function runJob(
           remainder: taylor.document.remainder,
           best_remainder: smallest(taylor.document.remainder),
         },
-        orders: every.length > 0 ? stepRecords<OrderRecord>(join(model, ORDERS)) : [],
+        orders: every.length > 0 ? ordersIn(model) : [],
       },
     }
   } finally {
