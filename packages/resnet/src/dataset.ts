@@ -62,8 +62,8 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Exam
   const strange = x.data instanceof Uint8Array ? -1 : x.data.findIndex(v => !Number.isFinite(v))
   if (strange >= 0)
     throw new FormatError(`idx: number ${strange} of the examples is ${x.data[strange]}; expected finite ones`)
-  const broken = y.data.findIndex(v => !Number.isInteger(v))
-  if (broken >= 0) throw new FormatError(`idx: label ${y.data[broken]} of example ${broken} is no integer`)
+  const broken = badLabel(y.data)
+  if (broken !== undefined) throw new FormatError(`idx: ${broken}`)
   const labels = Int32Array.from(y.data)
   const classes = like?.classes ?? labels.reduce((m, v) => Math.max(m, v), 0) + 1
   const { mean, deviation } = like ?? momentsOf({ inputs: x.data, shape })
@@ -103,7 +103,7 @@ export function momentsOf({ inputs, shape }: Pick<Examples, 'inputs' | 'shape'>)
 }
 
 /** Elements of one example. */
-const elementsOf = ({ shape }: Pick<Examples, 'shape'>): number => shape.reduce((a, b) => a * b, 1)
+export const elementsOf = ({ shape }: Pick<Examples, 'shape'>): number => shape.reduce((a, b) => a * b, 1)
 
 /** Throws RangeError where the arrays of examples do not hold what their sizes say, or labels that are no integers: what is
  *  missing would be read as NaN and as label 0, and fractions would be cut off. */
@@ -124,9 +124,54 @@ export function checkExamples(data: Examples): void {
       )
     }
   }
+  const broken = badLabel(labels)
+  if (broken !== undefined) throw new RangeError(broken)
+}
+
+/** Why a label cannot be stored as an integer of 32 bits, which would change it unseen; undefined where it can. */
+export const notInteger = (label: number): string | undefined =>
+  !Number.isInteger(label) ? 'no integer' : label === (label | 0) ? undefined : 'beyond the integers of 32 bits'
+
+/** What is wrong with the first label that is no integer of 32 bits. */
+function badLabel(labels: ArrayLike<number>): string | undefined {
   for (let i = 0; i < labels.length; i++) {
-    if (!Number.isInteger(labels[i])) throw new RangeError(`label ${labels[i]} of example ${i} is no integer`)
+    const why = notInteger(labels[i]!)
+    if (why !== undefined) return `label ${shown(labels[i])} of example ${i} is ${why}`
   }
+  return undefined
+}
+
+/** Throws RangeError where the arrays of a batch, named `name`, are missing or empty, are not of its shape, or hold labels that are
+ *  no integers. */
+export function checkBatch(batch: Batch, name: string): void {
+  const fail = (message: string): never => {
+    throw new RangeError(`${name} ${message}`)
+  }
+  const { inputs, labels, shape } = (batch ?? {}) as Partial<Batch>
+  if (inputs?.length === undefined || labels?.length === undefined) {
+    return fail('is no batch: expected { inputs, labels }, two arrays of numbers')
+  }
+  if (inputs.length === 0 || labels.length === 0) {
+    return fail(`is empty: it has ${inputs.length} numbers and ${labels.length} labels; give at least one example`)
+  }
+  if (shape !== undefined) {
+    checkShape(shape, name)
+    const numbers = elementsOf({ shape })
+    if (numbers !== inputs.length) {
+      fail(`has ${inputs.length} numbers; its shape [${brief(String(shape))}] makes it ${numbers}`)
+    }
+  } else if (inputs.length % labels.length !== 0) {
+    fail(`has ${inputs.length} numbers for ${labels.length} labels; expected equally many for each, or a shape`)
+  }
+  const broken = badLabel(labels)
+  if (broken !== undefined) fail(`is refused: ${broken}`)
+}
+
+/** Throws RangeError, with `name` in front, unless a shape is a list of integers of at least 1. */
+export function checkShape(shape: readonly number[], name: string): void {
+  if (Array.isArray(shape) && shape.every(n => Number.isSafeInteger(n) && n >= 1)) return
+  const got = Array.isArray(shape) ? `[${brief(String(shape))}]` : shown(shape)
+  throw new RangeError(`${name}: shape must be a list of integers of at least 1, got ${got}`)
 }
 
 /** Examples `from` to `to`, the last one left out, as a set that shares their arrays; examples beyond the end are left out. */
@@ -218,10 +263,19 @@ export function inMemory(data: Examples, { batchSize, seed, augment = {} }: InMe
   }
   const indices = batchIndices(data.size, batchSize, seed)
   const changes = augment.flip || augment.crop ? augmentation(data, augment, { batchSize, seed }) : () => undefined
-  function* from(first: number) {
+  function* beginning(first: number) {
     for (let step = first; ; step++) yield arraysOf(data, indices(step), changes(step))
   }
+  const from = (first: number) => {
+    checkStep(first, 'inMemory')
+    return beginning(first)
+  }
   return { from, [Symbol.iterator]: () => from(0) } as Required<Dataset>
+}
+
+function checkStep(step: number, name: string): void {
+  if (Number.isSafeInteger(step) && step >= 0) return
+  throw new RangeError(`${name}: the step of a batch must be an integer of at least 0, got ${shown(step)}`)
 }
 
 /** The indices of batch `step` of endless training: every epoch is a new permutation, made of the seed and the epoch's
@@ -230,6 +284,7 @@ export function batchIndices(size: number, batchSize: number, seed: number): (st
   const perEpoch = Math.max(1, Math.floor(size / batchSize))
   let current: { epoch: number; order: Int32Array } = { epoch: -1, order: new Int32Array(0) }
   return step => {
+    checkStep(step, 'batchIndices')
     const epoch = Math.floor(step / perEpoch)
     if (epoch !== current.epoch) current = { epoch, order: new Random(seed, epoch * size).permutation(size) }
     const from = (step % perEpoch) * batchSize

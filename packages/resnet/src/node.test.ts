@@ -217,6 +217,9 @@ describe('IDX data', () => {
       'label 0.5 of example 1 is no integer',
     )
     expect([...datasetFrom(reals([2, 1, 1], 1, 2), reals([2], 0, 1)).labels]).toEqual([0, 1])
+    expect(() => datasetFrom(reals([2, 1, 1], 1, 2), reals([2], 0, 2 ** 32))).toThrow(
+      'label 4294967296 of example 1 is beyond the integers of 32 bits',
+    )
   })
 })
 

@@ -125,6 +125,28 @@ describe('optimisers', () => {
     expect(() => averaged(sgd(), 1)).toThrow('averaged: decay must be at least 0 and below 1, got 1')
   })
 
+  describe.each([
+    ['sgd', sgd({ momentum: 0.9 })],
+    ['adamw', adamw()],
+    ['averaged', averaged(adamw(), 0.5)],
+  ])('%s', (_, optimiser) => {
+    const parameters = { p: tensor([1, 2], where), q: tensor([3], where) }
+    const step = (gradients: object, rate: number, t: number) =>
+      optimiser.step(parameters, gradients as typeof parameters, optimiser.init(parameters), rate, t)
+    it('names the parameter that has no gradient', () => {
+      expect(() => step({ p: parameters.p }, 0.1, 1)).toThrow(RangeError)
+      expect(() => step({ p: parameters.p }, 0.1, 1)).toThrow('the gradients have none of "q"')
+    })
+    it.each([0, Number.NaN, 1.5, -1])('has no step %d', t => {
+      expect(() => step(parameters, 0.1, t)).toThrow(
+        `the step must be an integer of at least 1 (the first step is 1), got ${t}`,
+      )
+    })
+    it.each([Number.NaN, Infinity])('makes no step of rate %d', rate => {
+      expect(() => step(parameters, rate, 1)).toThrow(`the learning rate must be finite, got ${rate}`)
+    })
+  })
+
   it('refuse settings that PyTorch refuses', () => {
     expect(() => sgd({ momentum: -1 })).toThrow('sgd: momentum must be at least 0 and finite, got -1')
     expect(() => sgd({ weightDecay: Number.NaN })).toThrow('weightDecay')

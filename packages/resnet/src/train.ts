@@ -14,7 +14,16 @@ import {
 } from '@unravel/tensor'
 import { like, shown } from '@unravel/tensor/internals'
 import type { Model, TrainingPass } from './architecture.js'
-import { type Batch, batchOf, batchTensors, checkExamples, type Dataset, type Examples, inMemory } from './dataset.js'
+import {
+  type Batch,
+  batchOf,
+  batchTensors,
+  checkBatch,
+  checkExamples,
+  type Dataset,
+  type Examples,
+  inMemory,
+} from './dataset.js'
 import { allFinite } from './finite.js'
 import { parametersOf, towerOf } from './models.js'
 import type { Named, Optimiser } from './optimisers.js'
@@ -87,8 +96,8 @@ const TURN = 50
  * are not finite. Memory stays flat: tensors of earlier steps are freed; those that are passed in are not touched, those
  * of the result are the caller's.
  *
- * @throws RangeError for a batch that is larger than the data, numbers that count or bound nothing, and a dataset whose arrays
- *  are not of its size
+ * @throws RangeError for a batch that is larger than the data, numbers that count or bound nothing, and a dataset or a batch
+ *  whose arrays are not of its size or whose labels are no integers
  */
 export async function train(model: Model, options: TrainOptions): Promise<TrainResult> {
   const { data: source, steps, batchSize = Number.NaN, optimiser, seed = 0, clipNorm, from, signal } = options
@@ -107,6 +116,7 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
     while (state.step < steps) {
       if (signal?.aborted) return { state, ended: 'aborted', message: `stopped after step ${state.step} of ${steps}` }
       const batch = await batches.next()
+      checkBatch(batch, `train: the batch of step ${state.step + 1}`)
       const next = await step(state, batch, options)
       if (next.state === null) {
         // A loss that is not finite is the work of the update before it; a gradient, of this very state.
