@@ -293,7 +293,12 @@ describe('a stream of examples', () => {
   })
 
   it.each<[string, unknown, object, string]>([
-    ['of another shape', { inputs: [1, 2, 3, 4], label: 0 }, { shape: [9] }, 'an example has 4 numbers; the shape [9] makes it 9'],
+    [
+      'of another shape',
+      { inputs: [1, 2, 3, 4], label: 0 },
+      { shape: [9] },
+      'an example has 4 numbers; the shape [9] makes it 9',
+    ],
     ['with a fraction as label', { inputs: [1], label: 1.5 }, {}, 'label 1.5 of an example is no integer'],
     ['with NaN in its labels', { inputs: [1, 2], label: [0, Number.NaN] }, {}, 'label NaN of an example is no integer'],
     ['with a fraction as id', { inputs: [1, 2.5], label: 1 }, { ids: true }, 'id 2.5 of an example is no integer'],

@@ -519,6 +519,55 @@ test('a checkpoint is resumed on the backend that wrote it, or on any with a wor
   expect(await run([...argv, '--any-backend'])).toMatchObject({ status: 2 })
 })
 
+test('a checkpoint is not resumed on other data whose sizes and moments are the same', async () => {
+  const texts = { one: 'abcd', other: 'abdc', letters: 'efgh' }
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(folder, `${name}.txt`), text.repeat(60))
+  const sizes = ['--model', 'gpt2', '--layers', '1', '--width', '4', '--context', '4', '--batch', '4']
+  const argv = (data: string, more: readonly string[] = []) => {
+    const files = ['--checkpoint', 'text.ckpt', '--out', 'text-resumed']
+    return ['train', ...sizes, '--data', data, ...files, '--schedule', 'constant', '--steps', '2', ...more]
+  }
+  expect(await run(argv('one.txt'))).toMatchObject({ status: 0 })
+  for (const data of ['other.txt', 'letters.txt']) {
+    const { status, stderr } = await run(argv(data, ['--resume']))
+    expect(stderr).toMatch(
+      /^unravel: .*text\.ckpt: .*of another run: digest of the data is \w{32} there and \w{32} here\n$/,
+    )
+    expect(status).toBe(2)
+  }
+  const same = await run(argv('one.txt', ['--resume']))
+  expect({ status: same.status, note: same.stderr.includes('note') }).toEqual({ status: 0, note: false })
+  // As earlier versions wrote it.
+  const { tensors, metadata } = parseSafetensors(readFileSync(join(folder, 'text.ckpt')))
+  const { 'digest of the data': digest, ...earlier } = metadata
+  const arrays = Object.fromEntries([...tensors].map(([name, t]) => [name, t.read()]))
+  writeFileSync(join(folder, 'text.ckpt'), formatSafetensors(arrays, earlier))
+  const old = await run(argv('one.txt', ['--resume']))
+  expect(old).toMatchObject({
+    status: 0,
+    stderr: expect.stringMatching(/^note: text\.ckpt does not record the digest/m),
+  })
+  // Images in another order.
+  writeImages(join(folder, 'turned'))
+  const [images, labels] = ['train-images-idx3-ubyte', 'train-labels-idx1-ubyte'].map(n => join(folder, 'turned', n))
+  for (const [path, start, each] of [
+    [images!, 16, 16],
+    [labels!, 8, 1],
+  ] as const) {
+    const bytes = readFileSync(path)
+    const turned = Buffer.concat([
+      bytes.subarray(0, start),
+      bytes.subarray(start + each),
+      bytes.subarray(start, start + each),
+    ])
+    writeFileSync(path, turned)
+  }
+  const kept = ['--steps', '2', '--checkpoint', 'images.ckpt', '--out', 'images-resumed']
+  expect(await run([...small, ...kept])).toMatchObject({ status: 0 })
+  const turned = await run([...small, '--data', 'turned', ...kept, '--resume'])
+  expect(turned).toMatchObject({ status: 2, stderr: expect.stringMatching(/of another run: digest of the data/) })
+})
+
 test('a run that is asked to stop before its first step leaves a checkpoint of step 0, which resumes', async () => {
   const argv = [...small, '--steps', '4', '--out']
   const aborted = async (...more: string[]) => {

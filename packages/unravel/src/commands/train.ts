@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { percent, plural, significant } from '@unravel/report/data'
@@ -212,7 +213,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
     const undo = makeFolder(out, [...modelFileNames, ...sampleNames, ORDERS])
     const { fresh, plan, from, write, spectra } = undoing(undo, () => {
       const fresh = freshModel(options, data.train, backend)
-      const plan = planOf(options, fresh, data.train)
+      const plan = planOf(options, fresh, data)
       const from = options.resume && checkpoint ? resumed(checkpoint, fresh, plan, options, backend, io) : undefined
       const step = from?.step ?? 0
       const write = metrics ? stepWriter(metrics, `--metrics ${metrics}`, step) : () => {}
@@ -245,7 +246,8 @@ function resumed(
   io: Io,
 ) {
   const { anyBackend = false, checkpoint } = options
-  const from = readCheckpoint(path, fresh, optimiser, run, { backend, anyBackend, moreSteps: true })
+  const allowed = { backend, anyBackend, moreSteps: true, optional: [DIGEST] }
+  const from = readCheckpoint(path, fresh, optimiser, run, allowed)
   if (steps < from.step) {
     throw new UsageError(`--steps ${steps}: ${checkpoint} has done ${from.step} steps; give more`)
   }
@@ -255,6 +257,9 @@ function resumed(
     io.err(`note: ${checkpoint} does not record its backend: unless it was ${here}, ${otherwise}\n`)
   } else if (from.backend !== here) {
     io.err(`note: ${checkpoint} was written on ${oneLine(from.backend)}, this is ${here}: ${otherwise}\n`)
+  }
+  if (from.unrecorded.includes(DIGEST)) {
+    io.err(`note: ${checkpoint} does not record the ${DIGEST}: unless it was the same, the result is of no one run\n`)
   }
   if (from.planned !== steps && options.schedule !== 'constant') {
     io.err(
@@ -316,7 +321,20 @@ interface Plan {
   readonly run: RunDescription
 }
 
-function planOf(options: TrainOptions, fresh: Model, { size, mean, deviation }: Examples): Plan {
+/** The setting of a run that tells apart data of equal sizes and moments, such as texts. */
+const DIGEST = 'digest of the data'
+
+/** A hash of the examples of the training set, and of the characters that its ids stand for. */
+function digestOf({ train: { inputs, labels, shape, classes }, vocabulary }: Data): string {
+  const hash = createHash('sha256').update(JSON.stringify([inputs.constructor.name, shape, classes, vocabulary ?? []]))
+  for (const { buffer, byteOffset, byteLength } of [inputs, labels]) {
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength))
+  }
+  return hash.digest('hex').slice(0, 32)
+}
+
+function planOf(options: TrainOptions, fresh: Model, data: Data): Plan {
+  const { size, mean, deviation } = data.train
   const { batch, optimizer, momentum, weightDecay, schedule, warmup, clip, seed, dtype } = options
   const steps = options.steps ?? options.epochs * Math.max(1, Math.floor(size / batch))
   const rate = options.lr ?? (optimizer === 'sgd' ? 0.05 : 1e-3)
@@ -343,6 +361,7 @@ function planOf(options: TrainOptions, fresh: Model, { size, mean, deviation }: 
     schedule: warmup === 0 ? schedules[schedule] : warmUp(warmup, schedules[schedule]),
     run: {
       data: [`${size} examples of mean ${mean} and deviation ${deviation}`, ...changes].join(', '),
+      ...(options.checkpoint === undefined ? {} : { [DIGEST]: digestOf(data) }),
       ...{ steps, batch, seed, schedule, warmup, dtype },
       'learning rate': rate,
       clip: clip ?? 'none',
