@@ -68,7 +68,7 @@ export interface TrainOptions {
   readonly seed?: number
   /** Share of every label that is spread evenly over the classes (default 0). */
   readonly labelSmoothing?: number
-  /** Gradients of larger global norm are scaled down to it. */
+  /** Gradients g of larger global norm are scaled down to it, by clipNorm/(‖g‖ + 1e-6), as in PyTorch. */
   readonly clipNorm?: number
   /** Takes up training where this state left it. */
   readonly from?: TrainingState
@@ -87,6 +87,8 @@ export interface TrainResult {
 
 /** Weight of a batch in the running statistics, as in PyTorch. */
 const STATISTICS_MOMENTUM = 0.1
+/** Added to the norm of a gradient that is clipped, as in PyTorch's clip_grad_norm_. */
+const CLIP_EPS = 1e-6
 /** Milliseconds between two turns of the event loop. */
 const TURN = 50
 
@@ -285,9 +287,10 @@ async function step(
     const metrics: StepMetrics = { step: done + 1, loss, learningRate, gradientNorm: norm / by }
     if (!Number.isFinite(loss) || !Number.isFinite(metrics.gradientNorm)) return { metrics, state: null }
     const next = scope(() => {
-      const clips = clipNorm !== undefined && metrics.gradientNorm > clipNorm
+      // min(1, clip/(‖g‖ + ε))·g of g = near/by, whose norm is norm/by.
+      const clips = clipNorm !== undefined && metrics.gradientNorm + CLIP_EPS > clipNorm
       const near = clips && by !== 1 ? times(pass.gradients, by) : pass.gradients
-      const clipped = clips ? times(near, clipNorm / norm) : pass.gradients
+      const clipped = clips ? times(near, clipNorm / (norm + CLIP_EPS * by)) : pass.gradients
       const { parameters: updated, state } = optimiser.step(parameters, clipped, memory, learningRate, done + 1)
       const statistics = Object.entries(pass.moments).map(([name, value]) => {
         const running = mul(model.tensors[name]!, 1 - STATISTICS_MOMENTUM)
