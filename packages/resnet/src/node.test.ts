@@ -21,6 +21,7 @@ import {
   jsonLines,
   makeFolder,
   prepareFile,
+  readCifarFolder,
   readIdxFolder,
   readModel,
   writeFileAtomically,
@@ -221,6 +222,12 @@ describe('IDX data', () => {
       'label 4294967296 of example 1 is beyond the integers of 32 bits',
     )
   })
+})
+
+it.each([readIdxFolder, readCifarFolder])('%o names a folder that does not exist', read => {
+  expect(() => read(join(root, 'nope'))).toThrow(/^cannot read .*nope: there is no such file or folder$/)
+  writeFileSync(join(root, 'file'), '')
+  expect(() => read(join(root, 'file'))).toThrow(/^cannot read .*file: it is no folder/)
 })
 
 describe('jsonLines', () => {

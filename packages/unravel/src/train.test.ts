@@ -362,6 +362,18 @@ describe('families', () => {
       ['--data', 'data', '--data-dir', 'cifar'],
       /--data-dir: it is of data sets that have a name; data names its place/,
     ],
+    [
+      ['--data', 'cifar10', '--data-dir', 'data'],
+      /--data cifar10: data is a folder of IDX files, and cifar10 a folder of CIFAR-10; .*or give --data mnist --data-dir data or/,
+    ],
+    [['--data', 'mnist', '--data-dir', 'cifar'], /cifar is a folder of CIFAR-10, and mnist a folder of IDX files/],
+    [
+      ['--data', 'fashion', '--data-dir', 'text.txt', '--model', 'gpt2'],
+      /--data fashion: text\.txt is a text file, and fashion a folder of IDX files; .*or give --data text\.txt/,
+    ],
+    [['--data', 'cifar10', '--data-dir', '.'], /has no data_batch_1\.bin/],
+    [['--data', 'mnist', '--data-dir', 'nope'], /cannot read .*nope: there is no such file or folder/],
+    [['--data', 'nope.txt', '--model', 'gpt2'], /cannot read .*nope\.txt: there is no such file or folder/],
     [['--model', 'resnet', '--data', 'data', '--scale', 'deep-norm'], /scale.rule is "deep-norm"/],
     [['--model', 'lstm', '--data', 'data'], /'lstm' is invalid.*residual-mlp, resnet, vit, gpt2/],
   ]
@@ -701,7 +713,11 @@ describe('bad arguments', () => {
   const base = ['train', '--data', 'data', '--out', 'never', '--steps', '1']
   const cases: [name: string, argv: string[], saying: RegExp][] = [
     ['no data', ['train', '--out', 'never'], /required option '--data <name>'/],
-    ['no such data', ['train', '--data', 'nowhere', '--out', 'never'], /nowhere.*train-images/],
+    [
+      'no such data',
+      ['train', '--data', 'nowhere', '--out', 'never'],
+      /cannot read .*nowhere: there is no such file or folder; give mnist,/,
+    ],
     ['both epochs and steps', [...base, '--epochs', '2'], /'--steps <n>' cannot be used with .*'--epochs <n>'/],
     ['no steps', [...base, '--steps', '0'], /'0' is invalid.*at least 1/],
     ['a rate of zero', [...base, '--lr', '0'], /'0' is invalid.*above 0/],
