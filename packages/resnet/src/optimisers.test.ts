@@ -12,6 +12,7 @@ import {
   sgd,
   skipInit,
   undecayed,
+  vit,
 } from './index.js'
 
 describe('optimisers', () => {
@@ -103,6 +104,22 @@ describe('optimisers', () => {
     expect(spared).toContain('layer1.0.scale')
     expect(spared).toContain('bn1.weight')
     expect(spared).toContain('fc.bias')
+  })
+
+  it('decay of a vit spares its positions and class token too, as timm does, and its registers', () => {
+    const sizes = { img_size: 8, patch_size: 4, in_chans: 1, num_classes: 2, embed_dim: 4, depth: 1, num_heads: 2 }
+    const config = { architecture: 'vit' as const, ...sizes, reg_tokens: 1, qkv_bias: true, norm_eps: 1e-6 }
+    const model = initialise(vit, config, { random: new Random(1) }) as unknown as Model
+    const spared = undecayed(model)
+    // no_weight_decay of timm's VisionTransformer: pos_embed, cls_token; of the others, tensors of rank 1 and biases.
+    expect(Object.keys(model.tensors).filter(name => !spared.has(name))).toEqual([
+      'patch_embed.proj.weight',
+      'blocks.0.attn.qkv.weight',
+      'blocks.0.attn.proj.weight',
+      'blocks.0.mlp.fc1.weight',
+      'blocks.0.mlp.fc2.weight',
+      'head.weight',
+    ])
   })
 
   it('averaged keeps a·d + p·(1 − d) beside parameters that it leaves alone', () => {

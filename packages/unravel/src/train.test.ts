@@ -292,6 +292,7 @@ describe('families', () => {
       ['--augment', 'crop'],
       ['--augment', 'flip,crop'],
       ['--label-smoothing', '0.1'],
+      ['--label-smoothing', '1'],
       ['--ema', '0.9'],
       ['--weight-decay', '0.5'],
       ['--weight-decay', '0.5', '--decay', 'weights'],
@@ -699,6 +700,29 @@ test('without a checkpoint an interrupted run says that nothing is kept', async 
   expect(stderr).toMatch(/stopped after step 3 of 20: nothing is kept; with --checkpoint FILE/)
 })
 
+test.each([
+  ['vit', [64]],
+  ['resnet', [64, 16]],
+])('a %s refuses examples that are no images, %j', async (model, shape) => {
+  const vectors = join(folder, `vectors-${model}`)
+  mkdirSync(vectors)
+  for (const name of ['train', 't10k']) {
+    const header = Buffer.alloc(4 + 4 * shape.length)
+    header.set([0, 0, 8, shape.length])
+    for (const [i, extent] of shape.entries()) header.writeUInt32BE(extent, 4 + 4 * i)
+    const numbers = new Uint8Array(shape.reduce((a, b) => a * b, 1)).map((_, i) => i)
+    writeFileSync(join(vectors, `${name}-images-idx3-ubyte`), Buffer.concat([header, numbers]))
+    const labels = [0, 0, 8, 1, 0, 0, 0, 64, ...Array.from({ length: 64 }, (_, i) => i % 2)]
+    writeFileSync(join(vectors, `${name}-labels-idx1-ubyte`), Uint8Array.from(labels))
+  }
+  const argv = ['train', '--data', `vectors-${model}`, '--model', model, '--steps', '1', '--out', 'vectors-out']
+  const { status, stderr } = await run(argv)
+  expect(stderr).toMatch(
+    `unravel: --data vectors-${model}: its examples are of shape [${shape.slice(1)}]; a ${model} takes images [height, width] or`,
+  )
+  expect(status).toBe(2)
+})
+
 test('a run that diverges says so and keeps the last sound weights', async () => {
   const wild = ['--optimizer', 'sgd', '--lr', '1e30', '--activation', 'relu', '--schedule', 'constant']
   const { status, stdout, stderr } = await run([...small, ...wild, '--out', 'wild', '--steps', '50'])
@@ -721,6 +745,9 @@ describe('bad arguments', () => {
     ['both epochs and steps', [...base, '--epochs', '2'], /'--steps <n>' cannot be used with .*'--epochs <n>'/],
     ['no steps', [...base, '--steps', '0'], /'0' is invalid.*at least 1/],
     ['a rate of zero', [...base, '--lr', '0'], /'0' is invalid.*above 0/],
+    ['a momentum of adamw', [...base, '--momentum', '0.5'], /--momentum: it is of sgd; leave it out/],
+    ['intervals of no checkpoint', [...base, '--checkpoint-every', '5'], /--checkpoint-every: it is of checkpoints/],
+    ['labels smoothed by more than 1', [...base, '--label-smoothing', '1.5'], /'1\.5' is invalid.*from 0 to 1/],
     ['a momentum of one', [...base, '--momentum', '1'], /'1' is invalid.*below 1/],
     ['a batch beyond the data', [...base, '--batch', '257'], /only 256 examples/],
     ['an unknown activation', [...base, '--activation', 'swish'], /relu, tanh/],

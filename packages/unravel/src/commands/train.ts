@@ -128,16 +128,14 @@ export function trainCommand(io: Io): Command {
     .option('--momentum <m>', 'momentum of sgd', number({ from: 0, below: 1 }), 0.9)
     .option('--weight-decay <w>', 'weight decay (default: 0.01 for adamw, 0 for sgd)', number({ from: 0 }))
     .addOption(
-      new Option('--decay <which>', 'parameters that decay: all, or weights (no biases, norms and learned scales)')
+      new Option(
+        '--decay <which>',
+        'parameters that decay: all, or weights (no biases, norms and learned scales, nor tokens and positions of a vit)',
+      )
         .choices(['all', 'weights'])
         .default('all'),
     )
-    .option(
-      '--label-smoothing <ε>',
-      'share of every label that is spread evenly over the classes',
-      number({ from: 0, below: 1 }),
-      0,
-    )
+    .option('--label-smoothing <ε>', 'share of every label that is spread evenly over the classes', share, 0)
     .option(
       '--ema <d>',
       'decay of a moving average of the weights, which is then what is tested and written',
@@ -166,12 +164,33 @@ export function trainCommand(io: Io): Command {
       integer(1),
     )
     .option('--json', 'one JSON document about how the run ended, in place of text')
-    .hook('preAction', self => checkNetwork(self.opts(), name => self.getOptionValueSource(name) === 'cli'))
+    .hook('preAction', self => {
+      const given = (name: string) => self.getOptionValueSource(name) === 'cli'
+      checkNetwork(self.opts(), given)
+      checkTraining(self.opts(), given)
+    })
     .action((options: TrainOptions) => runTraining(options, io))
+}
+
+/** Throws UsageError for options of training that would change nothing. */
+function checkTraining({ optimizer, checkpoint }: TrainOptions, given: (name: string) => boolean): void {
+  if (given('momentum') && optimizer !== 'sgd') {
+    throw new UsageError(`--momentum: it is of sgd; leave it out, or choose --optimizer sgd`)
+  }
+  if (given('checkpointEvery') && checkpoint === undefined) {
+    throw new UsageError('--checkpoint-every: it is of checkpoints; name their file with --checkpoint FILE')
+  }
 }
 
 /** Pixels by which `--augment crop` may shift an image. */
 const CROP = 4
+
+/** A number from 0 to 1, both included. */
+const share = (text: string): number => {
+  const value = number({ from: 0 })(text)
+  if (value > 1) throw new InvalidArgumentError('It must be a finite number from 0 to 1.')
+  return value
+}
 
 const augmentation = (text: string): Augmentation => {
   const names = text.split(',')
