@@ -101,6 +101,16 @@ describe('examples in memory', () => {
     expect(steps[0]).not.toEqual(steps[1])
   })
 
+  it.each([
+    [{ deviation: Infinity }, 'Infinity as deviation; it must be finite and not 0'],
+    [{ deviation: 0 }, '0 as deviation; it must be finite and not 0'],
+    [{ mean: Number.NaN }, 'NaN as mean; it must be finite'],
+    [{ deviation: [1, Number.NaN] }, 'NaN as deviation; it must be finite'],
+  ])('%o make no inputs', (moments, message) => {
+    const data = { ...images(4, [2, 1, 1]), ...moments }
+    expect(() => inMemory(data, { batchSize: 2, seed: 0 })).toThrow(`the dataset has ${message}`)
+  })
+
   it.each([-1, 0.5, Number.NaN])('no batches begin at step %d', step => {
     const data = inMemory(images(7, [2]), { batchSize: 3, seed: 4 })
     const message = `the step of a batch must be an integer of at least 0, got ${step}`

@@ -43,6 +43,9 @@ export interface InMemoryOptions {
   readonly augment?: Augmentation | undefined
 }
 
+/** A bound of numbers whose differences are finite. */
+const LARGEST = 2 ** 1023
+
 /** A dataset of an IDX file of inputs and one of labels. Standardised by `like` (the training set), or by itself.
  *  Throws FormatError when they do not belong together. */
 export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Examples): Examples {
@@ -59,9 +62,12 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Exam
   if (like !== undefined && String(shape) !== String(like.shape)) {
     throw new FormatError(`idx: examples are [${brief(String(shape))}]; those of the training set are [${like.shape}]`)
   }
-  const strange = x.data instanceof Uint8Array ? -1 : x.data.findIndex(v => !Number.isFinite(v))
-  if (strange >= 0)
-    throw new FormatError(`idx: number ${strange} of the examples is ${x.data[strange]}; expected finite ones`)
+  const strange = x.data instanceof Uint8Array ? -1 : x.data.findIndex(v => !(Math.abs(v) < LARGEST))
+  if (strange >= 0) {
+    throw new FormatError(
+      `idx: number ${strange} of the examples is ${x.data[strange]}; expected finite ones, below 2^1023 in magnitude`,
+    )
+  }
   const broken = badLabel(y.data)
   if (broken !== undefined) throw new FormatError(`idx: ${broken}`)
   const labels = Int32Array.from(y.data)
@@ -86,20 +92,39 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Exam
 export function momentsOf({ inputs, shape }: Pick<Examples, 'inputs' | 'shape'>): Pick<Examples, 'mean' | 'deviation'> {
   const channels = shape.length === 3 ? shape[0]! : 1
   const each = elementsOf({ shape }) / channels
-  const sums = (mean: Float64Array | undefined) => {
+  /** Σ x·by of each channel, or Σ (x·by − mean)². */
+  const sums = (by: Float64Array, mean?: Float64Array) => {
     const found = new Float64Array(channels)
     for (let at = 0, c = 0; at < inputs.length; at += each, c = (c + 1) % channels) {
       let sum = found[c]!
-      if (mean === undefined) for (let i = at; i < at + each; i++) sum += inputs[i]!
-      else for (let i = at, m = mean[c]!; i < at + each; i++) sum += (inputs[i]! - m) ** 2
+      const [s, end] = [by[c]!, at + each]
+      if (mean === undefined) for (let i = at; i < end; i++) sum += inputs[i]! * s
+      else for (let i = at, m = mean[c]!; i < end; i++) sum += (inputs[i]! * s - m) ** 2
       found[c] = sum
     }
     return found
   }
   const count = inputs.length / channels
-  const mean = sums(undefined).map(sum => sum / count)
-  const deviation = sums(mean).map(sum => Math.sqrt(sum / count) || 1)
+  const by = nearOne(inputs, channels, each)
+  const scaled = sums(by).map(sum => sum / count)
+  const mean = scaled.map((m, c) => m / by[c]!)
+  const deviation = sums(by, scaled).map((sum, c) => Math.sqrt(sum / count) / by[c]! || 1)
   return channels === 1 ? { mean: mean[0]!, deviation: deviation[0]! } : { mean: [...mean], deviation: [...deviation] }
+}
+
+/** For each channel a power of two: 1, or what brings numbers near 1 whose sums or squares could overflow or vanish. */
+function nearOne(inputs: Stored, channels: number, each: number): Float64Array {
+  const by = new Float64Array(channels)
+  if (inputs instanceof Uint8Array) return by.fill(1)
+  for (let at = 0, c = 0; at < inputs.length; at += each, c = (c + 1) % channels) {
+    let most = by[c]!
+    for (let i = at; i < at + each; i++) most = Math.max(most, Math.abs(inputs[i]!))
+    by[c] = most
+  }
+  return by.map(most => {
+    if (most === 0 || (most > 1e-100 && most < 1e100)) return 1
+    return 2 ** -Math.max(-1022, Math.min(1022, Math.floor(Math.log2(most))))
+  })
 }
 
 /** Elements of one example. */
@@ -122,6 +147,13 @@ export function checkExamples(data: Examples): void {
       throw new RangeError(
         `the dataset has ${moments.length} numbers in ${name}; expected one, or ${shape[0]}, one for each channel`,
       )
+    }
+    const bad = (typeof moments === 'number' ? [moments] : moments).find(
+      m => !Number.isFinite(m) || (name === 'deviation' && m === 0),
+    )
+    if (bad !== undefined) {
+      const wanted = name === 'deviation' ? 'finite and not 0; 1 leaves the numbers as they are' : 'finite'
+      throw new RangeError(`the dataset has ${shown(bad)} as ${name}; it must be ${wanted}`)
     }
   }
   const broken = badLabel(labels)
@@ -242,8 +274,14 @@ function arraysOf(
     const raw = change === undefined ? own : change(own, i)
     for (let c = 0; c < channels; c++) {
       const m = means[c % means.length]!
-      const scale = 1 / deviations[c % deviations.length]!
-      for (let j = c * each; j < (c + 1) * each; j++) x[i * n + j] = (raw[j]! - m) * scale
+      const deviation = deviations[c % deviations.length]!
+      const scale = 1 / deviation
+      // The inverse of the least numbers is beyond f64.
+      const tiny = Math.abs(scale) === Infinity
+      for (let j = c * each; j < (c + 1) * each; j++) {
+        const centred = raw[j]! - m
+        x[i * n + j] = tiny ? centred / deviation : centred * scale
+      }
     }
   }
   return { inputs: x, labels: y, shape: [indices.length, ...shape] }
