@@ -28,6 +28,8 @@ export interface TensorSpec {
   readonly start: 'weight' | 'branch' | 'branch-end' | 'classifier' | 'scale' | number
   /** Whether a weight is stored `[in, out]`, not `[out, in, ...]`: initialisers count inputs and outputs by it. */
   readonly inputsFirst?: boolean
+  /** Whether weight decay of weights alone leaves it out, although an initialiser draws it: positions, as timm does. */
+  readonly undecayed?: boolean
   /** Of attention: a weight of queries or keys alone, or of queries, keys and values in turn, each so many outputs. */
   readonly attention?: 'queries or keys' | number
 }

@@ -25,6 +25,8 @@ export interface Checkpoint extends TrainingState {
   readonly backend: string | undefined
   /** The number of steps that its run was to have, where the description of runs tells it as "steps". */
   readonly planned: number | undefined
+  /** The `optional` keys of the description that it does not have. */
+  readonly unrecorded: readonly string[]
 }
 
 export interface CheckpointOptions extends Pick<LoadOptions, 'backend'> {
@@ -32,6 +34,8 @@ export interface CheckpointOptions extends Pick<LoadOptions, 'backend'> {
   readonly anyBackend?: boolean
   /** Go on from a checkpoint of a run of another number of steps, too. */
   readonly moreSteps?: boolean
+  /** Keys of the description that checkpoints of earlier versions lack: one that has them must agree, one without is taken. */
+  readonly optional?: readonly string[]
 }
 
 /** The name of a backend's rounding: its own name, and the build of WebAssembly (`wasm relaxed`). Threads do not change it. */
@@ -68,10 +72,12 @@ export function parseCheckpoint(
   model: Model,
   optimiser: Optimiser,
   run: RunDescription,
-  { backend = defaultBackend(), anyBackend = false, moreSteps = false }: CheckpointOptions = {},
+  { backend = defaultBackend(), anyBackend = false, moreSteps = false, optional = [] }: CheckpointOptions = {},
 ): Checkpoint {
   const { tensors, metadata } = parseSafetensors(bytes)
+  const unrecorded = optional.filter(key => metadata[key] === undefined)
   for (const [key, want] of Object.entries(describe(model, optimiser, run))) {
+    if (unrecorded.includes(key)) continue
     if (metadata[key] !== want && !(moreSteps && key === 'steps')) {
       throw new FormatError(
         `the checkpoint is of another run: ${key} is ${brief(metadata[key] ?? 'missing', 400)} there and ${brief(want, 400)} here`,
@@ -104,5 +110,6 @@ export function parseCheckpoint(
     model: take('model', model.tensors),
     optimiser: take('optimiser', optimiser.init(parametersOf(model))),
   }))
-  return { model: { ...model, tensors: taken.model }, optimiser: taken.optimiser, step, backend: there, planned }
+  const state = { model: { ...model, tensors: taken.model }, optimiser: taken.optimiser, step }
+  return { ...state, backend: there, planned, unrecorded }
 }

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pictures, png, writeCifarBinary, writeCifarImages } from '../../../test/support/pictures.js'
-import { parseCifar } from './index.js'
+import { cifarFrom, parseCifar } from './index.js'
 import { readCifarFolder, readText } from './node.js'
 import { parsePng } from './png.js'
 
@@ -53,6 +53,41 @@ describe('CIFAR-10', () => {
     expect(() => readCifarFolder(images)).toThrow(/train_lables\.json: it is not a list of class numbers/)
     writeFileSync(join(images, 'train_lables.json'), '[1,2,10,0,0,0]')
     expect(() => readCifarFolder(images)).toThrow(/label 10 of image 2 is not in 0\.\.9/)
+  })
+
+  it('a batch that is missing between others is named: labels would go to other images', () => {
+    const [binary, images, first] = ['gap-binary', 'gap-images', 'no-first'].map(name => join(root, name)) as string[]
+    writeCifarBinary(binary!, 3)
+    writeCifarImages(images!, 3)
+    writeCifarBinary(first!, 3)
+    renameSync(join(binary!, 'data_batch_2.bin'), join(binary!, 'data_batch_3.bin'))
+    renameSync(join(images!, 'data_batch_2.png'), join(images!, 'data_batch_4.png'))
+    rmSync(join(first!, 'data_batch_1.bin'))
+    expect(() => readCifarFolder(binary!)).toThrow(/gap-binary has data_batch_3\.bin and no data_batch_2\.bin/)
+    expect(() => readCifarFolder(images!)).toThrow(/gap-images has data_batch_4\.png and no data_batch_2\.png/)
+    expect(() => readCifarFolder(first!)).toThrow(/no-first has data_batch_2\.bin and no data_batch_1\.bin/)
+  })
+
+  it('as many labels as images are taken, more or fewer are refused', () => {
+    const folder = join(root, 'part')
+    writeCifarImages(folder, 3)
+    rmSync(join(folder, 'data_batch_2.png'))
+    expect(() => readCifarFolder(folder)).toThrow(
+      /train_lables\.json and data_batch_1\.png do not belong together: 3 images and 6 labels/,
+    )
+    writeFileSync(join(folder, 'train_lables.json'), '[1,2,3]')
+    expect([...readCifarFolder(folder).train.labels]).toEqual([1, 2, 3])
+    const images = new Uint8Array(2 * 3072)
+    // Parts whose numbers of labels are wrong, and right together.
+    const parts = [[0], [1, 2, 3]].map(labels => ({ images, labels }))
+    expect(() => cifarFrom(parts)).toThrow('cifar: 2 images and 1 labels; expected one label an image')
+  })
+
+  it.each([1.5, -0.5, 9.5])('label %d is no integer', label => {
+    const folder = join(root, `fraction ${label}`)
+    writeCifarImages(folder, 1)
+    writeFileSync(join(folder, 'train_lables.json'), `[3,${label}]`)
+    expect(() => readCifarFolder(folder)).toThrow(`label ${label} of image 1 is no integer`)
   })
 })
 

@@ -49,17 +49,27 @@ export function cifarImages(pixels: {
   return images
 }
 
-/** Parts of CIFAR-10 as one set, standardised a channel by `like` (the training set), or by itself. Throws FormatError. */
+/** Parts of CIFAR-10 as one set, standardised a channel by `like` (the training set), or by itself. Throws FormatError for a part
+ *  that has not one label in 0..9 for each of its images. */
 export function cifarFrom(parts: readonly CifarPart[], like?: Examples): Examples {
+  for (const part of parts) {
+    const size = part.images.length / (3 * PIXELS)
+    if (part.labels.length !== size) {
+      throw new FormatError(`cifar: ${size} images and ${part.labels.length} labels; expected one label an image`)
+    }
+  }
   const images = concatenated(parts.map(part => part.images))
-  const labels = Int32Array.from(parts.flatMap(part => Array.from(part.labels)))
-  const size = images.length / (3 * PIXELS)
-  if (labels.length !== size) throw new FormatError(`cifar: ${size} images and ${labels.length} labels`)
-  const bad = labels.findIndex(v => !(v >= 0 && v < CLASSES))
-  if (bad >= 0) throw new FormatError(`cifar: label ${labels[bad]} of image ${bad} is not in 0..${CLASSES - 1}`)
+  // Checked before they are stored as integers, which would cut fractions off.
+  const labels = parts.flatMap(part => Array.from(part.labels))
+  const bad = labels.findIndex(v => !(Number.isInteger(v) && v >= 0 && v < CLASSES))
+  if (bad >= 0) {
+    const what =
+      Number.isFinite(labels[bad]) && !Number.isInteger(labels[bad]) ? 'no integer' : `not in 0..${CLASSES - 1}`
+    throw new FormatError(`cifar: label ${labels[bad]} of image ${bad} is ${what}`)
+  }
   const data = { inputs: images, shape: [3, SIDE, SIDE] }
   const { mean, deviation } = like ?? momentsOf(data)
-  return { ...data, labels, size, classes: CLASSES, mean, deviation }
+  return { ...data, labels: Int32Array.from(labels), size: labels.length, classes: CLASSES, mean, deviation }
 }
 
 function concatenated(arrays: readonly Uint8Array[]): Uint8Array {

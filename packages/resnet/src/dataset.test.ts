@@ -101,6 +101,23 @@ describe('examples in memory', () => {
     expect(steps[0]).not.toEqual(steps[1])
   })
 
+  it.each([
+    [{ deviation: Infinity }, 'Infinity as deviation; it must be finite and not 0'],
+    [{ deviation: 0 }, '0 as deviation; it must be finite and not 0'],
+    [{ mean: Number.NaN }, 'NaN as mean; it must be finite'],
+    [{ deviation: [1, Number.NaN] }, 'NaN as deviation; it must be finite'],
+  ])('%o make no inputs', (moments, message) => {
+    const data = { ...images(4, [2, 1, 1]), ...moments }
+    expect(() => inMemory(data, { batchSize: 2, seed: 0 })).toThrow(`the dataset has ${message}`)
+  })
+
+  it.each([-1, 0.5, Number.NaN])('no batches begin at step %d', step => {
+    const data = inMemory(images(7, [2]), { batchSize: 3, seed: 4 })
+    const message = `the step of a batch must be an integer of at least 0, got ${step}`
+    expect(() => data.from!(step)).toThrow(`inMemory: ${message}`)
+    expect(() => batchIndices(7, 3, 4)(step)).toThrow(`batchIndices: ${message}`)
+  })
+
   it('that are no images are not augmented', () => {
     expect(() => inMemory(images(4, [5]), { batchSize: 2, seed: 0, augment: { flip: true } })).toThrow(
       'augmentation is of images [height, width] or [channels, height, width]; the examples are [5]',
@@ -160,6 +177,42 @@ describe('training on an iterable of batches', () => {
     await expect(train(fresh(), { ...options, data: [labels], steps: 1 })).rejects.toThrow(
       'train: a batch has 3 labels; the model gives logits [4,3], which want [4]',
     )
+  })
+
+  const inputs = Float64Array.of(1, 2, 3, 4)
+  const labels = Int32Array.of(0, 1)
+  it.each<[string, unknown, string]>([
+    ['a fraction as label', { inputs, labels: [0, 1.5] }, 'is refused: label 1.5 of example 1 is no integer'],
+    [
+      'NaN as label',
+      { inputs, labels: Float64Array.of(Number.NaN, 1) },
+      'is refused: label NaN of example 0 is no integer',
+    ],
+    [
+      'a label of 33 bits',
+      { inputs, labels: [0, 2 ** 32] },
+      'label 4294967296 of example 1 is beyond the integers of 32 bits',
+    ],
+    [
+      'no example',
+      { inputs: inputs.subarray(4), labels: labels.subarray(2) },
+      'is empty: it has 0 numbers and 0 labels',
+    ],
+    ['a shape of more numbers', { inputs, labels, shape: [2, 5] }, 'has 4 numbers; its shape [2,5] makes it 10'],
+    [
+      'a shape of no examples',
+      { inputs, labels, shape: [0, 2] },
+      'shape must be a list of integers of at least 1, got [0,2]',
+    ],
+    ['half a number an example', { inputs: inputs.subarray(1), labels }, 'has 3 numbers for 2 labels'],
+    ['no labels', { inputs }, 'is no batch: expected { inputs, labels }'],
+    ['no batch', undefined, 'is no batch: expected { inputs, labels }'],
+  ])('a batch with %s is refused by its step', async (_, wrong, message) => {
+    const data = [batch(1), wrong as Batch]
+    const trained = train(fresh(), { ...options, data, steps: 2 })
+    await expect(trained).rejects.toThrow(RangeError)
+    await expect(trained).rejects.toThrow(/^train: the batch of step 2/)
+    await expect(trained).rejects.toThrow(message)
   })
 
   it('label smoothing is the cross-entropy with (1 − ε)·label + ε/classes', async () => {
@@ -233,6 +286,37 @@ describe('a stream of examples', () => {
     expect(await order(4)).not.toEqual([one, two])
     // Only what the buffer holds can be drawn.
     one.forEach((example, place) => expect(example).toBeLessThanOrEqual(place + 6))
+  })
+
+  it.each<[string, object, string]>([
+    [
+      'shuffle NaN',
+      { shuffle: Number.NaN },
+      'shuffle must be the number of examples to hold, an integer of 0 to 4294967296, got NaN',
+    ],
+    ['shuffle −1', { shuffle: -1 }, 'got -1'],
+    ['shuffle 2.5', { shuffle: 2.5 }, 'got 2.5'],
+    ['shape [1.5]', { shape: [1.5] }, 'streaming: shape must be a list of integers of at least 1, got [1.5]'],
+    ['shape 2', { shape: 2 }, 'streaming: shape must be a list of integers of at least 1, got 2'],
+  ])('%s is refused', (_, wrong, message) => {
+    expect(() => streaming(examples, { batchSize: 4, ...wrong })).toThrow(message)
+  })
+
+  it.each<[string, unknown, object, string]>([
+    [
+      'of another shape',
+      { inputs: [1, 2, 3, 4], label: 0 },
+      { shape: [9] },
+      'an example has 4 numbers; the shape [9] makes it 9',
+    ],
+    ['with a fraction as label', { inputs: [1], label: 1.5 }, {}, 'label 1.5 of an example is no integer'],
+    ['with NaN in its labels', { inputs: [1, 2], label: [0, Number.NaN] }, {}, 'label NaN of an example is no integer'],
+    ['with a fraction as id', { inputs: [1, 2.5], label: 1 }, { ids: true }, 'id 2.5 of an example is no integer'],
+    ['without a label', { inputs: [1] }, {}, 'an example has no inputs or no label'],
+    ['without numbers', { inputs: [], label: 1 }, {}, 'an example has no numbers'],
+  ])('an example %s is refused', async (_, wrong, more, message) => {
+    const data = streaming(() => [wrong as Example], { batchSize: 1, ...more })
+    await expect(epochs(data, 1)).rejects.toThrow(`streaming: ${message}`)
   })
 
   it('trains, and resumes to the same bits', async () => {

@@ -43,6 +43,9 @@ export interface InMemoryOptions {
   readonly augment?: Augmentation | undefined
 }
 
+/** A bound of numbers whose differences are finite. */
+const LARGEST = 2 ** 1023
+
 /** A dataset of an IDX file of inputs and one of labels. Standardised by `like` (the training set), or by itself.
  *  Throws FormatError when they do not belong together. */
 export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Examples): Examples {
@@ -59,11 +62,14 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Exam
   if (like !== undefined && String(shape) !== String(like.shape)) {
     throw new FormatError(`idx: examples are [${brief(String(shape))}]; those of the training set are [${like.shape}]`)
   }
-  const strange = x.data instanceof Uint8Array ? -1 : x.data.findIndex(v => !Number.isFinite(v))
-  if (strange >= 0)
-    throw new FormatError(`idx: number ${strange} of the examples is ${x.data[strange]}; expected finite ones`)
-  const broken = y.data.findIndex(v => !Number.isInteger(v))
-  if (broken >= 0) throw new FormatError(`idx: label ${y.data[broken]} of example ${broken} is no integer`)
+  const strange = x.data instanceof Uint8Array ? -1 : x.data.findIndex(v => !(Math.abs(v) < LARGEST))
+  if (strange >= 0) {
+    throw new FormatError(
+      `idx: number ${strange} of the examples is ${x.data[strange]}; expected finite ones, below 2^1023 in magnitude`,
+    )
+  }
+  const broken = badLabel(y.data)
+  if (broken !== undefined) throw new FormatError(`idx: ${broken}`)
   const labels = Int32Array.from(y.data)
   const classes = like?.classes ?? labels.reduce((m, v) => Math.max(m, v), 0) + 1
   const { mean, deviation } = like ?? momentsOf({ inputs: x.data, shape })
@@ -86,24 +92,43 @@ export function datasetFrom(inputs: Uint8Array, answers: Uint8Array, like?: Exam
 export function momentsOf({ inputs, shape }: Pick<Examples, 'inputs' | 'shape'>): Pick<Examples, 'mean' | 'deviation'> {
   const channels = shape.length === 3 ? shape[0]! : 1
   const each = elementsOf({ shape }) / channels
-  const sums = (mean: Float64Array | undefined) => {
+  /** Σ x·by of each channel, or Σ (x·by − mean)². */
+  const sums = (by: Float64Array, mean?: Float64Array) => {
     const found = new Float64Array(channels)
     for (let at = 0, c = 0; at < inputs.length; at += each, c = (c + 1) % channels) {
       let sum = found[c]!
-      if (mean === undefined) for (let i = at; i < at + each; i++) sum += inputs[i]!
-      else for (let i = at, m = mean[c]!; i < at + each; i++) sum += (inputs[i]! - m) ** 2
+      const [s, end] = [by[c]!, at + each]
+      if (mean === undefined) for (let i = at; i < end; i++) sum += inputs[i]! * s
+      else for (let i = at, m = mean[c]!; i < end; i++) sum += (inputs[i]! * s - m) ** 2
       found[c] = sum
     }
     return found
   }
   const count = inputs.length / channels
-  const mean = sums(undefined).map(sum => sum / count)
-  const deviation = sums(mean).map(sum => Math.sqrt(sum / count) || 1)
+  const by = nearOne(inputs, channels, each)
+  const scaled = sums(by).map(sum => sum / count)
+  const mean = scaled.map((m, c) => m / by[c]!)
+  const deviation = sums(by, scaled).map((sum, c) => Math.sqrt(sum / count) / by[c]! || 1)
   return channels === 1 ? { mean: mean[0]!, deviation: deviation[0]! } : { mean: [...mean], deviation: [...deviation] }
 }
 
+/** For each channel a power of two: 1, or what brings numbers near 1 whose sums or squares could overflow or vanish. */
+function nearOne(inputs: Stored, channels: number, each: number): Float64Array {
+  const by = new Float64Array(channels)
+  if (inputs instanceof Uint8Array) return by.fill(1)
+  for (let at = 0, c = 0; at < inputs.length; at += each, c = (c + 1) % channels) {
+    let most = by[c]!
+    for (let i = at; i < at + each; i++) most = Math.max(most, Math.abs(inputs[i]!))
+    by[c] = most
+  }
+  return by.map(most => {
+    if (most === 0 || (most > 1e-100 && most < 1e100)) return 1
+    return 2 ** -Math.max(-1022, Math.min(1022, Math.floor(Math.log2(most))))
+  })
+}
+
 /** Elements of one example. */
-const elementsOf = ({ shape }: Pick<Examples, 'shape'>): number => shape.reduce((a, b) => a * b, 1)
+export const elementsOf = ({ shape }: Pick<Examples, 'shape'>): number => shape.reduce((a, b) => a * b, 1)
 
 /** Throws RangeError where the arrays of examples do not hold what their sizes say, or labels that are no integers: what is
  *  missing would be read as NaN and as label 0, and fractions would be cut off. */
@@ -123,10 +148,62 @@ export function checkExamples(data: Examples): void {
         `the dataset has ${moments.length} numbers in ${name}; expected one, or ${shape[0]}, one for each channel`,
       )
     }
+    const bad = (typeof moments === 'number' ? [moments] : moments).find(
+      m => !Number.isFinite(m) || (name === 'deviation' && m === 0),
+    )
+    if (bad !== undefined) {
+      const wanted = name === 'deviation' ? 'finite and not 0; 1 leaves the numbers as they are' : 'finite'
+      throw new RangeError(`the dataset has ${shown(bad)} as ${name}; it must be ${wanted}`)
+    }
   }
+  const broken = badLabel(labels)
+  if (broken !== undefined) throw new RangeError(broken)
+}
+
+/** Why a label cannot be stored as an integer of 32 bits, which would change it unseen; undefined where it can. */
+export const notInteger = (label: number): string | undefined =>
+  !Number.isInteger(label) ? 'no integer' : label === (label | 0) ? undefined : 'beyond the integers of 32 bits'
+
+/** What is wrong with the first label that is no integer of 32 bits. */
+function badLabel(labels: ArrayLike<number>): string | undefined {
   for (let i = 0; i < labels.length; i++) {
-    if (!Number.isInteger(labels[i])) throw new RangeError(`label ${labels[i]} of example ${i} is no integer`)
+    const why = notInteger(labels[i]!)
+    if (why !== undefined) return `label ${shown(labels[i])} of example ${i} is ${why}`
   }
+  return undefined
+}
+
+/** Throws RangeError where the arrays of a batch, named `name`, are missing or empty, are not of its shape, or hold labels that are
+ *  no integers. */
+export function checkBatch(batch: Batch, name: string): void {
+  const fail = (message: string): never => {
+    throw new RangeError(`${name} ${message}`)
+  }
+  const { inputs, labels, shape } = (batch ?? {}) as Partial<Batch>
+  if (inputs?.length === undefined || labels?.length === undefined) {
+    return fail('is no batch: expected { inputs, labels }, two arrays of numbers')
+  }
+  if (inputs.length === 0 || labels.length === 0) {
+    return fail(`is empty: it has ${inputs.length} numbers and ${labels.length} labels; give at least one example`)
+  }
+  if (shape !== undefined) {
+    checkShape(shape, name)
+    const numbers = elementsOf({ shape })
+    if (numbers !== inputs.length) {
+      fail(`has ${inputs.length} numbers; its shape [${brief(String(shape))}] makes it ${numbers}`)
+    }
+  } else if (inputs.length % labels.length !== 0) {
+    fail(`has ${inputs.length} numbers for ${labels.length} labels; expected equally many for each, or a shape`)
+  }
+  const broken = badLabel(labels)
+  if (broken !== undefined) fail(`is refused: ${broken}`)
+}
+
+/** Throws RangeError, with `name` in front, unless a shape is a list of integers of at least 1. */
+export function checkShape(shape: readonly number[], name: string): void {
+  if (Array.isArray(shape) && shape.every(n => Number.isSafeInteger(n) && n >= 1)) return
+  const got = Array.isArray(shape) ? `[${brief(String(shape))}]` : shown(shape)
+  throw new RangeError(`${name}: shape must be a list of integers of at least 1, got ${got}`)
 }
 
 /** Examples `from` to `to`, the last one left out, as a set that shares their arrays; examples beyond the end are left out. */
@@ -197,8 +274,14 @@ function arraysOf(
     const raw = change === undefined ? own : change(own, i)
     for (let c = 0; c < channels; c++) {
       const m = means[c % means.length]!
-      const scale = 1 / deviations[c % deviations.length]!
-      for (let j = c * each; j < (c + 1) * each; j++) x[i * n + j] = (raw[j]! - m) * scale
+      const deviation = deviations[c % deviations.length]!
+      const scale = 1 / deviation
+      // The inverse of the least numbers is beyond f64.
+      const tiny = Math.abs(scale) === Infinity
+      for (let j = c * each; j < (c + 1) * each; j++) {
+        const centred = raw[j]! - m
+        x[i * n + j] = tiny ? centred / deviation : centred * scale
+      }
     }
   }
   return { inputs: x, labels: y, shape: [indices.length, ...shape] }
@@ -218,10 +301,19 @@ export function inMemory(data: Examples, { batchSize, seed, augment = {} }: InMe
   }
   const indices = batchIndices(data.size, batchSize, seed)
   const changes = augment.flip || augment.crop ? augmentation(data, augment, { batchSize, seed }) : () => undefined
-  function* from(first: number) {
+  function* beginning(first: number) {
     for (let step = first; ; step++) yield arraysOf(data, indices(step), changes(step))
   }
+  const from = (first: number) => {
+    checkStep(first, 'inMemory')
+    return beginning(first)
+  }
   return { from, [Symbol.iterator]: () => from(0) } as Required<Dataset>
+}
+
+function checkStep(step: number, name: string): void {
+  if (Number.isSafeInteger(step) && step >= 0) return
+  throw new RangeError(`${name}: the step of a batch must be an integer of at least 0, got ${shown(step)}`)
 }
 
 /** The indices of batch `step` of endless training: every epoch is a new permutation, made of the seed and the epoch's
@@ -230,6 +322,7 @@ export function batchIndices(size: number, batchSize: number, seed: number): (st
   const perEpoch = Math.max(1, Math.floor(size / batchSize))
   let current: { epoch: number; order: Int32Array } = { epoch: -1, order: new Int32Array(0) }
   return step => {
+    checkStep(step, 'batchIndices')
     const epoch = Math.floor(step / perEpoch)
     if (epoch !== current.epoch) current = { epoch, order: new Random(seed, epoch * size).permutation(size) }
     const from = (step % perEpoch) * batchSize

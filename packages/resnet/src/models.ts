@@ -359,10 +359,11 @@ export function parametersOf({ architecture, config, tensors }: Model): Record<s
   return Object.fromEntries(Object.entries(tensors).filter(([name]) => specs[name]!.kind === 'parameter'))
 }
 
-/** Names of the parameters that weight decay usually leaves alone: biases, norms, gains and learned scales; whatever no
- *  initialiser draws. */
+/** Names of the parameters that weight decay usually leaves alone: biases, norms, gains and learned scales, and the tokens and
+ *  positions of a vit; whatever no initialiser draws, and what is drawn and marked `undecayed`. */
 export function undecayed({ architecture, config, tensors }: Model): ReadonlySet<string> {
   const specs = specsOf(architecture, config)
-  const drawn = (name: string) => ['weight', 'branch', 'branch-end', 'classifier'].includes(String(specs[name]!.start))
-  return new Set(Object.keys(tensors).filter(name => specs[name]!.kind === 'parameter' && !drawn(name)))
+  const decays = ({ start, undecayed = false }: TensorSpec) =>
+    !undecayed && ['weight', 'branch', 'branch-end', 'classifier'].includes(String(start))
+  return new Set(Object.keys(tensors).filter(name => specs[name]!.kind === 'parameter' && !decays(specs[name]!)))
 }

@@ -21,6 +21,7 @@ import {
   jsonLines,
   makeFolder,
   prepareFile,
+  readCifarFolder,
   readIdxFolder,
   readModel,
   writeFileAtomically,
@@ -200,24 +201,52 @@ describe('IDX data', () => {
     expect(() => parseIdx(idx(axes, []))).toThrow(/needs Infinity bytes of data; the file has 0$/)
   })
 
+  const reals = (shape: number[], ...values: number[]) => {
+    const header = idx(shape, [])
+    header[2] = 14
+    const bytes = new Uint8Array(header.length + 8 * values.length)
+    bytes.set(header)
+    values.forEach((v, i) => {
+      new DataView(bytes.buffer).setFloat64(header.length + 8 * i, v)
+    })
+    return bytes
+  }
+
+  it.each([1e307, 1e302, 1e160, 1, 1e-160, 1e-302, 1e-307, 2 ** -1060])(
+    'numbers of about %d are standardised as those of about 1',
+    scale => {
+      const values = [-2, 1, 5, 8]
+      const data = datasetFrom(reals([4, 1, 1], ...values.map(v => v * scale)), idx([4], [0, 1, 0, 1]))
+      const x = batchOf(data, [0, 1, 2, 3], { dtype: 'f64', backend: js() }).x.dataSync()
+      // Mean 3, variance (25 + 4 + 4 + 25)/4.
+      values.forEach((v, i) => expect(x[i]).toBeCloseTo((v - 3) / Math.sqrt(14.5), scale < 1e-307 ? 3 : 12))
+    },
+  )
+
+  it('numbers whose differences overflow are refused by name', () => {
+    const labels = idx([2], [0, 1])
+    expect(() => datasetFrom(reals([2, 1, 1], 1, -1.7e308), labels)).toThrow(
+      'number 1 of the examples is -1.7e+308; expected finite ones, below 2^1023 in magnitude',
+    )
+  })
+
   it('examples must be finite and labels whole', () => {
-    const reals = (shape: number[], ...values: number[]) => {
-      const header = idx(shape, [])
-      header[2] = 14
-      const bytes = new Uint8Array(header.length + 8 * values.length)
-      bytes.set(header)
-      values.forEach((v, i) => {
-        new DataView(bytes.buffer).setFloat64(header.length + 8 * i, v)
-      })
-      return bytes
-    }
     const whole = idx([2], [0, 1])
     expect(() => datasetFrom(reals([2, 1, 1], 1, Number.NaN), whole)).toThrow('number 1 of the examples is NaN')
     expect(() => datasetFrom(reals([2, 1, 1], 1, 2), reals([2], 0, 0.5))).toThrow(
       'label 0.5 of example 1 is no integer',
     )
     expect([...datasetFrom(reals([2, 1, 1], 1, 2), reals([2], 0, 1)).labels]).toEqual([0, 1])
+    expect(() => datasetFrom(reals([2, 1, 1], 1, 2), reals([2], 0, 2 ** 32))).toThrow(
+      'label 4294967296 of example 1 is beyond the integers of 32 bits',
+    )
   })
+})
+
+it.each([readIdxFolder, readCifarFolder])('%o names a folder that does not exist', read => {
+  expect(() => read(join(root, 'nope'))).toThrow(/^cannot read .*nope: there is no such file or folder$/)
+  writeFileSync(join(root, 'file'), '')
+  expect(() => read(join(root, 'file'))).toThrow(/^cannot read .*file: it is no folder/)
 })
 
 describe('jsonLines', () => {

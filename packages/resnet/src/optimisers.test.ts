@@ -12,6 +12,7 @@ import {
   sgd,
   skipInit,
   undecayed,
+  vit,
 } from './index.js'
 
 describe('optimisers', () => {
@@ -105,6 +106,22 @@ describe('optimisers', () => {
     expect(spared).toContain('fc.bias')
   })
 
+  it('decay of a vit spares its positions and class token too, as timm does, and its registers', () => {
+    const sizes = { img_size: 8, patch_size: 4, in_chans: 1, num_classes: 2, embed_dim: 4, depth: 1, num_heads: 2 }
+    const config = { architecture: 'vit' as const, ...sizes, reg_tokens: 1, qkv_bias: true, norm_eps: 1e-6 }
+    const model = initialise(vit, config, { random: new Random(1) }) as unknown as Model
+    const spared = undecayed(model)
+    // no_weight_decay of timm's VisionTransformer: pos_embed, cls_token; of the others, tensors of rank 1 and biases.
+    expect(Object.keys(model.tensors).filter(name => !spared.has(name))).toEqual([
+      'patch_embed.proj.weight',
+      'blocks.0.attn.qkv.weight',
+      'blocks.0.attn.proj.weight',
+      'blocks.0.mlp.fc1.weight',
+      'blocks.0.mlp.fc2.weight',
+      'head.weight',
+    ])
+  })
+
   it('averaged keeps a·d + p·(1 − d) beside parameters that it leaves alone', () => {
     const optimiser = averaged(sgd(), 0.5)
     let parameters: Readonly<Record<string, ReturnType<typeof tensor> | Dense>> = { p: tensor(1, where) }
@@ -123,6 +140,28 @@ describe('optimisers', () => {
     const mean = averageOf({ model: model as unknown as Model, optimiser: state, step: 9 })
     expect([mean.tensors.p!.item(), mean.tensors.buffer!.item()]).toEqual([state['average.p']!.item(), 7])
     expect(() => averaged(sgd(), 1)).toThrow('averaged: decay must be at least 0 and below 1, got 1')
+  })
+
+  describe.each([
+    ['sgd', sgd({ momentum: 0.9 })],
+    ['adamw', adamw()],
+    ['averaged', averaged(adamw(), 0.5)],
+  ])('%s', (_, optimiser) => {
+    const parameters = { p: tensor([1, 2], where), q: tensor([3], where) }
+    const step = (gradients: object, rate: number, t: number) =>
+      optimiser.step(parameters, gradients as typeof parameters, optimiser.init(parameters), rate, t)
+    it('names the parameter that has no gradient', () => {
+      expect(() => step({ p: parameters.p }, 0.1, 1)).toThrow(RangeError)
+      expect(() => step({ p: parameters.p }, 0.1, 1)).toThrow('the gradients have none of "q"')
+    })
+    it.each([0, Number.NaN, 1.5, -1])('has no step %d', t => {
+      expect(() => step(parameters, 0.1, t)).toThrow(
+        `the step must be an integer of at least 1 (the first step is 1), got ${t}`,
+      )
+    })
+    it.each([Number.NaN, Infinity])('makes no step of rate %d', rate => {
+      expect(() => step(parameters, rate, 1)).toThrow(`the learning rate must be finite, got ${rate}`)
+    })
   })
 
   it('refuse settings that PyTorch refuses', () => {

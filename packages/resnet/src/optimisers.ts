@@ -6,7 +6,7 @@ import {
   mul,
   scope,
   sgdUpdate,
-  type Tensor,
+  Tensor,
   type Tree,
   zerosLike,
 } from '@unravel/tensor'
@@ -21,7 +21,8 @@ export interface Optimiser {
   /** Name and settings, for checkpoints. */
   readonly description: string
   init(parameters: Tree): Named
-  /** Parameters and state after step `t` (the first is 1); those of before are left to their owner. */
+  /** Parameters and state after step `t` (the first is 1); those of before are left to their owner. Throws RangeError for a
+   *  parameter without a gradient, a rate that is not finite and what is no number of a step. */
   step<P extends Tree>(
     parameters: P,
     gradients: Mapped<P, Tensor>,
@@ -44,7 +45,12 @@ function each<P extends Tree>(
   const updated = mapTree(
     (p, g) => {
       const name = names[i++]!
-      const next = scope(() => f(name, p, g!))
+      if (!(g instanceof Tensor)) {
+        throw new RangeError(
+          `the gradients have none of "${name}": expected a tree with a gradient for each parameter; give zeros for those that stay`,
+        )
+      }
+      const next = scope(() => f(name, p, g))
       for (const [key, value] of Object.entries(next.state)) state[`${key}.${name}`] = value
       return next.p
     },
@@ -58,6 +64,16 @@ const zerosFor = (keys: readonly string[], parameters: Tree): Named =>
   Object.fromEntries(
     Object.entries(named(parameters)).flatMap(([name, p]) => keys.map(k => [`${k}.${name}`, zerosLike(p)])),
   )
+
+/** Throws RangeError for what is no learning rate or no number of a step: either would make every parameter NaN. */
+function checkStep(name: string, learningRate: number, t: number): void {
+  if (!Number.isFinite(learningRate)) {
+    throw new RangeError(`${name}: the learning rate must be finite, got ${shown(learningRate)}`)
+  }
+  if (!(Number.isSafeInteger(t) && t >= 1)) {
+    throw new RangeError(`${name}: the step must be an integer of at least 1 (the first step is 1), got ${shown(t)}`)
+  }
+}
 
 /** Throws RangeError for a setting outside of [0, below). */
 function checkSettings(
@@ -106,8 +122,9 @@ export function sgd({ momentum = 0, nesterov = false, weightDecay: decay = 0, un
   return {
     description: `sgd momentum=${momentum} nesterov=${nesterov} weightDecay=${decay}${except(undecayed)}`,
     init: parameters => (momentum === 0 ? {} : zerosFor(['velocity'], parameters)),
-    step: (parameters, gradients, state, learningRate) =>
-      each(parameters, gradients, (name, p, g): { p: Tensor; state: Named } => {
+    step(parameters, gradients, state, learningRate, t) {
+      checkStep('sgd', learningRate, t)
+      return each(parameters, gradients, (name, p, g): { p: Tensor; state: Named } => {
         const weightDecay = undecayed?.has(name) ? 0 : decay
         if (momentum === 0) {
           return { p: addScaled(p, weightDecay === 0 ? g : addScaled(g, p, weightDecay), -learningRate), state: {} }
@@ -115,7 +132,8 @@ export function sgd({ momentum = 0, nesterov = false, weightDecay: decay = 0, un
         const settings = { rate: learningRate, momentum, nesterov, weightDecay }
         const [next, velocity] = sgdUpdate(p, g, remembered(state, 'velocity', name), settings)
         return { p: next, state: { velocity } }
-      }),
+      })
+    },
   }
 }
 
@@ -142,8 +160,9 @@ export function adamw({
   return {
     description: `adamw beta1=${beta1} beta2=${beta2} eps=${eps} weightDecay=${weightDecay}${except(undecayed)}`,
     init: parameters => zerosFor(['mean', 'square'], parameters),
-    step: (parameters, gradients, state, learningRate, t) =>
-      each(parameters, gradients, (name, p, g) => {
+    step(parameters, gradients, state, learningRate, t) {
+      checkStep('adamw', learningRate, t)
+      return each(parameters, gradients, (name, p, g) => {
         const rate = learningRate / (1 - beta1 ** t)
         const correction = 1 / Math.sqrt(1 - beta2 ** t)
         const settings = {
@@ -157,7 +176,8 @@ export function adamw({
         const before = [remembered(state, 'mean', name), remembered(state, 'square', name)] as const
         const [next, mean, square] = adamwUpdate(p, g, ...before, settings)
         return { p: next, state: { mean, square } }
-      }),
+      })
+    },
   }
 }
 

@@ -1,6 +1,6 @@
 import { Random } from '@unravel/tensor'
 import { shown } from '@unravel/tensor/internals'
-import type { Batch } from './dataset.js'
+import { type Batch, checkShape, elementsOf, notInteger } from './dataset.js'
 
 /** One example of a stream: its numbers as the model sees them, or ids, and its class (or one for every position). */
 export interface Example {
@@ -20,12 +20,15 @@ export interface StreamingOptions {
   readonly seed?: number
 }
 
+/** More examples than any memory holds. */
+const MOST_HELD = 2 ** 32
+
 /**
  * Examples that come one by one, such as from files larger than memory, as a dataset: each epoch reads `source(epoch)` once, and
  * what does not fill a batch is left out of its epoch. Memory for `shuffle` examples and one batch.
  *
- * @throws RangeError for a batch of less than one example; while it is read, for an epoch that fills no batch and for examples
- *   of different sizes
+ * @throws RangeError for a batch of less than one example, and numbers that are no shape or no size of a buffer; while it is read,
+ *   for an epoch that fills no batch, for examples of different sizes or not of the shape, and for labels and ids that are no integers
  */
 export function streaming(
   source: (epoch: number) => Iterable<Example> | AsyncIterable<Example>,
@@ -34,6 +37,12 @@ export function streaming(
   if (!(Number.isSafeInteger(batchSize) && batchSize >= 1)) {
     throw new RangeError(`streaming: a batch must hold at least 1 example, got ${shown(batchSize)}`)
   }
+  if (!(Number.isSafeInteger(shuffle) && shuffle >= 0 && shuffle <= MOST_HELD)) {
+    throw new RangeError(
+      `streaming: shuffle must be the number of examples to hold, an integer of 0 to ${MOST_HELD}, got ${shown(shuffle)}`,
+    )
+  }
+  if (shape !== undefined) checkShape(shape, 'streaming')
   return {
     async *[Symbol.asyncIterator]() {
       for (let epoch = 0; ; epoch++) {
@@ -77,7 +86,21 @@ async function* shuffled(
 }
 
 function together(examples: readonly Example[], ids: boolean, shape?: readonly number[]): Batch {
+  for (const { inputs, label } of examples.map(example => example ?? {})) {
+    const isLabel = typeof label === 'number' || label?.length !== undefined
+    if (inputs?.length === undefined || !isLabel) {
+      throw new RangeError(
+        'streaming: an example has no inputs or no label; expected { inputs: numbers, label: a class number }',
+      )
+    }
+  }
   const elements = examples[0]!.inputs.length
+  if (elements === 0) throw new RangeError('streaming: an example has no numbers; give at least one')
+  if (shape !== undefined && elementsOf({ shape }) !== elements) {
+    throw new RangeError(
+      `streaming: an example has ${elements} numbers; the shape [${shape}] makes it ${elementsOf({ shape })}`,
+    )
+  }
   const inputs = new (ids ? Int32Array : Float64Array)(examples.length * elements)
   const first = labelsOf(examples[0]!)
   const labels = new Int32Array(examples.length * first.length)
@@ -87,6 +110,13 @@ function together(examples: readonly Example[], ids: boolean, shape?: readonly n
       throw new RangeError(
         `streaming: an example has ${example.inputs.length} numbers and ${own.length} labels, the first of its batch ${elements} and ${first.length}`,
       )
+    }
+    const numbers = [['label', own], ...(ids ? [['id', example.inputs] as const] : [])] as const
+    for (const [name, values] of numbers) {
+      const bad = Array.from(values).find(value => notInteger(value) !== undefined)
+      if (bad !== undefined) {
+        throw new RangeError(`streaming: ${name} ${shown(bad)} of an example is ${notInteger(bad)}`)
+      }
     }
     inputs.set(example.inputs as ArrayLike<number>, i * elements)
     labels.set(own, i * own.length)

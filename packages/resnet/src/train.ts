@@ -14,7 +14,16 @@ import {
 } from '@unravel/tensor'
 import { like, shown } from '@unravel/tensor/internals'
 import type { Model, TrainingPass } from './architecture.js'
-import { type Batch, batchOf, batchTensors, checkExamples, type Dataset, type Examples, inMemory } from './dataset.js'
+import {
+  type Batch,
+  batchOf,
+  batchTensors,
+  checkBatch,
+  checkExamples,
+  type Dataset,
+  type Examples,
+  inMemory,
+} from './dataset.js'
 import { allFinite } from './finite.js'
 import { parametersOf, towerOf } from './models.js'
 import type { Named, Optimiser } from './optimisers.js'
@@ -59,7 +68,7 @@ export interface TrainOptions {
   readonly seed?: number
   /** Share of every label that is spread evenly over the classes (default 0). */
   readonly labelSmoothing?: number
-  /** Gradients of larger global norm are scaled down to it. */
+  /** Gradients g of larger global norm are scaled down to it, by clipNorm/(‖g‖ + 1e-6), as in PyTorch. */
   readonly clipNorm?: number
   /** Takes up training where this state left it. */
   readonly from?: TrainingState
@@ -78,6 +87,8 @@ export interface TrainResult {
 
 /** Weight of a batch in the running statistics, as in PyTorch. */
 const STATISTICS_MOMENTUM = 0.1
+/** Added to the norm of a gradient that is clipped, as in PyTorch's clip_grad_norm_. */
+const CLIP_EPS = 1e-6
 /** Milliseconds between two turns of the event loop. */
 const TURN = 50
 
@@ -87,8 +98,8 @@ const TURN = 50
  * are not finite. Memory stays flat: tensors of earlier steps are freed; those that are passed in are not touched, those
  * of the result are the caller's.
  *
- * @throws RangeError for a batch that is larger than the data, numbers that count or bound nothing, and a dataset whose arrays
- *  are not of its size
+ * @throws RangeError for a batch that is larger than the data, numbers that count or bound nothing, and a dataset or a batch
+ *  whose arrays are not of its size or whose labels are no integers
  */
 export async function train(model: Model, options: TrainOptions): Promise<TrainResult> {
   const { data: source, steps, batchSize = Number.NaN, optimiser, seed = 0, clipNorm, from, signal } = options
@@ -107,6 +118,7 @@ export async function train(model: Model, options: TrainOptions): Promise<TrainR
     while (state.step < steps) {
       if (signal?.aborted) return { state, ended: 'aborted', message: `stopped after step ${state.step} of ${steps}` }
       const batch = await batches.next()
+      checkBatch(batch, `train: the batch of step ${state.step + 1}`)
       const next = await step(state, batch, options)
       if (next.state === null) {
         // A loss that is not finite is the work of the update before it; a gradient, of this very state.
@@ -275,9 +287,10 @@ async function step(
     const metrics: StepMetrics = { step: done + 1, loss, learningRate, gradientNorm: norm / by }
     if (!Number.isFinite(loss) || !Number.isFinite(metrics.gradientNorm)) return { metrics, state: null }
     const next = scope(() => {
-      const clips = clipNorm !== undefined && metrics.gradientNorm > clipNorm
+      // min(1, clip/(‖g‖ + ε))·g of g = near/by, whose norm is norm/by.
+      const clips = clipNorm !== undefined && metrics.gradientNorm + CLIP_EPS > clipNorm
       const near = clips && by !== 1 ? times(pass.gradients, by) : pass.gradients
-      const clipped = clips ? times(near, clipNorm / norm) : pass.gradients
+      const clipped = clips ? times(near, clipNorm / (norm + CLIP_EPS * by)) : pass.gradients
       const { parameters: updated, state } = optimiser.step(parameters, clipped, memory, learningRate, done + 1)
       const statistics = Object.entries(pass.moments).map(([name, value]) => {
         const running = mul(model.tensors[name]!, 1 - STATISTICS_MOMENTUM)

@@ -189,7 +189,8 @@ export const vit: Architecture<VitConfig> = {
     const specs: Record<string, TensorSpec> = {}
     if (token) specs.cls_token = parameter([1, 1, width], 0)
     if (registers > 0) specs.reg_token = parameter([1, registers, width], 0)
-    specs.pos_embed = parameter([1, patches + (bare ? 0 : prefixOf(config)), width], 'weight')
+    const positions = parameter([1, patches + (bare ? 0 : prefixOf(config)), width], 'weight')
+    specs.pos_embed = { ...positions, undecayed: true }
     specs['patch_embed.proj.weight'] = parameter([width, channels, patchH, patchW], 'weight')
     if (config.pre_norm) Object.assign(specs, normSpecs('norm_pre', width))
     else specs['patch_embed.proj.bias'] = parameter([width], 0)

@@ -5,6 +5,7 @@ import {
   type DataSets,
   FileError,
   isCifarFolder,
+  isIdxFolder,
   mnistFolder,
   readCifarFolder,
   readIdxFolder,
@@ -13,6 +14,7 @@ import {
 } from '@unravel/resnet/node'
 import { arrayData, type Backend, formatNpy, scope } from '@unravel/tensor'
 import { cifarFolder } from './cifar10.js'
+import { UsageError } from './errors.js'
 import { at, type Io } from './io.js'
 
 /** Where Debian's package dataset-fashion-mnist puts its files. */
@@ -36,34 +38,68 @@ export interface DataChoice {
   readonly context?: number
 }
 
-/** The data set of a name, or in a folder or a file. Throws FileError or FormatError. */
+/** The data set of a name, or in a folder or a file. Throws FileError, FormatError, or UsageError where the files are not of the
+ *  data set of that name. */
 export function datasetNamed({ data: name, dataDir, context = 128 }: DataChoice, io: Io): Data {
   const place = dataDir === undefined ? placeOf(name, io) : at(io, dataDir)
-  const text = statSync(place, { throwIfNoEntry: false })?.isFile() ?? false
-  const state = `${stateOf(place)} ${text ? context : ''}`
-  if (last?.state !== state) {
-    const read = text ? () => readText(place, context) : isCifarFolder(place) ? readCifarFolder : readIdxFolder
-    last = { state, data: read(place) }
+  const found = kindsIn(place)
+  const kind = hasName(name) ? named[name]!.kind : (found[0] ?? 'idx')
+  // In a folder of no kind the reader says what is missing.
+  if (found.length > 0 && !found.includes(kind)) {
+    const there = found[0]!
+    const others = Object.keys(named).filter(other => named[other]!.kind === there)
+    const advice = [...others.map(other => `--data ${other} --data-dir ${dataDir}`), `--data ${dataDir}`].join(' or ')
+    throw new UsageError(
+      `--data ${name}: ${dataDir} is ${kinds[there]}, and ${name} ${kinds[kind]}; name another place by --data-dir, or give ${advice}`,
+    )
   }
+  const state = `${stateOf(place)} ${kind === 'text' ? context : ''}`
+  if (last?.state !== state) last = { state, data: readers[kind](place, context) }
   return last.data
 }
 
-const named: Readonly<Record<string, (io: Io) => string>> = {
-  mnist: io => mnistFolder(import.meta.url, join(io.cwd, '/')),
-  fashion() {
-    if (existsSync(FASHION)) return FASHION
+/** The kinds of files of data, in words. */
+const kinds = { idx: 'a folder of IDX files', cifar: 'a folder of CIFAR-10', text: 'a text file' } as const
+type Kind = keyof typeof kinds
+
+const readers: Readonly<Record<Kind, (place: string, context: number) => Data>> = {
+  idx: readIdxFolder,
+  cifar: readCifarFolder,
+  text: readText,
+}
+
+/** The kinds of the files in a place; none of a folder without files of data. Throws FileError where there is nothing. */
+function kindsIn(place: string): readonly Kind[] {
+  const found = statSync(place, { throwIfNoEntry: false })
+  if (found === undefined) {
     throw new FileError(
-      `Fashion-MNIST is not installed: ${FASHION} does not exist; on Debian run \`apt-get install dataset-fashion-mnist\`, ` +
-        'elsewhere name the folder of its IDX files',
+      `cannot read ${place}: there is no such file or folder; give ${Object.keys(named).join(', ')}, a folder of IDX files or of CIFAR-10, or a text file`,
     )
+  }
+  if (found.isFile()) return ['text']
+  return [...(isCifarFolder(place) ? ['cifar' as const] : []), ...(isIdxFolder(place) ? ['idx' as const] : [])]
+}
+
+/** Data sets that have a name: the kind of their files, and where these are. */
+const named: Readonly<Record<string, { readonly kind: Kind; readonly place: (io: Io) => string }>> = {
+  mnist: { kind: 'idx', place: io => mnistFolder(import.meta.url, join(io.cwd, '/')) },
+  fashion: {
+    kind: 'idx',
+    place() {
+      if (existsSync(FASHION)) return FASHION
+      throw new FileError(
+        `Fashion-MNIST is not installed: ${FASHION} does not exist; on Debian run \`apt-get install dataset-fashion-mnist\`, ` +
+          'elsewhere name the folder of its IDX files',
+      )
+    },
   },
-  cifar10: io => cifarFolder(io),
+  cifar10: { kind: 'cifar', place: io => cifarFolder(io) },
 }
 
 /** Whether `--data-dir` may say where a set of this name is. */
 export const hasName = (name: string): boolean => Object.hasOwn(named, name)
 
-const placeOf = (name: string, io: Io): string => (hasName(name) ? named[name]!(io) : at(io, name))
+const placeOf = (name: string, io: Io): string => (hasName(name) ? named[name]!.place(io) : at(io, name))
 
 /** The data set that was read last: jobs of a study, which run one after another in a process, share theirs. */
 let last: { readonly state: string; readonly data: Data } | undefined

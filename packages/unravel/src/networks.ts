@@ -40,6 +40,8 @@ interface Family {
   readonly takes: readonly Name[]
   /** Whether it learns text, not images. */
   readonly text?: true
+  /** Whether it learns images alone, not vectors. */
+  readonly images?: true
   /** How its weights start where neither the scale nor an option says it (default: LeCun normal). */
   readonly weights?: Initialiser
   config(options: NetworkOptions, data: Examples): Config
@@ -59,6 +61,7 @@ const models = {
   resnet: {
     architecture: resnet,
     takes: ['layers', 'widths', 'block', 'norm', 'stem', 'preactivation'],
+    images: true,
     weights: heNormal,
     config({ layers = [3, 3, 3], widths, block, norm = 'batch', stem, preactivation = false }, { shape, classes }) {
       if (norm !== 'batch' && norm !== 'none') throw new UsageError(`--norm ${norm}: a resnet has 'batch' or 'none'`)
@@ -81,6 +84,7 @@ const models = {
   vit: {
     architecture: vit,
     takes: ['layers', 'width', 'heads', 'hidden', 'patch'],
+    images: true,
     config(options, { shape, classes }) {
       const { width, heads, hidden = 4 * width, patch } = options
       const [height, across] = shape.slice(-2) as [number, number]
@@ -187,10 +191,15 @@ export function checkNetwork(options: NetworkOptions, given: (name: string) => b
   )
 }
 
-/** Throws UsageError where a family of images is given text, or one of text images. */
-export function checkData(options: NetworkOptions, data: string, { inputs }: Examples): void {
+/** Throws UsageError where a family of images is given text or vectors, or one of text images. */
+export function checkData(options: NetworkOptions, data: string, { inputs, shape }: Examples): void {
   const text = inputs instanceof Int32Array
-  const { text: learnsText = false } = familyOf(options)
+  const { text: learnsText = false, images = false } = familyOf(options)
+  if (images && !text && shape.length !== 2 && shape.length !== 3) {
+    throw new UsageError(
+      `--data ${data}: its examples are of shape [${shape}]; a ${options.model} takes images [height, width] or [channels, height, width]; choose --model residual-mlp`,
+    )
+  }
   if (text === learnsText) return
   const others = modelNames.filter(name => (familyOf({ model: name }).text ?? false) === text)
   throw new UsageError(

@@ -363,6 +363,7 @@ describe('families', () => {
       ['--augment', 'crop'],
       ['--augment', 'flip,crop'],
       ['--label-smoothing', '0.1'],
+      ['--label-smoothing', '1'],
       ['--ema', '0.9'],
       ['--weight-decay', '0.5'],
       ['--weight-decay', '0.5', '--decay', 'weights'],
@@ -433,6 +434,18 @@ describe('families', () => {
       ['--data', 'data', '--data-dir', 'cifar'],
       /--data-dir: it is of data sets that have a name; data names its place/,
     ],
+    [
+      ['--data', 'cifar10', '--data-dir', 'data'],
+      /--data cifar10: data is a folder of IDX files, and cifar10 a folder of CIFAR-10; .*or give --data mnist --data-dir data or/,
+    ],
+    [['--data', 'mnist', '--data-dir', 'cifar'], /cifar is a folder of CIFAR-10, and mnist a folder of IDX files/],
+    [
+      ['--data', 'fashion', '--data-dir', 'text.txt', '--model', 'gpt2'],
+      /--data fashion: text\.txt is a text file, and fashion a folder of IDX files; .*or give --data text\.txt/,
+    ],
+    [['--data', 'cifar10', '--data-dir', '.'], /has no data_batch_1\.bin/],
+    [['--data', 'mnist', '--data-dir', 'nope'], /cannot read .*nope: there is no such file or folder/],
+    [['--data', 'nope.txt', '--model', 'gpt2'], /cannot read .*nope\.txt: there is no such file or folder/],
     [['--model', 'resnet', '--data', 'data', '--scale', 'deep-norm'], /scale.rule is "deep-norm"/],
     [['--model', 'lstm', '--data', 'data'], /'lstm' is invalid.*residual-mlp, resnet, vit, gpt2/],
   ]
@@ -590,6 +603,55 @@ test('a checkpoint is resumed on the backend that wrote it, or on any with a wor
   expect(await run([...argv, '--any-backend'])).toMatchObject({ status: 2 })
 })
 
+test('a checkpoint is not resumed on other data whose sizes and moments are the same', async () => {
+  const texts = { one: 'abcd', other: 'abdc', letters: 'efgh' }
+  for (const [name, text] of Object.entries(texts)) writeFileSync(join(folder, `${name}.txt`), text.repeat(60))
+  const sizes = ['--model', 'gpt2', '--layers', '1', '--width', '4', '--context', '4', '--batch', '4']
+  const argv = (data: string, more: readonly string[] = []) => {
+    const files = ['--checkpoint', 'text.ckpt', '--out', 'text-resumed']
+    return ['train', ...sizes, '--data', data, ...files, '--schedule', 'constant', '--steps', '2', ...more]
+  }
+  expect(await run(argv('one.txt'))).toMatchObject({ status: 0 })
+  for (const data of ['other.txt', 'letters.txt']) {
+    const { status, stderr } = await run(argv(data, ['--resume']))
+    expect(stderr).toMatch(
+      /^unravel: .*text\.ckpt: .*of another run: digest of the data is \w{32} there and \w{32} here\n$/,
+    )
+    expect(status).toBe(2)
+  }
+  const same = await run(argv('one.txt', ['--resume']))
+  expect({ status: same.status, note: same.stderr.includes('note') }).toEqual({ status: 0, note: false })
+  // As earlier versions wrote it.
+  const { tensors, metadata } = parseSafetensors(readFileSync(join(folder, 'text.ckpt')))
+  const { 'digest of the data': digest, ...earlier } = metadata
+  const arrays = Object.fromEntries([...tensors].map(([name, t]) => [name, t.read()]))
+  writeFileSync(join(folder, 'text.ckpt'), formatSafetensors(arrays, earlier))
+  const old = await run(argv('one.txt', ['--resume']))
+  expect(old).toMatchObject({
+    status: 0,
+    stderr: expect.stringMatching(/^note: text\.ckpt does not record the digest/m),
+  })
+  // Images in another order.
+  writeImages(join(folder, 'turned'))
+  const [images, labels] = ['train-images-idx3-ubyte', 'train-labels-idx1-ubyte'].map(n => join(folder, 'turned', n))
+  for (const [path, start, each] of [
+    [images!, 16, 16],
+    [labels!, 8, 1],
+  ] as const) {
+    const bytes = readFileSync(path)
+    const turned = Buffer.concat([
+      bytes.subarray(0, start),
+      bytes.subarray(start + each),
+      bytes.subarray(start, start + each),
+    ])
+    writeFileSync(path, turned)
+  }
+  const kept = ['--steps', '2', '--checkpoint', 'images.ckpt', '--out', 'images-resumed']
+  expect(await run([...small, ...kept])).toMatchObject({ status: 0 })
+  const turned = await run([...small, '--data', 'turned', ...kept, '--resume'])
+  expect(turned).toMatchObject({ status: 2, stderr: expect.stringMatching(/of another run: digest of the data/) })
+})
+
 test('a run that is asked to stop before its first step leaves a checkpoint of step 0, which resumes', async () => {
   const argv = [...small, '--steps', '4', '--out']
   const aborted = async (...more: string[]) => {
@@ -709,6 +771,29 @@ test('without a checkpoint an interrupted run says that nothing is kept', async 
   expect(stderr).toMatch(/stopped after step 3 of 20: nothing is kept; with --checkpoint FILE/)
 })
 
+test.each([
+  ['vit', [64]],
+  ['resnet', [64, 16]],
+])('a %s refuses examples that are no images, %j', async (model, shape) => {
+  const vectors = join(folder, `vectors-${model}`)
+  mkdirSync(vectors)
+  for (const name of ['train', 't10k']) {
+    const header = Buffer.alloc(4 + 4 * shape.length)
+    header.set([0, 0, 8, shape.length])
+    for (const [i, extent] of shape.entries()) header.writeUInt32BE(extent, 4 + 4 * i)
+    const numbers = new Uint8Array(shape.reduce((a, b) => a * b, 1)).map((_, i) => i)
+    writeFileSync(join(vectors, `${name}-images-idx3-ubyte`), Buffer.concat([header, numbers]))
+    const labels = [0, 0, 8, 1, 0, 0, 0, 64, ...Array.from({ length: 64 }, (_, i) => i % 2)]
+    writeFileSync(join(vectors, `${name}-labels-idx1-ubyte`), Uint8Array.from(labels))
+  }
+  const argv = ['train', '--data', `vectors-${model}`, '--model', model, '--steps', '1', '--out', 'vectors-out']
+  const { status, stderr } = await run(argv)
+  expect(stderr).toMatch(
+    `unravel: --data vectors-${model}: its examples are of shape [${shape.slice(1)}]; a ${model} takes images [height, width] or`,
+  )
+  expect(status).toBe(2)
+})
+
 test('a run that diverges says so and keeps the last sound weights', async () => {
   const wild = ['--optimizer', 'sgd', '--lr', '1e30', '--activation', 'relu', '--schedule', 'constant']
   const { status, stdout, stderr } = await run([...small, ...wild, '--out', 'wild', '--steps', '50'])
@@ -723,10 +808,17 @@ describe('bad arguments', () => {
   const base = ['train', '--data', 'data', '--out', 'never', '--steps', '1']
   const cases: [name: string, argv: string[], saying: RegExp][] = [
     ['no data', ['train', '--out', 'never'], /required option '--data <name>'/],
-    ['no such data', ['train', '--data', 'nowhere', '--out', 'never'], /nowhere.*train-images/],
+    [
+      'no such data',
+      ['train', '--data', 'nowhere', '--out', 'never'],
+      /cannot read .*nowhere: there is no such file or folder; give mnist,/,
+    ],
     ['both epochs and steps', [...base, '--epochs', '2'], /'--steps <n>' cannot be used with .*'--epochs <n>'/],
     ['no steps', [...base, '--steps', '0'], /'0' is invalid.*at least 1/],
     ['a rate of zero', [...base, '--lr', '0'], /'0' is invalid.*above 0/],
+    ['a momentum of adamw', [...base, '--momentum', '0.5'], /--momentum: it is of sgd; leave it out/],
+    ['intervals of no checkpoint', [...base, '--checkpoint-every', '5'], /--checkpoint-every: it is of checkpoints/],
+    ['labels smoothed by more than 1', [...base, '--label-smoothing', '1.5'], /'1\.5' is invalid.*from 0 to 1/],
     ['a momentum of one', [...base, '--momentum', '1'], /'1' is invalid.*below 1/],
     ['a batch beyond the data', [...base, '--batch', '257'], /only 256 examples/],
     ['an unknown activation', [...base, '--activation', 'swish'], /relu, tanh/],

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { percent, plural, significant } from '@unravel/report/data'
@@ -127,16 +128,14 @@ export function trainCommand(io: Io): Command {
     .option('--momentum <m>', 'momentum of sgd', number({ from: 0, below: 1 }), 0.9)
     .option('--weight-decay <w>', 'weight decay (default: 0.01 for adamw, 0 for sgd)', number({ from: 0 }))
     .addOption(
-      new Option('--decay <which>', 'parameters that decay: all, or weights (no biases, norms and learned scales)')
+      new Option(
+        '--decay <which>',
+        'parameters that decay: all, or weights (no biases, norms and learned scales, nor tokens and positions of a vit)',
+      )
         .choices(['all', 'weights'])
         .default('all'),
     )
-    .option(
-      '--label-smoothing <ε>',
-      'share of every label that is spread evenly over the classes',
-      number({ from: 0, below: 1 }),
-      0,
-    )
+    .option('--label-smoothing <ε>', 'share of every label that is spread evenly over the classes', share, 0)
     .option(
       '--ema <d>',
       'decay of a moving average of the weights, which is then what is tested and written',
@@ -165,12 +164,33 @@ export function trainCommand(io: Io): Command {
       integer(1),
     )
     .option('--json', 'one JSON document about how the run ended, in place of text')
-    .hook('preAction', self => checkNetwork(self.opts(), name => self.getOptionValueSource(name) === 'cli'))
+    .hook('preAction', self => {
+      const given = (name: string) => self.getOptionValueSource(name) === 'cli'
+      checkNetwork(self.opts(), given)
+      checkTraining(self.opts(), given)
+    })
     .action((options: TrainOptions) => runTraining(options, io))
+}
+
+/** Throws UsageError for options of training that would change nothing. */
+function checkTraining({ optimizer, checkpoint }: TrainOptions, given: (name: string) => boolean): void {
+  if (given('momentum') && optimizer !== 'sgd') {
+    throw new UsageError(`--momentum: it is of sgd; leave it out, or choose --optimizer sgd`)
+  }
+  if (given('checkpointEvery') && checkpoint === undefined) {
+    throw new UsageError('--checkpoint-every: it is of checkpoints; name their file with --checkpoint FILE')
+  }
 }
 
 /** Pixels by which `--augment crop` may shift an image. */
 const CROP = 4
+
+/** A number from 0 to 1, both included. */
+const share = (text: string): number => {
+  const value = number({ from: 0 })(text)
+  if (value > 1) throw new InvalidArgumentError('It must be a finite number from 0 to 1.')
+  return value
+}
 
 const augmentation = (text: string): Augmentation => {
   const names = text.split(',')
@@ -218,7 +238,7 @@ async function runTraining(options: TrainOptions, io: Io): Promise<void> {
     const keep = (model: Model) => writeOutcome(out, model, data)
     const { fresh, plan, from, write, spectra } = undoing(undo, () => {
       const fresh = freshModel(options, data.train, backend)
-      const plan = planOf(options, fresh, data.train)
+      const plan = planOf(options, fresh, data)
       const from = options.resume && checkpoint ? resumed(checkpoint, fresh, plan, options, backend, io) : undefined
       const step = from?.step ?? 0
       const write = metrics ? stepWriter(metrics, `--metrics ${metrics}`, step) : () => {}
@@ -255,7 +275,8 @@ function resumed(
   io: Io,
 ) {
   const { anyBackend = false, checkpoint } = options
-  const from = readCheckpoint(path, fresh, optimiser, run, { backend, anyBackend, moreSteps: true })
+  const allowed = { backend, anyBackend, moreSteps: true, optional: [DIGEST] }
+  const from = readCheckpoint(path, fresh, optimiser, run, allowed)
   if (steps < from.step) {
     throw new UsageError(`--steps ${steps}: ${checkpoint} has done ${from.step} steps; give more`)
   }
@@ -265,6 +286,9 @@ function resumed(
     io.err(`note: ${checkpoint} does not record its backend: unless it was ${here}, ${otherwise}\n`)
   } else if (from.backend !== here) {
     io.err(`note: ${checkpoint} was written on ${oneLine(from.backend)}, this is ${here}: ${otherwise}\n`)
+  }
+  if (from.unrecorded.includes(DIGEST)) {
+    io.err(`note: ${checkpoint} does not record the ${DIGEST}: unless it was the same, the result is of no one run\n`)
   }
   if (from.planned !== steps && options.schedule !== 'constant') {
     io.err(
@@ -346,7 +370,20 @@ interface Plan {
   readonly run: RunDescription
 }
 
-function planOf(options: TrainOptions, fresh: Model, { size, mean, deviation }: Examples): Plan {
+/** The setting of a run that tells apart data of equal sizes and moments, such as texts. */
+const DIGEST = 'digest of the data'
+
+/** A hash of the examples of the training set, and of the characters that its ids stand for. */
+function digestOf({ train: { inputs, labels, shape, classes }, vocabulary }: Data): string {
+  const hash = createHash('sha256').update(JSON.stringify([inputs.constructor.name, shape, classes, vocabulary ?? []]))
+  for (const { buffer, byteOffset, byteLength } of [inputs, labels]) {
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength))
+  }
+  return hash.digest('hex').slice(0, 32)
+}
+
+function planOf(options: TrainOptions, fresh: Model, data: Data): Plan {
+  const { size, mean, deviation } = data.train
   const { batch, optimizer, momentum, weightDecay, schedule, warmup, clip, seed, dtype } = options
   const steps = options.steps ?? options.epochs * Math.max(1, Math.floor(size / batch))
   const rate = options.lr ?? (optimizer === 'sgd' ? 0.05 : 1e-3)
@@ -373,6 +410,7 @@ function planOf(options: TrainOptions, fresh: Model, { size, mean, deviation }: 
     schedule: warmup === 0 ? schedules[schedule] : warmUp(warmup, schedules[schedule]),
     run: {
       data: [`${size} examples of mean ${mean} and deviation ${deviation}`, ...changes].join(', '),
+      ...(options.checkpoint === undefined ? {} : { [DIGEST]: digestOf(data) }),
       ...{ steps, batch, seed, schedule, warmup, dtype },
       'learning rate': rate,
       clip: clip ?? 'none',
