@@ -89,13 +89,19 @@ const power: Compute = call => {
       return a === 1n || a === -1n ? a ** -b! : 0n
     })
   }
-  const x = call.tensor(0)
+  const x = call.exact(0)
   const exponent = call.value(1)
   const host = isFlow(exponent) ? exponent.host : exponent
   // One number has a rule of its own.
   if (host?.data.length === 1 && host.shape.length <= x.rank) return call.out(t.pow(x, Number(host.data[0])))
-  if (isFloat(type)) return call.out(t.pow(x, call.tensor(1)))
-  return call.out(t.pow(x, call.tensor(1)))
+  // f32 would round integers of either operand: a base of integers itself, an odd exponent to an even one.
+  const whole = (i: number) => call.inMemory(i) && !isFloat(call.type(i))
+  const by = call.exact(1)
+  if ((whole(0) || whole(1)) && x.level === 0 && by.level === 0) {
+    const y = t.pow(x.to('f64'), by.to('f64'))
+    return call.out(isFloat(type) ? y.to(call.run.dtype) : y)
+  }
+  return call.out(t.pow(call.tensor(0), call.tensor(1)))
 }
 
 /** x clamped; in old versions the bounds are attributes. */
@@ -243,7 +249,7 @@ export const elementwise: Rows = {
       const across = () => t.reshape(slope, [slope.size, ...new Array<number>(call.shape(0).length - 2).fill(1)])
       return call.out(prelu(call.tensor(0), channels ? across() : slope))
     },
-    7: call => call.out(prelu(call.tensor(0), call.tensor(1))),
+    7: call => call.computed([call.value(0), call.value(1)], (x, slope) => prelu(x!, slope!)),
   },
   Dropout: call => {
     const x = call.value(0)

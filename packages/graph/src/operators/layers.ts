@@ -1,7 +1,8 @@
 import * as t from '@unravel/tensor'
 import { like } from '@unravel/tensor/internals'
-import { type Call, isFlow, type Value } from '../call.js'
-import { elementsOf, numbersOf, saturated } from '../host.js'
+import { type Call, flowOf, isFlow, type Value } from '../call.js'
+import { elementsOf, isFloat, numbersOf, saturated } from '../host.js'
+import { truncate } from './elementwise.js'
 import { attendedPattern, frozen, frozenProduct } from './frozen.js'
 import type { Compute, Rows } from './rows.js'
 import { convolved, windowsOf } from './windows.js'
@@ -118,8 +119,16 @@ const meanVariance: Compute = call => {
   return call.out(normalised(x, axes, 1e-9))
 }
 
-/** α A B + β C */
+/** α A B + β C; of integers cut off towards 0, where α or β make fractions. */
 const gemm: Compute = call => {
+  if (call.values.every(v => !isFlow(v) && !isFloat(v.type))) {
+    const [alpha, beta] = [call.attribute('alpha', 1), call.attribute('beta', 1)]
+    const [transA, transB] = [call.attribute('transA', 0) !== 0, call.attribute('transB', 0) !== 0]
+    return call.computed(call.values, (a, b, c) => {
+      const product = t.mul(t.matmul(a!, b!, transA, transB), alpha)
+      return truncate(c === undefined ? product : t.add(product, t.mul(c, beta)))
+    })
+  }
   const [a, b] = [call.tensor(0), call.tensor(1)]
   const [alpha, beta] = [call.attribute('alpha', 1), call.attribute('beta', 1)]
   const [transA, transB] = [call.attribute('transA', 0) !== 0, call.attribute('transB', 0) !== 0]
@@ -160,16 +169,23 @@ const dequantize: Compute = call => {
   const axis = shape.length === 0 ? 0 : call.axis(call.attribute('axis', 1), Math.max(shape.length, 2))
   const block = call.attribute('block_size', 0)
   const at = (p: t.Tensor) => beside(p, shape, axis, block)
-  const x = call.has(2) ? t.sub(call.tensor(0), at(call.tensor(2))) : call.tensor(0)
+  const less = (x: t.Tensor, zero?: t.Tensor) => (zero === undefined ? x : t.sub(x, at(zero)))
+  // Differences of 8 and 16 bits are exact in the run's dtype. Those of 32 bits are made in f64 and rounded once.
+  const short = ['i8', 'u8', 'i16', 'u16'].includes(call.type(0))
+  const operands = call.has(2) ? [call.value(0), call.value(2)] : [call.value(0)]
+  const x = short
+    ? less(call.tensor(0), call.optional(2))
+    : call.tensorOf(call.computed(operands, (v, zero) => less(v!, zero), 'f64'))
   return call.out(t.mul(x, at(call.tensor(1))), call.type(1))
 }
 
 const quantize: Compute = call => {
   const shape = call.shape(0)
   const axis = shape.length === 0 ? 0 : call.axis(call.attribute('axis', 1), Math.max(shape.length, 2))
-  const at = (p: t.Tensor) => beside(p, shape, axis, call.attribute('block_size', 0))
+  const x = call.exact(0)
+  const at = (p: t.Tensor) => beside(p.to(x.dtype), shape, axis, call.attribute('block_size', 0))
   const type = call.has(2) ? call.type(2) : 'u8'
-  const scaled = t.round(t.div(call.tensor(0), at(call.tensor(1))))
+  const scaled = t.round(t.div(x, at(call.tensor(1))))
   const shifted = call.has(2) ? t.add(scaled, at(call.tensor(2))) : scaled
   return saturated(type, shape, shifted.dataSync())
 }
@@ -187,31 +203,34 @@ const dynamicQuantize: Compute = call => {
   return [y, call.out(t.tensor(scale, like(call.run))), zero]
 }
 
-const requantized = (call: Call, product: t.Tensor, factor: t.Tensor, zero: number): Value =>
-  call.computed(
-    [saturated(call.type(zero), product.shape, t.add(t.round(t.mul(product, factor)), call.tensor(zero)).dataSync())],
-    x => x,
-  )
+/** round(product·factor) + zero point. Sums of products are integers of 32 bits, and scaled in f64: f32 would round them. */
+const requantized = (call: Call, product: Value, factor: t.Tensor, zero: number): Value => {
+  const exact = call.computed([product], x => x, 'f64')
+  const sums = isFlow(exact) ? exact.tensor : flowOf(exact, { dtype: 'f64', backend: call.run.backend }).tensor
+  const scaled = t.round(t.mul(sums, factor.to(sums.dtype)))
+  return saturated(call.type(zero), sums.shape, t.add(scaled, call.tensor(zero).to(sums.dtype)).dataSync())
+}
 
 const quantizedMatmul: Compute = call => {
   const column = (p: t.Tensor) => (p.rank === 1 && p.size > 1 ? t.expandDims(p, -1) : p)
-  const a = t.sub(call.tensor(0), column(call.tensor(2)))
-  const b = t.sub(call.tensor(3), call.tensor(5))
-  const factor = t.div(t.mul(column(call.tensor(1)), call.tensor(4)), call.tensor(6))
-  return requantized(call, t.matmul(a, b), factor, 7)
+  const product = call.computed([minusZero(call, 0, 2), minusZero(call, 3, 5)], (a, b) => t.matmul(a!, b!), 'i32')
+  const [left, right, out] = [1, 4, 6].map(i => call.tensor(i).to('f64')) as [t.Tensor, t.Tensor, t.Tensor]
+  return requantized(call, product, t.div(t.mul(column(left), right), out), 7)
 }
 
 const quantizedConv: Compute = call => {
-  const x = t.sub(call.tensor(0), call.tensor(2))
-  const rank = x.rank
+  const rank = call.shape(0).length
   const each = (p: t.Tensor) =>
     p.size > 1 ? t.reshape(p, [p.size, ...new Array<number>(rank - 1).fill(1)]) : t.reshape(p, [])
-  const w = t.sub(call.tensor(3), each(call.tensor(5)))
-  const at = windowsOf(call, x.shape.slice(2), w.shape.slice(2))
-  const y = convolved(x, w, call.optional(8), at, call.attribute('group', 1))
-  const scale = call.tensor(4)
+  const x = call.computed([call.value(0), call.value(2)], (v, zero) => t.sub(v!, each(zero!)), 'i32')
+  const w = call.computed([call.value(3), call.value(5)], (v, zero) => t.sub(v!, each(zero!)), 'i32')
+  const at = windowsOf(call, call.shape(0).slice(2), call.shape(3).slice(2))
+  const group = call.attribute('group', 1)
+  const operands = call.has(8) ? [x, w, call.value(8)] : [x, w]
+  const y = call.computed(operands, (v, kernel, bias) => convolved(v!, kernel!, bias, at, group), 'i32')
+  const [left, scale, out] = [1, 4, 6].map(i => call.tensor(i).to('f64')) as [t.Tensor, t.Tensor, t.Tensor]
   const perChannel = scale.size > 1 ? across(scale, rank) : t.reshape(scale, [])
-  return requantized(call, y, t.div(t.mul(t.reshape(call.tensor(1), []), perChannel), t.reshape(call.tensor(6), [])), 7)
+  return requantized(call, y, t.div(t.mul(t.reshape(left, []), perChannel), t.reshape(out, [])), 7)
 }
 
 /** [b, n, heads·size] as [b, heads, n, size]. */
@@ -381,8 +400,8 @@ const crossEntropy: Compute = call => {
 const product =
   (kind: 'mul' | 'matmul'): Compute =>
   call => {
-    const [a, b] = [call.tensor(0), call.tensor(1)]
-    return call.out(frozenProduct(kind, a, b, call.attribute('frozen') as 0 | 1))
+    const factor = call.attribute('frozen') as 0 | 1
+    return call.computed([call.value(0), call.value(1)], (a, b) => frozenProduct(kind, a!, b!, factor))
   }
 
 const matmul: Compute = call => call.computed([call.value(0), call.value(1)], (a, b) => t.matmul(a, b))
@@ -464,7 +483,7 @@ const spelledGeluTanh: Compute = call => {
 export const own: Rows = {
   Mul: product('mul'),
   MatMul: product('matmul'),
-  Linear: call => call.out(t.linear(call.tensor(0), call.tensor(1), call.optional(2))),
+  Linear: call => call.computed(call.values, (x, w, bias) => t.linear(x!, w!, bias)),
   LayerNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'))),
   RMSNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'), false)),
   Gelu: spelledGelu,

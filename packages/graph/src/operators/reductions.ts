@@ -1,5 +1,5 @@
 import * as t from '@unravel/tensor'
-import { type Call, hosted, isFlow } from '../call.js'
+import { type Call, hosted } from '../call.js'
 import { hostOf } from '../host.js'
 import { logShare, share } from './frozen.js'
 import type { Compute, Rows } from './rows.js'
@@ -31,8 +31,7 @@ const extremum =
   call => {
     const rank = call.shape(0).length
     const axis = call.axis(call.attribute('axis', 0), rank)
-    const x = call.computed([call.value(0)], v => v)
-    const numbers = isFlow(x) ? x.tensor : call.tensor(0)
+    const numbers = call.exact(0)
     const last = call.attribute('select_last_index', 0) !== 0
     const n = numbers.shape[axis]!
     const places = last ? t.sub(n - 1, f(t.flip(numbers, axis), axis)) : f(numbers, axis)
@@ -71,7 +70,7 @@ const topK =
   (k: (call: Call) => number): Compute =>
   call => {
     const axis = call.axis(call.attribute('axis', -1), call.shape(0).length)
-    const found = t.topK(call.tensor(0), k(call), axis, call.attribute('largest', 1) !== 0)
+    const found = t.topK(call.exact(0), k(call), axis, call.attribute('largest', 1) !== 0)
     return [call.out(found.values), hosted({ type: 'i64', tensor: found.indices })]
   }
 

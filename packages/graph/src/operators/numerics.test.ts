@@ -1,0 +1,171 @@
+import { grad, js, jvp, sum, type Tensor, tensor, wasm } from '@unravel/tensor'
+import { describe, expect, it } from 'vitest'
+import { hosted, isFlow } from '../call.js'
+import { Evaluator } from '../evaluate.js'
+import type { Graph, HostArray } from '../graph.js'
+import { hostOf, isFloat } from '../host.js'
+import { bytes, int, modelOf, type NodeSpec } from '../oracles/onnx.js'
+import { readGraph } from '../read.js'
+
+// Numbers that f32, or an intermediate result, does not hold: exact integers, magnitudes near the ends of the range, derivatives.
+// Expected values are from mpmath, NumPy or JavaScript's own integers.
+
+type Inputs = Readonly<Record<string, HostArray>>
+interface How {
+  readonly attributes?: NodeSpec['attributes']
+  readonly opset?: number
+  readonly domain?: string
+  readonly outputs?: number
+}
+
+const microsoft = bytes(8, [...bytes(1, 'com.microsoft'), ...int(2, 1)])
+
+function graphOf(op: string, inputs: Inputs, { attributes = {}, opset = 21, domain = '', outputs = 1 }: How): Graph {
+  const names = Array.from({ length: outputs }, (_, i) => `y${i}`)
+  const kept = Object.entries(inputs).filter(([name]) => !name.startsWith('_'))
+  const reads = Object.keys(inputs).map(n => (n.startsWith('_') ? '' : n))
+  const spec = {
+    nodes: [{ op, domain, inputs: reads, outputs: names, attributes }],
+    inputs: kept.map(([name, { type, shape }]) => ({ name, type, shape })),
+    outputs: names.map(name => ({ name })),
+  }
+  return readGraph(modelOf(spec, opset, microsoft))
+}
+
+const given = (inputs: Inputs): Inputs =>
+  Object.fromEntries(Object.entries(inputs).filter(([name]) => !name.startsWith('_')))
+
+/** The outputs of one node in a dtype, which both backends give alike. */
+function run(op: string, dtype: 'f32' | 'f64', inputs: Inputs, how: How = {}): HostArray[] {
+  const graph = graphOf(op, inputs, how)
+  const names = graph.outputs.map(o => o.name)
+  const [a, b] = [js(), wasm()].map(backend => {
+    const found = new Evaluator(graph, { backend, dtype }).run(given(inputs), names)
+    return names.map(name => hosted(found[name]!))
+  })
+  b!.forEach((y, i) => same(y, [...y.data].map((_, j) => Number(a![i]!.data[j])), dtype)) // biome-ignore format: short
+  return a!
+}
+
+/** Says that an array has these numbers: integers exactly. */
+function same({ type, data }: HostArray, expected: readonly number[], dtype: 'f32' | 'f64'): void {
+  const found = Array.from(data as ArrayLike<number>, Number)
+  if (!isFloat(type)) return expect(found).toEqual(expected)
+  expect(found.length).toBe(expected.length)
+  found.forEach((v, i) => near(v, expected[i]!, dtype)) // biome-ignore format: short
+}
+
+/** Says that two numbers are 4 roundings apart at most. */
+function near(found: number, expected: number, dtype: 'f32' | 'f64'): void {
+  if (!Number.isFinite(expected) || expected === 0) return expect(found).toBe(expected)
+  expect(Math.abs(found / expected - 1), `${found} for ${expected}`).toBeLessThanOrEqual(dtype === 'f32' ? 5e-7 : 1e-15)
+}
+
+function gives(
+  op: string,
+  dtype: 'f32' | 'f64',
+  inputs: Inputs,
+  expected: readonly (readonly number[])[],
+  how: How = {},
+): void {
+  const found = run(op, dtype, inputs, { outputs: expected.length, ...how })
+  found.forEach((y, i) => same(y, expected[i]!, dtype)) // biome-ignore format: short
+}
+
+/** The derivatives of the sum of an output by its first input, in reverse and forward mode on both backends. */
+function slopes(op: string, dtype: 'f32' | 'f64', inputs: Inputs, expected: readonly number[], how: How = {}): void {
+  const [first, ...rest] = Object.entries(given(inputs))
+  const graph = graphOf(op, inputs, how)
+  for (const backend of [js(), wasm()]) {
+    const f = (x: Tensor) => {
+      const values = { ...Object.fromEntries(rest), [first![0]]: x }
+      const y = new Evaluator(graph, { backend, dtype }).run(values, ['y0']).y0!
+      if (!isFlow(y)) throw new Error('the output is in memory')
+      return y.tensor
+    }
+    const [, { shape, data }] = first!
+    const x = tensor(Float64Array.from(data as Float64Array), { shape, dtype, backend })
+    const reverse = grad((v: Tensor) => sum(f(v)))(x).dataSync()
+    reverse.forEach((v, i) => near(v, expected[i]!, dtype)) // biome-ignore format: short
+    // Along each element.
+    expected.forEach((slope, i) => {
+      const direction = tensor(Float64Array.from(data, (_: unknown, j: number) => (i === j ? 1 : 0)), { shape, dtype, backend }) // biome-ignore format: short
+      near(jvp((v: Tensor) => sum(f(v)), x, direction)[1].item(), slope, dtype)
+    })
+  }
+}
+
+const i32 = (values: readonly number[], shape: readonly number[] = [values.length]) => hostOf('i32', shape, values)
+const f64 = (values: readonly number[], shape: readonly number[] = [values.length]) => hostOf('f64', shape, values)
+const dtypes = ['f32', 'f64'] as const
+
+describe.each(dtypes)('integers of 32 bits are exact in a run in %s', dtype => {
+  const big = 2 ** 24
+
+  it('TopK, ArgMax, ArgMin', () => {
+    const k = hostOf('i64', [1], [2])
+    const x = i32([big, big + 1, big + 3])
+    gives('TopK', dtype, { x, k }, [[big + 3, big + 1], [2, 1]]) // biome-ignore format: short
+    gives('TopK', dtype, { x, k }, [[big, big + 1], [0, 1]], { attributes: { largest: 0 } }) // biome-ignore format: short
+    gives('ArgMax', dtype, { x: i32([big, big + 1]) }, [[1]])
+    gives('ArgMin', dtype, { x: i32([big + 1, big]) }, [[1]])
+    gives('ArgMax', dtype, { x: i32([big + 1, big]) }, [[0]], { attributes: { select_last_index: 1 } })
+  })
+
+  it('Gemm, with fractions cut off', () => {
+    const a = i32([4097], [1, 1])
+    gives('Gemm', dtype, { a, b: a }, [[4097 ** 2]])
+    const one = i32([1], [1, 1])
+    gives('Gemm', dtype, { a: one, b: one, c: i32([big], [1]) }, [[big + 1]])
+    gives('Gemm', dtype, { a: one, b: one, c: i32([big], [1]) }, [[big + 1]], { attributes: { transB: 1 } })
+    // ½·(−(2²⁴ + 1)) + 2·3 = −8388602.5
+    const how = { attributes: { alpha: { f: 0.5 }, beta: { f: 2 } } }
+    gives('Gemm', dtype, { a: i32([-big - 1], [1, 1]), b: one, c: i32([3]) }, [[-8388602]], how)
+  })
+
+  it('DequantizeLinear rounds the difference once', () => {
+    const scale = hostOf('f32', [], [1])
+    gives('DequantizeLinear', dtype, { x: i32([big + 1]), scale, zero: i32([big], []) }, [[1]])
+    // 2³¹ − 1 − (−2³¹ + 1) = 4294967294; without a zero point the number itself.
+    const ends = { x: i32([2 ** 31 - 1]), scale, zero: i32([1 - 2 ** 31], []) }
+    gives('DequantizeLinear', dtype, ends, [[4294967294]])
+    gives('DequantizeLinear', dtype, ends, [[4294967294]], { domain: 'com.microsoft' })
+    gives('DequantizeLinear', 'f64', { x: i32([big + 1]), scale }, [[big + 1]])
+  })
+
+  it('QuantizeLinear rounds the quotient', () => {
+    // (2²⁵ + 1)/2²⁶ is above ½.
+    const [scale, zero] = [hostOf('f32', [], [2 ** 26]), hostOf('u8', [], [0])]
+    gives('QuantizeLinear', dtype, { x: i32([2 * big + 1]), scale, zero }, [[1]])
+  })
+
+  it('quantised products sum beyond 2^24', () => {
+    const [one, zero] = [hostOf('f32', [], [1]), hostOf('u8', [], [0])]
+    // 258·255·255 + 255·3 + 2·1 = 2²⁴ + 1, which 2²⁵ divides to a number above ½.
+    const full = new Array<number>(258).fill(255)
+    const left = hostOf('u8', [1, 260], [...full, 255, 2])
+    const right = hostOf('u8', [260, 1], [...full, 3, 1])
+    const matmul = {
+      a: left,
+      sa: one,
+      za: zero,
+      b: right,
+      sb: one,
+      zb: zero,
+      sy: hostOf('f32', [], [2 ** 25]),
+      zy: zero,
+    }
+    gives('QLinearMatMul', dtype, matmul, [[1]])
+    // The bias takes all but 5 of the sum away.
+    const x = hostOf('u8', [1, 1, 259], new Array<number>(259).fill(255))
+    const conv = { x, sx: one, zx: zero, w: x, sw: one, zw: zero, sy: one, zy: zero, bias: i32([5 - 259 * 255 ** 2]) }
+    gives('QLinearConv', dtype, conv, [[5]])
+  })
+
+  it('PRelu, and Pow with an exponent that is real', () => {
+    gives('PRelu', dtype, { x: i32([big + 1, -big - 1]), slope: i32([1]) }, [[big + 1, -big - 1]])
+    gives('Pow', dtype, { x: i32([big + 1, 4097]), y: hostOf('f32', [2], [1, 2]) }, [[big + 1, 4097 ** 2]])
+    gives('Pow', dtype, { x: i32([big + 1]), y: hostOf('f32', [], [1]) }, [[big + 1]])
+    gives('Pow', dtype, { x: hostOf('f32', [2], [-1, -1]), y: i32([big + 1, big]) }, [[-1, 1]])
+  })
+})
