@@ -297,7 +297,7 @@ export const elementwise: Rows = {
   IsNaN: call => call.out(t.isNaN(call.tensor(0)), 'bool'),
   IsInf: infinite,
   BitShift: call => {
-    const left = call.text('direction', '') === 'LEFT'
+    const left = call.choice('direction', '', { LEFT: true, RIGHT: false })
     return bitwise((a, b) => (left ? a! << b! : a! >> b!))(call)
   },
   BitwiseAnd: bitwise((a, b) => a! & b!),

@@ -386,7 +386,7 @@ function negativeLogLikelihood(call: Call, logs: t.Tensor): t.Tensor {
   const w = labels.map((l, i) => (counted[i] === 0 ? 0 : (weights?.[l] ?? 1)))
   const weight = t.tensor(Float64Array.from(w), { shape, ...like(logs) })
   const losses = t.mul(t.neg(t.reshape(t.pick(t.reshape(logs, [logs.size]), at, 0), shape)), weight)
-  const how = call.text('reduction', 'mean')
+  const how = call.choice('reduction', 'mean', { none: 'none', mean: 'mean', sum: 'sum' })
   if (how === 'none') return losses
   return how === 'sum' ? t.sum(losses) : t.div(t.sum(losses), t.sum(weight))
 }

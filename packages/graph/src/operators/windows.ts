@@ -15,6 +15,8 @@ interface Windows {
   readonly pads: readonly (readonly [number, number])[]
 }
 
+const autoPads = { NOTSET: 'NOTSET', VALID: 'VALID', SAME_UPPER: 'SAME_UPPER', SAME_LOWER: 'SAME_LOWER' } as const
+
 function checkedList(call: Call, name: string, length: number, missing: number): readonly number[] {
   const list = call.list(name) ?? new Array<number>(length).fill(missing)
   const least = name === 'pads' || name === 'output_padding' ? 0 : 1
@@ -29,12 +31,11 @@ function windowsOf(call: Call, spatial: readonly number[], kernel: readonly numb
   if (n === 0 || kernel.length !== n) throw new RangeError(`a window of [${kernel}] over axes of [${spatial}]`)
   const strides = checkedList(call, 'strides', n, 1)
   const dilations = checkedList(call, 'dilations', n, 1)
-  const auto = call.text('auto_pad', 'NOTSET')
+  const auto = call.choice('auto_pad', 'NOTSET', autoPads)
   const given = checkedList(call, 'pads', 2 * n, 0)
   const pads = spatial.map((length, d): [number, number] => {
     if (auto === 'NOTSET') return [given[d]!, given[d + n]!]
     if (auto === 'VALID') return [0, 0]
-    if (auto !== 'SAME_UPPER' && auto !== 'SAME_LOWER') throw new RangeError(`auto_pad ${auto} is unknown`)
     const span = dilations[d]! * (kernel[d]! - 1) + 1
     const total = Math.max(0, (Math.ceil(length / strides[d]!) - 1) * strides[d]! + span - length)
     const [less, more] = [Math.floor(total / 2), Math.ceil(total / 2)]
@@ -162,7 +163,7 @@ const convTranspose: Compute = call => {
   const n = spatial.length
   const [strides, dilations] = [checkedList(call, 'strides', n, 1), checkedList(call, 'dilations', n, 1)]
   const more = checkedList(call, 'output_padding', n, 0)
-  const auto = call.text('auto_pad', 'NOTSET')
+  const auto = call.choice('auto_pad', 'NOTSET', autoPads)
   const given = checkedList(call, 'pads', 2 * n, 0)
   const shape = call.list('output_shape')
   const wanted = shape?.slice(-n) ?? (auto.startsWith('SAME') ? spatial.map((l, d) => l * strides[d]!) : undefined)
