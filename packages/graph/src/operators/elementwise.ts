@@ -2,6 +2,8 @@ import * as t from '@unravel/tensor'
 import { type Call, isFlow, type Value } from '../call.js'
 import type { ElementType } from '../graph.js'
 import { isFloat, zippedHost } from '../host.js'
+import { frozenProduct } from './frozen.js'
+import { remainder } from './remainder.js'
 import type { Compute, Rows } from './rows.js'
 
 type Unary = (x: t.Tensor) => t.Tensor
@@ -64,7 +66,7 @@ function quotientOf(a: bigint, b: bigint): bigint {
 }
 
 /** The remainder, with the sign of the divisor (Python's %) or of the dividend (C's fmod). */
-const remainder: Compute = call => {
+const modulus: Compute = call => {
   const c = call.attribute('fmod', 0) !== 0
   if (wholes(call.values)) {
     return zippedHost(call.type(0), [call.host(0), call.host(1)], (a, b) => {
@@ -74,6 +76,8 @@ const remainder: Compute = call => {
     })
   }
   const [a, b] = [call.tensor(0), call.tensor(1)]
+  // The numbers of a device stay there: its remainder has the error of the quotient.
+  if (call.run.backend.readSync !== undefined) return call.out(remainder(a, b, !c))
   const q = t.div(a, b)
   return call.out(t.sub(a, t.mul(b, c ? truncate(q) : t.floor(q))))
 }
@@ -165,6 +169,30 @@ const not: Compute = call =>
 const absolute = (x: bigint) => (x < 0n ? -x : x)
 const log1p = (x: t.Tensor): t.Tensor => t.log1p(x)
 
+/** f, which is log(2x) to every digit where x is large and x² may overflow. */
+function logOfTwice(x: t.Tensor, f: (x: t.Tensor) => t.Tensor): t.Tensor {
+  const large = t.greater(x, 1e9)
+  return t.where(large, t.add(t.log(t.where(large, x, 1)), Math.LN2), f(t.where(large, 1, x)))
+}
+
+/** x·σ(αx), gated as SiLU is. Where the sigmoid is 0 so is the product, of −Infinity too. */
+export function swish(x: t.Tensor, alpha: number): t.Tensor {
+  if (alpha === 1) return t.silu(x)
+  const gate = t.sigmoid(t.mul(x, alpha))
+  return frozenProduct('mul', t.where(t.equal(gate, 0), 0, x), gate, 1)
+}
+
+/** Mean of n values. Where their sum overflows, of values that are scaled by a power of 2. */
+const average: Compute = call => {
+  const n = call.values.length
+  const parts = call.values.map(v => call.tensorOf(v))
+  const total = (xs: readonly t.Tensor[]) => xs.reduce((a, b) => t.add(a, b))
+  const scale = 2 ** Math.ceil(Math.log2(n))
+  const sum = total(parts)
+  const scaled = t.mul(total(parts.map(x => t.mul(x, 1 / scale))), scale / n)
+  return call.out(t.where(t.equal(t.abs(sum), Infinity), scaled, t.div(sum, n)))
+}
+
 /** Casts: between real types nothing is rounded, as the whole network runs in one dtype. */
 export function cast(call: Call, type: ElementType): Value {
   const value = call.value(0)
@@ -200,13 +228,16 @@ export const elementwise: Rows = {
   Sinh: unary(t.sinh),
   Cosh: unary(t.cosh),
   Tanh: unary(t.tanh),
-  // sign(x)·log(|x| + √(x² + 1)), by log1p so that nothing cancels near 0
+  // ±log(|x| + √(x² + 1)), by log1p so that nothing cancels near 0. The sign is ±1 at 0 too, where the derivative is 1.
   Asinh: unary(x => {
-    const a = t.abs(x)
-    const s = t.mul(a, a)
-    return t.mul(t.sign(x), log1p(t.add(a, t.div(s, t.add(t.sqrt(t.add(s, 1)), 1)))))
+    const sign = t.where(t.less(x, 0), -1, 1)
+    const of = (a: t.Tensor) => {
+      const s = t.square(a)
+      return log1p(t.add(a, t.div(s, t.add(t.sqrt(t.add(s, 1)), 1))))
+    }
+    return t.mul(sign, logOfTwice(t.mul(sign, x), of))
   }),
-  Acosh: unary(x => log1p(t.add(t.sub(x, 1), t.sqrt(t.mul(t.sub(x, 1), t.add(x, 1)))))),
+  Acosh: unary(x => logOfTwice(x, a => log1p(t.add(t.sub(a, 1), t.sqrt(t.mul(t.sub(a, 1), t.add(a, 1))))))),
   Atanh: unary(x => t.mul(t.sub(log1p(x), log1p(t.neg(x))), 0.5)),
   Erf: unary(t.erf),
   Sigmoid: unary(t.sigmoid),
@@ -227,8 +258,7 @@ export const elementwise: Rows = {
     return how === 'tanh' ? t.geluTanh(x) : t.gelu(x)
   }),
   Swish: unary((x, call) => {
-    const alpha = call.attribute('alpha', 1)
-    return alpha === 1 ? t.silu(x) : t.div(t.silu(t.mul(x, alpha)), alpha)
+    return swish(x, call.attribute('alpha', 1))
   }),
   HardSigmoid: unary((x, call) => {
     const [alpha, beta] = [call.attribute('alpha', 0.2), call.attribute('beta', 0.5)]
@@ -270,13 +300,12 @@ export const elementwise: Rows = {
     return binary(t.mul, (p, q) => p * q)(call)
   },
   Div: binary(t.div, quotientOf),
-  Mod: remainder,
+  Mod: modulus,
   Pow: power,
   Max: folded(t.maximum, (a, b) => (a > b ? a : b)),
   Min: folded(t.minimum, (a, b) => (a < b ? a : b)),
   Sum: folded(t.add, (a, b) => a + b),
-  Mean: call =>
-    call.out(t.div((folded(t.add, (a, b) => a + b)(call) as { tensor: t.Tensor }).tensor, call.values.length)),
+  Mean: average,
   Clip: {
     1: call => {
       const bound = (name: string) => (call.node.attributes[name] === undefined ? null : call.attribute(name))

@@ -1,8 +1,8 @@
 import * as t from '@unravel/tensor'
 import { like } from '@unravel/tensor/internals'
 import { type Call, flowOf, isFlow, type Value } from '../call.js'
-import { elementsOf, isFloat, numbersOf, saturated } from '../host.js'
-import { truncate } from './elementwise.js'
+import { affordable, elementsOf, isFloat, numbersOf, saturated } from '../host.js'
+import { swish, truncate } from './elementwise.js'
 import { attendedPattern, frozen, frozenProduct } from './frozen.js'
 import type { Compute, Rows } from './rows.js'
 import { convolved, windowsOf } from './windows.js'
@@ -30,6 +30,13 @@ function trainingNorm(call: Call, x: t.Tensor): readonly Value[] {
   const { mean, variance } = t.batchMoments(x)
   const running = (before: t.Tensor, now: t.Tensor) => t.add(t.mul(before, momentum), t.mul(now, 1 - momentum))
   return [y, running(call.tensor(3), mean), running(call.tensor(4), variance)].map(v => call.out(v))
+}
+
+/** v² + c as by²·rest, with a constant `by` of the size of v or √c, so that no square is out of range; v ≥ 0. */
+function squared(v: t.Tensor, c: number): { readonly by: t.Tensor; readonly rest: t.Tensor } {
+  const size = t.maximum(t.stopGradient(v), Math.sqrt(Math.abs(c)))
+  const by = t.where(t.mul(t.greater(size, 0), t.less(size, Infinity)), size, 1)
+  return { by, rest: t.add(t.square(t.div(v, by)), t.div(t.div(c, by), by)) }
 }
 
 /** Layer norm over the axes from `axis` on, in opset 17's operator and its simplified form without centring. */
@@ -60,7 +67,9 @@ const layerNorm =
     if (!call.node.outputs[1] && !call.node.outputs[2]) return call.out(y)
     const kept = (v: t.Tensor) => t.reshape(v, [...x.shape.slice(0, axis), ...x.shape.slice(axis).map(() => 1)])
     const mean = t.mean(rows, -1, true)
-    const deviation = t.rsqrt(t.add(t.meanSquare(t.sub(rows, mean), -1, true), eps))
+    // 1/√(σ² + ε), where σ² may be out of range
+    const { by, rest } = squared(t.div(t.norm(t.sub(rows, mean), -1, true), Math.sqrt(n)), eps)
+    const deviation = t.div(t.rsqrt(rest), by)
     return [call.out(y), call.out(kept(mean)), call.out(kept(deviation))]
   }
 
@@ -96,10 +105,16 @@ const localResponse: Compute = call => {
   const size = call.attribute('size')
   const [alpha, beta, bias] = [call.attribute('alpha', 1e-4), call.attribute('beta', 0.75), call.attribute('bias', 1)]
   const before = Math.floor((size - 1) / 2)
-  const squares = t.pad(t.square(x), x.shape.map((_, d): [number, number] => (d === 1 ? [before, size - 1 - before] : [0, 0]))) // biome-ignore format: short
-  let sum = t.narrow(squares, 1, 0, x.shape[1]!)
-  for (let i = 1; i < size; i++) sum = t.add(sum, t.narrow(squares, 1, i, x.shape[1]!))
-  return call.out(t.mul(x, t.pow(t.affine(sum, alpha / size, bias), -beta)))
+  if (!(Number.isSafeInteger(size) && size >= 1)) throw new RangeError(`size is an integer of at least 1, got ${size}`)
+  affordable([size, ...x.shape])
+  const wide = t.pad(x, x.shape.map((_, d): [number, number] => (d === 1 ? [before, size - 1 - before] : [0, 0]))) // biome-ignore format: short
+  const near = Array.from({ length: size }, (_, i) => t.narrow(wide, 1, i, x.shape[1]!))
+  const norm = t.norm(t.stack(near, 0), 0)
+  if (alpha < 0) return call.out(t.mul(x, t.pow(t.affine(t.square(norm), alpha / size, bias), -beta)))
+  // x·by^(−2β)·rest^(−β), where x·by^(−β) is in the range if the result is.
+  const { by, rest } = squared(t.mul(norm, Math.sqrt(alpha / size)), bias)
+  const half = t.pow(by, -beta)
+  return call.out(t.mul(t.mul(t.mul(x, half), t.pow(rest, -beta)), half))
 }
 
 /** x normalised over any axes, centred first or not. */
@@ -418,7 +433,9 @@ export const layers: Rows = {
   MeanVarianceNormalization: meanVariance,
   LpNormalization: call => {
     const x = call.tensor(0)
-    return call.out(t.div(x, t.norm(x, call.attribute('axis', -1), true, call.attribute('p', 2))))
+    const norm = t.norm(x, call.attribute('axis', -1), true, call.attribute('p', 2))
+    // Zeros stay zeros.
+    return call.out(t.div(x, t.where(t.equal(norm, 0), 1, norm)))
   },
   Gemm: gemm,
   MatMul: matmul,
@@ -448,8 +465,7 @@ export const microsoft: Rows = {
   FastGelu: call => call.out(t.geluTanh(call.has(1) ? t.add(call.tensor(0), call.tensor(1)) : call.tensor(0))),
   BiasGelu: call => call.out(t.gelu(t.add(call.tensor(0), call.tensor(1)))),
   QuickGelu: call => {
-    const alpha = call.attribute('alpha', 1.702)
-    return call.out(t.div(t.silu(t.mul(call.tensor(0), alpha)), alpha))
+    return call.out(swish(call.tensor(0), call.attribute('alpha', 1.702)))
   },
   FusedMatMul: call => {
     const [alpha, a, b] = [call.attribute('alpha', 1), call.attribute('transA', 0), call.attribute('transB', 0)]

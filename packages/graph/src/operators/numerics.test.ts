@@ -169,3 +169,113 @@ describe.each(dtypes)('integers of 32 bits are exact in a run in %s', dtype => {
     gives('Pow', dtype, { x: hostOf('f32', [2], [-1, -1]), y: i32([big + 1, big]) }, [[-1, 1]])
   })
 })
+
+// Values of mpmath, at the doubles and floats that are given.
+describe.each([
+  ['f64', 1e200],
+  ['f32', 1e30],
+] as const)('magnitudes whose squares %s does not hold', (dtype, big) => {
+  it('Asinh and Acosh, and their derivatives', () => {
+    const log = big === 1e200 ? 461.2101657793691 : 69.77069997038132
+    const x = f64([big, -big, Infinity, -Infinity, 1e-10, -1e-10, 3, -3, 0.5, 0])
+    const small = [1e-10, -1e-10, 1.8184464592320668, -1.8184464592320668, 0.4812118250596034, 0]
+    gives('Asinh', dtype, { x }, [[log, -log, Infinity, -Infinity, ...small]])
+    const slope = [1 / big, 1 / big, 1, 1, 0.316227766016838, 0.316227766016838, 0.894427190999916, 1]
+    slopes('Asinh', dtype, { x: f64([big, -big, 1e-10, -1e-10, 3, -3, 0.5, 0]) }, slope)
+    gives('Acosh', dtype, { x: f64([big, Infinity, 3, 1e10, 1]) }, [[log, Infinity, 1.7627471740390861, 23.7189981105004, 0]]) // biome-ignore format: short
+    slopes('Acosh', dtype, { x: f64([big, 3, 1e10]) }, [1 / big, 0.353553390593274, 1e-10])
+    gives('Atanh', dtype, { x: f64([1, -1, 0, 1e-10]) }, [[Infinity, -Infinity, 0, 1e-10]])
+    slopes('Atanh', dtype, { x: f64([0, 0.5]) }, [1, 4 / 3])
+  })
+
+  it('LpPool, LRN and the third output of LayerNormalization', () => {
+    const window = (a: number, b: number) => f64([a, b], [1, 1, 2])
+    const how = { attributes: { kernel_shape: [2], p: 2 } }
+    gives('LpPool', dtype, { x: window(3 * big, 4 * big) }, [[5 * big]], how)
+    gives('LpPool', dtype, { x: window(3 / big, 4 / big) }, [[5 / big]], how)
+    slopes('LpPool', dtype, { x: window(3 * big, 4 * big) }, [0.6, 0.8], how)
+    slopes('LpPool', dtype, { x: window(0, 0) }, [0, 0], how)
+    // x·(1 + 1e-4·x²)^(−¾)
+    const one = f64([big], [1, 1, 1])
+    gives('LRN', dtype, { x: one }, [[big === 1e200 ? 1e-97 : 1e-12]], { attributes: { size: 1 } })
+    // x·(x²)^(−½) is the sign, however small x is.
+    const free = { attributes: { size: 1, alpha: { f: 1 }, beta: { f: 0.5 }, bias: { f: 0 } } }
+    gives('LRN', dtype, { x: f64([big, -big, 1 / big], [1, 1, 3]) }, [[1, -1, 1]], free)
+    // σ of a ± b is b.
+    const rows = { rows: f64([big, 3 * big], [1, 2]), scale: f64([1, 1]) }
+    gives('LayerNormalization', dtype, rows, [[-1, 1], [2 * big], [1 / big]])
+    const [, , flat] = run('LayerNormalization', dtype, { rows: f64([2, 2], [1, 2]), scale: f64([1, 1]) }, { outputs: 3, attributes: { epsilon: { f: 0.25 } } }) // biome-ignore format: short
+    same(flat!, [2], dtype)
+  })
+
+  it('Mean of the largest numbers', () => {
+    const most = dtype === 'f32' ? 2 ** 127 * (2 - 2 ** -23) : Number.MAX_VALUE
+    gives('Mean', dtype, { a: f64([most, most, Infinity]), b: f64([most, -most, 1]) }, [[most, 0, Infinity]])
+    gives('Mean', dtype, { a: f64([most]), b: f64([most]), c: f64([most]) }, [[most]])
+    slopes('Mean', dtype, { a: f64([most, 1]), b: f64([most, 1]) }, [0.5, 0.5])
+  })
+})
+
+describe.each(dtypes)('definitions at the ends of their domains in %s', dtype => {
+  it('Mod of real numbers is exact', () => {
+    const x = [1, 1e20, 5, -3, 7.5, -7.5, 7.5, -7.5, 1]
+    const y = [0.1, 3, Infinity, Infinity, 2, 2, -2, -2, 0]
+    const fround = (v: number) => (dtype === 'f32' ? Math.fround(v) : v)
+    const c = x.map((v, i) => fround(v) % fround(y[i]!)) // biome-ignore format: short
+    if (dtype === 'f64') expect(c.slice(0, 3)).toEqual([0.09999999999999995, 1, 5])
+    const inputs = { x: f64(x), y: f64(y) }
+    gives('Mod', dtype, inputs, [c], { attributes: { fmod: 1 } })
+    // NumPy's mod: the sign of the divisor.
+    const python = [...c.slice(0, 3), Infinity, 1.5, 0.5, -0.5, -1.5, Number.NaN]
+    gives('Mod', dtype, inputs, [python])
+    const near = { x: f64([7.5, -7.5, 5]), y: f64([2, 2, Infinity]) }
+    slopes('Mod', dtype, near, [1, 1, 1], { attributes: { fmod: 1 } })
+    // ∂(x − y·q)/∂y = −q: −3, and 3 or 4.
+    const swapped = (of: number) => ({ y: f64([2]), x: f64([of]) })
+    const graph = (of: number, fmod: number) => {
+      const spec = { op: 'Mod', inputs: ['x', 'y'], outputs: ['y0'], attributes: { fmod } }
+      const reals = ['y', 'x'].map(name => ({ name, type: 'f64' as const, shape: [1] }))
+      return [swapped(of), readGraph(modelOf({ nodes: [spec], inputs: reals, outputs: [{ name: 'y0' }] }))] as const
+    }
+    for (const [of, fmod, expected] of [
+      [7.5, 1, -3],
+      [-7.5, 1, 3],
+      [-7.5, 0, 4],
+    ] as const) {
+      const [given, g] = graph(of, fmod)
+      const f = (y: Tensor) => sum((new Evaluator(g, { backend: js(), dtype }).run({ ...given, y }, ['y0']).y0 as { tensor: Tensor }).tensor) // biome-ignore format: short
+      expect(grad(f)(tensor([2], { dtype, backend: js() })).item()).toBe(expected)
+    }
+  })
+
+  it('Swish with a slope of 0, of nearly 0, and at infinity', () => {
+    const zero = { opset: 24, attributes: { alpha: { f: 0 } } }
+    gives('Swish', dtype, { x: f64([2, -3]) }, [[1, -1.5]], zero)
+    slopes('Swish', dtype, { x: f64([2, -3]) }, [0.5, 0.5], zero)
+    gives('Swish', dtype, { x: f64([2]) }, [[1]], { opset: 24, attributes: { alpha: { f: 1e-44 } } })
+    // 2·σ(3)
+    const how = { opset: 24, attributes: { alpha: { f: 1.5 } } }
+    gives('Swish', dtype, { x: f64([2, -Infinity, Infinity]) }, [[1.905148253644866, 0, Infinity]], how)
+    gives('QuickGelu', dtype, { x: f64([2]) }, [[1]], { domain: 'com.microsoft', attributes: { alpha: { f: 0 } } })
+  })
+
+  it('LpNormalization leaves zeros', () => {
+    for (const p of [1, 2]) {
+      gives('LpNormalization', dtype, { x: f64([0, 0], [1, 2]) }, [[0, 0]], { attributes: { p } })
+      slopes('LpNormalization', dtype, { x: f64([0, 0], [1, 2]) }, [1, 1], { attributes: { p } })
+    }
+    gives('LpNormalization', dtype, { x: f64([3, 4, 0, 0], [2, 2]) }, [[0.6, 0.8, 0, 0]])
+  })
+
+  it('LpPool of several axes, with pads, strides and dilations', () => {
+    const x = f64([1, 2, 3, 4, 5, 6], [1, 1, 2, 3])
+    const attributes = { kernel_shape: [2, 2], strides: [1, 2], pads: [0, 1, 0, 0], p: 2 }
+    gives('LpPool', dtype, { x }, [[Math.sqrt(17), Math.sqrt(74)]], { attributes })
+    const dilated = { kernel_shape: [1, 2], dilations: [1, 2], p: 3 }
+    gives('LpPool', dtype, { x }, [[28 ** (1 / 3), (64 + 216) ** (1 / 3)]], { attributes: dilated })
+    // The second window of a row, which ceil_mode adds, has one element.
+    const open = { kernel_shape: [1, 2], strides: [1, 2], ceil_mode: 1, p: 2 }
+    gives('LpPool', dtype, { x }, [[Math.sqrt(5), 3, Math.sqrt(41), 6]], { attributes: open })
+    gives('LpPool', dtype, { x: f64([3, 4, 12], [1, 1, 1, 1, 3]) }, [[13]], { attributes: { kernel_shape: [1, 1, 3] } })
+  })
+})

@@ -343,15 +343,32 @@ const averagePool: Compute = pool(call => {
     })
 })
 
-/** (Σ |x|^p)^(1/p) of every window. */
+/** (Σ |x|^p)^(1/p) of every window, scaled by its largest element: the elements at every place of the kernel beside each other. */
 const lpPool: Compute = pool(call => {
   const p = call.attribute('p', 2)
-  return (x, at, ceil) => {
-    const powers = t.pow(t.abs(x), p)
-    const means = pooled(powers, at, (y, two) =>
-      t.avgPool2d(y, twoOf(two.kernel), { ...optionsOf(two, ceil), countIncludePad: true }),
-    )
-    return t.pow(t.mul(means, elementsOf(at.kernel)), 1 / p)
+  return (x, { kernel, strides, dilations, pads }, ceil) => {
+    if (kernel.some(k => !Number.isSafeInteger(k) || k < 1)) throw new RangeError(`kernel_shape is [${kernel}]`)
+    const spans = kernel.map((k, d) => dilations[d]! * (k - 1) + 1)
+    const lengths = spans.map((span, d) => {
+      const [before, after] = pads[d]!
+      const n = x.shape[d + 2]!
+      const steps = (n + before + after - span) / strides[d]!
+      if (steps < 0) throw new RangeError(`a window of [${kernel}] is larger than [${x.shape}] with its pads`)
+      // The last window of ceil_mode begins in the input or the pads before it.
+      const most = Math.ceil((n + before) / strides[d]!)
+      return ceil ? Math.min(Math.ceil(steps) + 1, most) : Math.floor(steps) + 1
+    })
+    affordable([...kernel, ...x.shape.slice(0, 2), ...lengths])
+    const widths = spans.map((span, d): [number, number] => {
+      const end = (lengths[d]! - 1) * strides[d]! + span
+      return [pads[d]![0], Math.max(pads[d]![1], end - x.shape[d + 2]! - pads[d]![0])]
+    })
+    let parts = [t.pad(x, [[0, 0], [0, 0], ...widths])] // biome-ignore format: axes
+    kernel.forEach((count, d) => {
+      const places = (k: number) => Array.from({ length: lengths[d]! }, (_, i) => i * strides[d]! + k * dilations[d]!)
+      parts = parts.flatMap(part => Array.from({ length: count }, (_, k) => t.pick(part, places(k), d + 2)))
+    })
+    return t.norm(t.stack(parts, 0), 0, false, p)
   }
 })
 
