@@ -1,7 +1,7 @@
 import * as t from '@unravel/tensor'
 import { type Call, isFlow, type Value } from '../call.js'
 import type { ElementType } from '../graph.js'
-import { isFloat, zippedHost } from '../host.js'
+import { arrayOfType, isFloat, zippedHost } from '../host.js'
 import { frozenProduct } from './frozen.js'
 import { remainder } from './remainder.js'
 import type { Compute, Rows } from './rows.js'
@@ -84,13 +84,34 @@ const modulus: Compute = call => {
 
 export const truncate = (x: t.Tensor): t.Tensor => t.mul(t.sign(x), t.floor(t.abs(x)))
 
+/** Bits that the elements of an integer type wrap to. */
+const widthOf = (call: Call): number => 8 * arrayOfType(call.type(0), 0).BYTES_PER_ELEMENT
+
+/** a^b for b ≥ 0 of `bits` bits, by squares, so that no intermediate number is larger than its product. */
+function wrappedPower(a: bigint, b: bigint, bits: number): bigint {
+  let [result, square] = [1n, BigInt.asUintN(bits, a)]
+  for (let rest = b; rest > 0n; rest >>= 1n) {
+    if (rest & 1n) result = BigInt.asUintN(bits, result * square)
+    square = BigInt.asUintN(bits, square * square)
+  }
+  return result
+}
+
+/** Bits moved by b places; beyond the width of the type none is left. */
+function shifted(a: bigint, b: bigint, left: boolean, bits: number): bigint {
+  if (b < 0n) throw new RangeError(`a shift by ${b} places; expected at least 0`)
+  if (b < BigInt(bits)) return left ? a << b : a >> b
+  return !left && a < 0n ? -1n : 0n
+}
+
 const power: Compute = call => {
   const type = call.type(0)
   if (wholes(call.values)) {
+    const bits = widthOf(call)
     return zippedHost(type, [call.host(0), call.host(1)], (a, b) => {
-      if (b! >= 0n) return a! ** b!
+      if (b! >= 0n) return wrappedPower(a!, b!, bits)
       if (a === 0n) throw new RangeError('0 to a negative power')
-      return a === 1n || a === -1n ? a ** -b! : 0n
+      return a === 1n || a === -1n ? (b! % 2n === 0n ? 1n : a) : 0n
     })
   }
   const x = call.exact(0)
@@ -327,7 +348,8 @@ export const elementwise: Rows = {
   IsInf: infinite,
   BitShift: call => {
     const left = call.choice('direction', '', { LEFT: true, RIGHT: false })
-    return bitwise((a, b) => (left ? a! << b! : a! >> b!))(call)
+    const bits = widthOf(call)
+    return bitwise((a, b) => shifted(a!, b!, left, bits))(call)
   },
   BitwiseAnd: bitwise((a, b) => a! & b!),
   BitwiseOr: bitwise((a, b) => a! | b!),

@@ -279,3 +279,35 @@ describe.each(dtypes)('definitions at the ends of their domains in %s', dtype =>
     gives('LpPool', dtype, { x: f64([3, 4, 12], [1, 1, 1, 1, 3]) }, [[13]], { attributes: { kernel_shape: [1, 1, 3] } })
   })
 })
+
+describe.each(dtypes)('integers in a run in %s', dtype => {
+  const reduced = (op: string, values: readonly number[], expected: number, opset = 21) =>
+    gives(op, dtype, { x: i32(values) }, [[expected]], { opset })
+
+  it('ReduceMean and its like cut fractions off', () => {
+    reduced('ReduceMean', [1, 2], 1)
+    reduced('ReduceMean', [-1, -2], -1)
+    reduced('ReduceMean', [2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1], 2 ** 31 - 1)
+    reduced('ReduceMean', [7, 7, 7, 7, 7, 7, 7], 7)
+    // √13 = 3.6, log 8 = 2.1, log(e³ + e⁴) = 4.3
+    reduced('ReduceL2', [2, 3], 3)
+    reduced('ReduceLogSum', [3, 5], 2)
+    reduced('ReduceLogSumExp', [3, 4], 4)
+    gives('ReduceMean', dtype, { x: f64([1, 2]) }, [[1.5]])
+  })
+
+  it('powers and shifts wrap, however large the exponent is', () => {
+    // 3^2000000000 mod 2³² by Python's pow(3, 2000000000, 2**32), and 3^5 = 243 in 8 bits.
+    gives('Pow', dtype, { x: i32([3, -1, 2, -2]), y: i32([2000000000, 2000000001, 40, 31]) }, [[632360961, -1, 0, -(2 ** 31)]]) // biome-ignore format: short
+    gives('Pow', dtype, { x: hostOf('i8', [2], [3, 2]), y: i32([5, 7]) }, [[-13, -128]])
+    gives('Pow', dtype, { x: i32([-1, 1, 2]), y: i32([-(2 ** 31), -7, -1]) }, [[1, 1, 0]])
+    const long = run('Pow', dtype, { x: hostOf('i64', [1], [3n]), y: hostOf('i64', [1], [2n ** 62n + 1n]) })
+    expect(long[0]!.data[0]).toBe(3n)
+    const by = hostOf('u64', [3], [2n ** 63n, 64n, 1n])
+    const bits = { x: hostOf('u64', [3], [5n, 5n, 5n]), by }
+    gives('BitShift', dtype, bits, [[0, 0, 10]], { attributes: { direction: 'LEFT' } })
+    gives('BitShift', dtype, bits, [[0, 0, 2]], { attributes: { direction: 'RIGHT' } })
+    const bytes = { x: hostOf('u8', [2], [255, 255]), by: hostOf('u8', [2], [7, 200]) }
+    gives('BitShift', dtype, bytes, [[128, 0]], { attributes: { direction: 'LEFT' } })
+  })
+})
