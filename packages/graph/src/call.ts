@@ -1,5 +1,5 @@
 import { type Backend, keep, type Tensor, tensor } from '@unravel/tensor'
-import { like } from '@unravel/tensor/internals'
+import { like, shown } from '@unravel/tensor/internals'
 import type { Attribute, Constant, ElementType, Graph, HostArray, Node } from './graph.js'
 import { isConstant, isGraph } from './graph.js'
 import { doublesOf, elementsOf, hostOf, isFloat, numbersOf, placed, taken, truncated } from './host.js'
@@ -102,6 +102,13 @@ export class Call {
     return t.level > 0 || t.backend === backend ? t : t.to(backend)
   }
 
+  /** An input as a tensor: real numbers in the run's dtype, integers in memory in f64, which must hold them. */
+  exact(i: number): Tensor {
+    const value = this.value(i)
+    if (isFlow(value) || isFloat(value.type)) return this.tensorOf(value)
+    return flowOf(value, { dtype: 'f64', backend: this.run.backend }).tensor
+  }
+
   optional(i: number): Tensor | undefined {
     return this.has(i) ? this.tensor(i) : undefined
   }
@@ -158,6 +165,9 @@ export class Call {
     const result = f(...values.map(v => flowOf(v as HostArray, { dtype: 'f64', backend: this.run.backend }).tensor))
     const data = result.dataSync()
     const wrong = data.find(v => !Number.isSafeInteger(v))
+    if (wrong !== undefined && Number.isFinite(wrong) && !Number.isInteger(wrong)) {
+      throw new RangeError(`the result ${wrong} of integers is no integer, which ${type} cannot hold`)
+    }
     if (wrong !== undefined) throw new RangeError(`integers beyond 2^53 (${wrong}) are not computed with`)
     return hostOf(type, result.shape, data)
   }
@@ -178,6 +188,14 @@ export class Call {
 
   text(name: string, missing: string): string {
     return this.#attribute(name, v => typeof v === 'string', 'string') ?? missing
+  }
+
+  /** The entry of a table that an attribute names. */
+  choice<T>(name: string, missing: string, table: Readonly<Record<string, T>>): T {
+    const text = this.text(name, missing)
+    // The file has the text: a name of Object.prototype is no entry.
+    if (Object.hasOwn(table, text)) return table[text]!
+    throw new RangeError(`${name} is one of ${Object.keys(table).join(', ')}, got ${shown(text)}`)
   }
 
   list(name: string): readonly number[] | undefined {

@@ -1,7 +1,9 @@
 import * as t from '@unravel/tensor'
 import { type Call, isFlow, type Value } from '../call.js'
 import type { ElementType } from '../graph.js'
-import { isFloat, zippedHost } from '../host.js'
+import { arrayOfType, isFloat, zippedHost } from '../host.js'
+import { frozenProduct } from './frozen.js'
+import { remainder } from './remainder.js'
 import type { Compute, Rows } from './rows.js'
 
 type Unary = (x: t.Tensor) => t.Tensor
@@ -64,7 +66,7 @@ function quotientOf(a: bigint, b: bigint): bigint {
 }
 
 /** The remainder, with the sign of the divisor (Python's %) or of the dividend (C's fmod). */
-const remainder: Compute = call => {
+const modulus: Compute = call => {
   const c = call.attribute('fmod', 0) !== 0
   if (wholes(call.values)) {
     return zippedHost(call.type(0), [call.host(0), call.host(1)], (a, b) => {
@@ -74,28 +76,57 @@ const remainder: Compute = call => {
     })
   }
   const [a, b] = [call.tensor(0), call.tensor(1)]
+  // The numbers of a device stay there: its remainder has the error of the quotient.
+  if (call.run.backend.readSync !== undefined) return call.out(remainder(a, b, !c))
   const q = t.div(a, b)
   return call.out(t.sub(a, t.mul(b, c ? truncate(q) : t.floor(q))))
 }
 
 export const truncate = (x: t.Tensor): t.Tensor => t.mul(t.sign(x), t.floor(t.abs(x)))
 
+/** Bits that the elements of an integer type wrap to. */
+const widthOf = (call: Call): number => 8 * arrayOfType(call.type(0), 0).BYTES_PER_ELEMENT
+
+/** a^b for b ≥ 0 of `bits` bits, by squares, so that no intermediate number is larger than its product. */
+function wrappedPower(a: bigint, b: bigint, bits: number): bigint {
+  let [result, square] = [1n, BigInt.asUintN(bits, a)]
+  for (let rest = b; rest > 0n; rest >>= 1n) {
+    if (rest & 1n) result = BigInt.asUintN(bits, result * square)
+    square = BigInt.asUintN(bits, square * square)
+  }
+  return result
+}
+
+/** Bits moved by b places; beyond the width of the type none is left. */
+function shifted(a: bigint, b: bigint, left: boolean, bits: number): bigint {
+  if (b < 0n) throw new RangeError(`a shift by ${b} places; expected at least 0`)
+  if (b < BigInt(bits)) return left ? a << b : a >> b
+  return !left && a < 0n ? -1n : 0n
+}
+
 const power: Compute = call => {
   const type = call.type(0)
   if (wholes(call.values)) {
+    const bits = widthOf(call)
     return zippedHost(type, [call.host(0), call.host(1)], (a, b) => {
-      if (b! >= 0n) return a! ** b!
+      if (b! >= 0n) return wrappedPower(a!, b!, bits)
       if (a === 0n) throw new RangeError('0 to a negative power')
-      return a === 1n || a === -1n ? a ** -b! : 0n
+      return a === 1n || a === -1n ? (b! % 2n === 0n ? 1n : a) : 0n
     })
   }
-  const x = call.tensor(0)
+  const x = call.exact(0)
   const exponent = call.value(1)
   const host = isFlow(exponent) ? exponent.host : exponent
   // One number has a rule of its own.
   if (host?.data.length === 1 && host.shape.length <= x.rank) return call.out(t.pow(x, Number(host.data[0])))
-  if (isFloat(type)) return call.out(t.pow(x, call.tensor(1)))
-  return call.out(t.pow(x, call.tensor(1)))
+  // f32 would round integers of either operand: a base of integers itself, an odd exponent to an even one.
+  const whole = (i: number) => call.inMemory(i) && !isFloat(call.type(i))
+  const by = call.exact(1)
+  if ((whole(0) || whole(1)) && x.level === 0 && by.level === 0) {
+    const y = t.pow(x.to('f64'), by.to('f64'))
+    return call.out(isFloat(type) ? y.to(call.run.dtype) : y)
+  }
+  return call.out(t.pow(call.tensor(0), call.tensor(1)))
 }
 
 /** x clamped; in old versions the bounds are attributes. */
@@ -159,6 +190,30 @@ const not: Compute = call =>
 const absolute = (x: bigint) => (x < 0n ? -x : x)
 const log1p = (x: t.Tensor): t.Tensor => t.log1p(x)
 
+/** f, which is log(2x) to every digit where x is large and x² may overflow. */
+function logOfTwice(x: t.Tensor, f: (x: t.Tensor) => t.Tensor): t.Tensor {
+  const large = t.greater(x, 1e9)
+  return t.where(large, t.add(t.log(t.where(large, x, 1)), Math.LN2), f(t.where(large, 1, x)))
+}
+
+/** x·σ(αx), gated as SiLU is. Where the sigmoid is 0 so is the product, of −Infinity too. */
+export function swish(x: t.Tensor, alpha: number): t.Tensor {
+  if (alpha === 1) return t.silu(x)
+  const gate = t.sigmoid(t.mul(x, alpha))
+  return frozenProduct('mul', t.where(t.equal(gate, 0), 0, x), gate, 1)
+}
+
+/** Mean of n values. Where their sum overflows, of values that are scaled by a power of 2. */
+const average: Compute = call => {
+  const n = call.values.length
+  const parts = call.values.map(v => call.tensorOf(v))
+  const total = (xs: readonly t.Tensor[]) => xs.reduce((a, b) => t.add(a, b))
+  const scale = 2 ** Math.ceil(Math.log2(n))
+  const sum = total(parts)
+  const scaled = t.mul(total(parts.map(x => t.mul(x, 1 / scale))), scale / n)
+  return call.out(t.where(t.equal(t.abs(sum), Infinity), scaled, t.div(sum, n)))
+}
+
 /** Casts: between real types nothing is rounded, as the whole network runs in one dtype. */
 export function cast(call: Call, type: ElementType): Value {
   const value = call.value(0)
@@ -194,13 +249,16 @@ export const elementwise: Rows = {
   Sinh: unary(t.sinh),
   Cosh: unary(t.cosh),
   Tanh: unary(t.tanh),
-  // sign(x)·log(|x| + √(x² + 1)), by log1p so that nothing cancels near 0
+  // ±log(|x| + √(x² + 1)), by log1p so that nothing cancels near 0. The sign is ±1 at 0 too, where the derivative is 1.
   Asinh: unary(x => {
-    const a = t.abs(x)
-    const s = t.mul(a, a)
-    return t.mul(t.sign(x), log1p(t.add(a, t.div(s, t.add(t.sqrt(t.add(s, 1)), 1)))))
+    const sign = t.where(t.less(x, 0), -1, 1)
+    const of = (a: t.Tensor) => {
+      const s = t.square(a)
+      return log1p(t.add(a, t.div(s, t.add(t.sqrt(t.add(s, 1)), 1))))
+    }
+    return t.mul(sign, logOfTwice(t.mul(sign, x), of))
   }),
-  Acosh: unary(x => log1p(t.add(t.sub(x, 1), t.sqrt(t.mul(t.sub(x, 1), t.add(x, 1)))))),
+  Acosh: unary(x => logOfTwice(x, a => log1p(t.add(t.sub(a, 1), t.sqrt(t.mul(t.sub(a, 1), t.add(a, 1))))))),
   Atanh: unary(x => t.mul(t.sub(log1p(x), log1p(t.neg(x))), 0.5)),
   Erf: unary(t.erf),
   Sigmoid: unary(t.sigmoid),
@@ -221,8 +279,7 @@ export const elementwise: Rows = {
     return how === 'tanh' ? t.geluTanh(x) : t.gelu(x)
   }),
   Swish: unary((x, call) => {
-    const alpha = call.attribute('alpha', 1)
-    return alpha === 1 ? t.silu(x) : t.div(t.silu(t.mul(x, alpha)), alpha)
+    return swish(x, call.attribute('alpha', 1))
   }),
   HardSigmoid: unary((x, call) => {
     const [alpha, beta] = [call.attribute('alpha', 0.2), call.attribute('beta', 0.5)]
@@ -243,7 +300,7 @@ export const elementwise: Rows = {
       const across = () => t.reshape(slope, [slope.size, ...new Array<number>(call.shape(0).length - 2).fill(1)])
       return call.out(prelu(call.tensor(0), channels ? across() : slope))
     },
-    7: call => call.out(prelu(call.tensor(0), call.tensor(1))),
+    7: call => call.computed([call.value(0), call.value(1)], (x, slope) => prelu(x!, slope!)),
   },
   Dropout: call => {
     const x = call.value(0)
@@ -264,13 +321,12 @@ export const elementwise: Rows = {
     return binary(t.mul, (p, q) => p * q)(call)
   },
   Div: binary(t.div, quotientOf),
-  Mod: remainder,
+  Mod: modulus,
   Pow: power,
   Max: folded(t.maximum, (a, b) => (a > b ? a : b)),
   Min: folded(t.minimum, (a, b) => (a < b ? a : b)),
   Sum: folded(t.add, (a, b) => a + b),
-  Mean: call =>
-    call.out(t.div((folded(t.add, (a, b) => a + b)(call) as { tensor: t.Tensor }).tensor, call.values.length)),
+  Mean: average,
   Clip: {
     1: call => {
       const bound = (name: string) => (call.node.attributes[name] === undefined ? null : call.attribute(name))
@@ -291,8 +347,9 @@ export const elementwise: Rows = {
   IsNaN: call => call.out(t.isNaN(call.tensor(0)), 'bool'),
   IsInf: infinite,
   BitShift: call => {
-    const left = call.text('direction', '') === 'LEFT'
-    return bitwise((a, b) => (left ? a! << b! : a! >> b!))(call)
+    const left = call.choice('direction', '', { LEFT: true, RIGHT: false })
+    const bits = widthOf(call)
+    return bitwise((a, b) => shifted(a!, b!, left, bits))(call)
   },
   BitwiseAnd: bitwise((a, b) => a! & b!),
   BitwiseOr: bitwise((a, b) => a! | b!),

@@ -283,3 +283,30 @@ describe('Resize of version 18', () => {
     close(found, [1, 1, 3], expected)
   })
 })
+
+describe('an attribute that is a word of a table', () => {
+  const x = waves([1, 1, 4], 1)
+  const words = ['toString', 'constructor', '__proto__', 'hasOwnProperty', '']
+  const sizes = hostOf('i64', [3], [1, 1, 2])
+  const index = hostOf('i64', [1, 1, 1], [0])
+  const updates = waves([1, 1, 1], 2)
+  const cases: readonly (readonly [op: string, attribute: string, inputs: Inputs])[] = [
+    ...['mode', 'nearest_mode', 'coordinate_transformation_mode', 'keep_aspect_ratio_policy'].map(
+      name => ['Resize', name, { x, _roi: absent, _scales: absent, sizes }] as const,
+    ),
+    ['Pad', 'mode', { x, pads: hostOf('i64', [6], [0, 0, 1, 0, 0, 1]) }],
+    ['ScatterElements', 'reduction', { x, index, updates }],
+    ['Conv', 'auto_pad', { x, w: waves([1, 1, 2], 2) }],
+    ['ConvTranspose', 'auto_pad', { x, w: waves([1, 1, 2], 2) }],
+    ['BitShift', 'direction', { x: hostOf('u8', [1], [4]), by: hostOf('u8', [1], [1]) }],
+    ['NegativeLogLikelihoodLoss', 'reduction', { x: waves([1, 2], 1), labels: hostOf('i64', [1], [1]) }],
+    ['Gelu', 'approximate', { x }],
+    ['DepthToSpace', 'mode', { x: waves([1, 4, 1, 1], 1) }],
+  ]
+  it.each(cases)('of %s %s is refused where the table lacks it', (op, name, inputs) => {
+    const attributes: NodeSpec['attributes'] = op === 'DepthToSpace' ? { blocksize: 2 } : {}
+    for (const word of words) {
+      expect(() => run(op, inputs, { ...attributes, [name]: word }, 21), word).toThrow(new RegExp(`${name} is .*got`)) // biome-ignore format: short
+    }
+  })
+})

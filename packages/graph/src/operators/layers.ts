@@ -1,7 +1,8 @@
 import * as t from '@unravel/tensor'
 import { like } from '@unravel/tensor/internals'
-import { type Call, isFlow, type Value } from '../call.js'
-import { elementsOf, numbersOf, saturated } from '../host.js'
+import { type Call, flowOf, isFlow, type Value } from '../call.js'
+import { affordable, elementsOf, isFloat, numbersOf, saturated } from '../host.js'
+import { swish, truncate } from './elementwise.js'
 import { attendedPattern, frozen, frozenProduct } from './frozen.js'
 import type { Compute, Rows } from './rows.js'
 import { convolved, windowsOf } from './windows.js'
@@ -29,6 +30,13 @@ function trainingNorm(call: Call, x: t.Tensor): readonly Value[] {
   const { mean, variance } = t.batchMoments(x)
   const running = (before: t.Tensor, now: t.Tensor) => t.add(t.mul(before, momentum), t.mul(now, 1 - momentum))
   return [y, running(call.tensor(3), mean), running(call.tensor(4), variance)].map(v => call.out(v))
+}
+
+/** v² + c as by²·rest, with a constant `by` of the size of v or √c, so that no square is out of range; v ≥ 0. */
+function squared(v: t.Tensor, c: number): { readonly by: t.Tensor; readonly rest: t.Tensor } {
+  const size = t.maximum(t.stopGradient(v), Math.sqrt(Math.abs(c)))
+  const by = t.where(t.mul(t.greater(size, 0), t.less(size, Infinity)), size, 1)
+  return { by, rest: t.add(t.square(t.div(v, by)), t.div(t.div(c, by), by)) }
 }
 
 /** Layer norm over the axes from `axis` on, in opset 17's operator and its simplified form without centring. */
@@ -59,7 +67,9 @@ const layerNorm =
     if (!call.node.outputs[1] && !call.node.outputs[2]) return call.out(y)
     const kept = (v: t.Tensor) => t.reshape(v, [...x.shape.slice(0, axis), ...x.shape.slice(axis).map(() => 1)])
     const mean = t.mean(rows, -1, true)
-    const deviation = t.rsqrt(t.add(t.meanSquare(t.sub(rows, mean), -1, true), eps))
+    // 1/√(σ² + ε), where σ² may be out of range
+    const { by, rest } = squared(t.div(t.norm(t.sub(rows, mean), -1, true), Math.sqrt(n)), eps)
+    const deviation = t.div(t.rsqrt(rest), by)
     return [call.out(y), call.out(kept(mean)), call.out(kept(deviation))]
   }
 
@@ -95,10 +105,16 @@ const localResponse: Compute = call => {
   const size = call.attribute('size')
   const [alpha, beta, bias] = [call.attribute('alpha', 1e-4), call.attribute('beta', 0.75), call.attribute('bias', 1)]
   const before = Math.floor((size - 1) / 2)
-  const squares = t.pad(t.square(x), x.shape.map((_, d): [number, number] => (d === 1 ? [before, size - 1 - before] : [0, 0]))) // biome-ignore format: short
-  let sum = t.narrow(squares, 1, 0, x.shape[1]!)
-  for (let i = 1; i < size; i++) sum = t.add(sum, t.narrow(squares, 1, i, x.shape[1]!))
-  return call.out(t.mul(x, t.pow(t.affine(sum, alpha / size, bias), -beta)))
+  if (!(Number.isSafeInteger(size) && size >= 1)) throw new RangeError(`size is an integer of at least 1, got ${size}`)
+  affordable([size, ...x.shape])
+  const wide = t.pad(x, x.shape.map((_, d): [number, number] => (d === 1 ? [before, size - 1 - before] : [0, 0]))) // biome-ignore format: short
+  const near = Array.from({ length: size }, (_, i) => t.narrow(wide, 1, i, x.shape[1]!))
+  const norm = t.norm(t.stack(near, 0), 0)
+  if (alpha < 0) return call.out(t.mul(x, t.pow(t.affine(t.square(norm), alpha / size, bias), -beta)))
+  // x·by^(−2β)·rest^(−β), where x·by^(−β) is in the range if the result is.
+  const { by, rest } = squared(t.mul(norm, Math.sqrt(alpha / size)), bias)
+  const half = t.pow(by, -beta)
+  return call.out(t.mul(t.mul(t.mul(x, half), t.pow(rest, -beta)), half))
 }
 
 /** x normalised over any axes, centred first or not. */
@@ -118,8 +134,16 @@ const meanVariance: Compute = call => {
   return call.out(normalised(x, axes, 1e-9))
 }
 
-/** α A B + β C */
+/** α A B + β C; of integers cut off towards 0, where α or β make fractions. */
 const gemm: Compute = call => {
+  if (call.values.every(v => !isFlow(v) && !isFloat(v.type))) {
+    const [alpha, beta] = [call.attribute('alpha', 1), call.attribute('beta', 1)]
+    const [transA, transB] = [call.attribute('transA', 0) !== 0, call.attribute('transB', 0) !== 0]
+    return call.computed(call.values, (a, b, c) => {
+      const product = t.mul(t.matmul(a!, b!, transA, transB), alpha)
+      return truncate(c === undefined ? product : t.add(product, t.mul(c, beta)))
+    })
+  }
   const [a, b] = [call.tensor(0), call.tensor(1)]
   const [alpha, beta] = [call.attribute('alpha', 1), call.attribute('beta', 1)]
   const [transA, transB] = [call.attribute('transA', 0) !== 0, call.attribute('transB', 0) !== 0]
@@ -160,16 +184,23 @@ const dequantize: Compute = call => {
   const axis = shape.length === 0 ? 0 : call.axis(call.attribute('axis', 1), Math.max(shape.length, 2))
   const block = call.attribute('block_size', 0)
   const at = (p: t.Tensor) => beside(p, shape, axis, block)
-  const x = call.has(2) ? t.sub(call.tensor(0), at(call.tensor(2))) : call.tensor(0)
+  const less = (x: t.Tensor, zero?: t.Tensor) => (zero === undefined ? x : t.sub(x, at(zero)))
+  // Differences of 8 and 16 bits are exact in the run's dtype. Those of 32 bits are made in f64 and rounded once.
+  const short = ['i8', 'u8', 'i16', 'u16'].includes(call.type(0))
+  const operands = call.has(2) ? [call.value(0), call.value(2)] : [call.value(0)]
+  const x = short
+    ? less(call.tensor(0), call.optional(2))
+    : call.tensorOf(call.computed(operands, (v, zero) => less(v!, zero), 'f64'))
   return call.out(t.mul(x, at(call.tensor(1))), call.type(1))
 }
 
 const quantize: Compute = call => {
   const shape = call.shape(0)
   const axis = shape.length === 0 ? 0 : call.axis(call.attribute('axis', 1), Math.max(shape.length, 2))
-  const at = (p: t.Tensor) => beside(p, shape, axis, call.attribute('block_size', 0))
+  const x = call.exact(0)
+  const at = (p: t.Tensor) => beside(p.to(x.dtype), shape, axis, call.attribute('block_size', 0))
   const type = call.has(2) ? call.type(2) : 'u8'
-  const scaled = t.round(t.div(call.tensor(0), at(call.tensor(1))))
+  const scaled = t.round(t.div(x, at(call.tensor(1))))
   const shifted = call.has(2) ? t.add(scaled, at(call.tensor(2))) : scaled
   return saturated(type, shape, shifted.dataSync())
 }
@@ -187,31 +218,34 @@ const dynamicQuantize: Compute = call => {
   return [y, call.out(t.tensor(scale, like(call.run))), zero]
 }
 
-const requantized = (call: Call, product: t.Tensor, factor: t.Tensor, zero: number): Value =>
-  call.computed(
-    [saturated(call.type(zero), product.shape, t.add(t.round(t.mul(product, factor)), call.tensor(zero)).dataSync())],
-    x => x,
-  )
+/** round(product·factor) + zero point. Sums of products are integers of 32 bits, and scaled in f64: f32 would round them. */
+const requantized = (call: Call, product: Value, factor: t.Tensor, zero: number): Value => {
+  const exact = call.computed([product], x => x, 'f64')
+  const sums = isFlow(exact) ? exact.tensor : flowOf(exact, { dtype: 'f64', backend: call.run.backend }).tensor
+  const scaled = t.round(t.mul(sums, factor.to(sums.dtype)))
+  return saturated(call.type(zero), sums.shape, t.add(scaled, call.tensor(zero).to(sums.dtype)).dataSync())
+}
 
 const quantizedMatmul: Compute = call => {
   const column = (p: t.Tensor) => (p.rank === 1 && p.size > 1 ? t.expandDims(p, -1) : p)
-  const a = t.sub(call.tensor(0), column(call.tensor(2)))
-  const b = t.sub(call.tensor(3), call.tensor(5))
-  const factor = t.div(t.mul(column(call.tensor(1)), call.tensor(4)), call.tensor(6))
-  return requantized(call, t.matmul(a, b), factor, 7)
+  const product = call.computed([minusZero(call, 0, 2), minusZero(call, 3, 5)], (a, b) => t.matmul(a!, b!), 'i32')
+  const [left, right, out] = [1, 4, 6].map(i => call.tensor(i).to('f64')) as [t.Tensor, t.Tensor, t.Tensor]
+  return requantized(call, product, t.div(t.mul(column(left), right), out), 7)
 }
 
 const quantizedConv: Compute = call => {
-  const x = t.sub(call.tensor(0), call.tensor(2))
-  const rank = x.rank
+  const rank = call.shape(0).length
   const each = (p: t.Tensor) =>
     p.size > 1 ? t.reshape(p, [p.size, ...new Array<number>(rank - 1).fill(1)]) : t.reshape(p, [])
-  const w = t.sub(call.tensor(3), each(call.tensor(5)))
-  const at = windowsOf(call, x.shape.slice(2), w.shape.slice(2))
-  const y = convolved(x, w, call.optional(8), at, call.attribute('group', 1))
-  const scale = call.tensor(4)
+  const x = call.computed([call.value(0), call.value(2)], (v, zero) => t.sub(v!, each(zero!)), 'i32')
+  const w = call.computed([call.value(3), call.value(5)], (v, zero) => t.sub(v!, each(zero!)), 'i32')
+  const at = windowsOf(call, call.shape(0).slice(2), call.shape(3).slice(2))
+  const group = call.attribute('group', 1)
+  const operands = call.has(8) ? [x, w, call.value(8)] : [x, w]
+  const y = call.computed(operands, (v, kernel, bias) => convolved(v!, kernel!, bias, at, group), 'i32')
+  const [left, scale, out] = [1, 4, 6].map(i => call.tensor(i).to('f64')) as [t.Tensor, t.Tensor, t.Tensor]
   const perChannel = scale.size > 1 ? across(scale, rank) : t.reshape(scale, [])
-  return requantized(call, y, t.div(t.mul(t.reshape(call.tensor(1), []), perChannel), t.reshape(call.tensor(6), [])), 7)
+  return requantized(call, y, t.div(t.mul(t.reshape(left, []), perChannel), t.reshape(out, [])), 7)
 }
 
 /** [b, n, heads·size] as [b, heads, n, size]. */
@@ -367,7 +401,7 @@ function negativeLogLikelihood(call: Call, logs: t.Tensor): t.Tensor {
   const w = labels.map((l, i) => (counted[i] === 0 ? 0 : (weights?.[l] ?? 1)))
   const weight = t.tensor(Float64Array.from(w), { shape, ...like(logs) })
   const losses = t.mul(t.neg(t.reshape(t.pick(t.reshape(logs, [logs.size]), at, 0), shape)), weight)
-  const how = call.text('reduction', 'mean')
+  const how = call.choice('reduction', 'mean', { none: 'none', mean: 'mean', sum: 'sum' })
   if (how === 'none') return losses
   return how === 'sum' ? t.sum(losses) : t.div(t.sum(losses), t.sum(weight))
 }
@@ -381,8 +415,8 @@ const crossEntropy: Compute = call => {
 const product =
   (kind: 'mul' | 'matmul'): Compute =>
   call => {
-    const [a, b] = [call.tensor(0), call.tensor(1)]
-    return call.out(frozenProduct(kind, a, b, call.attribute('frozen') as 0 | 1))
+    const factor = call.attribute('frozen') as 0 | 1
+    return call.computed([call.value(0), call.value(1)], (a, b) => frozenProduct(kind, a!, b!, factor))
   }
 
 const matmul: Compute = call => call.computed([call.value(0), call.value(1)], (a, b) => t.matmul(a, b))
@@ -399,7 +433,9 @@ export const layers: Rows = {
   MeanVarianceNormalization: meanVariance,
   LpNormalization: call => {
     const x = call.tensor(0)
-    return call.out(t.div(x, t.norm(x, call.attribute('axis', -1), true, call.attribute('p', 2))))
+    const norm = t.norm(x, call.attribute('axis', -1), true, call.attribute('p', 2))
+    // Zeros stay zeros.
+    return call.out(t.div(x, t.where(t.equal(norm, 0), 1, norm)))
   },
   Gemm: gemm,
   MatMul: matmul,
@@ -429,8 +465,7 @@ export const microsoft: Rows = {
   FastGelu: call => call.out(t.geluTanh(call.has(1) ? t.add(call.tensor(0), call.tensor(1)) : call.tensor(0))),
   BiasGelu: call => call.out(t.gelu(t.add(call.tensor(0), call.tensor(1)))),
   QuickGelu: call => {
-    const alpha = call.attribute('alpha', 1.702)
-    return call.out(t.div(t.silu(t.mul(call.tensor(0), alpha)), alpha))
+    return call.out(swish(call.tensor(0), call.attribute('alpha', 1.702)))
   },
   FusedMatMul: call => {
     const [alpha, a, b] = [call.attribute('alpha', 1), call.attribute('transA', 0), call.attribute('transB', 0)]
@@ -464,7 +499,7 @@ const spelledGeluTanh: Compute = call => {
 export const own: Rows = {
   Mul: product('mul'),
   MatMul: product('matmul'),
-  Linear: call => call.out(t.linear(call.tensor(0), call.tensor(1), call.optional(2))),
+  Linear: call => call.computed(call.values, (x, w, bias) => t.linear(x!, w!, bias)),
   LayerNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'))),
   RMSNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'), false)),
   Gelu: spelledGelu,

@@ -1,6 +1,7 @@
 import * as t from '@unravel/tensor'
 import { type Call, hosted, isFlow } from '../call.js'
-import { hostOf } from '../host.js'
+import { hostOf, isFloat } from '../host.js'
+import { truncate } from './elementwise.js'
 import { logShare, share } from './frozen.js'
 import type { Compute, Rows } from './rows.js'
 
@@ -14,16 +15,21 @@ function axesOf(call: Call): number[] | null {
 
 type Reduction = (x: t.Tensor, axes: readonly number[], keepdims: boolean) => t.Tensor
 
+/** `ends` makes the result of integers one again, where f has fractions. */
 const reduction =
-  (f: Reduction): Compute =>
+  (f: Reduction, ends: (y: t.Tensor) => t.Tensor = y => y): Compute =>
   call => {
     const axes = axesOf(call)
     if (axes === null) return call.value(0)
     const keepdims = call.attribute('keepdims', 1) !== 0
-    return call.computed([call.value(0)], x => f(x, axes, keepdims))
+    const x = call.value(0)
+    const whole = !isFlow(x) && !isFloat(x.type)
+    return call.computed([x], v => (whole ? ends(f(v, axes, keepdims)) : f(v, axes, keepdims)))
   }
 
-/** ReduceMean of integers is their quotient. */
+/** Means, norms and logarithms of integers are cut off towards 0, as onnxruntime does. */
+const fractional = (f: Reduction): Compute => reduction(f, truncate)
+/** Σ/n: the sum of integers is exact, and so is a quotient that is an integer. */
 const mean: Reduction = (x, axes, keepdims) => t.mean(x, axes, keepdims)
 
 const extremum =
@@ -31,8 +37,7 @@ const extremum =
   call => {
     const rank = call.shape(0).length
     const axis = call.axis(call.attribute('axis', 0), rank)
-    const x = call.computed([call.value(0)], v => v)
-    const numbers = isFlow(x) ? x.tensor : call.tensor(0)
+    const numbers = call.exact(0)
     const last = call.attribute('select_last_index', 0) !== 0
     const n = numbers.shape[axis]!
     const places = last ? t.sub(n - 1, f(t.flip(numbers, axis), axis)) : f(numbers, axis)
@@ -71,7 +76,7 @@ const topK =
   (k: (call: Call) => number): Compute =>
   call => {
     const axis = call.axis(call.attribute('axis', -1), call.shape(0).length)
-    const found = t.topK(call.tensor(0), k(call), axis, call.attribute('largest', 1) !== 0)
+    const found = t.topK(call.exact(0), k(call), axis, call.attribute('largest', 1) !== 0)
     return [call.out(found.values), hosted({ type: 'i64', tensor: found.indices })]
   }
 
@@ -105,15 +110,15 @@ const nonZero: Compute = call => {
 
 export const reductions: Rows = {
   ReduceSum: reduction(t.sum),
-  ReduceMean: reduction(mean),
+  ReduceMean: fractional(mean),
   ReduceMax: reduction(t.max),
   ReduceMin: reduction(t.min),
   ReduceProd: reduction(t.prod),
   ReduceL1: reduction((x, axes, keepdims) => t.sum(t.abs(x), axes, keepdims)),
-  ReduceL2: reduction((x, axes, keepdims) => t.norm(x, axes, keepdims)),
+  ReduceL2: fractional((x, axes, keepdims) => t.norm(x, axes, keepdims)),
   ReduceSumSquare: reduction(t.sumSquares),
-  ReduceLogSum: reduction(logSum),
-  ReduceLogSumExp: reduction(t.logsumexp),
+  ReduceLogSum: fractional(logSum),
+  ReduceLogSumExp: fractional(t.logsumexp),
   ArgMax: extremum(t.argmax),
   ArgMin: extremum(t.argmin),
   Softmax: { 1: flattened(share), 13: along(share) },

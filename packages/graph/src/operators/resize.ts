@@ -43,6 +43,15 @@ const roundings: Readonly<Record<string, (x: number) => number>> = {
   round_prefer_ceil: x => Math.floor(x + 0.5),
 }
 
+const interpolations: Readonly<Record<string, How['mode']>> = {
+  ...({ nearest: 'nearest', linear: 'linear', bilinear: 'linear', cubic: 'cubic' } as const),
+}
+
+/** The common ratio of axes, of the ratios that the sizes would give each. */
+const policies: Readonly<Record<string, typeof Math.min | null>> = {
+  ...{ stretch: null, not_larger: Math.min, not_smaller: Math.max },
+}
+
 /** Weights of neighbours at distances d: the tent, and Keys' cubic with parameter a. */
 const tent = (d: number) => Math.max(0, 1 - Math.abs(d))
 const cubic = (a: number) => (signed: number) => {
@@ -58,7 +67,7 @@ interface Taps {
 }
 
 interface How {
-  readonly mode: string
+  readonly mode: 'nearest' | 'linear' | 'cubic'
   readonly place: (i: number, a: Axis) => number
   readonly rounding: (x: number) => number
   readonly a: number
@@ -127,11 +136,9 @@ function axesOf(
   const n = named.length
   const given = sizes ?? scales
   if (given?.length !== n) throw new RangeError(`${given?.length ?? 'no'} scales or sizes for ${n} axes`)
-  const policy = call.text('keep_aspect_ratio_policy', 'stretch')
+  const policy = call.choice('keep_aspect_ratio_policy', 'stretch', policies)
   const common =
-    sizes === undefined || policy === 'stretch'
-      ? undefined
-      : (policy === 'not_larger' ? Math.min : Math.max)(...sizes.map((s, i) => s / shape[named[i]!]!))
+    sizes === undefined || policy === null ? undefined : policy(...sizes.map((s, i) => s / shape[named[i]!]!))
   return named.map((axis, i) => {
     const from = shape[axis]!
     const wanted = sizes?.[i]
@@ -145,18 +152,14 @@ function axesOf(
 }
 
 const resized = (call: Call, scales?: readonly number[], sizes?: readonly number[], roi: readonly number[] = []) => {
-  const mode = call.text('mode', 'nearest')
-  const transformation = call.text('coordinate_transformation_mode', 'half_pixel')
+  const mode = call.choice('mode', 'nearest', interpolations)
+  const transformation = call.choice('coordinate_transformation_mode', 'half_pixel', coordinates)
   const old = call.node.op === 'Upsample' || call.node.version < 11
-  const place = coordinates[old ? 'asymmetric' : transformation]
-  const nearest = call.text('nearest_mode', old ? 'floor' : 'round_prefer_floor')
-  const rounding = roundings[nearest]
-  if (place === undefined) throw new RangeError(`coordinate_transformation_mode ${transformation} is unknown`)
-  if (rounding === undefined) throw new RangeError(`nearest_mode ${nearest} is unknown`)
-  if (!['nearest', 'linear', 'bilinear', 'cubic'].includes(mode)) throw new RangeError(`mode ${mode} is unknown`)
-  const crop = transformation === 'tf_crop_and_resize'
+  const place = old ? coordinates.asymmetric! : transformation
+  const rounding = call.choice('nearest_mode', old ? 'floor' : 'round_prefer_floor', roundings)
+  const crop = transformation === coordinates.tf_crop_and_resize
   const how: How = {
-    mode: mode === 'bilinear' ? 'linear' : mode,
+    mode,
     ...{ place, rounding },
     a: call.attribute('cubic_coeff_a', -0.75),
     excludeOutside: call.attribute('exclude_outside', 0) !== 0,

@@ -175,10 +175,10 @@ const gatherND: Compute = call => {
 
 /** x with elements at places replaced by, or combined with, updates. */
 function scattered(call: Call, at: Int32Array): Value {
-  const how = call.text('reduction', 'none')
+  const combine = call.choice('reduction', 'none', combinations)
   const [data, updates] = [call.value(0), call.value(2)]
   const size = elementsOf(call.shape(0))
-  if (how === 'none') {
+  if (combine === 'none') {
     // Of several updates of one element the last one stays.
     const source = Int32Array.from({ length: size }, (_, i) => i)
     at.forEach((p, i) => {
@@ -188,15 +188,13 @@ function scattered(call: Call, at: Int32Array): Value {
       t.reshape(t.pick(t.concat([t.reshape(x, [x.size]), t.reshape(u, [u.size])], 0), source, 0), x.shape),
     )
   }
-  if (how === 'add') {
+  if (combine === 'add') {
     return call.computed([data, updates], (x, u) => {
       const index = t.tensor(at, { backend: x.backend })
       return t.add(x, t.reshape(t.scatterAdd(t.reshape(u, [u.size]), index, x.size), x.shape))
     })
   }
   // One update a time for each element: as many rounds as an element has updates.
-  const combine = { mul: t.mul, max: t.maximum, min: t.minimum }[how]
-  if (combine === undefined) throw new RangeError(`reduction is none, add, mul, max or min, got ${how}`)
   const rounds: Map<number, number>[] = []
   at.forEach((p, i) => {
     let r = 0
@@ -227,7 +225,12 @@ const scatterND: Compute = call => {
   return scattered(call, spread(first, length))
 }
 
-const modes = { constant: 0, reflect: 'reflect', edge: 'edge', wrap: 'wrap' } as const
+const modes: Readonly<Record<string, 0 | 'reflect' | 'edge' | 'wrap'>> = {
+  ...{ constant: 0, reflect: 'reflect', edge: 'edge', wrap: 'wrap' },
+}
+const combinations: Readonly<Record<string, 'none' | 'add' | typeof t.maximum>> = {
+  ...{ none: 'none', add: 'add', mul: t.mul, max: t.maximum, min: t.minimum },
+}
 
 /** Padding; negative pads cut off. */
 function padded(call: Call, pads: readonly number[], value: number, axes?: readonly number[]): Value {
@@ -239,9 +242,7 @@ function padded(call: Call, pads: readonly number[], value: number, axes?: reado
   named.forEach((axis, i) => {
     widths[axis] = [pads[i]!, pads[i + named.length]!]
   })
-  const name = call.text('mode', 'constant')
-  const mode = modes[name as keyof typeof modes]
-  if (mode === undefined) throw new RangeError(`mode is one of ${Object.keys(modes).join(', ')}, got ${name}`)
+  const mode = call.choice('mode', 'constant', modes)
   const cut = (x: t.Tensor) =>
     widths.reduce((y, [before, after], d) => {
       const n = y.shape[d]!

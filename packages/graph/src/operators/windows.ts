@@ -15,6 +15,8 @@ interface Windows {
   readonly pads: readonly (readonly [number, number])[]
 }
 
+const autoPads = { NOTSET: 'NOTSET', VALID: 'VALID', SAME_UPPER: 'SAME_UPPER', SAME_LOWER: 'SAME_LOWER' } as const
+
 function checkedList(call: Call, name: string, length: number, missing: number): readonly number[] {
   const list = call.list(name) ?? new Array<number>(length).fill(missing)
   const least = name === 'pads' || name === 'output_padding' ? 0 : 1
@@ -29,12 +31,11 @@ function windowsOf(call: Call, spatial: readonly number[], kernel: readonly numb
   if (n === 0 || kernel.length !== n) throw new RangeError(`a window of [${kernel}] over axes of [${spatial}]`)
   const strides = checkedList(call, 'strides', n, 1)
   const dilations = checkedList(call, 'dilations', n, 1)
-  const auto = call.text('auto_pad', 'NOTSET')
+  const auto = call.choice('auto_pad', 'NOTSET', autoPads)
   const given = checkedList(call, 'pads', 2 * n, 0)
   const pads = spatial.map((length, d): [number, number] => {
     if (auto === 'NOTSET') return [given[d]!, given[d + n]!]
     if (auto === 'VALID') return [0, 0]
-    if (auto !== 'SAME_UPPER' && auto !== 'SAME_LOWER') throw new RangeError(`auto_pad ${auto} is unknown`)
     const span = dilations[d]! * (kernel[d]! - 1) + 1
     const total = Math.max(0, (Math.ceil(length / strides[d]!) - 1) * strides[d]! + span - length)
     const [less, more] = [Math.floor(total / 2), Math.ceil(total / 2)]
@@ -162,7 +163,7 @@ const convTranspose: Compute = call => {
   const n = spatial.length
   const [strides, dilations] = [checkedList(call, 'strides', n, 1), checkedList(call, 'dilations', n, 1)]
   const more = checkedList(call, 'output_padding', n, 0)
-  const auto = call.text('auto_pad', 'NOTSET')
+  const auto = call.choice('auto_pad', 'NOTSET', autoPads)
   const given = checkedList(call, 'pads', 2 * n, 0)
   const shape = call.list('output_shape')
   const wanted = shape?.slice(-n) ?? (auto.startsWith('SAME') ? spatial.map((l, d) => l * strides[d]!) : undefined)
@@ -342,15 +343,32 @@ const averagePool: Compute = pool(call => {
     })
 })
 
-/** (Σ |x|^p)^(1/p) of every window. */
+/** (Σ |x|^p)^(1/p) of every window, scaled by its largest element: the elements at every place of the kernel beside each other. */
 const lpPool: Compute = pool(call => {
   const p = call.attribute('p', 2)
-  return (x, at, ceil) => {
-    const powers = t.pow(t.abs(x), p)
-    const means = pooled(powers, at, (y, two) =>
-      t.avgPool2d(y, twoOf(two.kernel), { ...optionsOf(two, ceil), countIncludePad: true }),
-    )
-    return t.pow(t.mul(means, elementsOf(at.kernel)), 1 / p)
+  return (x, { kernel, strides, dilations, pads }, ceil) => {
+    if (kernel.some(k => !Number.isSafeInteger(k) || k < 1)) throw new RangeError(`kernel_shape is [${kernel}]`)
+    const spans = kernel.map((k, d) => dilations[d]! * (k - 1) + 1)
+    const lengths = spans.map((span, d) => {
+      const [before, after] = pads[d]!
+      const n = x.shape[d + 2]!
+      const steps = (n + before + after - span) / strides[d]!
+      if (steps < 0) throw new RangeError(`a window of [${kernel}] is larger than [${x.shape}] with its pads`)
+      // The last window of ceil_mode begins in the input or the pads before it.
+      const most = Math.ceil((n + before) / strides[d]!)
+      return ceil ? Math.min(Math.ceil(steps) + 1, most) : Math.floor(steps) + 1
+    })
+    affordable([...kernel, ...x.shape.slice(0, 2), ...lengths])
+    const widths = spans.map((span, d): [number, number] => {
+      const end = (lengths[d]! - 1) * strides[d]! + span
+      return [pads[d]![0], Math.max(pads[d]![1], end - x.shape[d + 2]! - pads[d]![0])]
+    })
+    let parts = [t.pad(x, [[0, 0], [0, 0], ...widths])] // biome-ignore format: axes
+    kernel.forEach((count, d) => {
+      const places = (k: number) => Array.from({ length: lengths[d]! }, (_, i) => i * strides[d]! + k * dilations[d]!)
+      parts = parts.flatMap(part => Array.from({ length: count }, (_, k) => t.pick(part, places(k), d + 2)))
+    })
+    return t.norm(t.stack(parts, 0), 0, false, p)
   }
 })
 

@@ -65,7 +65,8 @@ function inputOf(layer: Json, name: string): ValueInfo {
   const shape = given ?? (isRecord(built) ? field(built, 'input_shape') : undefined)
   const policy = field(config, 'dtype')
   const dtype = isRecord(policy) ? field(configOf(policy), 'name') : policy
-  const type = typeof dtype === 'string' ? elementTypes[dtype] : 'f32'
+  const known = typeof dtype !== 'string' || Object.hasOwn(elementTypes, dtype)
+  const type = !known ? undefined : typeof dtype === 'string' ? elementTypes[dtype] : 'f32'
   if (type === undefined) fail(`the input ${shown(name)} is of ${shown(dtype)}, which is not supported`)
   if (!Array.isArray(shape)) return { name, type: type! }
   const axes = shape.map((n): Dimension => (n === null ? null : integer(n, `an axis of the input ${shown(name)}`, 0)))

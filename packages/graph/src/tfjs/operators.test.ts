@@ -378,6 +378,9 @@ describe('products', () => {
 })
 
 describe('reductions', () => {
+  it('Mean of integers is a real number', () =>
+    operator('Mean', { inputs: { x: ints([1, 2, 4, 4], [2, 2]) }, constants: { axes: ints([1]) } }))
+
   it.each(['Sum', 'Mean', 'Max', 'Min', 'Prod'])('%s gives what tfjs gives', async op => {
     for (const axes of [[1, 2], [3], [-1], [0, 1, 2, 3], [2, 1]]) {
       for (const keep of [true, false]) {

@@ -558,7 +558,11 @@ export const operators: Readonly<Record<string, Row>> = {
   LogSoftmax: same('LogSoftmax', 1, { axis: -1 }),
 
   Sum: reduction('ReduceSum'),
-  Mean: reduction('ReduceMean'),
+  // tfjs makes real numbers of the integers.
+  Mean: n => {
+    const x = n.type('T') === 'i32' ? n.cast(n.input(0), 'f32') : n.input(0)
+    return n.node('ReduceMean', [x, n.input(1)], { keepdims: n.bool('keep_dims', n.bool('keepdims')) ? 1 : 0 })
+  },
   Max: reduction('ReduceMax'),
   Min: reduction('ReduceMin'),
   Prod: reduction('ReduceProd'),

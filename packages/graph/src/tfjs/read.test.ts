@@ -421,6 +421,14 @@ describe('configurations of Keras', () => {
     expect(sitesOf(residual).map(s => s.node)).toEqual(['out'])
   })
 
+  it('an input of a type that no table has is refused', () => {
+    for (const dtype of ['toString', 'constructor', '__proto__', 'complex64']) {
+      const first = { ...begin(), config: { name: 'in', batch_input_shape: [null, 2], dtype } }
+      const { json, shards } = keras(functional([first, layer('ReLU', 'out', ['in'])]))
+      expect(() => readTfjs(json, shards)).toThrow(`the input "in" is of "${dtype}", which is not supported`)
+    }
+  })
+
   it('with every layer that is not supported in one list', () => {
     const layers = [
       begin('in', [null, 3, 2]),
