@@ -79,10 +79,11 @@ export class Evaluator {
     const env = new Map(given)
     const nodes = this.#needed(wanted, env)
     // A scope disposes what the nodes made, but for what is wanted.
-    const results: Record<string, Value> = {}
+    let results: Record<string, Value> = {}
     scope(() => {
       execute(nodes, env, wanted, this.#run, name => this.#constant(name), observe, this.#onNode)
-      for (const name of wanted) results[name] = env.get(name) ?? this.#constant(name)!
+      // A value may be called "__proto__", which an assignment would not keep.
+      results = Object.fromEntries(wanted.map(name => [name, env.get(name) ?? this.#constant(name)!]))
       return Object.values(results).flatMap(v => (isFlow(v) ? [v.tensor] : []))
     })
     return results
@@ -305,14 +306,15 @@ export function evaluate(
   }
   const evaluator = new Evaluator(graph, options)
   const wanted = options.outputs ?? graph.outputs.map(o => o.name)
-  const results: Record<string, Tensor> = {}
+  let results: Record<string, Tensor> = {}
   scope(() => {
     const views = wanted.map(name => graph.views?.get(name) ?? { of: name, order: [] })
     const values = evaluator.run(inputs, [...new Set(views.map(v => v.of))])
-    wanted.forEach((name, i) => {
+    const outputs = wanted.map((name, i): [string, Tensor] => {
       const { of, order } = views[i]!
-      results[name] = asTensor(name, ordered(values[of]!, order), options.backend ?? defaultBackend())
+      return [name, asTensor(name, ordered(values[of]!, order), options.backend ?? defaultBackend())]
     })
+    results = Object.fromEntries(outputs)
     return results
   })
   for (const value of Object.values(results)) keep(value)

@@ -116,7 +116,7 @@ export function folded(
       return inlinedBranch(node, branch, constants)
     })
     const given = now.inputs.map(info => {
-      const value = inputs[info.name]
+      const value = Object.hasOwn(inputs, info.name) ? inputs[info.name] : undefined
       return value === undefined ? info : { ...info, shape: value.shape }
     })
     const refuse = (message: string): never => {
