@@ -95,8 +95,20 @@ const cumulative: Compute = call => {
   })
 }
 
-/** log Σ exp, and log Σ. */
-const logSum: Reduction = (x, axes, keepdims) => t.log(t.sum(x, axes, keepdims))
+/** log Σ x; of numbers whose sum may overflow that of the sum over the largest |x|. */
+const logSum: Reduction = (x, axes, keepdims) => {
+  if (x.size === 0) return t.log(t.sum(x, axes, keepdims))
+  const largest = t.max(t.abs(t.stopGradient(x)), axes, true)
+  const large = t.mul(t.greater(largest, 1e30), t.less(largest, Infinity))
+  const scale = t.where(large, largest, 1)
+  return t.add(t.log(t.sum(t.div(x, scale), axes, keepdims)), t.log(keepdims ? scale : t.sum(scale, axes)))
+}
+
+/** √Σx²; of integers not scaled by the largest one: a quotient may be rounded, and the root then be below the integer that it is. */
+const euclidean: Compute = call =>
+  call.inMemory(0) && !isFloat(call.type(0))
+    ? fractional((x, axes, keepdims) => t.sqrt(t.sumSquares(x, axes, keepdims)))(call)
+    : reduction((x, axes, keepdims) => t.norm(x, axes, keepdims))(call)
 
 /** Places of the elements that are not 0, [rank, n]. */
 const nonZero: Compute = call => {
@@ -115,7 +127,7 @@ export const reductions: Rows = {
   ReduceMin: reduction(t.min),
   ReduceProd: reduction(t.prod),
   ReduceL1: reduction((x, axes, keepdims) => t.sum(t.abs(x), axes, keepdims)),
-  ReduceL2: fractional((x, axes, keepdims) => t.norm(x, axes, keepdims)),
+  ReduceL2: euclidean,
   ReduceSumSquare: reduction(t.sumSquares),
   ReduceLogSum: fractional(logSum),
   ReduceLogSumExp: fractional(t.logsumexp),

@@ -268,11 +268,20 @@ const constantOfShape: Compute = call => {
   return { type, tensor: t.full(shape, Number(data[0]), like(call.run)) }
 }
 
+/** How many of start, start + delta, … are before limit; differences of 64 bits are exact. */
+function countOf(start: bigint, limit: bigint, delta: bigint): number {
+  if (delta === 0n) throw new RangeError('the step of a range is 0')
+  const [span, step] = delta > 0n ? [limit - start, delta] : [start - limit, -delta]
+  return span <= 0n ? 0 : Number((span + step - 1n) / step)
+}
+
 /** start, start + delta, … before limit. */
 const range: Compute = call => {
   const type = call.type(0)
   const [start, limit, delta] = [call.host(0), call.host(1), call.host(2)].map(v => v.data[0]!)
-  const count = Math.max(0, Math.ceil((Number(limit) - Number(start)) / Number(delta)))
+  const count = isFloat(type)
+    ? Math.max(0, Math.ceil((Number(limit) - Number(start)) / Number(delta)))
+    : countOf(BigInt(start!), BigInt(limit!), BigInt(delta!))
   affordable([count])
   if (isFloat(type)) {
     const values = Float64Array.from({ length: count }, (_, i) => Number(start) + i * Number(delta))
@@ -381,13 +390,14 @@ const unique: Compute = call => {
   const axis = given === undefined ? 0 : call.axis(call.attribute('axis'), dims.length)
   const strides = stridesOf(dims)
   const n = dims[axis]!
-  const values = call.numbers(0)
+  // Integers of 64 bits are compared as they are.
+  const values: (number | bigint)[] = Array.from(call.host(0).data as ArrayLike<number>)
   const slices = Array.from({ length: n }, (_, p) => values.filter((_, i) => Math.floor(i / strides[axis]!) % n === p))
   const firsts: number[] = []
   const keys = slices.map(s => s.join())
   const order = (a: number, b: number) => {
     const i = slices[a]!.findIndex((v, j) => v !== slices[b]![j])
-    return i < 0 ? 0 : slices[a]![i]! - slices[b]![i]!
+    return i < 0 ? 0 : slices[a]![i]! < slices[b]![i]! ? -1 : 1
   }
   keys.forEach((key, p) => {
     if (keys.indexOf(key) === p) firsts.push(p)
