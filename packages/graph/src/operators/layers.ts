@@ -502,6 +502,8 @@ export const own: Rows = {
   Linear: call => call.computed(call.values, (x, w, bias) => t.linear(x!, w!, bias)),
   LayerNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'))),
   RMSNorm: call => call.out(normalised(call.tensor(0), call.list('axes') ?? [-1], call.attribute('epsilon'), false)),
+  Expm1: call => call.out(t.expm1(call.tensor(0))),
+  Log1p: call => call.out(t.log1p(call.tensor(0))),
   Gelu: spelledGelu,
   GeluTanh: spelledGeluTanh,
   // Integers carry no paths.

@@ -152,6 +152,18 @@ describe('operators of one value', () => {
   it.each(['Sqrt', 'Rsqrt', 'Log', 'Log1p', 'Reciprocal'])('%s of positive numbers', async op => {
     await operator(op, { inputs: { x: positive([2, 5], 3) } })
   })
+  it.each(['Expm1', 'Log1p'])('%s keeps the digits of small numbers', async op => {
+    const small = reals([1e-10, -1e-10, 1e-4, -0, 0])
+    const placeholder = input('x', [-1], 'DT_FLOAT')
+    const node = { name: 'out', op, input: ['x'], attr: { T: attr.type('DT_FLOAT') } }
+    const graph = readFiles(graphFiles([placeholder, node], {}))
+    const f = op === 'Expm1' ? Math.expm1 : Math.log1p
+    for (const dtype of ['f64', 'f32'] as const) {
+      const found = Array.from(evaluated(graph, { x: small }, dtype).out!.data as Float64Array)
+      const expected = Array.from(small.data as Float32Array, f)
+      found.forEach((v, i) => expect(Math.abs(v - expected[i]!)).toBeLessThanOrEqual(1e-7 * Math.abs(expected[i]!))) // biome-ignore format: short
+    }
+  })
   it.each(['Atanh', 'Acosh'])('%s gives what tfjs gives', async op => {
     const shift = op === 'Acosh' ? 2.5 : 0
     const a = given([2, 5], 1)

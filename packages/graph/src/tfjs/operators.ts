@@ -1,6 +1,7 @@
 import { shown } from '@unravel/tensor/internals'
 import type { ElementType } from '../graph.js'
 import { typeCodes } from '../onnx/tensor.js'
+import { OWN } from '../operators/table.js'
 import type { Attributes, Builder } from './builder.js'
 import { fail, field, isRecord, type Json, list, number, record, text } from './json.js'
 import * as windows from './windows.js'
@@ -495,8 +496,9 @@ export const operators: Readonly<Record<string, Row>> = {
   },
   Square: n => n.node('Mul', [n.input(0), n.input(0)]),
   Rsqrt: n => n.node('Reciprocal', [n.node('Sqrt', [n.input(0)])]),
-  Expm1: n => n.node('Sub', [n.node('Exp', [n.input(0)]), n.b.real(1)]),
-  Log1p: n => n.node('Log', [n.node('Add', [n.input(0), n.b.real(1)])]),
+  // exp(x) − 1 and log(1 + x) would lose the digits of a small x.
+  Expm1: n => n.b.outputs('Expm1', [n.input(0)], {}, 1, OWN),
+  Log1p: n => n.b.outputs('Log1p', [n.input(0)], {}, 1, OWN),
   Relu6: n => clip(n, n.input(0), 0, 6),
   LeakyRelu: n => n.node('LeakyRelu', [n.input(0)], { alpha: n.number('alpha', 0.2) }),
   Prelu: n => n.node('PRelu', [n.input(0), n.input(1)]),
