@@ -89,3 +89,60 @@ describe('ReduceLogSum of numbers whose sum overflows', () => {
     }
   })
 })
+
+/** The real outputs of one node in f64, which both backends give. */
+function reals(
+  op: string,
+  inputs: Readonly<Record<string, HostArray>>,
+  attributes: NodeSpec['attributes'],
+  outputs = 1,
+) {
+  const names = Object.keys(inputs)
+  const wanted = Array.from({ length: outputs }, (_, i) => `y${i}`)
+  const graph = readGraph(
+    modelOf(
+      {
+        nodes: [{ op, inputs: names, outputs: wanted, attributes: attributes ?? {} }],
+        inputs: names.map(name => ({ name, type: inputs[name]!.type, shape: inputs[name]!.shape })),
+        outputs: wanted.map(name => ({ name })),
+      },
+      23,
+    ),
+  )
+  const [a, b] = [js(), wasm()].map(backend => {
+    const found = new Evaluator(graph, { backend }).run(inputs, wanted)
+    return wanted.map(name => Array.from(hosted(found[name]!).data as Float64Array))
+  })
+  a!.forEach((y, i) => y.forEach((v, j) => expect(b![i]![j]).toBeCloseTo(v, 14))) // biome-ignore format: short
+  return a!
+}
+
+it('LpNormalization of the largest numbers', () => {
+  const x = hostOf('f64', [2, 2], [Number.MAX_VALUE, -Number.MAX_VALUE, 3, 4])
+  const [two] = reals('LpNormalization', { x }, { p: 2 })
+  ;[Math.SQRT1_2, -Math.SQRT1_2, 0.6, 0.8].forEach((v, i) => expect(two![i]).toBeCloseTo(v, 15))
+  const [one] = reals('LpNormalization', { x }, { p: 1 })
+  ;[0.5, -0.5, 3 / 7, 4 / 7].forEach((v, i) => expect(one![i]).toBeCloseTo(v, 15))
+})
+
+it('the second output of SimplifiedLayerNormalization is 1/√(mean of x² + ε)', () => {
+  const inputs = { x: hostOf('f64', [2, 2], [3, 4, 3e200, 4e200]), scale: hostOf('f64', [2], [1, 1]) }
+  const [, inverse] = reals('SimplifiedLayerNormalization', inputs, { epsilon: { f: 0 } }, 2)
+  // √(2/25)
+  expect(inverse![0]).toBeCloseTo(Math.sqrt(0.08), 15)
+  expect(inverse![1]! * 1e200).toBeCloseTo(Math.sqrt(0.08), 15)
+})
+
+it('the third output of LayerNormalization of the largest numbers', () => {
+  const inputs = { x: hostOf('f64', [1, 2], [1.7e308, -1.7e308]), scale: hostOf('f64', [2], [1, 1]) }
+  const [, , inverse] = reals('LayerNormalization', inputs, {}, 3)
+  expect(inverse![0]! * 1.7e308).toBeCloseTo(1, 12)
+})
+
+it('Resize of bytes cuts off what lies between them', () => {
+  // Places −0.25, 0.25, 0.75 and 1.25 of [1, 4]: 1, 1.75, 3.25, 4
+  const x = of('u8', [1, 4])
+  const absent = hostOf('f32', [0], [])
+  const inputs = { x, roi: absent, scales: hostOf('f32', [1], [2]) }
+  expect(run('Resize', inputs, { mode: 'linear' })).toEqual([1n, 1n, 3n, 4n])
+})

@@ -4,6 +4,7 @@ import { type Call, flowOf, isFlow, type Value } from '../call.js'
 import { affordable, elementsOf, isFloat, numbersOf, saturated } from '../host.js'
 import { swish, truncate } from './elementwise.js'
 import { attendedPattern, frozen, frozenProduct } from './frozen.js'
+import { rangeOf } from './reductions.js'
 import type { Compute, Rows } from './rows.js'
 import { convolved, windowsOf } from './windows.js'
 
@@ -67,10 +68,11 @@ const layerNorm =
     if (!call.node.outputs[1] && !call.node.outputs[2]) return call.out(y)
     const kept = (v: t.Tensor) => t.reshape(v, [...x.shape.slice(0, axis), ...x.shape.slice(axis).map(() => 1)])
     const mean = t.mean(rows, -1, true)
-    // 1/√(σ² + ε), where σ² may be out of range
-    const { by, rest } = squared(t.div(t.norm(t.sub(rows, mean), -1, true), Math.sqrt(n)), eps)
-    const deviation = t.div(t.rsqrt(rest), by)
-    return [call.out(y), call.out(kept(mean)), call.out(kept(deviation))]
+    // 1/√(σ² + ε), where σ² may be out of range; without centring the mean of x² is in the place of σ².
+    const deviations = centred ? t.sub(rows, mean) : rows
+    const { by, rest } = squared(t.norm(t.div(deviations, Math.sqrt(n)), -1, true), eps)
+    const inverse = call.out(kept(t.div(t.rsqrt(rest), by)))
+    return centred ? [call.out(y), call.out(kept(mean)), inverse] : [call.out(y), inverse]
   }
 
 /** com.microsoft's sums before a norm: the second operand, and the bias, are added first; the last output is the sum. */
@@ -432,8 +434,11 @@ export const layers: Rows = {
   LRN: localResponse,
   MeanVarianceNormalization: meanVariance,
   LpNormalization: call => {
-    const x = call.tensor(0)
-    const norm = t.norm(x, call.attribute('axis', -1), true, call.attribute('p', 2))
+    const axis = call.attribute('axis', -1)
+    const given = call.tensor(0)
+    // The norm of the largest numbers may overflow.
+    const x = given.size === 0 ? given : t.div(given, rangeOf(given, axis))
+    const norm = t.norm(x, axis, true, call.attribute('p', 2))
     // Zeros stay zeros.
     return call.out(t.div(x, t.where(t.equal(norm, 0), 1, norm)))
   },

@@ -95,12 +95,16 @@ const cumulative: Compute = call => {
   })
 }
 
+/** The largest |x| over axes, which are kept, where sums of such numbers may overflow; else 1. Constant to derivatives. */
+export function rangeOf(x: t.Tensor, axes: number | readonly number[]): t.Tensor {
+  const largest = t.max(t.abs(t.stopGradient(x)), axes, true)
+  return t.where(t.mul(t.greater(largest, 1e30), t.less(largest, Infinity)), largest, 1)
+}
+
 /** log Σ x; of numbers whose sum may overflow that of the sum over the largest |x|. */
 const logSum: Reduction = (x, axes, keepdims) => {
   if (x.size === 0) return t.log(t.sum(x, axes, keepdims))
-  const largest = t.max(t.abs(t.stopGradient(x)), axes, true)
-  const large = t.mul(t.greater(largest, 1e30), t.less(largest, Infinity))
-  const scale = t.where(large, largest, 1)
+  const scale = rangeOf(x, axes)
   return t.add(t.log(t.sum(t.div(x, scale), axes, keepdims)), t.log(keepdims ? scale : t.sum(scale, axes)))
 }
 

@@ -1,7 +1,8 @@
 import * as t from '@unravel/tensor'
 import { like } from '@unravel/tensor/internals'
 import { type Call, isFlow } from '../call.js'
-import { affordable, elementsOf } from '../host.js'
+import { affordable, elementsOf, isFloat } from '../host.js'
+import { truncate } from './elementwise.js'
 import type { Compute, Rows } from './rows.js'
 
 // Resampling along one axis after the other: element i of the result is Σ_k w_k(i)·x[p_k(i)] over a few neighbours. Linear in x,
@@ -173,7 +174,9 @@ const resized = (call: Call, scales?: readonly number[], sizes?: readonly number
     axes.reduce((y, a) => (a.from === a.to && !crop ? y : alongAxis(y, a.at, tapsOf(a, how))), x)
   const x = call.value(0)
   if (how.mode === 'nearest' && !crop) return call.moved([x], run)
-  const y = call.computed([x], run)
+  // Means of integers are cut off towards 0, as in onnxruntime.
+  const whole = !isFlow(x) && !isFloat(x.type)
+  const y = call.computed([x], whole ? v => truncate(run(v)) : run)
   if (how.outside === undefined || !isFlow(y)) return y
   const shape = y.tensor.shape
   const kept = new Float64Array(elementsOf(shape)).fill(1)
