@@ -1,6 +1,6 @@
 // Layer norm and root-mean-square norm over the rows of a dense x [rows, n], with weights w [n] and offsets b [n]; everything
 // dense, outputs apart from inputs. A row is read from memory once: its later passes find it in the first cache. Sums are
-// added up in f64, a block at a time. `scratch` has room for a row; the gradients' for two more of f64 before it.
+// added up in f64, a block at a time; sums over rows are taken in T, of as many rows as come in one call. `scratch` has room for a row.
 
 import { fma, storePartial, sumLanes, tailMask } from './simd'
 
@@ -194,26 +194,17 @@ function gradient<T>(
 ): void {
   const bytes = n * sizeof<T>()
   const whole = bytes & ~15
-  // Sums over rows are taken in T over a block of rows, and added up in f64.
-  const wSums = scratch
-  const bSums = scratch + n * 8
-  const room = scratch + n * 16
-  if (rows > block) memory.fill(scratch, 0, n * 16)
   memory.fill(gw, 0, bytes)
   if (centred) memory.fill(gb, 0, bytes)
   for (let r: usize = 0; r < rows; r++) {
-    if (r > 0 && r % block === 0) {
-      flush<T>(n, gw, wSums)
-      if (centred) flush<T>(n, gb, bSums)
-    }
     let row = x
     let p: f64 = 1
     let mean: T = centred ? meanOf<T>(n, x, 0) : 0
     let rest: T = centred ? meanOf<T>(n, x, mean) : 0
     let variance = varianceOf<T>(n, x, mean, rest, eps)
     if (outside<T>(variance)) {
-      p = rescale<T>(n, x, eps, room)
-      row = room
+      p = rescale<T>(n, x, eps, scratch)
+      row = scratch
       if (centred) {
         mean = meanOf<T>(n, row, 0)
         rest = meanOf<T>(n, row, mean)
@@ -260,28 +251,5 @@ function gradient<T>(
     x += bytes
     gy += bytes
     gx += bytes
-  }
-  if (rows > block) {
-    finish<T>(n, gw, wSums)
-    if (centred) finish<T>(n, gb, bSums)
-  }
-}
-
-/** Rows whose terms of a sum over rows are added up in T. */
-const block: usize = 256
-
-/** Moves a sum of T into one of f64. */
-function flush<T>(n: usize, part: usize, sums: usize): void {
-  for (let i: usize = 0; i < n; i++) {
-    const to = sums + i * 8
-    store<f64>(to, load<f64>(to) + <f64>load<T>(part + i * sizeof<T>()))
-  }
-  memory.fill(part, 0, n * sizeof<T>())
-}
-
-function finish<T>(n: usize, part: usize, sums: usize): void {
-  for (let i: usize = 0; i < n; i++) {
-    const to = part + i * sizeof<T>()
-    store<T>(to, <T>(load<f64>(sums + i * 8) + <f64>load<T>(to)))
   }
 }

@@ -86,6 +86,35 @@ function work(dtype: 'f32' | 'f64'): ArrayLike<number>[] {
   done(all[0], out => kernels.axpy(u, 0.5, v, out))
   done(all[0], out => kernels.zip('mul', [all[0]], u, [1], v, [1], out))
   done(all[0], out => kernels.zip('add', [b * c, n], u, [n, 1], bias, [0, 0], out))
+  // Three blocks of rows, and rows that end within a vector.
+  const [rows, wide] = [700, 61]
+  const size = rows * wide
+  const [xs, cs] = [buffer(dtype, numbers(2 * size, 9)), buffer(dtype, numbers(2 * size, 10))]
+  const [ws, bs] = [buffer(dtype, numbers(wide, 11)), buffer(dtype, numbers(wide, 12))]
+  const [sumW, sumB] = [1, 2].map(() => buffer(dtype, new Float64Array(wide)))
+  done(size, out => kernels.layerNorm(rows, wide, 0.1, xs, ws, bs, out))
+  done(size, out => kernels.rmsNorm(rows, wide, 0.1, xs, ws, out))
+  done(size, out => kernels.layerNormGrad(rows, wide, 0.1, xs, ws, cs, out, sumW!, sumB!))
+  for (const sums of [sumW, sumB]) results.push(backend.readSync!(sums!))
+  done(size, out => kernels.rmsNormGrad(rows, wide, 0.1, xs, ws, cs, out, sumW!))
+  results.push(backend.readSync!(sumW!))
+  const labels = backend.alloc('i32', rows)
+  backend.write(
+    labels,
+    Int32Array.from({ length: rows }, (_, i) => (i * 7) % wide),
+  )
+  done(rows, out => kernels.crossEntropy(rows, wide, xs, labels, out))
+  for (const lead of [1, 2]) {
+    done(lead * size, out => kernels.crossEntropyGrad(lead, rows, wide, xs, labels, cs, out))
+    for (const log of [false, true]) {
+      const y = backend.alloc(dtype, size)
+      kernels[log ? 'logSoftmax' : 'softmax'](rows, wide, xs, y)
+      results.push(backend.readSync!(y))
+      done(lead * size, out => kernels[log ? 'logSoftmaxGrad' : 'softmaxGrad'](lead, rows, wide, y, cs, out))
+      backend.release(y)
+    }
+  }
+  for (const one of [xs, cs, ws, bs, sumW!, sumB!, labels]) backend.release(one)
   const settings = { rate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.01 }
   const adam = { beta1: 0.9, beta2: 0.99, eps: 1e-8, rate: 0.1, correction: 1.5, shrink: 0.9 }
   const [m, s] = [1, 2].map(() => buffer(dtype, new Float64Array(all[0])))
