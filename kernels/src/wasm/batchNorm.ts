@@ -2,31 +2,28 @@ import { MapCode } from '../../assembly/codes.js'
 import type { Kernels } from '../contract.js'
 import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
-import { alone } from './share.js'
-import type { Call } from './threads.js'
+import { unitsOf } from './share.js'
 
 /** Batch norm on the module, its channels shared out where there are threads. */
 export function batchNormKernels(
   context: Context,
 ): Pick<Kernels<Region>, 'batchMoments' | 'batchNorm' | 'batchNormGrad'> {
-  const { exports, threads } = context
-  const { batchMoments, batchNorm, batchNormGrad } = exports
-  const channels = (x: Region, c: number, work: (call: Call, from: number, to: number, scratch: number) => void) =>
-    threads.share(c, 1, work, !alone(context, x.length))
+  const { batchMoments, batchNorm, batchNormGrad } = context.exports
+  const channels = unitsOf(context)
   return {
     batchMoments(b, c, n, x, mean, variance) {
       const at = [addressOf(x), addressOf(mean), addressOf(variance)] as const
-      channels(x, c, (call, from, to, sums) => call(batchMoments[x.dtype], from, to, b, c, n, ...at, sums))
+      channels(c, x, (call, from, to, sums) => call(batchMoments[x.dtype], from, to, b, c, n, ...at, sums))
     },
     batchNorm(b, c, n, eps, x, mean, variance, w, bias, phi, scale, add, out) {
       const at = [addressOf(x), addressOf(mean), addressOf(variance), addressOf(w), addressOf(bias)] as const
       const onwards = [MapCode[phi ?? 'none'], scale, add === null ? 0 : addressOf(add), addressOf(out)] as const
-      channels(x, c, (call, from, to) => call(batchNorm[x.dtype], from, to, b, c, n, eps, ...at, ...onwards))
+      channels(c, x, (call, from, to) => call(batchNorm[x.dtype], from, to, b, c, n, eps, ...at, ...onwards))
     },
     batchNormGrad(b, c, n, eps, x, mean, variance, w, gy, gx, gw, gb) {
       const inputs = [addressOf(x), addressOf(mean), addressOf(variance), addressOf(w), addressOf(gy)] as const
       const outputs = [addressOf(gx), addressOf(gw), addressOf(gb)] as const
-      channels(x, c, (call, from, to, sums) => {
+      channels(c, x, (call, from, to, sums) => {
         call(batchNormGrad[x.dtype], from, to, b, c, n, eps, ...inputs, ...outputs, sums)
       })
     },

@@ -3,8 +3,8 @@ import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
 import { withScratch } from './scratch.js'
-import { alone } from './share.js'
-import { atOnce, type Call } from './threads.js'
+import { unitsOf } from './share.js'
+import { atOnce, type Call, type Work } from './threads.js'
 
 type NormKernels = Pick<Kernels<Region>, 'layerNorm' | 'layerNormGrad' | 'rmsNorm' | 'rmsNormGrad'>
 
@@ -13,18 +13,13 @@ const BLOCK = 256
 
 /** Normalizations on the module, their rows shared out where there are threads. */
 export function normKernels(context: Context): NormKernels {
-  const { exports, heap, threads } = context
+  const { exports, heap } = context
   const { layerNorm, layerNormGrad, rmsNorm, rmsNormGrad } = exports
 
   /** Shares out `units` of rows of n numbers; the scratch of a range has room for a row. */
-  const share = (
-    units: number,
-    n: number,
-    x: Region,
-    work: (call: Call, from: number, to: number, scratch: number) => void,
-  ) => {
+  const share = (units: number, n: number, x: Region, work: Work) => {
     const bytes = n * bytesPerElement[x.dtype] + 16
-    if (bytes <= exports.scratchBytes()) threads.share(units, 1, work, !alone(context, x.length))
+    if (bytes <= exports.scratchBytes()) unitsOf(context)(units, x, work)
     else withScratch(context, bytes, scratch => work(atOnce, 0, units, scratch))
   }
 
@@ -35,7 +30,7 @@ export function normKernels(context: Context): NormKernels {
     n: number,
     x: Region,
     outputs: readonly Region[],
-    work: (call: Call, from: number, to: number, scratch: number, sums: readonly number[]) => void,
+    work: (...range: [...Parameters<Work>, sums: readonly number[]]) => void,
   ) => {
     const blocks = Math.ceil(rows / BLOCK)
     if (blocks <= 1) {
@@ -59,45 +54,27 @@ export function normKernels(context: Context): NormKernels {
     })
   }
 
-  /** A norm by its kernel: the rows of x and out, and what all rows share between them. */
-  const normalise = (
-    run: typeof layerNorm | typeof rmsNorm,
-    rows: number,
-    n: number,
-    eps: number,
-    x: Region,
-    shared: readonly Region[],
-    out: Region,
-  ) => {
-    const [p, q, bytes] = [addressOf(x), addressOf(out), n * bytesPerElement[x.dtype]]
-    const f = run[x.dtype] as (...args: number[]) => void
-    share(rows, n, x, (call, from, to, scratch) => {
-      call(f, to - from, n, eps, p + from * bytes, ...shared.map(addressOf), q + from * bytes, scratch)
-    })
-  }
-  const gradient = (
-    run: typeof layerNormGrad | typeof rmsNormGrad,
-    rows: number,
-    n: number,
-    eps: number,
-    x: Region,
-    w: Region,
-    gy: Region,
-    gx: Region,
-    outputs: readonly Region[],
-  ) => {
-    const [p, c, q, bytes] = [addressOf(x), addressOf(gy), addressOf(gx), n * bytesPerElement[x.dtype]]
-    const f = run[x.dtype] as (...args: number[]) => void
-    summed(rows, n, x, outputs, (call, from, to, scratch, sums) => {
-      const at = from * bytes
-      call(f, to - from, n, eps, p + at, addressOf(w), c + at, q + at, ...sums, scratch)
-    })
-  }
+  /** The calls of a kernel on a range of rows: buffers of more than one row move with it, weights do not, and sums come after them. */
+  const ofRows =
+    (
+      run: typeof layerNorm | typeof rmsNorm | typeof layerNormGrad | typeof rmsNormGrad,
+      n: number,
+      eps: number,
+      buffers: readonly [Region, ...Region[]],
+    ) =>
+    (call: Call, from: number, to: number, scratch: number, sums: readonly number[] = []) => {
+      const { dtype } = buffers[0]
+      const moved = from * n * bytesPerElement[dtype]
+      const addresses = buffers.map(b => addressOf(b) + (b.length > n ? moved : 0))
+      call(run[dtype] as (...args: number[]) => void, to - from, n, eps, ...addresses, ...sums, scratch)
+    }
+
   return {
-    layerNorm: (rows, n, eps, x, w, b, out) => normalise(layerNorm, rows, n, eps, x, [w, b], out),
-    rmsNorm: (rows, n, eps, x, w, out) => normalise(rmsNorm, rows, n, eps, x, [w], out),
+    layerNorm: (rows, n, eps, x, w, b, out) => share(rows, n, x, ofRows(layerNorm, n, eps, [x, w, b, out])),
+    rmsNorm: (rows, n, eps, x, w, out) => share(rows, n, x, ofRows(rmsNorm, n, eps, [x, w, out])),
     layerNormGrad: (rows, n, eps, x, w, gy, gx, gw, gb) =>
-      gradient(layerNormGrad, rows, n, eps, x, w, gy, gx, [gw, gb]),
-    rmsNormGrad: (rows, n, eps, x, w, gy, gx, gw) => gradient(rmsNormGrad, rows, n, eps, x, w, gy, gx, [gw]),
+      summed(rows, n, x, [gw, gb], ofRows(layerNormGrad, n, eps, [x, w, gy, gx])),
+    rmsNormGrad: (rows, n, eps, x, w, gy, gx, gw) =>
+      summed(rows, n, x, [gw], ofRows(rmsNormGrad, n, eps, [x, w, gy, gx])),
   }
 }

@@ -1,7 +1,7 @@
 import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
 import type { Region } from './region.js'
-import type { Call } from './threads.js'
+import type { Call, Work } from './threads.js'
 
 /** Elements below which one thread is as fast as several. */
 const SMALL = 1 << 15
@@ -14,3 +14,9 @@ export const elementsOf =
   ({ threads }: Context) =>
   ({ dtype, length }: Region, work: (call: Call, from: number, to: number, size: number, scratch: number) => void) =>
     threads.share(length, 16, (call, from, to, scratch) => work(call, from, to, bytesPerElement[dtype], scratch))
+
+/** Shares out `count` units of work on a buffer, such as its rows or channels. */
+export const unitsOf =
+  (context: Context) =>
+  (count: number, { length }: Region, work: Work): void =>
+    context.threads.share(count, 1, work, !alone(context, length))

@@ -2,33 +2,27 @@ import type { Kernels } from '../contract.js'
 import { bytesPerElement } from '../shared/dtypes.js'
 import type { Context } from './context.js'
 import { addressOf, type Region } from './region.js'
-import { alone } from './share.js'
-import type { Call } from './threads.js'
+import { unitsOf } from './share.js'
 
 type Names = 'softmax' | 'logSoftmax' | 'softmaxGrad' | 'logSoftmaxGrad' | 'crossEntropy' | 'crossEntropyGrad'
 
 /** softmax and its relatives on the module, a row at a time; rows of softmax and its logarithm are shared out where there are threads. */
 export function softmaxKernels(context: Context): Pick<Kernels<Region>, Names> {
-  const { exports, threads } = context
-  const { softmax, logSoftmax, softmaxGrad, logSoftmaxGrad, crossEntropy, crossEntropyGrad } = exports
-  const share = (rows: number, length: number, work: (call: Call, from: number, to: number) => void) =>
-    threads.share(rows, 1, work, !alone(context, length))
+  const share = unitsOf(context)
+  const { softmax, logSoftmax, softmaxGrad, logSoftmaxGrad, crossEntropy, crossEntropyGrad } = context.exports
 
   const normalised =
     (run: typeof softmax): Kernels<Region>['softmax'] =>
     (rows, n, x, out) => {
       const [p, q, bytes] = [addressOf(x), addressOf(out), n * bytesPerElement[out.dtype]]
-      share(rows, out.length, (call, from, to) =>
-        call(run[out.dtype], to - from, n, p + from * bytes, q + from * bytes),
-      )
+      share(rows, out, (call, from, to) => call(run[out.dtype], to - from, n, p + from * bytes, q + from * bytes))
     }
   const gradient =
     (run: typeof softmaxGrad): Kernels<Region>['softmaxGrad'] =>
     (lead, rows, n, y, gy, gx) => {
       const [p, c, q] = [y, gy, gx].map(addressOf) as [number, number, number]
       const bytes = n * bytesPerElement[gx.dtype]
-      share(rows, gx.length, (call, from, to) => {
-        if (to - from === rows) return call(run[gx.dtype], lead, rows, n, p, c, q)
+      share(rows, gx, (call, from, to) => {
         for (let l = 0; l < lead; l++) {
           const at = (l * rows + from) * bytes
           call(run[gx.dtype], 1, to - from, n, p + from * bytes, c + at, q + at)

@@ -87,6 +87,9 @@ function start(data: object, ended: () => void): Worker {
 /** Calls a function of the module, at once or later on another thread. */
 export type Call = <A extends readonly unknown[]>(f: (...args: A) => unknown, ...args: A) => void
 
+/** Makes the calls of the range `from` to `to`, by `call`; `scratch` is its thread's. */
+export type Work = (call: Call, from: number, to: number, scratch: number) => void
+
 export const atOnce: Call = (f, ...args) => void f(...args)
 
 /** The threads of one module: this one, and workers on the same memory. */
@@ -180,12 +183,7 @@ export class Threads {
    * order, by `call`; `scratch` is its thread's. The ranges, and so the results, depend on the number of threads alone. Work
    * that is not `worthwhile` stays on this thread.
    */
-  share(
-    n: number,
-    unit: number,
-    work: (call: Call, from: number, to: number, scratch: number) => void,
-    worthwhile = true,
-  ): void {
+  share(n: number, unit: number, work: Work, worthwhile = true): void {
     const own = this.#module.exports.scratchBase()
     if (this.count === 1 || !worthwhile) return work(atOnce, 0, n, own)
     if (this.#died) this.#fail()

@@ -1,5 +1,5 @@
 import { type Backend, keep, type Tensor, tensor } from '@unravel/tensor'
-import { like, shown } from '@unravel/tensor/internals'
+import { entryOf, like } from '@unravel/tensor/internals'
 import type { Attribute, Constant, ElementType, Graph, HostArray, Node } from './graph.js'
 import { isConstant, isGraph } from './graph.js'
 import { doublesOf, elementsOf, hostOf, isFloat, numbersOf, placed, taken, truncated } from './host.js'
@@ -192,10 +192,7 @@ export class Call {
 
   /** The entry of a table that an attribute names. */
   choice<T>(name: string, missing: string, table: Readonly<Record<string, T>>): T {
-    const text = this.text(name, missing)
-    // The file has the text: a name of Object.prototype is no entry.
-    if (Object.hasOwn(table, text)) return table[text]!
-    throw new RangeError(`${name} is one of ${Object.keys(table).join(', ')}, got ${shown(text)}`)
+    return entryOf(table, this.text(name, missing), `${name} is`)
   }
 
   list(name: string): readonly number[] | undefined {

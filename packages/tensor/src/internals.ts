@@ -6,7 +6,7 @@ export type { Orders } from './autodiff/orders.js'
 export { Expansion, type SelectionObserver, Series, trimmedSeries } from './autodiff/series.js'
 export type { Deferred } from './core/deferred.js'
 export { tapesRecording } from './core/levels.js'
-export { brief, shown } from './core/messages.js'
+export { brief, entryOf, shown } from './core/messages.js'
 export { apply, like } from './core/op.js'
 export {
   type Applied,

@@ -188,7 +188,6 @@ const not: Compute = call =>
   call.inMemory(0) ? zippedHost('bool', [call.host(0)], x => x === 0n) : call.out(t.equal(call.tensor(0), 0), 'bool')
 
 const absolute = (x: bigint) => (x < 0n ? -x : x)
-const log1p = (x: t.Tensor): t.Tensor => t.log1p(x)
 
 /** f, which is log(2x) to every digit where x is large and x² may overflow. */
 function logOfTwice(x: t.Tensor, f: (x: t.Tensor) => t.Tensor): t.Tensor {
@@ -254,12 +253,12 @@ export const elementwise: Rows = {
     const sign = t.where(t.less(x, 0), -1, 1)
     const of = (a: t.Tensor) => {
       const s = t.square(a)
-      return log1p(t.add(a, t.div(s, t.add(t.sqrt(t.add(s, 1)), 1))))
+      return t.log1p(t.add(a, t.div(s, t.add(t.sqrt(t.add(s, 1)), 1))))
     }
     return t.mul(sign, logOfTwice(t.mul(sign, x), of))
   }),
-  Acosh: unary(x => logOfTwice(x, a => log1p(t.add(t.sub(a, 1), t.sqrt(t.mul(t.sub(a, 1), t.add(a, 1))))))),
-  Atanh: unary(x => t.mul(t.sub(log1p(x), log1p(t.neg(x))), 0.5)),
+  Acosh: unary(x => logOfTwice(x, a => t.log1p(t.add(t.sub(a, 1), t.sqrt(t.mul(t.sub(a, 1), t.add(a, 1))))))),
+  Atanh: unary(x => t.mul(t.sub(t.log1p(x), t.log1p(t.neg(x))), 0.5)),
   Erf: unary(t.erf),
   Sigmoid: unary(t.sigmoid),
   Relu: signed(t.relu, x => (x > 0n ? x : 0n)),

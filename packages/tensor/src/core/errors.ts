@@ -1,5 +1,5 @@
 import { DisposedError, type DType, type Shape } from '@unravel/kernels'
-import { brief } from './messages.js'
+import { brief, MOST } from './messages.js'
 
 /** Shape and dtype of a tensor. */
 export interface TensorType {
@@ -18,7 +18,7 @@ export class ShapeError extends Error {
     detail?: string,
   ) {
     const got = inputs.map(describe).join(', ')
-    super(brief(`${op.name} wants ${op.signature}\ngot ${got}${detail === undefined ? '' : `: ${detail}`}`, 1900))
+    super(brief(`${op.name} wants ${op.signature}\ngot ${got}${detail === undefined ? '' : `: ${detail}`}`, MOST))
   }
 }
 

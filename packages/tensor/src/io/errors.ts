@@ -1,7 +1,4 @@
-import { brief } from '../core/messages.js'
-
-/** Longer messages lose their middle. */
-const MOST = 1900
+import { brief, MOST } from '../core/messages.js'
 
 /** The text of what was thrown, which need not be an error. */
 export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown))

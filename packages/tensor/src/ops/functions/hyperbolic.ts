@@ -27,8 +27,8 @@ const sinhHalf = (x: Tensor) => mul(twoSinh(mul(x, 0.5)), 0.5)
  *  no order 0; order 0 is left to the run. Where sinh and cosh overflow later orders need not: 2⁻¹⁰ of them come in. */
 function orders(kind: 'sinh' | 'cosh', x0: Tensor, d: Tensor, at: SeriesContext): Tensor {
   const small = where(greater(abs(stopGradient(x0)), 80), 2 ** -10, onesLike(x0))
-  const sinh = mul(mul(sinhHalf(x0), small), twoCosh(mul(x0, 0.5)))
   const half = sinhHalf(x0)
+  const sinh = mul(mul(half, small), twoCosh(mul(x0, 0.5)))
   const cosh = add(mul(mul(half, small), mul(half, 2)), small)
   const [even, odd] = kind === 'sinh' ? [sinh, cosh] : [cosh, sinh]
   const h = sinhHalf(d)

@@ -1,5 +1,5 @@
 import { ShapeError } from '../../core/errors.js'
-import { shown } from '../../core/messages.js'
+import { entryOf } from '../../core/messages.js'
 import { apply, checkReals } from '../../core/op.js'
 import { fromEnd } from '../../core/shape.js'
 import type { Binary, Dense, Op, Tensor } from '../../core/tensor.js'
@@ -22,8 +22,7 @@ export const gluOp: Op<{ gate: GateFunction }, Binary> = {
   name: 'glu',
   signature: '[...], [...] -> [...]',
   infer(inputs, { gate }) {
-    if (!Object.hasOwn(functions, gate))
-      throw new RangeError(`glu: the gate is one of ${Object.keys(functions).join(', ')}, got ${shown(gate)}`)
+    entryOf(functions, gate, 'glu: the gate is')
     return product.infer(inputs, undefined)
   },
   run: ([a, b], { gate }) => mul(a, functions[gate](b)) as Dense,

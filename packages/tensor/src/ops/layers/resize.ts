@@ -1,6 +1,6 @@
 import { arrayOf } from '../../core/dtype.js'
 import { ShapeError } from '../../core/errors.js'
-import { shown } from '../../core/messages.js'
+import { entryOf, shown } from '../../core/messages.js'
 import { alias, backendOf, checkTensors } from '../../core/op.js'
 import { fromData, type Tensor } from '../../core/tensor.js'
 import { add } from '../arithmetic/add.js'
@@ -55,9 +55,7 @@ export function resize(x: Tensor, size: readonly number[], options: ResizeOption
     new ShapeError({ name: 'resize', signature: '[b,c,...] -> [b,c,...]' }, [x], detail)
   if (mode !== 'nearest' && mode !== 'linear')
     throw new RangeError(`resize: mode is nearest or linear, got ${shown(mode)}`)
-  if (!Object.hasOwn(roundings, how))
-    throw new RangeError(`resize: rounding is one of ${Object.keys(roundings).join(', ')}, got ${shown(how)}`)
-  const rounding = roundings[how]
+  const rounding = entryOf(roundings, how, 'resize: rounding is')
   if (x.rank < 3 || size.length !== x.rank - 2 || size.some(n => !Number.isSafeInteger(n) || n < 1)) {
     throw refuse(`cannot become [b,c,${size}]`)
   }

@@ -1,6 +1,6 @@
 import { onesLike } from '../../core/create.js'
 import { ShapeError } from '../../core/errors.js'
-import { shown } from '../../core/messages.js'
+import { entryOf } from '../../core/messages.js'
 import { alias, apply, checkTensors } from '../../core/op.js'
 import type { Tensor } from '../../core/tensor.js'
 import { pick } from './pick.js'
@@ -29,12 +29,7 @@ export function pad(x: Tensor, widths: readonly (readonly [number, number])[], v
     throw new ShapeError({ name: 'pad', signature: '[...] -> [...], [before, after] >= 0 for every axis' }, [x])
   }
   if (typeof value === 'string') {
-    const place = Object.hasOwn(continued, value) ? continued[value] : undefined
-    if (place === undefined) {
-      throw new RangeError(
-        `pad: the mode is a number or one of ${Object.keys(continued).join(', ')}, got ${shown(value)}`,
-      )
-    }
+    const place = entryOf(continued, value, 'pad: the mode is a number or')
     const y = widths.reduce((t, [before, after], axis) => {
       const n = x.shape[axis]!
       if (before + after === 0) return t
